@@ -1,0 +1,1 @@
+"""How the outside reaches the router: one package per channel, none of which knows another."""

@@ -1,0 +1,3 @@
+"""Switchboard: one engine decides who answers what next; one journal remembers; everything else is an edge."""
+
+__version__ = "0.1.0"
