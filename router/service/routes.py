@@ -1,0 +1,105 @@
+"""What a route says of itself, and the few steps that all JSON routes share.
+
+`describe` hangs a `RouteInfo` on a handler; the OpenAPI document is made from these, so a route that says nothing is
+not in it. Adapters use it for their own routes:
+
+    @describe("A phone event of a gateway", body=Event, answer=Answer, refuses=(Unauthenticated, BadMessage))
+    async def events(request): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from router.engine.config import decode_hook, encode_hook
+from router.errors import BadMessage, ClientError, RouterError, TooLarge
+from router.service.problems import JSON_TYPE
+
+Who = Literal["anybody", "operator", "agent", "gateway"]
+H = TypeVar("H", bound=Callable[..., Any])
+T = TypeVar("T")
+
+_ATTRIBUTE = "switchboard_route"
+
+
+class RouteInfo(Struct, frozen=True, kw_only=True):
+    """One route's contract. Types are msgspec structs or anything msgspec has a schema for; None: no body."""
+
+    summary: str
+    group: str = ""
+    who: Who = "anybody"
+    query: type[Struct] | None = None
+    body: Any = None
+    bodies: tuple[str, ...] = (JSON_TYPE,)  # media types taken
+    body_required: bool = True
+    answer: Any = None
+    status: int = 200  # of a good answer
+    statuses: dict[int, str] = {}  # further answers of the same form, with what they mean
+    media: str = JSON_TYPE  # of a good answer
+    refuses: tuple[type[RouterError], ...] = ()
+    parameters: dict[str, Any] = {}  # path parameters that are not plain texts: name -> type
+
+
+def describe(summary: str, **more: Any) -> Callable[[H], H]:
+    info = RouteInfo(summary=summary, **more)
+
+    def hang(handler: H) -> H:
+        setattr(handler, _ATTRIBUTE, info)
+        return handler
+
+    return hang
+
+
+def described(handler: object) -> RouteInfo | None:
+    found = getattr(handler, _ATTRIBUTE, None)
+    return found if isinstance(found, RouteInfo) else None
+
+
+_encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
+
+
+def json_response(value: object, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=_encode(value), content_type=JSON_TYPE)
+
+
+def decode_json(raw: bytes, kind: type[T]) -> T:
+    """Raises ClientError for what is not JSON at all, BadMessage for JSON of another shape."""
+    try:
+        return msgspec.json.decode(raw, type=kind, dec_hook=decode_hook)
+    except msgspec.ValidationError as error:
+        raise BadMessage(f"{error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ClientError(f"the body is not JSON: {error}") from error
+    except RecursionError as error:
+        raise BadMessage("the body is nested too deeply") from error
+
+
+async def read_body(request: web.Request, most: int) -> bytes:
+    """The body, at most `most` bytes; the server's own limit holds besides. Raises TooLarge."""
+    if (request.content_length or 0) > most:
+        raise TooLarge(f"the body has {request.content_length} bytes; at most {most} are taken here")
+    raw = await request.read()
+    if len(raw) > most:
+        raise TooLarge(f"the body has {len(raw)} bytes; at most {most} are taken here")
+    return raw
+
+
+async def read_json(request: web.Request, kind: type[T], most: int = 65_536) -> T:
+    """The body as `kind`; an empty body counts as `{}`, so that what is all optional may be left out."""
+    return decode_json(await read_body(request, most) or b"{}", kind)
+
+
+def read_query(request: web.Request, kind: type[T]) -> T:
+    """The query string as `kind`. A name twice, or one not known, is refused: a typo must not widen a search."""
+    query = request.query
+    if len(set(query)) != len(query):
+        raise BadMessage("a parameter of the query stands there twice")
+    try:
+        return msgspec.convert(dict(query), kind, strict=False, dec_hook=decode_hook)
+    except msgspec.ValidationError as error:
+        raise BadMessage(f"in the query: {error}") from error
