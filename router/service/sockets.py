@@ -1,0 +1,418 @@
+"""One websocket port for everybody who speaks over sockets: agents under /agent, visitors under /chat.
+
+Rules of this file:
+1. Nobody waits for a reader. `Peer.send` puts bytes on the way and returns; who does not read is cut off when more than
+   `max_buffer_bytes` wait for them, or when something has waited longer than `max_behind` (AG-5).
+2. A message costs one synchronous call of its receiver. No task, queue or future of ours is made for it.
+3. A receiver that has enough to do pauses its own peer, and then that socket is not read: the pressure goes back to the
+   sender and nowhere else.
+4. What a client does wrong is answered to that client (an HTTP status before the handshake, a close code after it) and
+   is no error of ours in the log.
+
+How "longer than" is known without a clock for every message: while bytes are unsent, one mark remembers how many had
+been written at what time. When the socket has taken that many the mark moves; when it is older than allowed, so is the
+oldest unsent byte. A sweep looks at marked peers only, so that everybody else costs nothing.
+
+Deliberately absent: compression (messages are small, and it costs 30 KiB for each connection), authentication (each
+conversation has its own), fragmented sending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+from msgspec import Meta, Struct
+from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.exceptions import ConnectionClosed, NegotiationError
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+from websockets.typing import Origin, Subprotocol
+
+from router.engine.config import Duration
+from router.errors import ConfigError
+from router.observe import counter, gauge, get_logger
+
+if TYPE_CHECKING:
+    from router.service.ports import Health
+
+log = get_logger("sockets")
+_opened = counter("sockets_accepted_total", "Websocket connections accepted.", ("path",))
+_refused = counter("sockets_refused_total", "Websocket connections refused, by reason.", ("reason",))
+_cut = counter("sockets_cut_total", "Websocket clients cut off because they read too slowly.", ("path",))
+_open = gauge("sockets_open", "Websocket connections open now.")
+
+# Close codes beyond those of RFC 6455. 4000 to 4999 are for applications; ours end in the HTTP status they resemble.
+TOO_SLOW = 1008
+TRY_AGAIN_LATER = 1013
+
+RETRY_AFTER_S = 5
+
+
+class SocketSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The limits of the shared websocket port. Left out: as below."""
+
+    # 16 KiB each: 160 MiB at most. Beyond that another process should listen.
+    max_connections: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    # An office behind one address: 1,000 agents with two windows each. One client gone wild cannot take all places.
+    max_per_address: Annotated[int, Meta(ge=1, le=1_000_000)] = 2_000
+    # The longest text an agent or visitor may say, with room for JSON; files travel over HTTP.
+    max_message_bytes: Annotated[int, Meta(ge=1_024, le=16_777_216)] = 65_536
+    # What may wait for one client: several hundred messages, far more than a working client leaves.
+    max_buffer_bytes: Annotated[int, Meta(ge=4_096, le=67_108_864)] = 1_048_576
+    # How old the oldest unsent byte may be. Half of an offer's usual time: later news would be of no use.
+    max_behind: Duration = Duration(10_000)
+    # A dead peer is found after ping_interval + ping_timeout at the latest.
+    ping_interval: Duration = Duration(20_000)
+    ping_timeout: Duration = Duration(20_000)
+    # For the opening handshake, against clients that connect and say nothing.
+    open_timeout: Duration = Duration(10_000)
+    # A client that is told to go and doesn't is dropped after this.
+    close_grace: Duration = Duration(2_000)
+    # Messages read ahead of the receiver for each connection.
+    read_ahead: Annotated[int, Meta(ge=1, le=1_000)] = 16
+    # Web pages that may connect ("https://desk.example"). Left out: any, since tokens prove who it is, not cookies.
+    origins: tuple[str, ...] = ()
+    # Reverse proxies whose X-Forwarded-For is believed. Left out: the address is that of the socket.
+    trusted_proxies: tuple[str, ...] = ()
+    # PEM files. Left out: no TLS, which is right on loopback and behind a proxy.
+    tls_certificate: str = ""
+    tls_key: str = ""
+
+
+class Receiver(Protocol):
+    """What a conversation gets to know of its connection. Both are synchronous and quick."""
+
+    def received(self, text: bytes) -> None:
+        """One whole text message, valid UTF-8."""
+
+    def closed(self) -> None:
+        """Called once when the connection is gone, whoever ended it. Nothing can be sent any more."""
+
+
+OpenHandler = Callable[["Peer"], Receiver]
+
+
+class _Mount(Struct, frozen=True):
+    path: str
+    subprotocol: str
+    opened: OpenHandler
+
+
+class Peer:
+    """The other end of one connection, as a conversation sees it."""
+
+    __slots__ = ("_ending", "_gate", "_mark", "_mark_at", "_one", "_path", "_server", "_written", "address")
+
+    def __init__(self, connection: ServerConnection, server: SocketServer, address: str, path: str) -> None:
+        self.address = address  # of the client, for limits; the text form of an IP address
+        self._one = (connection,)
+        self._server = server
+        self._path = path
+        self._written = 0  # bytes given to the transport since the start
+        self._mark = 0  # `_written` at `_mark_at`; 0: nothing was unsent
+        self._mark_at = 0.0  # seconds on the loop's clock
+        self._gate: asyncio.Future[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    def send(self, text: bytes | str) -> None:
+        """Put one text message on its way. Never waits and never raises; after the end it does nothing."""
+        data = text.encode() if isinstance(text, str) else text
+        broadcast(self._one, data, text=True)
+        self._written += len(data) + (2 if len(data) < 126 else 4 if len(data) < 65_536 else 10)
+        unsent = self._one[0].transport.get_write_buffer_size()
+        if unsent:
+            self._server._behind(self, unsent)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Say goodbye and hang up; drop the connection if the client does not follow within `close_grace`."""
+        if self._ending is None:
+            short = reason.encode()[:123].decode(errors="ignore")  # RFC 6455 section 5.5: control frames hold 125 bytes
+            self._ending = asyncio.get_running_loop().create_task(self._end(code, short))
+
+    def pause(self) -> None:
+        """Read no further message until `resume`. The one being handed over is not affected."""
+        if self._gate is None:
+            self._gate = asyncio.get_running_loop().create_future()
+
+    def resume(self) -> None:
+        gate, self._gate = self._gate, None
+        if gate is not None and not gate.done():
+            gate.set_result(None)
+
+    @property
+    def open(self) -> bool:
+        """Whether it makes sense to send."""
+        return self._ending is None and self._one[0].transport.is_closing() is False
+
+    async def _end(self, code: int, reason: str) -> None:
+        connection = self._one[0]
+        try:
+            async with asyncio.timeout(self._server.settings.close_grace / 1000):
+                await connection.close(code, reason)
+        except TimeoutError:
+            connection.transport.abort()
+
+    async def _until_resumed(self) -> None:
+        """Wait for `resume`, or for the end of the connection. Rare: only a client that sends too much comes here."""
+        assert self._gate is not None
+        gone = asyncio.ensure_future(self._one[0].wait_closed())
+        try:
+            await asyncio.wait((self._gate, gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+
+    def _is_late(self, now: float, allowed_s: float) -> bool:
+        """Whether the oldest unsent byte is older than allowed; moves the mark when the socket has taken that much."""
+        unsent = self._one[0].transport.get_write_buffer_size()
+        if not unsent:
+            self._mark = 0
+        elif self._written - unsent >= self._mark:
+            self._mark, self._mark_at = self._written, now
+        return bool(self._mark) and now - self._mark_at > allowed_s
+
+
+class SocketServer:
+    """The listener. Mount first, then start."""
+
+    def __init__(self, host: str, port: int, settings: SocketSettings | None = None) -> None:
+        self.host, self.port = host, port  # port 0: any; the true one stands here after `start`
+        self.settings = settings or SocketSettings()
+        self.cut = 0  # clients cut off because they were too slow
+        self.refused = 0
+        self._mounts: dict[str, _Mount] = {}
+        self._server: Server | None = None
+        self._peers: set[Peer] = set()
+        self._by_address: dict[str, int] = {}
+        self._late: set[Peer] = set()  # with a mark: something is unsent
+        self._sweep: asyncio.TimerHandle | None = None
+
+    def mount(self, path: str, subprotocol: str, open_handler: OpenHandler) -> None:
+        """Give connections to `path` to `open_handler`, which is called with the Peer when the handshake is done.
+
+        Naming the subprotocol is optional for clients, since browsers, load generators and small libraries often name
+        none. A client that names only others does not speak ours, and is told so.
+        """
+        assert path.startswith("/"), f"{path} is no path"
+        assert path not in self._mounts, f"{path} is mounted twice"
+        self._mounts[path] = _Mount(path, subprotocol, open_handler)
+
+    async def start(self) -> None:
+        """Returns when it listens. Raises ConfigError where it cannot."""
+        s = self.settings
+        try:
+            self._server = await serve(
+                self._serve,
+                self.host,
+                self.port,
+                origins=[*map(Origin, s.origins), None] if s.origins else None,
+                select_subprotocol=self._choose,
+                compression=None,
+                process_request=self._admit,
+                open_timeout=s.open_timeout / 1000,
+                ping_interval=s.ping_interval / 1000 or None,
+                ping_timeout=s.ping_timeout / 1000 or None,
+                close_timeout=s.close_grace / 1000,
+                max_size=s.max_message_bytes,
+                max_queue=s.read_ahead,
+                server_header=None,
+                backlog=1024,
+                ssl=self._tls(),
+            )
+        except OSError as problem:
+            found = f"{self.host}:{self.port} ({problem.strerror})"
+            raise ConfigError("sockets.port", "an address that can be listened on", found) from problem
+        self.port = next(iter(self._server.sockets)).getsockname()[1]
+
+    async def stop_intake(self) -> None:
+        """Close the listener; open connections go on."""
+        if self._server is not None:
+            self._server.close(close_connections=False)
+            await asyncio.sleep(0)  # the library closes it in a task of its own
+
+    async def stop(self) -> None:
+        """Close everything. Takes `close_grace` at most for clients that do not answer."""
+        await self.stop_intake()
+        for peer in list(self._peers):
+            peer.close(CloseCode.GOING_AWAY, "the server stops")
+        ending = [peer._ending for peer in self._peers if peer._ending is not None]
+        if ending:
+            await asyncio.wait(ending)
+        if self._server is not None:
+            await self._server.wait_closed()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+
+    @property
+    def connections(self) -> int:
+        return len(self._peers)
+
+    def health(self) -> Health:
+        from router.service.ports import Health  # that module names this one
+
+        listening = self._server is not None and self._server.is_serving()
+        listening = listening and any(sock.fileno() >= 0 for sock in self._server.sockets)  # type: ignore[union-attr]
+        figures = {"connections": len(self._peers), "refused": self.refused, "cut": self.cut, "behind": len(self._late)}
+        return Health(
+            ok=listening,
+            detail=f"{'listening' if listening else 'not listening'} on {self.host}:{self.port}",
+            figures={name: float(value) for name, value in figures.items()},
+        )
+
+    # --- the opening handshake ----------------------------------------------------------------------------------------
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """None: go on. The counts are settled in `_serve`; here they only spare us the rest of the handshake."""
+        if _path(request) not in self._mounts:
+            known = " or ".join(sorted(self._mounts)) or "nothing"
+            return self._refuse(connection, "path", 404, f"Nothing speaks at this path; connect to {known}.\n")
+        full = self._full(self._address(connection, request))
+        if full:
+            return self._refuse(connection, "full", 503, f"{full} Try again in {RETRY_AFTER_S} seconds.\n")
+        return None
+
+    def _full(self, address: str) -> str:
+        if len(self._peers) >= self.settings.max_connections:
+            return "All connections are taken."
+        if self._by_address.get(address, 0) >= self.settings.max_per_address:
+            return "Too many connections from this address."
+        return ""
+
+    def _refuse(self, connection: ServerConnection, reason: str, status: int, sentence: str) -> Response:
+        self.refused += 1
+        _refused.labels(reason).inc()
+        response = connection.respond(status, sentence)
+        if status == 503:
+            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return response
+
+    def _choose(self, connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        assert connection.request is not None
+        ours = Subprotocol(self._mounts[_path(connection.request)].subprotocol)
+        if not offered:
+            return None
+        if ours in offered:
+            return ours
+        self.refused += 1
+        _refused.labels("subprotocol").inc()
+        raise NegotiationError(f"this path speaks {ours}; offer that subprotocol or none")
+
+    def _address(self, connection: ServerConnection, request: Request) -> str:
+        """The client's address: the nearest one in front of our own proxies."""
+        remote = connection.remote_address
+        address = str(remote[0]) if isinstance(remote, tuple) else ""
+        if address in self.settings.trusted_proxies:
+            hops = ",".join(request.headers.get_all("X-Forwarded-For")).split(",")
+            for hop in reversed([hop.strip()[:64] for hop in hops if hop.strip()]):
+                address = hop
+                if hop not in self.settings.trusted_proxies:
+                    break
+        return address
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if not self.settings.tls_certificate:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self.settings.tls_certificate, self.settings.tls_key or None)
+        except (OSError, ssl.SSLError) as problem:
+            found = str(problem)
+            raise ConfigError("sockets.tls_certificate", "a readable PEM certificate and key", found) from problem
+        return context
+
+    # --- a connection -------------------------------------------------------------------------------------------------
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        """The life of one connection. A bug in a receiver ends this connection only; the library logs it."""
+        assert connection.request is not None
+        mount = self._mounts[_path(connection.request)]
+        address = self._address(connection, connection.request)
+        if self._full(address):  # many handshakes at once came past `_admit`
+            self.refused += 1
+            _refused.labels("full").inc()
+            await connection.close(TRY_AGAIN_LATER, "all connections are taken")
+            return
+        peer = Peer(connection, self, address, mount.path)
+        self._enter(peer)
+        try:
+            receiver = mount.opened(peer)
+            try:
+                await self._read(connection, peer, receiver)
+            finally:
+                receiver.closed()
+        finally:
+            self._leave(peer)
+
+    async def _read(self, connection: ServerConnection, peer: Peer, receiver: Receiver) -> None:
+        received, recv = receiver.received, connection.recv
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                text = await recv()
+                if peer._ending is not None:
+                    continue  # we have hung up; the rest of what was on its way is read only to see the end
+                if isinstance(text, bytes):
+                    peer.close(CloseCode.UNSUPPORTED_DATA, "text frames only")
+                    continue
+                received(text.encode())
+                if peer._gate is not None:
+                    await peer._until_resumed()
+
+    def _enter(self, peer: Peer) -> None:
+        self._peers.add(peer)
+        self._by_address[peer.address] = self._by_address.get(peer.address, 0) + 1
+        _opened.labels(peer._path).inc()
+        _open.set(len(self._peers))
+
+    def _leave(self, peer: Peer) -> None:
+        self._peers.discard(peer)
+        self._late.discard(peer)
+        left = self._by_address[peer.address] - 1
+        if left:
+            self._by_address[peer.address] = left
+        else:
+            del self._by_address[peer.address]
+        _open.set(len(self._peers))
+
+    # --- slow clients -------------------------------------------------------------------------------------------------
+
+    def _behind(self, peer: Peer, unsent: int) -> None:
+        """Something of this peer could not leave at once."""
+        if unsent > self.settings.max_buffer_bytes:
+            self._cut_off(peer, f"more than {self.settings.max_buffer_bytes} bytes behind")
+        elif not peer._mark:
+            loop = asyncio.get_running_loop()
+            peer._mark, peer._mark_at = peer._written, loop.time()
+            self._late.add(peer)
+            if self._sweep is None:
+                self._sweep = loop.call_later(self._sweep_s, self._sweep_late)
+
+    @property
+    def _sweep_s(self) -> float:
+        return max(self.settings.max_behind / 1000 / 4, 0.01)
+
+    def _sweep_late(self) -> None:
+        loop = asyncio.get_running_loop()
+        now, allowed_s = loop.time(), self.settings.max_behind / 1000
+        for peer in list(self._late):
+            if peer._is_late(now, allowed_s):
+                self._cut_off(peer, f"more than {self.settings.max_behind} behind")
+            elif not peer._mark:
+                self._late.discard(peer)
+        self._sweep = loop.call_later(self._sweep_s, self._sweep_late) if self._late else None
+
+    def _cut_off(self, peer: Peer, why: str) -> None:
+        if peer._ending is not None:
+            return
+        self.cut += 1
+        _cut.labels(peer._path).inc()
+        log.info("Slow client cut off", action="socket_cut", path=peer._path, address=peer.address, why=why)
+        self._late.discard(peer)
+        peer.close(TOO_SLOW, f"too slow: {why}")
+
+
+def _path(request: Request) -> str:
+    return request.path.partition("?")[0]
