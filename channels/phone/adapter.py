@@ -1,0 +1,291 @@
+"""The phone channel's shell: webhooks in, orders out. Knows HTTP and gateways; knows no queues and no agents.
+
+A webhook is answered 200 only when the journal holds what it told (IN-2). What a gateway gets otherwise, and what it
+should do:
+
+    401  no good signature                          nothing is kept: whoever sent it is not a gateway of ours
+    404  no such gateway, or no such address
+    413  over a limit of this gateway
+    422  signed, but not understood                 kept once in quarantine; sending it again cannot help
+    503  cannot be recorded now, with Retry-After   send it again
+
+An event of a call that is over or was never told of is answered 200 with the action "none", and counted: late events
+are the rule with telephones, and a gateway must not repeat them for ever. An `incoming` that no rule takes is
+answered 200 with "reject": the gateway has to tell the caller something now.
+
+Orders (`deliver`) are repeated by the outbox under one idempotency key. An order that has been overtaken is not sent
+any more. A `connect` that fails for good, or does not get through within `connect_within`, lets the caller wait for
+somebody again before it is given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from channels.phone.bucket import Bucket
+from channels.phone.calls import (
+    ACTIONS,
+    CHANNEL,
+    NOTHING,
+    OVER,
+    CallEvent,
+    Outcome,
+    call_of,
+    command_of,
+    is_outdated,
+    order_of,
+    prefix_of,
+)
+from channels.phone.kinds import KINDS, Kind
+from channels.phone.memory import CallMemory
+from channels.phone.request import Control, Raw
+from channels.phone.settings import Gateway, Settings
+from router.engine.commands import AnyCommand, FailConnection, Reply
+from router.engine.views import Inform, InteractionView, Outbound
+from router.errors import ClientError, ConfigError, Draining, NoRoute, NotFound, Overloaded, RouterError
+from router.observe import counter, get_logger
+from router.service.ports import Context, DeliveryFailed, Desk, Health
+from router.service.routes import read_body
+
+log = get_logger("phone")
+_events = counter("phone_events_total", "What became of gateways' requests.", ("gateway", "outcome"))
+_orders = counter("phone_orders_total", "What became of orders to gateways, by try.", ("gateway", "outcome"))
+
+# Of statuses 400 to 499 these say "not now"; the others will be the same on every try.
+_PASSING = frozenset({408, 409, 425, 429})
+# Of a gateway's answer to an order so much is read, to use the connection again; nothing in it is needed.
+_ANSWER_MAX = 65_536
+
+
+class PhoneAdapter:
+    name = "phone"
+    channels = (CHANNEL,)
+    actions = ACTIONS
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        for name, gateway in settings.gateways.items():
+            _refuse_demo_secrets(name, gateway, context.loopback_only)
+        self._desk = context.desk
+        self._quarantine = context.quarantine
+        self._calls = CallMemory(settings.remember_calls, settings.remember)
+        self._lines = {name: _Line(name, gateway) for name, gateway in settings.gateways.items()}
+        self._session: aiohttp.ClientSession | None = None
+        self._draining = False
+
+    async def start(self) -> None:
+        self._draining = False
+        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+
+    async def stop_intake(self) -> None:
+        self._draining = True
+
+    async def stop(self) -> None:
+        self._draining = True
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def health(self) -> Health:
+        """A gateway that is silent or cannot be reached is shown, but is not our failure."""
+        figures: dict[str, float] = {"gateways": len(self._lines)}
+        for line in self._lines.values():
+            figures[f"last_event_ms.{line.name}"] = line.last_event_ms
+        if self._session is None:
+            return Health(ok=False, detail="not started", figures=figures)
+        failing = [f"{line.name}: {line.trouble}" for line in self._lines.values() if line.trouble]
+        return Health(ok=True, detail="; ".join(failing), figures=figures)
+
+    def inform(self, news: Inform) -> None:
+        """Nothing: a gateway is told by orders, which are kept until it has them."""
+
+    # --- webhooks -----------------------------------------------------------------------------------------------------
+
+    def routes(self) -> Sequence[Any]:
+        """Each gateway's addresses, and one that says what is wrong with any other."""
+        known = [
+            web.post(f"/v1/phone/{line.name}/{path}", self._hook(line, path))
+            for line in self._lines.values()
+            for path in line.kind.paths
+        ]
+        return [*known, web.post("/v1/phone/{gateway}/{path:.*}", self._elsewhere)]
+
+    async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
+        line = self._lines.get(request.match_info["gateway"])
+        if line is None:
+            raise NotFound("no gateway of this name is configured")
+        paths = ", ".join(f"/v1/phone/{line.name}/{path}" for path in line.kind.paths)
+        raise NotFound(f"this gateway's addresses are: {paths}")
+
+    def _hook(self, line: _Line, path: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def hook(request: web.Request) -> web.Response:
+            try:
+                body = await read_body(request, line.gateway.max_body)
+                return await self._event(line, Raw(path, request.path_qs, request.headers, body))
+            except RouterError as refusal:
+                line.count(refusal.code)
+                raise
+
+        return hook
+
+    async def _event(self, line: _Line, raw: Raw) -> web.Response:
+        now_ms = self._desk.now_ms()
+        line.kind.verify(raw, line.gateway, now_ms)
+        if self._draining:
+            raise Draining("stopping: send this again")
+        if not line.bucket.take(now_ms):
+            raise Overloaded("too many events of this gateway in one second", retry_after_s=1)
+        try:
+            event = line.kind.parse(raw, line.gateway)
+            outcome = await self._record(line, event, now_ms)
+        except ClientError as problem:
+            await self._keep(line, raw.body, problem)
+            raise
+        line.last_event_ms = now_ms
+        line.count("late" if outcome is NOTHING else outcome.action)
+        answer = line.kind.answer(outcome)
+        return web.Response(body=answer.body, content_type=answer.media_type)
+
+    async def _record(self, line: _Line, event: CallEvent, now_ms: int) -> Outcome:
+        """What the gateway is to do, once the journal holds the event. Raises what the desk answers it with."""
+        command = command_of(event, line.prefix, line.gateway, now_ms)
+        thread = line.prefix + event.call_id
+        if event.type in OVER:
+            # Before the command: a beginning that arrives while this is being recorded must see it.
+            self._calls.ended(thread, self._desk.find(thread) is not None, now_ms)
+        elif event.type == "incoming" and not self._calls.admits(thread, command.key, now_ms):
+            return NOTHING
+        reply = await _settled(self._desk, command)
+        if event.type == "incoming":
+            return self._begun(thread, command.key, reply, now_ms)
+        if isinstance(reply, Reply):
+            if event.type in OVER:
+                self._calls.ended(thread, True, now_ms)
+            return Outcome("none", reply.interaction)
+        if isinstance(reply, ClientError):  # over, unknown, or moved on: the event came too late
+            return NOTHING
+        raise reply
+
+    def _begun(self, thread: str, key: str, reply: Reply | RouterError, now_ms: int) -> Outcome:
+        if not isinstance(reply, Reply | NoRoute):
+            raise reply
+        self._calls.began(thread, key, now_ms)
+        if isinstance(reply, Reply):
+            return Outcome("queue", reply.interaction)
+        return Outcome("reject", reason=reply.code)
+
+    async def _keep(self, line: _Line, body: bytes, problem: ClientError) -> None:
+        """For an operator to see; the same bytes once, however often they are sent."""
+
+    # --- orders -------------------------------------------------------------------------------------------------------
+
+    async def deliver(self, outbound: Outbound) -> None:
+        try:
+            name, _ = call_of(outbound.threads)
+            line, order = self._lines[name], order_of(outbound)
+        except (KeyError, NotFound) as problem:
+            raise DeliveryFailed("no gateway that is configured has this call", final=True) from problem
+        if order is None or not line.gateway.control_url:
+            return
+        if is_outdated(outbound, self._view(outbound.interaction)):
+            _orders.labels(line.name, "outdated").inc()
+            return
+        now_ms = self._desk.now_ms()
+        try:
+            await self._send(line, line.kind.control(order, line.gateway, now_ms))
+        except DeliveryFailed as failure:
+            line.trouble = str(failure)
+            late = self._desk.now_ms() - outbound.at_ms >= line.gateway.connect_within
+            if outbound.action == "assigned" and (failure.final or late):
+                await self._wait_again(outbound)
+                raise DeliveryFailed(str(failure), final=True) from failure
+            raise
+        line.trouble = ""
+
+    def _view(self, number: int) -> InteractionView | None:
+        try:
+            return self._desk.interaction(number)
+        except NotFound:
+            return None
+
+    async def _send(self, line: _Line, control: Control) -> None:
+        if self._session is None:
+            raise DeliveryFailed("not started")
+        try:
+            async with self._session.post(
+                control.url,
+                data=control.body,
+                headers=control.headers,
+                timeout=aiohttp.ClientTimeout(total=line.gateway.control_timeout / 1_000),
+                allow_redirects=False,  # a signed order goes where the operator said, and nowhere else
+            ) as response:
+                await response.content.read(_ANSWER_MAX)
+                status = response.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            _orders.labels(line.name, "unreachable").inc()
+            raise DeliveryFailed(f"the gateway's control address: {type(problem).__name__}") from problem
+        _orders.labels(line.name, str(status)).inc()
+        if not (200 <= status < 300 or status in control.done_already):
+            raise DeliveryFailed(f"the gateway answered {status}", final=_is_final(status))
+
+    async def _wait_again(self, outbound: Outbound) -> None:
+        """The caller gets another agent. Where even that cannot be recorded now, all of it is tried again."""
+        name, call_id = call_of(outbound.threads)
+        prefix = prefix_of(name)
+        command = FailConnection(
+            key=f"{prefix}sb-{outbound.outbound}", thread=prefix + call_id, reason="gateway-refused"
+        )
+        answer = await _settled(self._desk, command)
+        if isinstance(answer, RouterError) and not isinstance(answer, ClientError):
+            raise DeliveryFailed(f"the failed connection cannot be recorded: {answer.code}") from answer
+
+
+class _Line:
+    """One configured gateway at work."""
+
+    def __init__(self, name: str, gateway: Gateway) -> None:
+        self.name = name
+        self.gateway = gateway
+        self.kind: Kind = KINDS[gateway.kind]
+        self.prefix = prefix_of(name)
+        self.bucket = Bucket(gateway.rate)
+        self.last_event_ms = 0
+        self.trouble = ""  # why the last order did not get through
+        self._counts: dict[str, Any] = {}
+
+    def count(self, outcome: str) -> None:
+        child = self._counts.get(outcome)
+        if child is None:
+            child = self._counts[outcome] = _events.labels(self.name, outcome)
+        child.inc()
+
+
+def _settled(desk: Desk, command: AnyCommand) -> asyncio.Future[Reply | RouterError]:
+    """The desk's answer as a value, without a task: this is the hot path."""
+    waiting: asyncio.Future[Reply | RouterError] = asyncio.get_running_loop().create_future()
+
+    def done(answer: Reply | RouterError) -> None:
+        if not waiting.done():  # the server is going down and stopped waiting
+            waiting.set_result(answer)
+
+    desk.submit(command, done)
+    return waiting
+
+
+def _is_final(status: int) -> bool:
+    """Whether the same order would get the same answer. A redirect would: orders do not follow it."""
+    return 300 <= status < 500 and status not in _PASSING
+
+
+def _refuse_demo_secrets(name: str, gateway: Gateway, loopback_only: bool) -> None:
+    if not loopback_only and any(secret.startswith("dev-") for secret in gateway.secrets):
+        where = f"channels.phone.gateways.{name}.secrets"
+        raise ConfigError(where, "secrets of your own: demo secrets work on loopback only", '"dev-..."')
+
+
+__all__ = ["PhoneAdapter", "sha256"]

@@ -1,0 +1,178 @@
+"""What all kinds of gateways share: what can be told of a call, what it asks of the desk, and what we order in return.
+
+A kind turns its own requests into a `CallEvent`, and an `Outcome` or an `Order` into its own words; nothing here
+knows a protocol.
+
+    event            asks for                  key
+    incoming         Arrive                    phone.GATEWAY:EVENT
+    alive            Renew                     none: twice is as good as once, and a week of heartbeats is many keys
+    answered         ConfirmConnection         phone.GATEWAY:EVENT
+    ended            Leave, reason ended       phone.GATEWAY:EVENT
+    abandoned        Leave, reason abandoned   phone.GATEWAY:EVENT
+    connect_failed   FailConnection            phone.GATEWAY:EVENT
+    dtmf             Append                    phone.GATEWAY:EVENT
+
+An interaction is the whole life of one call at one gateway: its thread is "phone.GATEWAY:CALL".
+"""
+
+from __future__ import annotations
+
+from typing import Literal, assert_never
+
+from msgspec import Struct
+
+from channels.phone.numbers import bare, e164, is_withheld
+from channels.phone.settings import Gateway
+from router.engine import commands as c
+from router.engine.events import Message
+from router.engine.views import InteractionView, Outbound, interaction_id
+from router.errors import NotFound
+
+EventType = Literal["incoming", "alive", "answered", "ended", "abandoned", "connect_failed", "dtmf"]
+OVER: frozenset[EventType] = frozenset({"ended", "abandoned"})
+
+CHANNEL = "phone"
+_PREFIX = "phone."
+
+
+class CallEvent(Struct, frozen=True, kw_only=True):
+    """One thing that a gateway told of one call. `sender` and `recipient` are as the gateway writes them."""
+
+    event_id: str
+    call_id: str
+    type: EventType
+    sender: str = ""
+    recipient: str = ""
+    at_ms: int | None = None  # on the gateway's clock; None: it did not say
+    attributes: dict[str, str] = {}
+    digits: str = ""  # of a dtmf
+    reason: str = ""  # of a connect_failed: the gateway's word for it
+
+
+class Outcome(Struct, frozen=True):
+    """What the gateway is to do now. A repeated event gets an equal outcome, so nothing in it may change with time."""
+
+    action: Literal["queue", "reject", "none"]
+    interaction: int = 0  # 0: this event concerns no interaction of ours
+    reason: str = ""  # of a rejection
+
+
+NOTHING = Outcome("none")
+
+Verb = Literal["connect", "hangup", "hold", "resume", "transfer"]
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """Something that a gateway is to do with a call. Equal on every try, so that `id` can tell repetitions."""
+
+    id: str  # "sb-17"
+    action: Verb
+    call_id: str
+    interaction: str
+    agent: str = ""
+    agent_name: str = ""
+    endpoint: str = ""  # the agent's telephone, or the outside address of a transfer
+    reason: str = ""
+
+
+def prefix_of(gateway: str) -> str:
+    """What the keys and threads of this gateway begin with."""
+    return f"{_PREFIX}{gateway}:"
+
+
+def call_of(threads: tuple[str, ...]) -> tuple[str, str]:
+    """Gateway and call id of an interaction. Raises NotFound if it is no call."""
+    for thread in threads:
+        gateway, colon, call_id = thread.removeprefix(_PREFIX).partition(":")
+        if thread.startswith(_PREFIX) and colon:
+            return gateway, call_id
+    raise NotFound("this interaction has no call at any gateway")
+
+
+def command_of(event: CallEvent, prefix: str, gateway: Gateway, now_ms: int) -> c.AnyCommand:
+    key, thread = prefix + event.event_id, prefix + event.call_id
+    match event.type:
+        case "incoming":
+            return _arrival(event, key, thread, gateway, now_ms)
+        case "alive":
+            return c.Renew(thread=thread, lease_ms=gateway.lease)
+        case "answered":
+            return c.ConfirmConnection(key=key, thread=thread)
+        case "ended" | "abandoned":
+            return c.Leave(key=key, thread=thread, reason=event.type)
+        case "connect_failed":
+            return c.FailConnection(key=key, thread=thread, reason=event.reason)
+        case "dtmf":
+            return c.Append(key=key, thread=thread, message=Message(text=event.digits, external_id=event.event_id))
+        case _:
+            assert_never(event.type)
+
+
+def _arrival(event: CallEvent, key: str, thread: str, gateway: Gateway, now_ms: int) -> c.Arrive:
+    caller = "" if is_withheld(event.sender) else e164(event.sender, gateway.country)
+    return c.Arrive(
+        key=key,
+        channel=CHANNEL,
+        threads=(thread,),
+        identities=(f"tel:{caller}",) if caller else (),  # two callers without a number are two customers
+        sender=caller or bare(event.sender),
+        recipient=e164(event.recipient, gateway.country) or bare(event.recipient),
+        name=event.attributes.get("name", ""),
+        subject=event.attributes.get("subject", ""),
+        language=event.attributes.get("language", ""),
+        attributes=event.attributes,
+        lease_ms=gateway.lease,
+        received_at_ms=_start_of_wait(event.at_ms, gateway.backdate, now_ms),
+    )
+
+
+def _start_of_wait(at_ms: int | None, backdate_ms: int, now_ms: int) -> int:
+    """The gateway's word within bounds: a repeated `incoming` keeps its place, a wrong clock buys no better one."""
+    return now_ms if at_ms is None else max(now_ms - backdate_ms, min(at_ms, now_ms))
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+_VERBS: dict[str, Verb] = {
+    "assigned": "connect",
+    "ended": "hangup",
+    "held": "hold",
+    "resumed": "resume",
+    "transferred": "transfer",
+}
+ACTIONS = frozenset(_VERBS)
+
+# After these there is nothing to hang up: the caller did, or the call lives on at another address.
+_GONE = frozenset({"customer-left", "abandoned", "ended", "transferred"})
+
+
+def order_of(outbound: Outbound) -> Order | None:
+    """What to tell the gateway, or None if it need not be told. Raises NotFound for what is no call."""
+    _, call_id = call_of(outbound.threads)
+    verb = _VERBS[outbound.action]
+    if verb == "hangup" and outbound.reason in _GONE:
+        return None
+    return Order(
+        id=f"sb-{outbound.outbound}",
+        action=verb,
+        call_id=call_id,
+        interaction=interaction_id(outbound.interaction),
+        agent=outbound.agent,
+        agent_name=outbound.agent_name,
+        endpoint=outbound.endpoint,
+        reason=outbound.reason,
+    )
+
+
+def is_outdated(outbound: Outbound, view: InteractionView | None) -> bool:
+    """Whether the interaction has moved on since, so that doing this late would be wrong. `view` None: it is forgotten.
+
+    A `connect` that comes through after the agent lost the call would join two people who must not be joined.
+    """
+    match outbound.action:
+        case "assigned":
+            return view is None or view.state != "active" or view.agent != outbound.agent
+        case "held" | "resumed":
+            return view is None or view.state != "active" or view.on_hold != (outbound.action == "held")
+        case _:
+            return False

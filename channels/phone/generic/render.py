@@ -1,0 +1,47 @@
+"""What we say to a generic gateway: the answer to an event, and an order.
+
+Answer:  {"interaction": "i-12", "action": {"type": "queue"}}
+         {"interaction": null, "action": {"type": "reject", "reason": "no-route"}}
+         {"interaction": null, "action": {"type": "none"}}
+
+It is the decision on that event, and a repeated event gets the same bytes. Positions and waiting times are not in it,
+because they change; `interaction` is null where the event changed nothing: its call is over, or was never told of.
+
+Order:   POST to the control address, signed as the gateway signs, with `Idempotency-Key: sb-17`. The key stands in
+         the body too, where the signature covers it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from channels.phone import signature
+from channels.phone.calls import Order, Outcome
+from channels.phone.request import Answer, Control
+from channels.phone.settings import Gateway
+
+_encode = msgspec.json.Encoder().encode
+
+# A caller who is gone cannot be hung up on: that is what was wanted.
+_NO_SUCH_CALL = frozenset({404, 410})
+
+
+def answer(outcome: Outcome) -> Answer:
+    interaction = b'"i-%d"' % outcome.interaction if outcome.interaction else b"null"
+    reason = b',"reason":' + _encode(outcome.reason) if outcome.reason else b""
+    return Answer(b'{"interaction":%b,"action":{"type":"%b"%b}}' % (interaction, outcome.action.encode(), reason))
+
+
+def control(order: Order, gateway: Gateway, now_ms: int) -> Control:
+    """Only the signature differs between two tries."""
+    body = _encode(order)
+    return Control(
+        url=gateway.control_url,
+        headers={
+            "Content-Type": "application/json",
+            "Idempotency-Key": order.id,
+            signature.HEADER: signature.sign(gateway.secrets, body, now_ms // 1_000),
+        },
+        body=body,
+        done_already=_NO_SUCH_CALL if order.action == "hangup" else frozenset(),
+    )

@@ -1,0 +1,35 @@
+"""Which kinds of gateways there are: the one list to extend for a new protocol.
+
+A kind is a pair of pure modules, parse and render, and a value for `Gateway.kind`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from channels.phone.calls import CallEvent, Order, Outcome
+from channels.phone.generic import parse as generic_in
+from channels.phone.generic import render as generic_out
+from channels.phone.request import Answer, Control, Raw
+from channels.phone.settings import Gateway
+
+
+@dataclass(frozen=True)
+class Kind:
+    paths: tuple[str, ...]  # the addresses of its webhooks, after /v1/phone/NAME/
+    verify: Callable[[Raw, Gateway, int], None]  # at now_ms; raises Unauthenticated
+    parse: Callable[[Raw, Gateway], CallEvent]  # raises ClientError
+    answer: Callable[[Outcome], Answer]
+    control: Callable[[Order, Gateway, int], Control]  # at now_ms
+
+
+KINDS: dict[str, Kind] = {
+    "generic": Kind(
+        paths=generic_in.PATHS,
+        verify=generic_in.verify,
+        parse=generic_in.parse,
+        answer=generic_out.answer,
+        control=generic_out.control,
+    ),
+}

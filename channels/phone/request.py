@@ -1,0 +1,33 @@
+"""An HTTP request as a kind of gateway sees it, and the request that a kind wants sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What a gateway sent. `headers` can be asked in any case."""
+
+    path: str  # what follows the gateway's name: "events"
+    path_qs: str  # the whole path with its query, as received: some gateways sign it
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    body: bytes
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One POST to a gateway."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    # What the gateway says when there is nothing left to do: the order counts as done.
+    done_already: frozenset[int] = frozenset()

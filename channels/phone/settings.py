@@ -1,0 +1,57 @@
+"""What an operator can set about telephone gateways.
+
+A gateway without a secret cannot be written down: `secrets` is the one option that has no default (OB-6).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from router.engine.config import Duration, Name
+
+Secret = Annotated[str, Meta(min_length=8, max_length=256)]
+
+
+class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One telephone gateway. Its name is the word in its webhook address: `/v1/phone/NAME/...`."""
+
+    kind: Literal["generic"] = "generic"  # the protocol that it speaks
+    # All of these are valid at once, and what we send is signed with each of them: to change a secret, add the new one
+    # here, then at the gateway, then take the old one away. Those that begin with "dev-" work on loopback only.
+    secrets: Annotated[tuple[Secret, ...], Meta(min_length=1, max_length=8)]
+    tolerance: Duration = Duration(300_000)  # how far a signature's time may be from ours, either way
+    control_url: Annotated[str, Meta(pattern=r"^(https?://\S+)?$")] = ""  # left out: the gateway gets no orders from us
+    control_timeout: Duration = Duration(5_000)  # for one try; a gateway that takes longer is tried again
+    # A caller and an agent are both waiting while a `connect` does not get through. After this the caller waits for
+    # somebody again instead.
+    connect_within: Duration = Duration(15_000)
+    # A call of which the gateway says nothing for so long is taken for over, and its agent is freed. Four times the
+    # 30 s in which gateways should send `alive`. "0s": a call whose end gets lost stays until an operator closes it.
+    lease: Duration = Duration(120_000)
+    # A call's waiting starts when the gateway says that it came, but at most so long before we heard of it: a gateway
+    # with a wrong clock must not jump the queue. "0s": when we heard of it.
+    backdate: Duration = Duration(300_000)
+    # Where numbers without "+" are at home. Left out: such numbers are kept as written, and identify nobody.
+    country: Annotated[str, Meta(pattern=r"^([A-Z]{2})?$")] = ""
+    # Ten times what an `incoming` with forwarded SIP headers needs.
+    max_body: Annotated[int, Meta(ge=256, le=1_048_576)] = 65_536  # bytes
+    max_attributes: Annotated[int, Meta(ge=0, le=1_000)] = 64  # all of them are shown to agents and kept in the journal
+    max_text: Annotated[int, Meta(ge=16, le=65_536)] = 1_024  # characters of one attribute or number
+    # More than one process can record in a second: stops a gateway in a loop before it crowds out the others.
+    rate: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000  # events per second, with bursts of one second's worth
+
+    def __repr__(self) -> str:
+        """Without the secrets: settings end up in logs and tracebacks."""
+        return f"Gateway(kind={self.kind!r}, control_url={self.control_url!r})"
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The phone channel. Without gateways it takes no calls."""
+
+    gateways: dict[Name, Gateway] = field(default_factory=dict)
+    # Ends that came before their beginnings are remembered so long, and so many of them (`memory.py`): five calls a
+    # second.
+    remember: Duration = Duration(3_600_000)
+    remember_calls: Annotated[int, Meta(ge=1, le=10_000_000)] = 20_000

@@ -1,0 +1,61 @@
+"""`Switchboard-Signature: t=<unix s>,v1=<hex>`: who sent these bytes, and when.
+
+`<hex>` is the HMAC-SHA256 of "<t>.<body>" in lower case. Several v1 may stand there, and several secrets may be
+valid, so that secrets can be changed without losing a call: one match is enough. Fields of other names are left to
+later versions.
+
+The text of `t` is signed as written, and nothing is trimmed or folded: there is exactly one way to write a good header.
+A signed request can be repeated within the tolerance; that is harmless because events are recorded once by their ids.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+
+from router.errors import Unauthenticated
+
+HEADER = "Switchboard-Signature"
+
+
+def sign(secrets: Sequence[str], body: bytes, now_s: int) -> str:
+    """The header for `body`, with one v1 for each secret."""
+    text = b"%d.%b" % (now_s, body)
+    return f"t={now_s}," + ",".join(f"v1={_mac(secret, text).hex()}" for secret in secrets)
+
+
+def verify(header: str, body: bytes, secrets: Sequence[str], now_s: float, tolerance_s: float) -> None:
+    """Raises Unauthenticated unless one of `secrets` signed `body` within `tolerance_s` of `now_s`."""
+    time, given = _read(header)
+    if abs(int(time) - now_s) > tolerance_s:
+        raise Unauthenticated(f"the signature is more than {tolerance_s:g} s away from our clock: sign anew")
+    text = time + b"." + body
+    wanted = [_mac(secret, text).hex().encode() for secret in secrets]
+    # No short cut: the time this takes does not tell which secret or which byte was wrong.
+    matches = [hmac.compare_digest(ours, theirs) for ours in wanted for theirs in given]
+    if not any(matches):
+        raise Unauthenticated("the signature does not match the body and the secret of this gateway")
+
+
+def _read(header: str) -> tuple[bytes, list[bytes]]:
+    """The time as written, and every v1."""
+    if not header:
+        raise Unauthenticated(f"sign the request: the header {HEADER} is missing")
+    times, given = [], []
+    for part in header.encode("utf-8", "surrogateescape").split(b","):
+        name, _, value = part.partition(b"=")
+        if name == b"t":
+            times.append(value)
+        elif name == b"v1":
+            given.append(value)
+    if len(times) != 1 or not given or not _is_time(times[0]):
+        raise Unauthenticated(f"{HEADER} has the form t=<unix s>,v1=<hex>")
+    return times[0], given
+
+
+def _is_time(text: bytes) -> bool:
+    return 0 < len(text) <= 12 and text.isdigit()
+
+
+def _mac(secret: str, text: bytes) -> bytes:
+    return hmac.digest(secret.encode(), text, "sha256")
