@@ -1,0 +1,296 @@
+"""Everything that can be asked of the engine: the tagged union that edges send.
+
+Every command may carry a `key`. A command whose key was recorded before changes nothing and gets the same answer: keys
+of intake are remembered for days, keys of agents' commands (which start with "agent:") for minutes (`config.Memory`).
+
+Commands are plain data, so that an edge on another machine can send them. Times and identities come in here; the engine
+has no clock of its own.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from router.engine.events import AgentState, Message
+from router.engine.requirements import Node
+
+
+class Command(Struct, frozen=True, kw_only=True, tag=True):
+    """Base of all commands."""
+
+    key: str = ""
+
+
+# --- from channels ----------------------------------------------------------------------------------------------------
+
+
+class Arrive(Command, frozen=True, kw_only=True):
+    """A customer's contact. Where one of `threads` is an open interaction it joins that one, otherwise it is a new one.
+
+    `key` must be made of source and external id ("mail:<id>", "phone.dev:EVENT"): the same event again has no effect.
+    Answered with the interaction's number.
+    """
+
+    channel: str
+    threads: tuple[str, ...]
+    identities: tuple[str, ...] = ()
+    sender: str = ""
+    recipient: str = ""
+    name: str = ""
+    subject: str = ""
+    language: str = ""
+    attributes: dict[str, str] = {}
+    message: Message | None = None
+    lease_ms: int = 0
+    received_at_ms: int = 0  # where the waiting time starts; 0: now
+    direction: str = "inbound"
+
+
+class Append(Command, frozen=True, kw_only=True):
+    """Something said or pressed in an interaction that must be open already."""
+
+    thread: str
+    message: Message
+    author: str = "customer"
+
+
+class Renew(Command, frozen=True, kw_only=True):
+    """The gateway still has this contact."""
+
+    thread: str
+    lease_ms: int
+
+
+class ConfirmConnection(Command, frozen=True, kw_only=True):
+    thread: str
+
+
+class FailConnection(Command, frozen=True, kw_only=True):
+    """The agent who accepted could not be joined with the customer."""
+
+    thread: str
+    reason: str = ""
+
+
+class Leave(Command, frozen=True, kw_only=True):
+    """The customer is gone, or the gateway says that the contact is over."""
+
+    thread: str
+    reason: str = ""
+
+
+# --- from agents ------------------------------------------------------------------------------------------------------
+
+
+class OpenSession(Command, frozen=True, kw_only=True):
+    agent: str
+    session: str
+
+
+class CloseSession(Command, frozen=True, kw_only=True):
+    agent: str
+    session: str
+    reason: str = ""
+
+
+class SetState(Command, frozen=True, kw_only=True):
+    agent: str
+    state: AgentState
+    reason: str = ""
+    by: str = ""  # an operator; "" is the agent
+
+
+class Accept(Command, frozen=True, kw_only=True):
+    agent: str
+    offer: int
+
+
+class Decline(Command, frozen=True, kw_only=True):
+    agent: str
+    offer: int
+    reason: str = ""
+
+
+class Say(Command, frozen=True, kw_only=True):
+    agent: str
+    interaction: int
+    message: Message
+
+
+class Note(Command, frozen=True, kw_only=True):
+    interaction: int
+    text: str
+    by: str
+
+
+class Hold(Command, frozen=True, kw_only=True):
+    agent: str
+    interaction: int
+
+
+class Resume(Command, frozen=True, kw_only=True):
+    agent: str
+    interaction: int
+
+
+class Complete(Command, frozen=True, kw_only=True):
+    """The agent ends the contact; in wrap-up, the agent finishes it."""
+
+    agent: str
+    interaction: int
+    disposition: str = ""
+    notes: str = ""
+
+
+class FinishWrapUp(Command, frozen=True, kw_only=True):
+    agent: str
+    interaction: int
+    disposition: str = ""
+    notes: str = ""
+
+
+class ExtendWrapUp(Command, frozen=True, kw_only=True):
+    agent: str
+    interaction: int
+    by_ms: int
+
+
+class Pick(Command, frozen=True, kw_only=True):
+    """The agent takes a waiting interaction by hand."""
+
+    agent: str
+    interaction: int
+
+
+class Target(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a transfer goes: exactly one of the four."""
+
+    queue: str = ""
+    agent: str = ""
+    requirement: Node | None = None
+    address: str = ""
+
+
+class Transfer(Command, frozen=True, kw_only=True):
+    """Give an interaction on. `agent` is its owner; an operator leaves it empty and says who they are in `by`."""
+
+    interaction: int
+    to: Target
+    agent: str = ""
+    by: str = ""
+    why: str = ""
+
+
+# --- from operators ---------------------------------------------------------------------------------------------------
+
+
+class Requeue(Command, frozen=True, kw_only=True):
+    interaction: int
+    by: str
+    why: str = ""
+
+
+class Assign(Command, frozen=True, kw_only=True):
+    """Give an interaction to one agent, who need not accept. `override` ignores requirement and capacity (audited)."""
+
+    interaction: int
+    agent: str
+    by: str
+    override: bool = False
+    why: str = ""
+
+
+class Close(Command, frozen=True, kw_only=True):
+    interaction: int
+    by: str
+    why: str = ""
+
+
+class Reprioritise(Command, frozen=True, kw_only=True):
+    """Change what is given; "" and 0 leave a thing as it is."""
+
+    interaction: int
+    by: str
+    band: str = ""
+    weight: float = 0.0
+    target_ms: int = 0
+    why: str = ""
+
+
+class Configure(Command, frozen=True, kw_only=True):
+    """Decide by this configuration from now on (`config.to_bytes`)."""
+
+    document: bytes
+    by: str = ""
+
+
+# --- from the process itself ------------------------------------------------------------------------------------------
+
+
+class Restart(Command, frozen=True, kw_only=True):
+    """Said once after a start from a journal."""
+
+
+class Tick(Command, frozen=True, kw_only=True):
+    """Time has passed."""
+
+
+class SettleOutbound(Command, frozen=True, kw_only=True):
+    outbound: int
+    by: str = ""
+    discard: bool = False
+
+
+class FailOutbound(Command, frozen=True, kw_only=True):
+    outbound: int
+    error: str
+
+
+class RetryOutbound(Command, frozen=True, kw_only=True):
+    outbound: int
+    by: str = ""
+
+
+AnyCommand = (
+    Arrive
+    | Append
+    | Renew
+    | ConfirmConnection
+    | FailConnection
+    | Leave
+    | OpenSession
+    | CloseSession
+    | SetState
+    | Accept
+    | Decline
+    | Say
+    | Note
+    | Hold
+    | Resume
+    | Complete
+    | FinishWrapUp
+    | ExtendWrapUp
+    | Pick
+    | Transfer
+    | Requeue
+    | Assign
+    | Close
+    | Reprioritise
+    | Configure
+    | Restart
+    | Tick
+    | SettleOutbound
+    | FailOutbound
+    | RetryOutbound
+)
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """The engine's answer to a command that it took.
+
+    `interaction` is the number of the interaction it concerned, or 0; `duplicate` says that the key was known.
+    """
+
+    interaction: int = 0
+    duplicate: bool = False
+    joined: bool = False  # it became part of an interaction that was open already

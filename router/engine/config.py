@@ -1,0 +1,188 @@
+"""What the engine is told about channels, queues, rules and agents.
+
+One frozen struct, checked as a whole before it is used (`plan.check_config`), journaled as one event, so that a replay
+needs no file. Its shape is the shape of the configuration file; durations are written with a unit there ("20s") and are
+whole milliseconds here. Secrets (tokens, passwords) are no part of it: they belong to the edges' settings.
+
+To leave an option out means its default; each docstring says what that does.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from router.engine.requirements import ANYBODY, Node
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?")
+_UNIT_MS = (86_400_000, 3_600_000, 60_000, 1_000, 1)
+
+
+class Duration(int):
+    """Whole milliseconds, written with units: "20s", "4h", "1h30m", "250ms"; "0s" switches off what it times."""
+
+    @classmethod
+    def parse(cls, text: object) -> Duration:
+        found = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
+        if not found or not any(found.groups()):
+            raise ValueError(f'expected a duration such as "20s", "4h" or "1h30m", got {text!r}')
+        return cls(sum(int(n) * unit for n, unit in zip(found.groups(), _UNIT_MS, strict=True) if n))
+
+    def __str__(self) -> str:
+        rest, parts = int(self), []
+        for unit, name in zip(_UNIT_MS, ("d", "h", "m", "s", "ms"), strict=True):
+            n, rest = divmod(rest, unit)
+            if n:
+                parts.append(f"{n}{name}")
+        return "".join(parts) or "0s"
+
+
+def decode_hook(kind: type, value: Any) -> Any:
+    """For msgspec: how the types that it does not know are read."""
+    if kind is Duration:
+        return Duration.parse(value)
+    raise NotImplementedError(kind)
+
+
+def encode_hook(value: Any) -> Any:
+    if isinstance(value, Duration):
+        return str(value)
+    raise NotImplementedError(type(value))
+
+
+SECOND = Duration(1_000)
+MINUTE = Duration(60_000)
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+Count = Annotated[int, Meta(ge=0, le=1_000)]
+
+
+class Channel(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a channel's work fills an agent, and what it is promised by default."""
+
+    exclusive: bool = False  # true: needs an agent with no other work, and takes all of that agent (a call)
+    weight: Annotated[int, Meta(ge=0, le=1_000)] = 1  # how much of an agent's budget one interaction uses
+    cap: Annotated[int, Meta(ge=0, le=100)] = 1  # how many an agent has at once, unless the agent's own cap says
+    target: Duration = Duration(20_000)  # the promised wait, where neither queue nor rule says
+    agent_lost: Literal["return", "stay"] = "return"  # after the grace: back to the queue, or wait for the agent
+    actions: tuple[str, ...] = ()  # what its gateway must be told durably; set by the channel's adapter, not by hand
+
+
+class Band(Struct, frozen=True, forbid_unknown_fields=True):
+    """A strict priority tier; the first one in the list is the most urgent."""
+
+    name: Name
+    cap: Duration = Duration(0)  # an item that has waited this long joins the first band; 0s: never
+
+
+class WrapUp(Struct, frozen=True, forbid_unknown_fields=True):
+    """The time after an interaction in which the agent documents it.
+
+    none      the agent is free at once
+    optional  lasts until the agent finishes it
+    timed     as optional, but ends by itself after `time`, which the agent may extend up to `longest`
+    forced    lasts exactly `time`
+    """
+
+    mode: Literal["none", "optional", "timed", "forced"] = "none"
+    time: Duration = Duration(30_000)
+    longest: Duration = Duration(300_000)
+
+
+class Queue(Struct, frozen=True, forbid_unknown_fields=True):
+    """A named line with its requirement, its promise and its rules."""
+
+    requirement: Node = ANYBODY  # left out: every agent may be offered its work
+    band: Name | None = None  # left out: the default band
+    weight: Annotated[float, Meta(gt=0, le=1_000)] = 1.0
+    target: Duration | None = None  # left out: the channel's target
+    targets: dict[str, Duration] = field(default_factory=dict)  # by channel; beats `target`
+    head_start: Duration = Duration(20_000)  # waiting credit on arrival
+    offer_timeout: Duration = Duration(20_000)  # how long an agent may think
+    auto_accept: bool = False  # an offer counts as accepted at once
+    parallel_offers: Annotated[int, Meta(ge=1, le=50)] = 1  # shown to so many agents at once; first accept wins
+    cool_off: Duration = Duration(30_000)  # how long the agent who missed or declined is passed over
+    choice: Literal["longest-idle"] = "longest-idle"
+    wrap_up: WrapUp = WrapUp()
+    agent_lost: Literal["return", "stay"] | None = None  # left out: as the channel says
+
+
+class Rule(Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of the routing plan. All conditions given must hold; the first rule that holds decides."""
+
+    name: Name
+    queue: Name
+    channel: tuple[str, ...] = ()
+    to: tuple[str, ...] = ()  # the number, address or topic that the customer used
+    when: str = ""  # a CEL expression over channel, to, from, subject, language and attributes[...]
+    requirement: Node | None = None  # asked for on top of the queue's
+    band: Name | None = None
+    weight: Annotated[float, Meta(gt=0, le=1_000)] | None = None
+    target: Duration | None = None
+
+
+class Agent(Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody who answers."""
+
+    name: str = ""  # as colleagues and customers see it; left out: the id
+    skills: dict[str, Annotated[int, Meta(ge=1, le=10)]] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
+    team: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+    caps: dict[str, Annotated[int, Meta(ge=0, le=100)]] = field(default_factory=dict)  # by channel; beats the channel's
+    budget: Annotated[int, Meta(ge=1, le=10_000)] | None = (
+        None  # sum of the channels' weights at once; left out: no limit
+    )
+    endpoint: str = ""  # where a gateway reaches this agent's telephone
+
+
+class Presence(Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of agents who vanish or do not answer."""
+
+    grace: Duration = Duration(30_000)  # work of an agent with no session waits so long
+    misses: Annotated[int, Meta(ge=0, le=100)] = 3  # so many missed offers in a row make not ready; 0: never
+    return_after: Duration = Duration(0)  # an agent taken off that way is ready again after this; 0s: by own action
+    brake_share: Annotated[float, Meta(gt=0, le=1)] = 0.25  # of a queue's staff, within
+    brake_window: Duration = Duration(60_000)  # this time: more is not taken off, an alert is raised
+
+
+class Memory(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the engine remembers what is over."""
+
+    intake_keys: Duration = Duration(7 * 86_400_000)  # repeated events are recognised so long (IN-3)
+    command_keys: Duration = Duration(600_000)  # repeated commands of agents' clients (AG-4)
+    closed: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000  # closed interactions kept at hand for operators
+    transcript: Annotated[int, Meta(ge=1, le=10_000)] = 200  # messages kept at hand of one interaction
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """All that the engine decides by."""
+
+    channels: dict[Name, Channel] = field(default_factory=dict)
+    bands: tuple[Band, ...] = (Band("normal"),)
+    default_band: Name = "normal"
+    skills: tuple[Name, ...] = ()
+    attributes: tuple[Name, ...] = ()  # agents' attributes that requirements may ask for
+    teams: tuple[Name, ...] = ()
+    queues: dict[Name, Queue] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    default_queue: Name | None = None  # left out: a contact that no rule takes is refused
+    agents: dict[Name, Agent] = field(default_factory=dict)
+    presence: Presence = Presence()
+    memory: Memory = Memory()
+
+
+_encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
+_decode = msgspec.json.Decoder(Config, dec_hook=decode_hook).decode
+
+
+def to_bytes(config: Config) -> bytes:
+    """The form that the journal keeps: JSON with durations as written by people."""
+    return _encode(config)
+
+
+def from_bytes(document: bytes) -> Config:
+    return _decode(document)

@@ -1,0 +1,111 @@
+"""Decide which facts a command makes true.
+
+Rule 1: a decision depends on (state, command, now_ms) and nothing else.
+Rule 2: deciding changes nothing; only `evolve` writes to State.
+Rule 3: what cannot be is refused with a ClientError before anything is decided, so a command takes effect wholly or
+not.
+
+Commands are decided in three modules by who speaks: `intake` (channels), `work` (agents and operators on interactions),
+`presence` (agents' sessions and states, and what follows from facts by policy). Matching is not decided by any command:
+after the facts of any command the engine offers whatever can be offered (`matching`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from router.engine import commands as c
+from router.engine import config, intake, presence, work
+from router.engine import events as e
+from router.engine.events import Event
+from router.engine.model import State
+from router.engine.plan import Plan, check_config
+from router.engine.transitions import CLOSED
+from router.errors import ConfigError, IllegalMove, NotFound
+
+
+def decide(state: State, plan: Plan, command: c.AnyCommand, now_ms: int) -> list[Event]:
+    """The facts that this command makes true, in order; empty if it changes nothing. Raises ClientError."""
+    if type(command) is c.Arrive:
+        return intake.arrive(state, plan, command, now_ms)
+    return DECIDE[type(command)](state, command, now_ms)
+
+
+def configure(s: State, ask: c.Configure, now_ms: int) -> list[Event]:
+    """Refuses a configuration that is wrong in itself, or that would leave work without a home."""
+    try:
+        new = config.from_bytes(ask.document)
+    except msgspec.MsgspecError as error:
+        raise ConfigError("config", "a configuration document", str(error)) from error
+    check_config(new)
+    if ask.document == s.document:
+        return []
+    for name, queue in s.queues.items():
+        if name not in new.queues and (queue.waiting or queue.offered or queue.active):
+            raise IllegalMove(
+                f"queues.{name}: still has {queue.waiting + queue.offered + queue.active} interactions; move them first"
+            )
+    for channel in {item.born.channel for item in s.interactions.values() if item.state != CLOSED}:
+        if channel not in new.channels:
+            raise IllegalMove(f"channels.{channel}: still has open interactions; finish them first")
+    return [e.Configured(s.version + 1, ask.document, ask.by)]
+
+
+def restart(s: State, ask: c.Restart, now_ms: int) -> list[Event]:
+    return [e.Restarted()] if s.seq else []
+
+
+def _letter(s: State, number: int) -> None:
+    if number not in s.outbound and number not in s.dead:
+        raise NotFound(f"nothing to be delivered has the number {number}")
+
+
+def settle_outbound(s: State, ask: c.SettleOutbound, now_ms: int) -> list[Event]:
+    _letter(s, ask.outbound)
+    return [e.OutboundSettled(ask.outbound, "discarded" if ask.discard else "delivered", ask.by)]
+
+
+def fail_outbound(s: State, ask: c.FailOutbound, now_ms: int) -> list[Event]:
+    _letter(s, ask.outbound)
+    return [e.OutboundFailed(ask.outbound, ask.error)] if ask.outbound in s.outbound else []
+
+
+def retry_outbound(s: State, ask: c.RetryOutbound, now_ms: int) -> list[Event]:
+    _letter(s, ask.outbound)
+    return [e.OutboundRetried(ask.outbound, ask.by)] if ask.outbound in s.dead else []
+
+
+DECIDE: dict[type[c.Command], Callable[[State, Any, int], list[Event]]] = {
+    c.Append: intake.append,
+    c.Renew: intake.renew,
+    c.ConfirmConnection: intake.confirm_connection,
+    c.FailConnection: intake.fail_connection,
+    c.Leave: intake.leave,
+    c.OpenSession: presence.open_session,
+    c.CloseSession: presence.close_session,
+    c.SetState: presence.set_state,
+    c.Accept: work.accept,
+    c.Decline: work.decline,
+    c.Say: work.say,
+    c.Note: work.note,
+    c.Hold: work.hold,
+    c.Resume: work.resume,
+    c.Complete: work.complete,
+    c.FinishWrapUp: work.finish_wrap_up,
+    c.ExtendWrapUp: work.extend_wrap_up,
+    c.Pick: work.pick,
+    c.Transfer: work.transfer,
+    c.Requeue: work.requeue,
+    c.Assign: work.assign,
+    c.Close: work.close,
+    c.Reprioritise: work.reprioritise,
+    c.Configure: configure,
+    c.Restart: restart,
+    c.Tick: lambda s, ask, now_ms: [],
+    c.SettleOutbound: settle_outbound,
+    c.FailOutbound: fail_outbound,
+    c.RetryOutbound: retry_outbound,
+}

@@ -1,0 +1,132 @@
+"""From a fact to what the outside must be told.
+
+`Tell` goes to an agent's stream, `Inform` to the adapter of the interaction's channel. Both are computed when the fact
+is applied, so that they show the state as of that fact, and are given out when it is durable. Things that must reach
+the outside at least once are no effects but part of the state (`State.outbound`), because they outlive the process.
+
+This table and `evolve` agree on who is told: `tests/engine/test_streams.py` compares the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from router.engine import events as e
+from router.engine.events import Event
+from router.engine.lookups import agent_view, interaction_view
+from router.engine.model import State
+from router.engine.views import Inform, Tell
+
+Effect = Tell | Inform
+
+
+def effects(state: State, event: Event, out: list[Effect]) -> None:
+    """Add to `out` what this fact, which was just applied, is to be told to whom."""
+    rule = EFFECTS.get(type(event))
+    if rule is not None:
+        rule(state, event, out)
+
+
+def _tell(s: State, agent: str, event: Any, out: list[Effect]) -> None:
+    """About an interaction."""
+    to = s.agents.get(agent)
+    if to is not None:
+        item = s.interactions.get(event.interaction)
+        view = interaction_view(s, item, to) if item is not None else None
+        out.append(Tell(agent, to.stream, event, view))
+
+
+def _tell_plain(s: State, agent: str, event: Any, out: list[Effect]) -> None:
+    """What needs no view: the event says it all."""
+    to = s.agents.get(agent)
+    if to is not None:
+        out.append(Tell(agent, to.stream, event))
+
+
+def _tell_state(s: State, agent: str, event: Any, out: list[Effect]) -> None:
+    to = s.agents.get(agent)
+    if to is not None:
+        out.append(Tell(agent, to.stream, event, None, agent_view(s, to, brief=True)))
+
+
+def _inform(s: State, event: Any, out: list[Effect], agent: str = "") -> None:
+    item = s.interactions.get(event.interaction)
+    if item is not None:
+        who = s.agents.get(agent)
+        name = (who.config.name or who.id) if who is not None else ""
+        out.append(Inform(item.born.channel, item.number, item.threads, event, name))
+
+
+def _offer_made(s: State, event: e.OfferMade, out: list[Effect]) -> None:
+    _tell(s, event.agent, event, out)
+
+
+def _offer_over(s: State, event: Any, out: list[Effect]) -> None:
+    _tell_plain(s, event.agent, event, out)
+
+
+def _accepted(s: State, event: e.OfferAccepted, out: list[Effect]) -> None:
+    _tell(s, event.agent, event, out)
+    _inform(s, event, out, event.agent)
+
+
+def _message(s: State, event: e.MessageAdded, out: list[Effect]) -> None:
+    owner = s.interactions[event.interaction].owner
+    if owner:
+        _tell_plain(s, owner, event, out)
+    _inform(s, event, out, event.agent)
+
+
+def _note(s: State, event: e.NoteAdded, out: list[Effect]) -> None:
+    owner = s.interactions[event.interaction].owner
+    if owner:
+        _tell(s, owner, event, out)
+
+
+def _owner_sees(s: State, event: Any, out: list[Effect]) -> None:
+    _tell(s, s.interactions[event.interaction].owner, event, out)
+    _inform(s, event, out)
+
+
+def _former_sees(s: State, event: Any, out: list[Effect]) -> None:
+    """Requeued, transferred, connect failed: it left the agent who had it."""
+    former = event.from_agent if isinstance(event, e.Transferred) else event.agent
+    if former:
+        _tell_plain(s, former, event, out)
+    _inform(s, event, out)
+
+
+def _ended(s: State, event: e.InteractionEnded, out: list[Effect]) -> None:
+    if event.agent:
+        _tell_plain(s, event.agent, event, out)
+    _inform(s, event, out, event.agent)
+
+
+def _just_inform(s: State, event: Any, out: list[Effect]) -> None:
+    _inform(s, event, out)
+
+
+EFFECTS: dict[type[Event], Callable[[State, Any, list[Effect]], None]] = {
+    e.InteractionArrived: _just_inform,
+    e.MessageAdded: _message,
+    e.NoteAdded: _note,
+    e.ConnectionConfirmed: _owner_sees,
+    e.Held: _owner_sees,
+    e.Resumed: _owner_sees,
+    e.ConnectFailed: _former_sees,
+    e.Requeued: _former_sees,
+    e.Transferred: _former_sees,
+    e.InteractionEnded: _ended,
+    e.WrapUpExtended: lambda s, ev, out: _tell(s, ev.agent, ev, out),
+    e.WrapUpFinished: lambda s, ev, out: _tell_plain(s, ev.agent, ev, out),
+    e.OfferMade: _offer_made,
+    e.OfferAccepted: _accepted,
+    e.OfferDeclined: _offer_over,
+    e.OfferExpired: _offer_over,
+    e.OfferWithdrawn: _offer_over,
+    e.SessionOpened: lambda s, ev, out: _tell_state(s, ev.agent, ev, out),
+    e.SessionClosed: lambda s, ev, out: _tell_state(s, ev.agent, ev, out),
+    e.StateRequested: lambda s, ev, out: _tell_state(s, ev.agent, ev, out),
+    e.StateChanged: lambda s, ev, out: _tell_state(s, ev.agent, ev, out),
+}

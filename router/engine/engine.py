@@ -1,0 +1,147 @@
+"""The engine as one object without I/O: commands in, facts and effects out.
+
+    handle(command, now_ms) -> Outcome    decide, apply, let follow what follows, match; all at once
+    next_deadline_ms()                    when it next wants a Tick
+    apply(record)                         a fact that was decided before: recovery, standbys, replay
+    snapshot(), restore(bytes)            the primary state
+
+The clock it is given may stand still or jump back; its own never does: a decision is taken at the later of `now_ms` and
+the latest time seen. After every command no waiting interaction stands beside an idle agent who fits (RT-5).
+
+A ClientError means that nothing has changed. Any other exception from `handle` is a bug, and the object is then in no
+defined state: throw it away and restore from the journal.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from router.engine import effects as out_effects
+from router.engine import events as e
+from router.engine import image, timers
+from router.engine.commands import AnyCommand, Arrive, Reply, Tick
+from router.engine.config import Config
+from router.engine.decide import decide
+from router.engine.effects import Effect
+from router.engine.events import Event, Record
+from router.engine.evolve import evolve, remember
+from router.engine.model import State
+from router.engine.plan import Plan
+from router.engine.presence import follow
+
+
+class Outcome(Struct, eq=False):
+    """What a command came to. `records` are to be made durable before `reply` and `effects` go out."""
+
+    reply: Reply
+    at_ms: int
+    key: str = ""
+    events: list[Event] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    first_seq: int = 0  # of the first of `events`
+
+
+_NO_EVENTS = Reply()
+
+
+class Engine:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.plan = Plan(Config())
+
+    # --- live ------------------------------------------------------------------------------------------------------
+
+    def handle(self, command: AnyCommand, now_ms: int) -> Outcome:
+        """Take one command. Raises ClientError (nothing has changed)."""
+        state = self.state
+        now = now_ms if now_ms > state.now_ms else state.now_ms
+        key = command.key
+        if key:
+            memory = state.command_keys if key.startswith("agent:") else state.intake_keys
+            known = memory.known.get(key)
+            if known is not None:
+                return Outcome(Reply(interaction=known, duplicate=True), now)
+        facts = decide(state, self.plan, command, now)
+        out = Outcome(_NO_EVENTS, now, key, first_seq=state.seq + 1)
+        for fact in facts:
+            self._happen(fact, now, out)
+        if type(command) is Tick:
+            self._let_time_pass(now, out)
+        self._match(now, out)
+        if facts:
+            self._answer(command, facts[0], key, now, out)
+        return out
+
+    def _happen(self, fact: Event, now: int, out: Outcome) -> None:
+        evolve(self.state, fact, now)
+        out.events.append(fact)
+        if type(fact) is e.Configured:
+            self.plan = Plan(self.state.config)
+        out_effects.effects(self.state, fact, out.effects)
+        for further in follow(self.state, fact, now):
+            self._happen(further, now, out)
+
+    def _let_time_pass(self, now: int, out: Outcome) -> None:
+        while facts := timers.next_due(self.state, now):
+            for fact in facts:
+                self._happen(fact, now, out)
+
+    def _match(self, now: int, out: Outcome) -> None:
+        state = self.state
+        matcher = state.matcher
+        while (pair := matcher.next_pair(state.interactions, now)) is not None:
+            item, agent = pair
+            queue = state.queue_config(item.queue)
+            deadline = now + queue.offer_timeout
+            self._happen(e.OfferMade(state.last_offer + 1, item.number, agent.id, deadline), now, out)
+            for _ in range(queue.parallel_offers - 1):
+                # `tried` and the agents who see it already are passed over: the others are shown it too.
+                seen = [*item.tried, *(state.offers[n].agent for n in item.offers)]
+                other = matcher.best_agent(item.place, seen) if item.offers else None
+                if other is None:
+                    break
+                self._happen(e.OfferMade(state.last_offer + 1, item.number, other.id, deadline), now, out)
+
+    def _answer(self, command: AnyCommand, first: Event, key: str, now: int, out: Outcome) -> None:
+        number = getattr(first, "interaction", 0)
+        joined = type(command) is Arrive and type(first) is e.MessageAdded
+        out.reply = Reply(interaction=number, joined=joined)
+        if key:
+            remember(self.state, key, first, now)
+
+    def next_deadline_ms(self) -> int | None:
+        """Unix milliseconds at which a Tick is due, or None."""
+        return timers.next_deadline_ms(self.state)
+
+    # --- from the journal ------------------------------------------------------------------------------------------
+
+    def apply(self, record: Record) -> None:
+        """Apply a recorded fact; it must be the next one."""
+        event = record.event
+        evolve(self.state, event, record.at_ms)
+        if record.key:
+            remember(self.state, record.key, event, record.at_ms)
+        if type(event) is e.Configured:
+            self.plan = Plan(self.state.config)
+        # What became possible was matched when it happened; those offers are records of their own.
+        matcher = self.state.matcher
+        matcher.fresh_agents.clear()
+        matcher.fresh_items.clear()
+
+    def resume(self) -> None:
+        """After the last record: let the next command look at everybody idle once, whatever happened before."""
+        matcher = self.state.matcher
+        matcher.fresh_agents = [agent for agent in self.state.agents.values() if agent.cell >= 0]
+
+    def snapshot(self) -> bytes:
+        """The primary state. Equal states give equal bytes."""
+        return image.to_bytes(self.state)
+
+    @classmethod
+    def restore(cls, data: bytes) -> Engine:
+        engine = cls()
+        engine.state = image.from_bytes(data)
+        engine.plan = Plan(engine.state.config)
+        return engine

@@ -1,0 +1,373 @@
+"""Everything that can have happened: the journal's only vocabulary.
+
+Rules of this file, because its records will be read in ten years:
+- A name is a fact in the past tense; a unit comes last in a field's name.
+- Records are arrays tagged with the class's tag. A new field goes to the end and has a default; no field is removed,
+  moved or given another meaning. What must change its meaning gets a new event.
+- An event holds what was decided, never what it takes to decide again: a replay reads no rules and no clock.
+- `by` names who did it (an agent, "operator:NAME", "" for the engine), `why` their reason: this is the audit (OB-5).
+
+The time of an event is that of its record (`at_ms`, Unix milliseconds on the engine's clock).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from msgspec import Struct
+
+from router.engine.requirements import Node
+
+
+class Blob(Struct, array_like=True, frozen=True, gc=False):
+    """Content kept outside the journal, named by its SHA-256 in hexadecimal."""
+
+    digest: str
+    size: int  # bytes
+    media_type: str = "application/octet-stream"
+    name: str = ""
+
+
+class Message(Struct, array_like=True, frozen=True):
+    """Something said: short text inline, anything longer as blobs."""
+
+    text: str = ""
+    blobs: tuple[Blob, ...] = ()
+    external_id: str = ""  # what the channel calls it, where replies refer to it (a Message-ID)
+
+
+class Event(Struct, array_like=True, frozen=True):
+    """Base of all events."""
+
+
+# --- configuration ----------------------------------------------------------------------------------------------------
+
+
+class Configured(Event, frozen=True, tag="configured"):
+    """From here on the engine decides by this configuration (`config.to_bytes`)."""
+
+    version: int
+    document: bytes
+    by: str = ""
+
+
+class Restarted(Event, frozen=True, tag="restarted"):
+    """A process took over this journal: every session of the process before it is gone."""
+
+    by: str = ""
+
+
+class AlertRaised(Event, frozen=True, tag="alert-raised"):
+    """Something that a person should look at; `subject` is the queue, agent or interaction it is about."""
+
+    code: str
+    subject: str
+    detail: str = ""
+
+
+# --- interactions -----------------------------------------------------------------------------------------------------
+
+
+class InteractionArrived(Event, frozen=True, tag="arrived"):
+    """A new interaction, with all that its channel told of it and what the routing plan decided."""
+
+    interaction: int
+    channel: str
+    threads: tuple[str, ...]  # names by which the channel refers to it; the first is its own
+    customer: str
+    identities: tuple[str, ...]  # "tel:+15550100", "mailto:a@b.example", "visitor:...", "ref:..."
+    sender: str
+    recipient: str
+    name: str
+    subject: str
+    language: str
+    attributes: dict[str, str]
+    queue: str
+    requirement: Node | None  # asked for on top of the queue's
+    band: str  # "" : the queue's
+    weight: float  # 0 : the queue's
+    target_ms: int  # 0 : the queue's
+    enqueued_at_ms: int  # where its waiting time starts: never later than the record's time
+    lease_ms: int  # 0 : none
+    rule: str = ""
+    message: Message | None = None
+    follows: int = 0  # the closed interaction that this one continues
+    direction: str = "inbound"
+
+
+class MessageAdded(Event, frozen=True, tag="message"):
+    """One more thing said in an interaction: `author` is "customer", "agent" or "system"."""
+
+    interaction: int
+    author: str
+    message: Message
+    agent: str = ""
+    threads: tuple[str, ...] = ()  # further names of the interaction that came with it
+
+
+class NoteAdded(Event, frozen=True, tag="note"):
+    interaction: int
+    text: str
+    by: str
+
+
+class LeaseRenewed(Event, frozen=True, tag="lease-renewed"):
+    interaction: int
+    until_ms: int
+
+
+class ConnectionConfirmed(Event, frozen=True, tag="connected"):
+    """The channel's gateway says that customer and agent are joined."""
+
+    interaction: int
+
+
+class ConnectFailed(Event, frozen=True, tag="connect-failed"):
+    """Accepted, but agent and customer could not be joined: the interaction waits again, and it is nobody's miss."""
+
+    interaction: int
+    agent: str
+    reason: str = ""
+
+
+class Held(Event, frozen=True, tag="held"):
+    interaction: int
+    agent: str
+
+
+class Resumed(Event, frozen=True, tag="resumed"):
+    interaction: int
+    agent: str
+
+
+class Requeued(Event, frozen=True, tag="requeued"):
+    """Back to waiting with its original time. `lifted` puts it into the first band."""
+
+    interaction: int
+    reason: str
+    agent: str  # who had it
+    lifted: bool = False
+    by: str = ""
+    why: str = ""
+    passed_over: bool = False  # that agent is skipped, as after a declined offer
+
+
+class Transferred(Event, frozen=True, tag="transferred"):
+    """Given on (blind): it waits with its original time for what `queue` and `requirement` now ask."""
+
+    interaction: int
+    queue: str
+    requirement: Node | None
+    from_agent: str
+    by: str
+    why: str = ""
+
+
+class PriorityChanged(Event, frozen=True, tag="priority-changed"):
+    interaction: int
+    band: str
+    weight: float
+    target_ms: int
+    by: str
+    why: str = ""
+
+
+class InteractionEnded(Event, frozen=True, tag="ended"):
+    """The contact is over. With `wrap_up` its agent documents it, until `wrap_up_until_ms` if that is not 0.
+
+    Reasons: completed, customer-left, abandoned (left before an agent had it), closed (by an operator), unconfirmed
+    (its lease ran out), transferred (to an outside address).
+    """
+
+    interaction: int
+    reason: str
+    agent: str = ""
+    wrap_up: bool = False
+    wrap_up_until_ms: int = 0
+    disposition: str = ""
+    notes: str = ""
+    by: str = ""
+    why: str = ""
+    address: str = ""  # where a transfer to the outside goes
+
+
+class WrapUpExtended(Event, frozen=True, tag="wrap-up-extended"):
+    interaction: int
+    agent: str
+    until_ms: int
+
+
+class WrapUpFinished(Event, frozen=True, tag="wrap-up-finished"):
+    """`reason` is finished, timeout, closed or agent-lost."""
+
+    interaction: int
+    agent: str
+    reason: str
+    disposition: str = ""
+    notes: str = ""
+
+
+# --- offers -----------------------------------------------------------------------------------------------------------
+
+
+class OfferMade(Event, frozen=True, tag="offer-made"):
+    """`cause` is routed, pick (the agent took it), assign (a supervisor gave it) or assign-override."""
+
+    offer: int
+    interaction: int
+    agent: str
+    expires_at_ms: int
+    cause: str = "routed"
+    by: str = ""
+    why: str = ""
+
+
+class OfferAccepted(Event, frozen=True, tag="offer-accepted"):
+    offer: int
+    interaction: int
+    agent: str
+
+
+class OfferDeclined(Event, frozen=True, tag="offer-declined"):
+    offer: int
+    interaction: int
+    agent: str
+    reason: str = ""
+
+
+class OfferExpired(Event, frozen=True, tag="offer-expired"):
+    offer: int
+    interaction: int
+    agent: str
+
+
+class OfferWithdrawn(Event, frozen=True, tag="offer-withdrawn"):
+    """Taken back through no fault of the agent: customer-left, taken, agent-paused, session-lost, no-longer-fits ..."""
+
+    offer: int
+    interaction: int
+    agent: str
+    reason: str
+
+
+class CoolOffEnded(Event, frozen=True, tag="cool-off-ended"):
+    """The agent may be offered this interaction again."""
+
+    interaction: int
+    agent: str
+
+
+class BandRaised(Event, frozen=True, tag="band-raised"):
+    """It has waited as long as its band allows and now stands in the first one."""
+
+    interaction: int
+
+
+# --- agents -----------------------------------------------------------------------------------------------------------
+
+
+class SessionOpened(Event, frozen=True, tag="session-opened"):
+    agent: str
+    session: str
+
+
+class SessionClosed(Event, frozen=True, tag="session-closed"):
+    agent: str
+    session: str
+    reason: str = ""
+
+
+class GraceEnded(Event, frozen=True, tag="grace-ended"):
+    """An agent with no session did not come back in time."""
+
+    agent: str
+
+
+class StateRequested(Event, frozen=True, tag="state-requested"):
+    """Asked for while at work: no new offers from now on; the state changes when the work ends."""
+
+    agent: str
+    state: str
+    reason: str = ""
+    by: str = ""
+
+
+class StateChanged(Event, frozen=True, tag="state-changed"):
+    """`state` is ready or not_ready; `until_ms` where the engine will make the agent ready again by itself."""
+
+    agent: str
+    state: str
+    reason: str = ""
+    by: str = ""
+    until_ms: int = 0
+
+
+# --- effects ----------------------------------------------------------------------------------------------------------
+
+
+class OutboundSettled(Event, frozen=True, tag="outbound-settled"):
+    """What the outside had to be told is told (`delivered`), or an operator gave it up (`discarded`)."""
+
+    outbound: int
+    outcome: str
+    by: str = ""
+
+
+class OutboundFailed(Event, frozen=True, tag="outbound-failed"):
+    """Given up after its last attempt: a dead letter that an operator can retry or discard."""
+
+    outbound: int
+    error: str
+
+
+class OutboundRetried(Event, frozen=True, tag="outbound-retried"):
+    outbound: int
+    by: str = ""
+
+
+AnyEvent = (
+    Configured
+    | Restarted
+    | AlertRaised
+    | InteractionArrived
+    | MessageAdded
+    | NoteAdded
+    | LeaseRenewed
+    | ConnectionConfirmed
+    | ConnectFailed
+    | Held
+    | Resumed
+    | Requeued
+    | Transferred
+    | PriorityChanged
+    | InteractionEnded
+    | WrapUpExtended
+    | WrapUpFinished
+    | OfferMade
+    | OfferAccepted
+    | OfferDeclined
+    | OfferExpired
+    | OfferWithdrawn
+    | CoolOffEnded
+    | BandRaised
+    | SessionOpened
+    | SessionClosed
+    | GraceEnded
+    | StateRequested
+    | StateChanged
+    | OutboundSettled
+    | OutboundFailed
+    | OutboundRetried
+)
+EVENT_TYPES: tuple[type[Event], ...] = get_args(AnyEvent)
+
+
+class Record(Struct, array_like=True, frozen=True):
+    """One entry of the journal. `key` names the command that caused it, on the first record of that command only."""
+
+    at_ms: int
+    key: str
+    event: AnyEvent
+
+
+AgentState = Literal["ready", "not_ready"]

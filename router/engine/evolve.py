@@ -1,0 +1,641 @@
+"""Apply one fact to the state. The only writer of State.
+
+Total: what is in the journal happened, so nothing here refuses. Deterministic: the new state depends on the old one,
+the event and the record's time alone. A live engine and a replay go through the same functions.
+
+Messages of agents' streams are counted here (`agent.stream += 1`, in `_told`), because their numbers must be the same
+after a replay; `effects` renders exactly those. An event tells one agent at most one thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappush
+from typing import Any
+
+from msgspec.structs import replace
+
+from router.engine import events as e
+from router.engine.events import Event
+from router.engine.model import (
+    BAND_DUE,
+    COOL_OFF_DUE,
+    GRACE_DUE,
+    LEASE_DUE,
+    OFFER_DUE,
+    RETURN_DUE,
+    WRAP_UP_DUE,
+    Agent,
+    Interaction,
+    Offer,
+    Remark,
+    Said,
+    State,
+)
+from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
+from router.engine.views import Outbound
+
+
+def evolve(state: State, event: Event, at_ms: int) -> None:
+    """Apply a fact that became true at `at_ms` (Unix ms)."""
+    state.seq += 1
+    state.now_ms = at_ms
+    EVOLVE[type(event)](state, event, at_ms)
+
+
+def remember(state: State, key: str, event: Event, at_ms: int) -> None:
+    """Note that the command with this key was carried out, so that it has no second effect."""
+    memory = state.command_keys if key.startswith("agent:") else state.intake_keys
+    memory.add(key, getattr(event, "interaction", 0), at_ms)
+
+
+# --- small moves that several facts share -----------------------------------------------------------------------------
+
+
+def _told(agent: Agent) -> None:
+    agent.stream += 1
+
+
+def _restamp(s: State, agent: Agent) -> None:
+    s.last_stamp += 1
+    agent.stamp = s.last_stamp
+
+
+def _take_load(s: State, agent: Agent, channel: str) -> None:
+    """The agent has one more; among equals they now come last, so that a burst goes round (RT-6)."""
+    matcher = s.matcher
+    matcher.withdraw(agent)
+    agent.load += s.unit(channel)
+    s.last_stamp += 1
+    agent.stamp = s.last_stamp
+    matcher.place(agent)
+
+
+def _drop_load(s: State, agent: Agent, channel: str, stamp: int = 0) -> None:
+    """The agent has one less and may get the next. `stamp` gives back a former place among the idle."""
+    s.matcher.withdraw(agent)
+    agent.load -= s.unit(channel)
+    if stamp:
+        agent.stamp = stamp
+    else:
+        _restamp(s, agent)
+    _offer_room(s, agent)
+
+
+def _offer_room(s: State, agent: Agent) -> None:
+    s.matcher.place(agent)
+    if agent.cell >= 0:
+        s.matcher.fresh_agents.append(agent)
+
+
+def _presence(s: State, agent: Agent) -> None:
+    """State or sessions changed: stand the agent where they now belong."""
+    s.matcher.withdraw(agent)
+    s.matcher.count(agent, agent.available)
+    _offer_room(s, agent)
+    if not agent.available:
+        _recheck_cooling(s)
+
+
+def _move(s: State, item: Interaction, to: int) -> None:
+    """Change the interaction's state, its queue's counters and its place in line."""
+    s.tally(item, -1)
+    if item.state == QUEUED:
+        s.matcher.dequeue(item)
+    item.state = to
+    s.tally(item, 1)
+    if to == QUEUED:
+        item.place = s.place_of(item)
+        s.matcher.enqueue(item)
+
+
+def _replace_in_line(s: State, item: Interaction) -> None:
+    """Its priority or requirement changed: stand it in the class it now belongs to."""
+    if item.state == QUEUED:
+        s.matcher.dequeue(item)
+        item.place = s.place_of(item)
+        s.matcher.enqueue(item)
+
+
+def _time_band(s: State, item: Interaction) -> None:
+    due = s.band_due_ms(item)
+    if due:
+        heappush(s.timers, (due, BAND_DUE, item.number, ""))
+
+
+def _pass_over(s: State, item: Interaction, agent: str, at_ms: int) -> None:
+    """Skip this agent until others were tried or the cool-off is over; not at all if nobody else can (OF-3)."""
+    until = at_ms + s.queue_config(item.queue).cool_off
+    if until == at_ms:
+        return
+    item.tried = {**item.tried, agent: until}
+    heappush(s.timers, (until, COOL_OFF_DUE, item.number, agent))
+
+
+def _forgive_if_alone(s: State, item: Interaction) -> None:
+    """When everybody present who fits has been tried, all of them are eligible again."""
+    if not item.tried:
+        return
+    requirement = s.requirement_of(item)
+    tried = [s.agents[name] for name in item.tried if name in s.agents]
+    present = sum(1 for a in tried if a.counted and s.matcher.meets_node(a, requirement))
+    if s.matcher.staff(requirement) <= present:
+        item.tried = {}
+
+
+def _recheck_cooling(s: State) -> None:
+    """Somebody left: interactions that waited for somebody else may have nobody else any more."""
+    for members in list(s.matcher.cooling.values()):
+        for item in list(members.values()):
+            s.matcher.dequeue(item)
+            _forgive_if_alone(s, item)
+            s.matcher.enqueue(item)
+
+
+def _close(s: State, item: Interaction, at_ms: int) -> None:
+    """Keep it at hand for operators until enough others have been closed after it."""
+    item.ended_at_ms = item.ended_at_ms or at_ms
+    s.closed.append(item.number)
+    while len(s.closed) > s.config.memory.closed:
+        old = s.interactions.pop(s.closed.popleft())
+        for thread in old.threads:
+            if s.threads.get(thread) == old.number:
+                del s.threads[thread]
+
+
+def _release(s: State, item: Interaction) -> Agent:
+    """Take the interaction from its owner."""
+    agent = s.agents[item.owner]
+    agent.work.pop(item.number, None)
+    item.owner = ""
+    item.held = item.connected = False
+    _drop_load(s, agent, item.born.channel)
+    _dismiss(s, agent)
+    return agent
+
+
+def _dismiss(s: State, agent: Agent) -> None:
+    """An agent who is no longer in the configuration goes when the work is done."""
+    if agent.retired and not agent.work and not agent.offers:
+        s.matcher.withdraw(agent)
+        s.matcher.count(agent, False)
+        s.agents.pop(agent.id, None)
+
+
+def _post(s: State, action: str, item: Interaction, at_ms: int, **more: Any) -> None:
+    """Something that the channel's gateway must be told at least once."""
+    if action not in s.config.channels[item.born.channel].actions:
+        return
+    agent = s.agents.get(more.pop("agent", item.owner))
+    born = item.born
+    values: dict[str, Any] = {"endpoint": agent.config.endpoint if agent else "", **more}
+    s.outbound[s.seq] = Outbound(
+        outbound=s.seq,
+        at_ms=at_ms,
+        action=action,
+        channel=born.channel,
+        interaction=item.number,
+        threads=item.threads,
+        sender=born.sender,
+        recipient=born.recipient,
+        subject=born.subject,
+        attributes=born.attributes,
+        agent=agent.id if agent else "",
+        agent_name=(agent.config.name or agent.id) if agent else "",
+        **values,
+    )
+
+
+def _drop_offer(s: State, number: int, stamp: int = 0) -> tuple[Interaction, Agent]:
+    """End an open offer: give the capacity back, and put the interaction back if this was its last offer."""
+    offer = s.offers.pop(number)
+    item, agent = s.interactions[offer.interaction], s.agents[offer.agent]
+    agent.offers.pop(number, None)
+    item.offers = tuple(n for n in item.offers if n != number)
+    _drop_load(s, agent, item.born.channel, stamp)
+    _told(agent)
+    _dismiss(s, agent)
+    return item, agent
+
+
+def _back_in_line(s: State, item: Interaction) -> None:
+    if item.state == OFFERED and not item.offers:
+        _forgive_if_alone(s, item)
+        _move(s, item, QUEUED)
+
+
+# --- configuration and process ----------------------------------------------------------------------------------------
+
+
+def _configured(s: State, ev: e.Configured, at_ms: int) -> None:
+    s.version = ev.version
+    s.adopt(ev.document)
+    for queue in [q for q in s.removals if q not in s.queues]:
+        del s.removals[queue]
+
+
+def _restarted(s: State, ev: e.Restarted, at_ms: int) -> None:
+    for agent in s.agents.values():
+        if agent.sessions:
+            agent.sessions = {}
+            _lost(s, agent, at_ms)
+
+
+def _alert(s: State, ev: e.AlertRaised, at_ms: int) -> None:
+    if ev.code == "brake":
+        s.brakes[ev.subject] = at_ms
+
+
+# --- interactions -----------------------------------------------------------------------------------------------------
+
+
+def _arrived(s: State, ev: e.InteractionArrived, at_ms: int) -> None:
+    number = ev.interaction
+    item = Interaction(
+        number,
+        ev,
+        ev.enqueued_at_ms,
+        ev.queue,
+        ev.requirement,
+        ev.band,
+        ev.weight,
+        ev.target_ms,
+        ev.threads,
+    )
+    s.last_interaction = number
+    s.interactions[number] = item
+    for thread in ev.threads:
+        s.threads[thread] = number
+    for identity in ev.identities[1:]:
+        s.links.setdefault(identity, ev.customer)
+    if ev.lease_ms:
+        item.lease_until_ms = at_ms + ev.lease_ms
+        heappush(s.timers, (item.lease_until_ms, LEASE_DUE, number, ""))
+    queue = s.queues.get(ev.queue)
+    if queue is not None:
+        queue.waiting += 1
+    item.place = s.place_of(item)
+    s.matcher.enqueue(item)
+    if len(s.config.bands) > 1:
+        _time_band(s, item)
+
+
+def _message(s: State, ev: e.MessageAdded, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    if item.said is None:
+        item.said = []
+    item.said.append(Said(at_ms, ev.author, ev.agent, ev.message))
+    del item.said[: -s.config.memory.transcript]
+    new = tuple(t for t in ev.threads if t not in item.threads)
+    if new:
+        item.threads += new
+    for thread in ev.threads:
+        s.threads[thread] = item.number
+    if item.owner:
+        _told(s.agents[item.owner])
+    if ev.author == "agent":
+        _post(s, "message", item, at_ms, message=ev.message, agent=ev.agent)
+
+
+def _note(s: State, ev: e.NoteAdded, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    if item.remarks is None:
+        item.remarks = []
+    item.remarks.append(Remark(at_ms, ev.by, ev.text))
+    del item.remarks[: -s.config.memory.transcript]
+    if item.owner:
+        _told(s.agents[item.owner])
+
+
+def _lease(s: State, ev: e.LeaseRenewed, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    if not item.lease_until_ms:
+        heappush(s.timers, (ev.until_ms, LEASE_DUE, item.number, ""))
+    item.lease_until_ms = ev.until_ms
+
+
+def _connected(s: State, ev: e.ConnectionConfirmed, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    item.connected = True
+    _told(s.agents[item.owner])
+
+
+def _connect_failed(s: State, ev: e.ConnectFailed, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    item.connect_failures += 1
+    _told(_release(s, item))
+    _pass_over(s, item, ev.agent, at_ms)
+    _forgive_if_alone(s, item)
+    _move(s, item, QUEUED)
+    _time_band(s, item)
+
+
+def _held(s: State, ev: e.Held | e.Resumed, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    item.held = isinstance(ev, e.Held)
+    _told(s.agents[item.owner])
+    _post(s, "held" if item.held else "resumed", item, at_ms)
+
+
+def _requeued(s: State, ev: e.Requeued, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    former = _release(s, item)
+    _told(former)
+    item.lifted = item.lifted or ev.lifted
+    if ev.passed_over:
+        _pass_over(s, item, ev.agent, at_ms)
+        _forgive_if_alone(s, item)
+    _move(s, item, QUEUED)
+    _time_band(s, item)
+    _post(s, "requeued", item, at_ms, agent=former.id)
+
+
+def _transferred(s: State, ev: e.Transferred, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    former = ""
+    if item.state == ACTIVE:
+        agent = _release(s, item)
+        _told(agent)
+        former = agent.id
+    _give_to(s, item, ev)
+    _time_band(s, item)
+    _post(s, "requeued", item, at_ms, agent=former)
+
+
+def _give_to(s: State, item: Interaction, ev: e.Transferred) -> None:
+    """Counters and lines go by the old queue until it has left them."""
+    s.tally(item, -1)
+    if item.state == QUEUED:
+        s.matcher.dequeue(item)
+    item.queue, item.requirement, item.state, item.tried = ev.queue, ev.requirement, QUEUED, {}
+    s.tally(item, 1)
+    item.place = s.place_of(item)
+    s.matcher.enqueue(item)
+
+
+def _priority(s: State, ev: e.PriorityChanged, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    item.band, item.weight, item.target_ms = ev.band, ev.weight, ev.target_ms
+    _replace_in_line(s, item)
+    _time_band(s, item)
+
+
+def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    item.reason = ev.reason
+    item.disposition = ev.disposition or item.disposition
+    item.ended_at_ms = at_ms
+    item.held = item.connected = False
+    if ev.notes:
+        item.remarks = [*(item.remarks or ()), Remark(at_ms, ev.by or ev.agent, ev.notes)]
+    if item.owner:
+        _told(s.agents[item.owner])
+    gone = ev.reason in ("customer-left", "abandoned", "unconfirmed")
+    if not gone:
+        _post(s, "transferred" if ev.address else "ended", item, at_ms, reason=ev.reason, **_to(ev))
+    if ev.wrap_up:
+        item.wrap_up_until_ms = ev.wrap_up_until_ms
+        if ev.wrap_up_until_ms:
+            heappush(s.timers, (ev.wrap_up_until_ms, WRAP_UP_DUE, item.number, ""))
+        _move(s, item, WRAP_UP)
+        return
+    _move(s, item, CLOSED)
+    if item.owner:
+        _release_closed(s, item)
+    _close(s, item, at_ms)
+
+
+def _to(ev: e.InteractionEnded) -> dict[str, str]:
+    return {"endpoint": ev.address} if ev.address else {}
+
+
+def _release_closed(s: State, item: Interaction) -> None:
+    """As `_release`, but a closed interaction still says who had it."""
+    owner = item.owner
+    agent = s.agents[owner]
+    agent.work.pop(item.number, None)
+    _drop_load(s, agent, item.born.channel)
+    _dismiss(s, agent)
+
+
+def _wrap_up_extended(s: State, ev: e.WrapUpExtended, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    item.wrap_up_until_ms = ev.until_ms
+    _told(s.agents[item.owner])
+
+
+def _wrap_up_finished(s: State, ev: e.WrapUpFinished, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    item.disposition = ev.disposition or item.disposition
+    if ev.notes:
+        item.remarks = [*(item.remarks or ()), Remark(at_ms, ev.agent, ev.notes)]
+    _told(s.agents[item.owner])
+    item.wrap_up_until_ms = 0
+    _move(s, item, CLOSED)
+    _release_closed(s, item)
+    _close(s, item, at_ms)
+
+
+# --- offers -----------------------------------------------------------------------------------------------------------
+
+
+def _offer_made(s: State, ev: e.OfferMade, at_ms: int) -> None:
+    item, agent = s.interactions[ev.interaction], s.agents[ev.agent]
+    number = s.last_offer = ev.offer
+    s.offers[number] = Offer(number, item.number, agent.id, at_ms, ev.expires_at_ms, agent.stamp, ev.cause)
+    item.offers += (number,)
+    agent.offers[number] = None
+    if item.state == QUEUED:
+        s.matcher.dequeue(item)
+        item.state = OFFERED
+        queue = s.queues.get(item.queue)
+        if queue is not None:
+            queue.waiting -= 1
+            queue.offered += 1
+    _take_load(s, agent, item.born.channel)
+    heappush(s.timers, (ev.expires_at_ms, OFFER_DUE, number, ""))
+    agent.stream += 1
+
+
+def _offer_accepted(s: State, ev: e.OfferAccepted, at_ms: int) -> None:
+    item, agent = s.interactions[ev.interaction], s.agents[ev.agent]
+    del s.offers[ev.offer]
+    del agent.offers[ev.offer]
+    item.offers = tuple(n for n in item.offers if n != ev.offer) if len(item.offers) > 1 else ()
+    item.state, item.owner, item.accepted_at_ms = ACTIVE, agent.id, at_ms
+    if item.tried:
+        item.tried = {}
+    queue = s.queues.get(item.queue)
+    if queue is not None:
+        queue.offered -= 1
+        queue.active += 1
+    agent.work[item.number] = None
+    agent.misses = 0
+    agent.stream += 1
+    if s.config.channels[item.born.channel].actions:
+        _post(s, "assigned", item, at_ms)
+
+
+def _offer_declined(s: State, ev: e.OfferDeclined, at_ms: int) -> None:
+    item, _ = _drop_offer(s, ev.offer)
+    item.declines += 1
+    _pass_over(s, item, ev.agent, at_ms)
+    _back_in_line(s, item)
+
+
+def _offer_expired(s: State, ev: e.OfferExpired, at_ms: int) -> None:
+    item, agent = _drop_offer(s, ev.offer)
+    item.misses += 1
+    agent.misses += 1
+    _pass_over(s, item, ev.agent, at_ms)
+    _back_in_line(s, item)
+
+
+def _offer_withdrawn(s: State, ev: e.OfferWithdrawn, at_ms: int) -> None:
+    item, _ = _drop_offer(s, ev.offer, s.offers[ev.offer].stamp)
+    _back_in_line(s, item)
+
+
+def _cool_off_ended(s: State, ev: e.CoolOffEnded, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    if item.state == QUEUED:
+        s.matcher.dequeue(item)
+    item.tried = {name: until for name, until in item.tried.items() if name != ev.agent}
+    if item.state == QUEUED:
+        s.matcher.enqueue(item)
+
+
+def _band_raised(s: State, ev: e.BandRaised, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    item.lifted = True
+    _replace_in_line(s, item)
+
+
+# --- agents -----------------------------------------------------------------------------------------------------------
+
+
+def _session_opened(s: State, ev: e.SessionOpened, at_ms: int) -> None:
+    agent = s.agents[ev.agent]
+    first = not agent.sessions
+    agent.sessions[ev.session] = at_ms
+    agent.grace_until_ms = 0
+    _told(agent)
+    if first:
+        if not agent.stamp:
+            _restamp(s, agent)
+        _presence(s, agent)
+
+
+def _session_closed(s: State, ev: e.SessionClosed, at_ms: int) -> None:
+    agent = s.agents[ev.agent]
+    agent.sessions.pop(ev.session, None)
+    _told(agent)
+    if not agent.sessions:
+        _lost(s, agent, at_ms)
+
+
+def _lost(s: State, agent: Agent, at_ms: int) -> None:
+    """The last session is gone: no offers, and work waits for the agent to come back (AG-2)."""
+    _presence(s, agent)
+    if agent.work:
+        agent.grace_until_ms = at_ms + s.config.presence.grace
+        heappush(s.timers, (agent.grace_until_ms, GRACE_DUE, 0, agent.id))
+
+
+def _grace_ended(s: State, ev: e.GraceEnded, at_ms: int) -> None:
+    s.agents[ev.agent].grace_until_ms = 0
+
+
+def _state_requested(s: State, ev: e.StateRequested, at_ms: int) -> None:
+    agent = s.agents[ev.agent]
+    agent.requested, agent.requested_reason = ev.state, ev.reason
+    _told(agent)
+    _presence(s, agent)
+
+
+def _state_changed(s: State, ev: e.StateChanged, at_ms: int) -> None:
+    agent = s.agents[ev.agent]
+    if agent.declared != ev.state:
+        agent.since_ms = at_ms
+    if ev.state == "ready" and agent.declared != "ready":
+        _restamped(s, agent)
+    agent.declared, agent.reason = ev.state, ev.reason
+    agent.requested = agent.requested_reason = ""
+    agent.misses = 0
+    agent.return_at_ms = ev.until_ms
+    if ev.until_ms:
+        heappush(s.timers, (ev.until_ms, RETURN_DUE, 0, agent.id))
+    if ev.reason == "missed-offers":
+        _count_removal(s, agent, at_ms)
+    _told(agent)
+    _presence(s, agent)
+
+
+def _restamped(s: State, agent: Agent) -> None:
+    """Idle time starts anew; the entry in a cell goes by the stamp, so the agent leaves it first."""
+    s.matcher.withdraw(agent)
+    _restamp(s, agent)
+
+
+def _count_removal(s: State, agent: Agent, at_ms: int) -> None:
+    since = at_ms - s.config.presence.brake_window
+    for name, queue in s.queues.items():
+        if s.matcher.meets_node(agent, queue.config.requirement):
+            recent = [t for t in s.removals.get(name, ()) if t > since]
+            s.removals[name] = [*recent, at_ms]
+
+
+# --- effects ----------------------------------------------------------------------------------------------------------
+
+
+def _outbound_settled(s: State, ev: e.OutboundSettled, at_ms: int) -> None:
+    s.outbound.pop(ev.outbound, None)
+    s.dead.pop(ev.outbound, None)
+
+
+def _outbound_failed(s: State, ev: e.OutboundFailed, at_ms: int) -> None:
+    letter = s.outbound.pop(ev.outbound, None)
+    if letter is not None:
+        s.dead[ev.outbound] = replace(letter, error=ev.error)
+
+
+def _outbound_retried(s: State, ev: e.OutboundRetried, at_ms: int) -> None:
+    letter = s.dead.pop(ev.outbound, None)
+    if letter is not None:
+        s.outbound[ev.outbound] = replace(letter, error="")
+
+
+EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
+    e.Configured: _configured,
+    e.Restarted: _restarted,
+    e.AlertRaised: _alert,
+    e.InteractionArrived: _arrived,
+    e.MessageAdded: _message,
+    e.NoteAdded: _note,
+    e.LeaseRenewed: _lease,
+    e.ConnectionConfirmed: _connected,
+    e.ConnectFailed: _connect_failed,
+    e.Held: _held,
+    e.Resumed: _held,
+    e.Requeued: _requeued,
+    e.Transferred: _transferred,
+    e.PriorityChanged: _priority,
+    e.InteractionEnded: _ended,
+    e.WrapUpExtended: _wrap_up_extended,
+    e.WrapUpFinished: _wrap_up_finished,
+    e.OfferMade: _offer_made,
+    e.OfferAccepted: _offer_accepted,
+    e.OfferDeclined: _offer_declined,
+    e.OfferExpired: _offer_expired,
+    e.OfferWithdrawn: _offer_withdrawn,
+    e.CoolOffEnded: _cool_off_ended,
+    e.BandRaised: _band_raised,
+    e.SessionOpened: _session_opened,
+    e.SessionClosed: _session_closed,
+    e.GraceEnded: _grace_ended,
+    e.StateRequested: _state_requested,
+    e.StateChanged: _state_changed,
+    e.OutboundSettled: _outbound_settled,
+    e.OutboundFailed: _outbound_failed,
+    e.OutboundRetried: _outbound_retried,
+}

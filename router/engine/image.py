@@ -1,0 +1,142 @@
+"""The primary state as bytes, and back: what a snapshot holds.
+
+Derived fields stand last in their structs and are cut off, so that two engines with the same history give the same
+bytes whatever indexes they happened to build on the way (DU-3).
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from router.engine import config as configuration
+from router.engine.model import Agent, Interaction, KeyMemory, Offer, State
+from router.engine.views import Outbound
+
+FORMAT = 1
+
+
+class AgentImage(Struct, array_like=True):
+    """The primary fields of an agent."""
+
+    id: str
+    config: configuration.Agent
+    declared: str
+    reason: str
+    requested: str
+    requested_reason: str
+    since_ms: int
+    sessions: dict[str, int]
+    offers: tuple[int, ...]
+    work: tuple[int, ...]
+    stamp: int
+    misses: int
+    grace_until_ms: int
+    return_at_ms: int
+    stream: int
+    retired: bool
+
+
+class Image(Struct, array_like=True):
+    """The primary fields of the state. `interactions` are Interactions without their derived fields."""
+
+    format: int
+    seq: int
+    now_ms: int
+    version: int
+    document: bytes
+    channels: tuple[str, ...]
+    interactions: list[Interaction]
+    offers: list[Offer]
+    agents: list[AgentImage]
+    last: tuple[int, int, int]  # interaction, offer, stamp
+    threads: dict[str, int]
+    links: dict[str, str]
+    closed: list[int]
+    outbound: list[Outbound]
+    dead: list[Outbound]
+    removals: dict[str, list[int]]
+    brakes: dict[str, int]
+    keys: tuple[list[tuple[int, str, int]], list[tuple[int, str, int]]]
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
+_decode = msgspec.msgpack.Decoder(Image, dec_hook=configuration.decode_hook).decode
+
+# `place` is the last field of an Interaction and the only derived one.
+assert Interaction.__struct_fields__[-1] == "place", "derived fields of Interaction stand last"
+
+
+def to_bytes(s: State) -> bytes:
+    """MessagePack of the primary fields."""
+    return _encode(
+        (
+            FORMAT,
+            s.seq,
+            s.now_ms,
+            s.version,
+            s.document,
+            s.channels,
+            [astuple(item)[:-1] for item in s.interactions.values()],
+            list(s.offers.values()),
+            [_agent_image(agent) for agent in s.agents.values()],
+            (s.last_interaction, s.last_offer, s.last_stamp),
+            s.threads,
+            s.links,
+            list(s.closed),
+            list(s.outbound.values()),
+            list(s.dead.values()),
+            s.removals,
+            s.brakes,
+            (_keys(s.intake_keys), _keys(s.command_keys)),
+        )
+    )
+
+
+def _agent_image(agent: Agent) -> AgentImage:
+    return AgentImage(
+        agent.id,
+        agent.config,
+        agent.declared,
+        agent.reason,
+        agent.requested,
+        agent.requested_reason,
+        agent.since_ms,
+        agent.sessions,
+        tuple(agent.offers),
+        tuple(agent.work),
+        agent.stamp,
+        agent.misses,
+        agent.grace_until_ms,
+        agent.return_at_ms,
+        agent.stream,
+        agent.retired,
+    )
+
+
+def _keys(memory: KeyMemory) -> list[tuple[int, str, int]]:
+    return [(expires, key, memory.known.get(key, 0)) for expires, key in memory.order]
+
+
+def from_bytes(data: bytes) -> State:
+    """The state of that image, with everything derived worked out. Raises msgspec.DecodeError for what is no image."""
+    image = _decode(data)
+    if image.format != FORMAT:
+        raise msgspec.DecodeError(f"snapshot format {image.format} is not {FORMAT}")
+    s = State()
+    s.seq, s.now_ms, s.version, s.document = image.seq, image.now_ms, image.version, image.document
+    s.last_interaction, s.last_offer, s.last_stamp = image.last
+    s.threads, s.links, s.removals, s.brakes = image.threads, image.links, image.removals, image.brakes
+    s.channels = image.channels
+    s.closed.extend(image.closed)
+    s.interactions = {item.number: item for item in image.interactions}
+    s.offers = {offer.number: offer for offer in image.offers}
+    s.outbound = {letter.outbound: letter for letter in image.outbound}
+    s.dead = {letter.outbound: letter for letter in image.dead}
+    for memory, entries in zip((s.intake_keys, s.command_keys), image.keys, strict=True):
+        for expires, key, number in entries:
+            memory.order.append((expires, key))
+            memory.known[key] = number
+    s.restore_configuration(image.agents)
+    return s

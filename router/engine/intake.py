@@ -1,0 +1,119 @@
+"""Decide what contacts from channels make true."""
+
+from __future__ import annotations
+
+import hashlib
+
+from router.engine import commands as c
+from router.engine import events as e
+from router.engine.events import Event
+from router.engine.model import Interaction, State
+from router.engine.plan import Plan
+from router.engine.transitions import ACTIVE, NEXT, QUEUED, demand
+from router.engine.work import ended, withdrawals
+from router.errors import BadMessage, IllegalMove, NotFound
+
+
+def arrive(s: State, plan: Plan, ask: c.Arrive, now_ms: int) -> list[Event]:
+    """A new interaction, or one more message of an open one."""
+    if not ask.threads:
+        raise BadMessage("threads: a contact needs at least one name to be found by")
+    known = next((s.threads[t] for t in ask.threads if t in s.threads), 0)
+    if known and s.interactions[known].open:
+        return _join(ask, known)
+    return [_arrival(s, plan, ask, now_ms, known)]
+
+
+def _join(ask: c.Arrive, number: int) -> list[Event]:
+    message = ask.message if ask.message is not None else e.Message()
+    return [e.MessageAdded(number, "customer", message, threads=ask.threads)]
+
+
+def _arrival(s: State, plan: Plan, ask: c.Arrive, now_ms: int, follows: int) -> e.InteractionArrived:
+    if ask.channel not in s.config.channels:
+        raise BadMessage(f"channel: {ask.channel!r} is not configured")
+    to = plan.route(ask)
+    received = ask.received_at_ms
+    return e.InteractionArrived(
+        s.last_interaction + 1,
+        ask.channel,
+        ask.threads,
+        _customer(s, ask),
+        ask.identities,
+        ask.sender,
+        ask.recipient,
+        ask.name,
+        ask.subject,
+        ask.language,
+        ask.attributes,
+        to.queue,
+        to.requirement,
+        to.band,
+        to.weight,
+        to.target_ms,
+        received if 0 < received < now_ms else now_ms,
+        ask.lease_ms,
+        to.rule,
+        ask.message,
+        follows,
+        ask.direction,
+    )
+
+
+def _customer(s: State, ask: c.Arrive) -> str:
+    """The customer that one of the identities leads to (IN-6).
+
+    A customer's id is made from their first identity, so that nothing need be stored for the many who have one. Links
+    are kept only where a contact brought several.
+    """
+    identities = ask.identities or ask.threads[:1]
+    for identity in identities:
+        if identity in s.links:
+            return s.links[identity]
+    return "c-" + hashlib.blake2b(identities[0].encode(), digest_size=8).hexdigest()
+
+
+def _open(s: State, thread: str) -> Interaction:
+    number = s.threads.get(thread)
+    item = s.interactions.get(number) if number is not None else None
+    if item is None or not item.open:
+        raise NotFound(f"no open interaction {thread[:100]!r}")
+    return item
+
+
+def append(s: State, ask: c.Append, now_ms: int) -> list[Event]:
+    return [e.MessageAdded(_open(s, ask.thread).number, ask.author, ask.message)]
+
+
+def renew(s: State, ask: c.Renew, now_ms: int) -> list[Event]:
+    item = _open(s, ask.thread)
+    if (item.state, e.LeaseRenewed) not in NEXT:
+        return []
+    return [e.LeaseRenewed(item.number, now_ms + ask.lease_ms)]
+
+
+def confirm_connection(s: State, ask: c.ConfirmConnection, now_ms: int) -> list[Event]:
+    item = _open(s, ask.thread)
+    if item.connected or item.state != ACTIVE:
+        return []  # said twice, or overtaken by the end of the call: nothing to add
+    return [e.ConnectionConfirmed(item.number)]
+
+
+def fail_connection(s: State, ask: c.FailConnection, now_ms: int) -> list[Event]:
+    item = _open(s, ask.thread)
+    if item.state == QUEUED:
+        return []  # said twice
+    demand(item.number, item.state, e.ConnectFailed)
+    if item.connected:
+        raise IllegalMove(f"i-{item.number} is connected already")
+    return [e.ConnectFailed(item.number, item.owner, ask.reason)]
+
+
+def leave(s: State, ask: c.Leave, now_ms: int) -> list[Event]:
+    """The customer is gone: abandoned if nobody had them yet."""
+    item = _open(s, ask.thread)
+    if (item.state, e.InteractionEnded) not in NEXT:
+        return []  # over already, and its agent is documenting it
+    if item.state == ACTIVE:
+        return [ended(s, item, "customer-left", now_ms)]
+    return [*withdrawals(s, item, "customer-left"), ended(s, item, "abandoned", now_ms)]

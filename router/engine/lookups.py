@@ -1,0 +1,202 @@
+"""Questions about the state. They change nothing and may be asked between any two commands.
+
+Their cost is bounded: a list is cut at its limit, and nothing here walks all waiting interactions.
+"""
+
+from __future__ import annotations
+
+from router.engine.matching import LOAD_BITS, LOAD_MASK
+from router.engine.model import Agent, Interaction, State
+from router.engine.requirements import Node, as_data, walk
+from router.engine.transitions import QUEUED, STATE_NAMES
+from router.engine.views import (
+    AgentView,
+    Estimate,
+    InteractionView,
+    MessageView,
+    NoteView,
+    OfferView,
+    QueueView,
+    interaction_id,
+    offer_id,
+)
+from router.errors import NotFound
+
+_WRITTEN: dict[Node, object] = {}
+_WRITTEN_MAX = 10_000
+
+
+def written(node: Node) -> object:
+    """The written form of a requirement; the same object each time, because views are made for every offer."""
+    found = _WRITTEN.get(node)
+    if found is None:
+        if len(_WRITTEN) >= _WRITTEN_MAX:
+            _WRITTEN.clear()
+        found = _WRITTEN[node] = as_data(node)
+    return found
+
+
+def interaction_view(s: State, item: Interaction, agent: Agent | None = None, full: bool = False) -> InteractionView:
+    """The interaction as outsiders see it; `agent` decides which skills matched, `full` adds messages and notes."""
+    born = item.born
+    requirement = s.requirement_of(item)
+    if agent is None and item.owner:
+        agent = s.agents.get(item.owner)
+    return InteractionView(
+        id=interaction_id(item.number),
+        channel=born.channel,
+        direction=born.direction,
+        state=STATE_NAMES[item.state],
+        queue=item.queue,
+        customer=born.customer,
+        sender=born.sender,
+        recipient=born.recipient,
+        name=born.name,
+        subject=born.subject,
+        language=born.language,
+        enqueued_at_ms=item.enqueued_at_ms,
+        requirement=written(requirement),
+        matched_skills=matched_skills(requirement, agent) if agent is not None else (),
+        attributes=born.attributes,
+        agent=item.owner,
+        on_hold=item.held,
+        connected=item.connected,
+        wrap_up_until_ms=item.wrap_up_until_ms,
+        band=s.band_of(item),
+        reason=item.reason,
+        disposition=item.disposition,
+        follows=interaction_id(born.follows) if born.follows else "",
+        misses=item.misses,
+        declines=item.declines,
+        connect_failures=item.connect_failures,
+        messages=transcript(item) if full else (),
+        notes=tuple(NoteView(r.by, r.at_ms, r.text) for r in item.remarks or ()) if full else (),
+    )
+
+
+def transcript(item: Interaction) -> tuple[MessageView, ...]:
+    first = item.born.message
+    said = [MessageView("customer", item.enqueued_at_ms, first.text, "", first.blobs)] if first is not None else []
+    said += [MessageView(x.author, x.at_ms, x.message.text, x.agent, x.message.blobs) for x in item.said or ()]
+    return tuple(said)
+
+
+def matched_skills(requirement: Node, agent: Agent) -> tuple[str, ...]:
+    """The skills that were asked for and that this agent holds."""
+    if requirement.skill:
+        return (requirement.skill,) if requirement.skill in agent.config.skills else ()
+    return tuple(dict.fromkeys(n.skill for n in walk(requirement) if n.skill in agent.config.skills))
+
+
+def agent_view(s: State, agent: Agent, brief: bool = False) -> AgentView:
+    """The agent as operators see them; `brief` leaves out offers and interactions."""
+    offers, work = [], []
+    if not brief:
+        for number in agent.offers:
+            offer = s.offers[number]
+            view = interaction_view(s, s.interactions[offer.interaction], agent, full=True)
+            offers.append(OfferView(offer_id(number), view, offer.expires_at_ms))
+        work = [interaction_view(s, s.interactions[n], agent, full=True) for n in agent.work]
+    return AgentView(
+        agent=agent.id,
+        name=agent.config.name or agent.id,
+        state=agent.declared,
+        reason=agent.reason,
+        pending=agent.requested,
+        since_ms=agent.since_ms,
+        sessions=len(agent.sessions),
+        load=load_by_channel(s, agent),
+        offers=tuple(offers),
+        interactions=tuple(work),
+        stream=agent.stream,
+    )
+
+
+def load_by_channel(s: State, agent: Agent) -> dict[str, int]:
+    """Open offers, work and wrap-up together: the one load function of all reports (CP-3)."""
+    counts = ((name, agent.load >> LOAD_BITS * i & LOAD_MASK) for i, name in enumerate(s.channels))
+    return {name: n for name, n in counts if n}
+
+
+def find_interaction(s: State, number: int) -> Interaction:
+    item = s.interactions.get(number)
+    if item is None:
+        raise NotFound(f"there is no interaction i-{number}")
+    return item
+
+
+def find_agent(s: State, name: str) -> Agent:
+    agent = s.agents.get(name)
+    if agent is None:
+        raise NotFound(f"there is no agent {name[:64]!r}")
+    return agent
+
+
+def list_interactions(s: State, state: str, queue: str, after: int, limit: int) -> list[InteractionView]:
+    """In order of number, starting after `after`."""
+    found: list[InteractionView] = []
+    for number, item in s.interactions.items():  # a dictionary in order of number
+        if number <= after or (state and STATE_NAMES[item.state] != state) or (queue and item.queue != queue):
+            continue
+        found.append(interaction_view(s, item))
+        if len(found) >= min(limit, 1_000):
+            break
+    return found
+
+
+def queue_views(s: State) -> list[QueueView]:
+    oldest: dict[str, int] = {}
+    matcher = s.matcher
+    for c, key in enumerate(matcher.class_keys):
+        first = next(matcher.waiting.walk(c), None)
+        times = [first >> 40] if first is not None else []
+        times += [item.enqueued_at_ms for item in matcher.cooling.get(c, {}).values()]
+        if times:
+            oldest[key.queue] = min(min(times), oldest.get(key.queue, 1 << 62))
+    return [
+        QueueView(
+            queue=n, waiting=q.waiting, offered=q.offered, active=q.active, oldest_enqueued_at_ms=oldest.get(n, 0)
+        )
+        for n, q in s.queues.items()
+    ]
+
+
+def estimate(s: State, number: int, now_ms: int) -> Estimate | None:
+    """How many of the same queue are served before it, plus one.
+
+    Counted in logarithmic time for its own class and by comparing waiting entries of the queue's other classes. The
+    expected wait is not estimated yet, so it is None: a number that means nothing is worse than none.
+    """
+    item = s.interactions.get(number)
+    if item is None or item.state != QUEUED:
+        return None
+    m = s.matcher
+    own = m.rank_of(item, now_ms)
+    ahead = 0
+    for c, key in enumerate(m.class_keys):
+        if key.queue == item.queue:
+            ahead += _ahead(s, c, own, now_ms)
+            ahead += sum(1 for x in m.cooling.get(c, {}).values() if m.rank_of(x, now_ms) < own)
+    return Estimate(ahead + 1, None)
+
+
+def _ahead(s: State, c: int, own: tuple[int, float, int], now_ms: int) -> int:
+    """Entries of class `c` that come before `own`: values of a class fall with the entry, so one search finds them."""
+    m = s.matcher
+    tier = m.class_keys[c].tier
+    if tier.band != own[0]:
+        return m.waiting.count(c) if tier.band < own[0] else 0
+    low, high = 0, 1 << 110
+    while low < high:  # the smallest entry that does not come before `own`
+        middle = (low + high) // 2
+        if (tier.band, -tier.value(middle, now_ms), middle) < own:
+            low = middle + 1
+        else:
+            high = middle
+    return m.waiting.ahead(c, low)
+
+
+def fitting(s: State, item: Interaction) -> list[Agent]:
+    """Agents who meet the requirement, present or not."""
+    node = s.requirement_of(item)
+    return [agent for agent in s.agents.values() if s.matcher.meets_node(agent, node)]

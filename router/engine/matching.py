@@ -1,0 +1,520 @@
+"""Who gets what next, at a cost that does not grow with the number of agents or interactions.
+
+Waiting interactions stand in *classes*: same queue, channel, requirement, band, slope and head start. Inside a class
+the order is first come, and it never changes, so a class is a line whose head is known. Available agents stand in
+*cells*: same profile (skills, languages, team, attributes) and same channels with room. A cell is a line too, ordered
+by who has been idle longest. Which cell can serve which class is worked out once, when either first appears. A decision
+compares the heads of the compatible, non-empty lines and looks at nothing else (RT-4).
+
+The order over everything (RT-1). Of two waiting interactions that one comes first which is in the more urgent band;
+then that with the larger `weight x (waited + head start) / target`; then that which was enqueued first. The middle term
+is linear in time with a slope that is fixed for a class, so heads of classes with equal band, slope and head start (a
+*tier*) compare by one integer, and only the tiers' winners need the arithmetic.
+
+An entry of a line is one integer, `order << BITS | who`. Removing one from the middle only marks it stale.
+
+Interactions that pass over somebody (after a declined or missed offer) are *cooling*. They are few, stay outside
+the lines, and are looked at one by one, so that the lines need no exceptions.
+
+Liveness (RT-5) is kept by bookkeeping of what became possible: whoever gained room or eligibility is put on
+`fresh_agents`, whatever began to wait on `fresh_items`, and `Matcher.next_pair` works until both are empty. Nothing
+waits for a poll.
+
+Everything here is derived from the state and can be rebuilt from it. Only `evolve` calls what changes it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from router.engine.requirements import Node, agents_named, fits
+
+if TYPE_CHECKING:
+    from router.engine.model import Agent, Interaction
+
+ITEM_BITS = 40  # interaction numbers in one journal: a million a day for three thousand years
+AGENT_BITS = 24
+ITEM_MASK = (1 << ITEM_BITS) - 1
+AGENT_MASK = (1 << AGENT_BITS) - 1
+NONE = 1 << 120  # larger than any entry
+LOAD_BITS = 8  # an agent's load: a counter for each channel, packed into one int
+LOAD_MASK = (1 << LOAD_BITS) - 1
+
+# A line is cleaned when more of it is stale than this, and than an eighth of it: cleaning then costs O(1) per removal.
+STALE_MIN = 64
+# Beyond so many fresh agents and items at once (a new configuration, a shift that starts), heads of all classes are
+# compared instead of each one's own candidates.
+FRESH_MAX = 8
+
+
+class Lines:
+    """Numbered lines of integers, smallest first, with all heads at hand."""
+
+    __slots__ = ("at", "filled", "head", "items", "stale")
+
+    def __init__(self) -> None:
+        self.items: list[list[int]] = []
+        self.at: list[int] = []  # where in `items` the head is
+        self.stale: list[set[int]] = []  # removed, but still in `items`
+        self.head: list[int] = []  # NONE where a line is empty
+        self.filled = 0  # bit set of the lines that are not empty
+
+    def add_line(self) -> int:
+        self.items.append([])
+        self.at.append(0)
+        self.stale.append(set())
+        self.head.append(NONE)
+        return len(self.head) - 1
+
+    def push(self, line: int, entry: int) -> None:
+        stale = self.stale[line]
+        items = self.items[line]
+        if stale and entry in stale:
+            stale.remove(entry)
+        elif not items or entry > items[-1]:
+            items.append(entry)
+        else:
+            insort(items, entry, self.at[line])
+        head = self.head[line]
+        if entry < head:
+            self.head[line] = entry
+            if head == NONE:
+                self.filled |= 1 << line
+
+    def remove(self, line: int, entry: int) -> None:
+        if self.head[line] == entry:
+            self._behead(line)
+            return
+        stale = self.stale[line]
+        stale.add(entry)
+        if len(stale) > STALE_MIN and len(stale) * 8 > len(self.items[line]) - self.at[line]:
+            self.items[line] = [x for x in self.items[line][self.at[line] :] if x not in stale]
+            self.at[line] = 0
+            stale.clear()
+
+    def _behead(self, line: int) -> None:
+        items, stale = self.items[line], self.stale[line]
+        i = self.at[line] + 1
+        while stale and i < len(items) and items[i] in stale:
+            stale.remove(items[i])
+            i += 1
+        if i == len(items):
+            items.clear()
+            self.at[line] = 0
+            self.head[line] = NONE
+            self.filled &= ~(1 << line)
+            return
+        if i > STALE_MIN and i * 2 > len(items):
+            del items[:i]
+            i = 0
+        self.at[line] = i
+        self.head[line] = items[i]
+
+    def ahead(self, line: int, entry: int) -> int:
+        """How many entries of the line come before `entry`."""
+        before = bisect_left(self.items[line], entry, self.at[line]) - self.at[line]
+        return before - sum(1 for x in self.stale[line] if x < entry)
+
+    def walk(self, line: int) -> Iterator[int]:
+        """The entries in order."""
+        items, stale = self.items[line], self.stale[line]
+        for i in range(self.at[line], len(items)):
+            if items[i] not in stale:
+                yield items[i]
+
+    def count(self, line: int) -> int:
+        return len(self.items[line]) - self.at[line] - len(self.stale[line])
+
+
+class Profile(Struct, frozen=True):
+    """What requirements look at. `agent` is empty unless some requirement asks for that very agent."""
+
+    skills: dict[str, int]
+    languages: tuple[str, ...]
+    attributes: dict[str, str]
+    team: str
+    agent: str
+
+
+class Capacity:
+    """Which channels an agent has room for, as a bit set, by load (CP-1).
+
+    Written precedence: a channel that is exclusive needs an agent with no load at all, and while one is held there is
+    room for nothing. Otherwise there is room where the channel's cap is not reached and the sum of weights stays in the
+    budget.
+    """
+
+    __slots__ = ("budget", "caps", "exclusive", "rooms", "weights")
+
+    def __init__(
+        self, caps: tuple[int, ...], budget: int, weights: tuple[int, ...], exclusive: tuple[bool, ...]
+    ) -> None:
+        self.caps, self.budget, self.weights, self.exclusive = caps, budget, weights, exclusive
+        self.rooms: dict[int, int] = {}
+
+    def room(self, load: int) -> int:
+        found = self.rooms.get(load)
+        if found is None:
+            found = self.rooms[load] = self._room(load)
+        return found
+
+    def _room(self, load: int) -> int:
+        held = [load >> LOAD_BITS * c & LOAD_MASK for c in range(len(self.caps))]
+        if any(n and alone for n, alone in zip(held, self.exclusive, strict=True)):
+            return 0
+        used = sum(n * weight for n, weight in zip(held, self.weights, strict=True))
+        free = 0
+        for c, cap in enumerate(self.caps):
+            if held[c] < cap and used + self.weights[c] <= self.budget and not (self.exclusive[c] and load):
+                free |= 1 << c
+        return free
+
+
+class Tier(Struct, frozen=True):
+    """Classes whose members compare by time alone."""
+
+    band: int  # rank; 0 is the most urgent
+    slope: float  # weight / target, per millisecond
+    head_start_ms: int
+
+    def value(self, entry: int, now_ms: int) -> float:
+        """How much of its promise the interaction has used, times its weight."""
+        return self.slope * (now_ms - (entry >> ITEM_BITS) + self.head_start_ms)
+
+
+class ClassKey(Struct, frozen=True):
+    queue: str
+    channel: int
+    requirement: Node
+    tier: Tier
+
+
+class Matcher:
+    """The two sets of lines and what fits what."""
+
+    def __init__(self) -> None:
+        self.agents: list[Agent] = []
+        # classes
+        self.class_ids: dict[ClassKey, int] = {}
+        self.class_keys: list[ClassKey] = []
+        self.waiting = Lines()
+        self.cells_of: list[int] = []  # class -> bit set of cells that can serve it
+        self.cell_list_of: list[list[int]] = []
+        self.cooling: dict[int, dict[int, Interaction]] = {}  # class -> number -> interaction
+        self.cooling_classes = 0  # bit set of those
+        # requirements and profiles
+        self.requirement_ids: dict[Node, int] = {}
+        self.requirements: list[Node] = []
+        self.classes_with: list[list[int]] = []  # requirement -> classes
+        self.named: set[str] = set()  # agents that some requirement asks for by name
+        self.profile_ids: dict[object, int] = {}
+        self.profiles: list[Profile] = []
+        self.meets: list[set[int]] = []  # profile -> requirements
+        self.present: list[int] = []  # profile -> agents who are signed in and ready, busy or not
+        self.cells_with: list[list[int]] = []  # profile -> cells
+        # cells
+        self.cell_ids: dict[tuple[int, int], int] = {}
+        self.cell_keys: list[tuple[int, int]] = []  # (profile, room)
+        self.idle = Lines()
+        self.classes_of: list[int] = []  # cell -> bit set of classes
+        self.tiers_of: list[dict[Tier, list[int]]] = []  # cell -> its classes by tier
+        # what became possible since the last pass
+        self.fresh_agents: list[Agent] = []
+        self.fresh_items: list[Interaction] = []
+
+    # --- what exists -----------------------------------------------------------------------------------------------
+
+    def class_of(self, key: ClassKey) -> int:
+        found = self.class_ids.get(key)
+        return found if found is not None else self._add_class(key)
+
+    def _add_class(self, key: ClassKey) -> int:
+        requirement = self._requirement(key.requirement)
+        c = self.class_ids[key] = self.waiting.add_line()
+        self.class_keys.append(key)
+        self.cells_of.append(0)
+        self.cell_list_of.append([])
+        self.classes_with[requirement].append(c)
+        for profile, met in enumerate(self.meets):
+            if requirement in met:
+                for cell in self.cells_with[profile]:
+                    self._relate(cell, c)
+        return c
+
+    def _requirement(self, node: Node) -> int:
+        found = self.requirement_ids.get(node)
+        if found is not None:
+            return found
+        self._single_out(agents_named(node))
+        r = self.requirement_ids[node] = len(self.requirements)
+        self.requirements.append(node)
+        self.classes_with.append([])
+        for profile, met in zip(self.profiles, self.meets, strict=True):
+            if fits(node, profile):
+                met.add(r)
+        return r
+
+    def _single_out(self, names: Iterable[str]) -> None:
+        """Agents asked for by name get a profile of their own."""
+        new = set(names) - self.named
+        if not new:
+            return
+        self.named |= new
+        for agent in self.agents:
+            if agent.id in new:
+                self.reprofile(agent)
+
+    def profile_of(self, agent: Agent) -> int:
+        config = agent.config
+        own = agent.id if agent.id in self.named else ""
+        key = (
+            frozenset(config.skills.items()),
+            config.languages,
+            frozenset(config.attributes.items()),
+            config.team,
+            own,
+        )
+        found = self.profile_ids.get(key)
+        if found is not None:
+            return found
+        p = self.profile_ids[key] = len(self.profiles)
+        profile = Profile(config.skills, config.languages, config.attributes, config.team, own)
+        self.profiles.append(profile)
+        self.meets.append({r for r, node in enumerate(self.requirements) if fits(node, profile)})
+        self.present.append(0)
+        self.cells_with.append([])
+        return p
+
+    def _cell(self, profile: int, room: int) -> int:
+        found = self.cell_ids.get((profile, room))
+        if found is not None:
+            return found
+        cell = self.cell_ids[profile, room] = self.idle.add_line()
+        self.cell_keys.append((profile, room))
+        self.cells_with[profile].append(cell)
+        self.classes_of.append(0)
+        self.tiers_of.append({})
+        for r in sorted(self.meets[profile]):
+            for c in self.classes_with[r]:
+                self._relate(cell, c)
+        return cell
+
+    def _relate(self, cell: int, c: int) -> None:
+        key = self.class_keys[c]
+        if not self.cell_keys[cell][1] >> key.channel & 1:
+            return
+        self.cells_of[c] |= 1 << cell
+        self.cell_list_of[c].append(cell)
+        self.classes_of[cell] |= 1 << c
+        self.tiers_of[cell].setdefault(key.tier, []).append(c)
+
+    def meets_class(self, agent: Agent, c: int) -> bool:
+        """Whether the agent's profile meets the requirement of the class, whatever their room."""
+        return self.requirement_ids[self.class_keys[c].requirement] in self.meets[agent.profile]
+
+    def meets_node(self, agent: Agent, node: Node) -> bool:
+        found = self.requirement_ids.get(node)
+        if found is not None:
+            return found in self.meets[agent.profile]
+        named = Profile(
+            agent.config.skills, agent.config.languages, agent.config.attributes, agent.config.team, agent.id
+        )
+        return fits(node, named)
+
+    def staff(self, node: Node) -> int:
+        """How many agents who meet this requirement are signed in and ready, busy or not."""
+        r = self._requirement(node)
+        return sum(n for n, met in zip(self.present, self.meets, strict=True) if n and r in met)
+
+    # --- agents ----------------------------------------------------------------------------------------------------
+
+    def add_agent(self, agent: Agent) -> None:
+        agent.index = len(self.agents)
+        self.agents.append(agent)
+        agent.profile = self.profile_of(agent)
+
+    def reprofile(self, agent: Agent) -> None:
+        self.withdraw(agent)
+        if agent.counted:
+            self.present[agent.profile] -= 1
+        agent.profile = self.profile_of(agent)
+        if agent.counted:
+            self.present[agent.profile] += 1
+        self.place(agent)
+
+    def place(self, agent: Agent) -> None:
+        """Stand the agent in the cell that state and load put them in; nowhere, if they can take nothing."""
+        if not agent.available:
+            return
+        room = agent.capacity.room(agent.load)
+        if room:
+            cell = self.cell_ids.get((agent.profile, room))
+            agent.cell = cell if cell is not None else self._cell(agent.profile, room)
+            self.idle.push(agent.cell, agent.stamp << AGENT_BITS | agent.index)
+
+    def withdraw(self, agent: Agent) -> None:
+        if agent.cell >= 0:
+            self.idle.remove(agent.cell, agent.stamp << AGENT_BITS | agent.index)
+            agent.cell = -1
+
+    def count(self, agent: Agent, present: bool) -> None:
+        """Keep the number of those present; it decides whether somebody else can take what was declined."""
+        if agent.counted != present:
+            agent.counted = present
+            self.present[agent.profile] += 1 if present else -1
+
+    # --- interactions ----------------------------------------------------------------------------------------------
+
+    def enqueue(self, item: Interaction) -> None:
+        c = item.place
+        if item.tried:
+            self.cooling.setdefault(c, {})[item.number] = item
+            self.cooling_classes |= 1 << c
+        else:
+            self.waiting.push(c, item.enqueued_at_ms << ITEM_BITS | item.number)
+        self.fresh_items.append(item)
+
+    def dequeue(self, item: Interaction) -> None:
+        c = item.place
+        members = self.cooling.get(c)
+        if members is not None and item.number in members:
+            del members[item.number]
+            if not members:
+                del self.cooling[c]
+                self.cooling_classes &= ~(1 << c)
+        else:
+            self.waiting.remove(c, item.enqueued_at_ms << ITEM_BITS | item.number)
+
+    # --- decisions -------------------------------------------------------------------------------------------------
+
+    def best_agent(self, c: int, without: Iterable[str] = ()) -> Agent | None:
+        """The agent who gets a member of class `c` by its queue's rule: of all who can, the longest idle."""
+        if without:
+            return self._best_agent_but(c, frozenset(without))
+        able = self.cells_of[c] & self.idle.filled
+        if not able:
+            return None
+        head = self.idle.head
+        if not able & (able - 1):
+            best = head[able.bit_length() - 1]
+        else:
+            best = min(map(head.__getitem__, self.cell_list_of[c]))
+        return self.agents[best & AGENT_MASK]
+
+    def _best_agent_but(self, c: int, without: frozenset[str]) -> Agent | None:
+        best = NONE
+        for cell in self.cell_list_of[c]:
+            if self.idle.head[cell] < best:
+                free = (x for x in self.idle.walk(cell) if self.agents[x & AGENT_MASK].id not in without)
+                best = min(best, next(free, NONE))
+        return self.agents[best & AGENT_MASK] if best < NONE else None
+
+    def best_item(self, agent: Agent, items: dict[int, Interaction], now_ms: int) -> Interaction | None:
+        """The waiting interaction that comes first of all that this agent can take now."""
+        cell = agent.cell
+        if cell < 0:
+            return None
+        classes = self.classes_of[cell]
+        filled = classes & self.waiting.filled
+        best: tuple[int, float, int] | None = None
+        if filled:
+            best = self._best_head(cell, filled, now_ms)
+        if classes & self.cooling_classes:
+            for c, members in self.cooling.items():
+                if classes >> c & 1:
+                    tier = self.class_keys[c].tier
+                    for item in members.values():
+                        if agent.id not in item.tried:
+                            rank = self.rank(item, tier, now_ms)
+                            best = rank if best is None or rank < best else best
+        return items[best[2] & ITEM_MASK] if best is not None else None
+
+    def _best_head(self, cell: int, filled: int, now_ms: int) -> tuple[int, float, int]:
+        """(band, -value, entry) of the first among the heads of these classes; the smallest comes first."""
+        head = self.waiting.head
+        tiers = self.tiers_of[cell]
+        if not filled & (filled - 1):
+            c = filled.bit_length() - 1
+            tier = self.class_keys[c].tier
+            return (tier.band, -tier.value(head[c], now_ms), head[c])
+        best = (1 << 30, 0.0, NONE)
+        for tier, members in tiers.items():
+            if tier.band > best[0]:
+                continue
+            entry = min(map(head.__getitem__, members))
+            if entry < NONE:
+                rank = (tier.band, -tier.value(entry, now_ms), entry)
+                if rank < best:
+                    best = rank
+        return best
+
+    def rank(self, item: Interaction, tier: Tier, now_ms: int) -> tuple[int, float, int]:
+        entry = item.enqueued_at_ms << ITEM_BITS | item.number
+        return (tier.band, -tier.value(entry, now_ms), entry)
+
+    def rank_of(self, item: Interaction, now_ms: int) -> tuple[int, float, int]:
+        """Where the interaction stands in the one order over everything: smaller comes first."""
+        return self.rank(item, self.class_keys[item.place].tier, now_ms)
+
+    def next_pair(self, items: dict[int, Interaction], now_ms: int) -> tuple[Interaction, Agent] | None:
+        """The next offer to make, or None when nobody idle fits anything that waits.
+
+        Of all that became possible, the interaction that comes first; for it, the agent whom its queue's rule prefers
+        among the whole qualified set.
+        """
+        if not self.fresh_agents and not self.fresh_items:
+            return None
+        if len(self.fresh_agents) + len(self.fresh_items) > FRESH_MAX:
+            item = self._first_servable(items, now_ms)
+        else:
+            item = self._first_fresh(items, now_ms)
+        if item is None:
+            self.fresh_agents.clear()
+            self.fresh_items.clear()
+            return None
+        agent = self.best_agent(item.place, item.tried)
+        assert agent is not None, "a servable interaction has an agent"
+        return item, agent
+
+    def _first_fresh(self, items: dict[int, Interaction], now_ms: int) -> Interaction | None:
+        found: list[Interaction] = []
+        agents = self.fresh_agents
+        if agents:
+            for agent in agents[:]:
+                item = self.best_item(agent, items, now_ms)
+                if item is None:
+                    agents.remove(agent)
+                else:
+                    found.append(item)
+        fresh = self.fresh_items
+        if fresh:
+            for item in fresh[:]:
+                if item.waits and self.best_agent(item.place, item.tried) is not None:
+                    found.append(item)
+                else:
+                    fresh.remove(item)
+        if len(found) < 2:
+            return found[0] if found else None
+        return min(found, key=lambda item: self.rank_of(item, now_ms))
+
+    def _first_servable(self, items: dict[int, Interaction], now_ms: int) -> Interaction | None:
+        best: tuple[int, float, int] | None = None
+        idle = self.idle.filled
+        filled = self.waiting.filled
+        while filled:
+            c = filled.bit_length() - 1
+            filled ^= 1 << c
+            if self.cells_of[c] & idle:
+                tier, entry = self.class_keys[c].tier, self.waiting.head[c]
+                rank = (tier.band, -tier.value(entry, now_ms), entry)
+                best = rank if best is None or rank < best else best
+        for c, members in self.cooling.items():
+            for item in members.values():
+                if self.best_agent(c, item.tried) is not None:
+                    rank = self.rank_of(item, now_ms)
+                    best = rank if best is None or rank < best else best
+        return items[best[2] & ITEM_MASK] if best is not None else None

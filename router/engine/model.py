@@ -1,0 +1,374 @@
+"""The state of the engine: everything that decisions depend on.
+
+Two kinds of fields live side by side. *Primary* ones follow from the events alone; a snapshot holds exactly them, and
+two engines that applied the same records have them byte for byte the same (DU-3). *Derived* ones (lines, cells, timers,
+counters) make decisions fast and are rebuilt from the primary ones, in `State.rebuild`.
+
+Only `evolve` writes to anything here. Structs hold ints, strings and tuples where they can, and are not tracked by the
+garbage collector: there are millions of them and they form no cycles.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappush
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from router.engine import config as configuration
+from router.engine.events import InteractionArrived, Message
+from router.engine.matching import Capacity, ClassKey, Matcher, Tier
+from router.engine.requirements import Node, both
+from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
+from router.engine.views import Outbound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from router.engine.image import AgentImage
+
+UNLIMITED = 1 << 30
+
+# Timers: (due_ms, kind, number or agent, agent). Entries outlive what they are for; `timers.py` tells which still
+# count.
+OFFER_DUE, LEASE_DUE, WRAP_UP_DUE, GRACE_DUE, COOL_OFF_DUE, BAND_DUE, RETURN_DUE = range(7)
+Timer = tuple[int, int, int, str]
+
+
+class Said(Struct, array_like=True, gc=False):
+    """One message of a transcript."""
+
+    at_ms: int
+    author: str
+    agent: str
+    message: Message
+
+
+class Remark(Struct, array_like=True, gc=False):
+    at_ms: int
+    by: str
+    text: str
+
+
+class Interaction(Struct, array_like=True, gc=False, eq=False):
+    """One piece of customer work. What it was born with stays in `born`; here is what changes."""
+
+    number: int
+    born: InteractionArrived
+    enqueued_at_ms: int
+    queue: str
+    requirement: Node | None
+    band: str
+    weight: float
+    target_ms: int
+    threads: tuple[str, ...]
+    state: int = QUEUED
+    owner: str = ""
+    offers: tuple[int, ...] = ()
+    tried: dict[str, int] = field(default_factory=dict)  # agents passed over, and until when (Unix ms)
+    lifted: bool = False
+    held: bool = False
+    connected: bool = False
+    misses: int = 0
+    declines: int = 0
+    connect_failures: int = 0
+    lease_until_ms: int = 0
+    wrap_up_until_ms: int = 0
+    accepted_at_ms: int = 0
+    ended_at_ms: int = 0
+    reason: str = ""
+    disposition: str = ""
+    said: list[Said] | None = None
+    remarks: list[Remark] | None = None
+    place: int = -1  # derived: its class in the matcher
+
+    @property
+    def waits(self) -> bool:
+        return self.state == QUEUED
+
+    @property
+    def open(self) -> bool:
+        return self.state != CLOSED
+
+
+class Offer(Struct, array_like=True, gc=False, eq=False):
+    """An interaction shown to one agent until a deadline."""
+
+    number: int
+    interaction: int
+    agent: str
+    made_at_ms: int
+    expires_at_ms: int
+    stamp: int  # the agent's place among the idle before it: given back if it is withdrawn
+    cause: str
+
+
+class Agent(Struct, eq=False):
+    """Somebody who answers, as far as the engine knows them."""
+
+    id: str
+    config: configuration.Agent
+    capacity: Capacity
+    declared: str = "not_ready"
+    reason: str = "signed-out"
+    requested: str = ""  # the state asked for while at work
+    requested_reason: str = ""
+    since_ms: int = 0
+    sessions: dict[str, int] = field(default_factory=dict)
+    offers: dict[int, None] = field(default_factory=dict)
+    work: dict[int, None] = field(default_factory=dict)  # active and in wrap-up
+    stamp: int = 0  # order among the idle: who has the smallest has been idle longest
+    misses: int = 0  # in a row
+    grace_until_ms: int = 0
+    return_at_ms: int = 0
+    stream: int = 0  # number of the last message of this agent's stream
+    retired: bool = False  # no longer in the configuration, but still at work
+    # derived
+    index: int = -1
+    profile: int = -1
+    load: int = 0
+    cell: int = -1
+    counted: bool = False
+
+    @property
+    def available(self) -> bool:
+        """May be given offers, as far as presence goes (AG-1)."""
+        return self.declared == "ready" and bool(self.sessions) and not self.requested and not self.retired
+
+
+class QueueState(Struct, eq=False):
+    """A queue with what is worked out once about it, and its counters."""
+
+    config: configuration.Queue
+    waiting: int = 0
+    offered: int = 0
+    active: int = 0
+
+
+class KeyMemory:
+    """Keys of commands that were carried out, for as long as `retention_ms` by the records' own times."""
+
+    def __init__(self, retention_ms: int) -> None:
+        self.retention_ms = retention_ms
+        self.known: dict[str, int] = {}  # key -> interaction
+        self.order: deque[tuple[int, str]] = deque()
+
+    def add(self, key: str, interaction: int, at_ms: int) -> None:
+        order = self.order
+        while order and order[0][0] <= at_ms:
+            self.known.pop(order.popleft()[1], None)
+        self.known[key] = interaction
+        order.append((at_ms + self.retention_ms, key))
+
+
+class State:
+    """See the module."""
+
+    def __init__(self) -> None:
+        # primary
+        self.seq = 0  # number of the last event
+        self.now_ms = 0  # the latest time seen
+        self.version = 0
+        self.document = b""
+        self.interactions: dict[int, Interaction] = {}
+        self.offers: dict[int, Offer] = {}
+        self.agents: dict[str, Agent] = {}
+        self.last_interaction = 0
+        self.last_offer = 0
+        self.last_stamp = 0
+        self.threads: dict[str, int] = {}
+        self.links: dict[str, str] = {}  # identity -> customer, where it isn't the customer's first one
+        self.closed: deque[int] = deque()
+        self.outbound: dict[int, Outbound] = {}
+        self.dead: dict[int, Outbound] = {}
+        self.removals: dict[str, list[int]] = {}  # queue -> when agents were taken off for missed offers
+        self.brakes: dict[str, int] = {}  # queue -> when the brake was last applied
+        # primary, with retention by configuration
+        self.intake_keys = KeyMemory(0)
+        self.command_keys = KeyMemory(0)
+        # derived
+        self.config = configuration.Config()
+        self.channels: tuple[str, ...] = ()
+        self.channel_index: dict[str, int] = {}
+        self.queues: dict[str, QueueState] = {}
+        self.band_rank: dict[str, int] = {}
+        self.usual_place: dict[tuple[str, str], int] = {}
+        self.capacities: dict[object, Capacity] = {}
+        self.matcher = Matcher()
+        self.timers: list[Timer] = []
+
+    # --- configuration ---------------------------------------------------------------------------------------------
+
+    def adopt(self, document: bytes) -> None:
+        """Decide by this configuration from now on: agents and waiting interactions are sorted anew."""
+        self._read(document)
+        for name, wanted in self.config.agents.items():
+            agent = self.agents.get(name)
+            if agent is None:
+                self.agents[name] = Agent(name, wanted, self.capacity_of(wanted))
+            else:
+                agent.config, agent.retired = wanted, False
+        for name in [name for name in self.agents if name not in self.config.agents]:
+            agent = self.agents[name]
+            if agent.work or agent.offers:
+                agent.retired = True
+            else:
+                del self.agents[name]
+        self.rebuild()
+
+    def restore_configuration(self, agents: list[AgentImage]) -> None:
+        """As `adopt`, for a state whose agents come from a snapshot."""
+        if self.document:
+            self._read(self.document)
+        for x in agents:
+            agent = Agent(x.id, x.config, self.capacity_of(x.config), x.declared, x.reason)
+            agent.requested, agent.requested_reason, agent.since_ms = x.requested, x.requested_reason, x.since_ms
+            agent.sessions, agent.stamp, agent.misses = x.sessions, x.stamp, x.misses
+            agent.offers, agent.work = dict.fromkeys(x.offers), dict.fromkeys(x.work)
+            agent.grace_until_ms, agent.return_at_ms = x.grace_until_ms, x.return_at_ms
+            agent.stream, agent.retired = x.stream, x.retired
+            self.agents[x.id] = agent
+        self.rebuild()
+
+    def _read(self, document: bytes) -> None:
+        config = configuration.from_bytes(document)
+        self.document, self.config = document, config
+        # A channel keeps its number for good: loads are packed by it.
+        self.channels = (*self.channels, *(c for c in config.channels if c not in self.channels))
+        self.channel_index = {name: i for i, name in enumerate(self.channels)}
+        self.band_rank = {band.name: i for i, band in enumerate(config.bands)}
+        self.intake_keys.retention_ms = config.memory.intake_keys
+        self.command_keys.retention_ms = config.memory.command_keys
+
+    def capacity_of(self, agent: configuration.Agent) -> Capacity:
+        """Agents with equal caps and budget share one table of rooms."""
+        channels = [self.config.channels.get(name, configuration.Channel(cap=0)) for name in self.channels]
+        caps = tuple(agent.caps.get(name, c.cap) for name, c in zip(self.channels, channels, strict=True))
+        budget = agent.budget or UNLIMITED
+        found = self.capacities.get((caps, budget))
+        if found is None:
+            weights, exclusive = tuple(c.weight for c in channels), tuple(c.exclusive for c in channels)
+            found = self.capacities[caps, budget] = Capacity(caps, budget, weights, exclusive)
+        return found
+
+    # --- derived parts ---------------------------------------------------------------------------------------------
+
+    def rebuild(self) -> None:
+        """Work out everything derived from the primary fields."""
+        self.matcher = matcher = Matcher()
+        self.timers = []
+        self.usual_place = {}
+        self.queues = {name: QueueState(q) for name, q in self.config.queues.items()}
+        self.capacities = {}
+        for agent in self.agents.values():
+            agent.capacity = self.capacity_of(agent.config)
+            agent.load, agent.cell, agent.counted = 0, -1, False
+            matcher.add_agent(agent)
+        for item in self.interactions.values():
+            self._restore_interaction(item)
+        for offer in self.offers.values():
+            channel = self.interactions[offer.interaction].born.channel
+            self.agents[offer.agent].load += self.unit(channel)
+            heappush(self.timers, (offer.expires_at_ms, OFFER_DUE, offer.number, ""))
+        for agent in self.agents.values():
+            self._restore_agent(agent)
+
+    def _restore_interaction(self, item: Interaction) -> None:
+        if item.state in (ACTIVE, WRAP_UP):
+            self.agents[item.owner].load += self.unit(item.born.channel)
+        if item.state == CLOSED:
+            return
+        self.tally(item, 1)
+        if item.state == QUEUED:
+            item.place = self.place_of(item)
+            self.matcher.enqueue(item)
+        for due, kind, agent in self._deadlines(item):
+            heappush(self.timers, (due, kind, item.number, agent))
+
+    def _deadlines(self, item: Interaction) -> Iterator[tuple[int, int, str]]:
+        if item.lease_until_ms and item.state != WRAP_UP:
+            yield item.lease_until_ms, LEASE_DUE, ""
+        if item.wrap_up_until_ms:
+            yield item.wrap_up_until_ms, WRAP_UP_DUE, ""
+        for agent, until in item.tried.items():
+            yield until, COOL_OFF_DUE, agent
+        due = self.band_due_ms(item)
+        if due:
+            yield due, BAND_DUE, ""
+
+    def _restore_agent(self, agent: Agent) -> None:
+        self.matcher.count(agent, agent.available)
+        self.matcher.place(agent)
+        if agent.cell >= 0:
+            self.matcher.fresh_agents.append(agent)
+        if agent.grace_until_ms:
+            heappush(self.timers, (agent.grace_until_ms, GRACE_DUE, 0, agent.id))
+        if agent.return_at_ms:
+            heappush(self.timers, (agent.return_at_ms, RETURN_DUE, 0, agent.id))
+
+    def unit(self, channel: str) -> int:
+        """What one interaction of this channel adds to an agent's packed load."""
+        return 1 << 8 * self.channel_index[channel]
+
+    def tally(self, item: Interaction, change: int) -> None:
+        """Count the interaction in, or out of, its queue's counter for its state."""
+        queue = self.queues.get(item.queue)
+        if queue is None:
+            return
+        if item.state == QUEUED:
+            queue.waiting += change
+        elif item.state == OFFERED:
+            queue.offered += change
+        elif item.state in (ACTIVE, WRAP_UP):
+            queue.active += change
+
+    # --- what follows from configuration and overrides -------------------------------------------------------------
+
+    def place_of(self, item: Interaction) -> int:
+        """The class in which the interaction waits."""
+        usual = item.requirement is None and not (item.band or item.weight or item.target_ms or item.lifted)
+        channel = item.born.channel
+        if usual:
+            found = self.usual_place.get((item.queue, channel))
+            if found is not None:
+                return found
+        place = self.matcher.class_of(self.class_key(item))
+        if usual:
+            self.usual_place[item.queue, channel] = place
+        return place
+
+    def class_key(self, item: Interaction) -> ClassKey:
+        queue = self.queue_config(item.queue)
+        slope = (item.weight or queue.weight) / self.target_ms(item)
+        tier = Tier(self.rank_of_band(item), slope, queue.head_start)
+        return ClassKey(item.queue, self.channel_index[item.born.channel], self.requirement_of(item), tier)
+
+    def rank_of_band(self, item: Interaction) -> int:
+        return 0 if item.lifted else self.band_rank.get(self.band_of(item), 0)
+
+    def queue_config(self, name: str) -> configuration.Queue:
+        queue = self.queues.get(name)
+        return queue.config if queue is not None else configuration.Queue()
+
+    def requirement_of(self, item: Interaction) -> Node:
+        queue = self.queue_config(item.queue).requirement
+        return queue if item.requirement is None else both(queue, item.requirement)
+
+    def band_of(self, item: Interaction) -> str:
+        return item.band or self.queue_config(item.queue).band or self.config.default_band
+
+    def target_ms(self, item: Interaction) -> int:
+        queue, channel = self.queue_config(item.queue), item.born.channel
+        wanted = item.target_ms or queue.targets.get(channel) or queue.target
+        return wanted or self.config.channels.get(channel, configuration.Channel()).target
+
+    def band_due_ms(self, item: Interaction) -> int:
+        """When the interaction joins the first band; 0 for never."""
+        rank = self.rank_of_band(item)
+        cap = self.config.bands[rank].cap if rank < len(self.config.bands) else 0
+        return item.enqueued_at_ms + cap if rank and cap and item.state in (QUEUED, OFFERED) else 0
+
+    def agent_lost(self, item: Interaction) -> str:
+        channel = self.config.channels.get(item.born.channel, configuration.Channel())
+        return self.queue_config(item.queue).agent_lost or channel.agent_lost

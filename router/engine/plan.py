@@ -1,0 +1,220 @@
+"""The routing plan: from what a channel tells of a contact to queue, requirement and priority (RT-11).
+
+Ordered rules; the first one whose conditions all hold decides. The plain conditions (`channel`, `to`) are checked
+first, because they are a lookup; `when` is an expression in CEL (Common Expression Language, https://cel.dev),
+type-checked when the configuration is read, so that a misspelt name is refused there. Expressions see: channel, to,
+from, subject, language (strings), auto (string: "" or how an automatic message was recognised) and attributes (a map).
+
+An expression that fails while it runs (a missing attribute, a number that isn't one) does not hold; `attributes` should
+be asked with `"key" in attributes && ...`.
+
+cel-expr-python is young, so nothing but this module knows it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from router.engine.commands import Arrive
+from router.engine.config import Config, Rule
+from router.engine.requirements import Names, Node, check
+from router.errors import ConfigError, NoRoute, UnknownName
+
+MAX_RULES = 10_000
+
+
+class Routed(Struct, frozen=True):
+    """What the plan says of one contact; "" and 0 where the queue's own values hold."""
+
+    queue: str
+    requirement: Node | None = None
+    band: str = ""
+    weight: float = 0.0
+    target_ms: int = 0
+    rule: str = ""
+
+
+class KnownNames(Struct, frozen=True):
+    skills: frozenset[str]
+    attributes: frozenset[str]
+    teams: frozenset[str]
+    agents: frozenset[str]
+
+
+def names_of(config: Config) -> KnownNames:
+    return KnownNames(
+        frozenset(config.skills), frozenset(config.attributes), frozenset(config.teams), frozenset(config.agents)
+    )
+
+
+class Condition:
+    """One compiled `when`. Raises ConfigError for what does not compile to a truth value."""
+
+    def __init__(self, source: str, path: str) -> None:
+        self._expression, self._cel = _compile(source, path)
+
+    def holds(self, arrival: Arrive) -> bool:
+        values = {
+            "channel": arrival.channel,
+            "to": arrival.recipient,
+            "from": arrival.sender,
+            "subject": arrival.subject,
+            "language": arrival.language,
+            "auto": arrival.attributes.get("auto", ""),
+            "attributes": dict(arrival.attributes),
+        }
+        result = self._expression.eval(data=values)
+        return result.type() == self._cel.Type.BOOL and bool(result.value())
+
+
+def _compile(source: str, path: str) -> tuple[Any, Any]:
+    # Imported here: half of all installations have no expression, and the library is 50 MB.
+    from cel_expr_python import cel
+
+    text = cel.Type.STRING
+    variables = dict.fromkeys(("channel", "to", "from", "subject", "language", "auto"), text)
+    env = cel.NewEnv(variables={**variables, "attributes": cel.Type.Map(text, text)})
+    try:
+        expression = env.compile(source)
+    except Exception as error:  # the library raises its own and built-in types
+        raise ConfigError(path, "a CEL expression", f"{source!r}: {str(error).strip()}") from error
+    if expression.return_type() != cel.Type.BOOL:
+        raise ConfigError(path, "a CEL expression that is true or false", repr(source))
+    return expression, cel
+
+
+class Plan:
+    """The rules of one configuration, ready to be asked."""
+
+    def __init__(self, config: Config) -> None:
+        self._default = config.default_queue
+        self._rules: list[tuple[Rule, frozenset[str], frozenset[str], Condition | None]] = []
+        for i, rule in enumerate(config.rules):
+            condition = Condition(rule.when, f"rules[{i}].when") if rule.when else None
+            self._rules.append((rule, frozenset(rule.channel), frozenset(rule.to), condition))
+
+    def route(self, arrival: Arrive) -> Routed:
+        """What to do with this contact. Raises NoRoute when no rule takes it and there is no default queue."""
+        channel, to = arrival.channel, arrival.recipient
+        for rule, channels, recipients, condition in self._rules:
+            if channels and channel not in channels:
+                continue
+            if recipients and to not in recipients:
+                continue
+            if condition is None or condition.holds(arrival):
+                return Routed(
+                    rule.queue, rule.requirement, rule.band or "", rule.weight or 0.0, rule.target or 0, rule.name
+                )
+        if self._default is None:
+            raise NoRoute(f"no rule takes {channel} to {to[:80]!r}; add one, or set default_queue")
+        return Routed(self._default)
+
+    def takes(self, channel: str, to: str) -> bool:
+        """Whether some contact of this channel to this number, address or topic would be taken."""
+        if self._default is not None:
+            return True
+        return any(
+            (not channels or channel in channels) and (not recipients or to in recipients)
+            for _, channels, recipients, _ in self._rules
+        )
+
+
+# --- checking ---------------------------------------------------------------------------------------------------------
+
+
+def check_config(config: Config) -> Plan:
+    """Refuse a configuration that contradicts itself; the plan, compiled, if it does not.
+
+    Raises ConfigError with the dotted path, what was expected and what was found (OB-4).
+    """
+    names = names_of(config)
+    _check_bands(config)
+    _check_channels(config)
+    for name, queue in config.queues.items():
+        _requirement(queue.requirement, names, f"queues.{name}.requirement")
+        _one_of(queue.band, config_bands(config), f"queues.{name}.band", "band")
+        for channel in queue.targets:
+            _one_of(channel, config.channels, f"queues.{name}.targets.{channel}", "channel")
+        for path, value in ((f"targets.{c}", t) for c, t in queue.targets.items()):
+            _positive(value, f"queues.{name}.{path}")
+        _positive(queue.offer_timeout, f"queues.{name}.offer_timeout")
+        if queue.target is not None:
+            _positive(queue.target, f"queues.{name}.target")
+    _check_rules(config, names)
+    _one_of(config.default_queue, config.queues, "default_queue", "queue")
+    for name, agent in config.agents.items():
+        for skill in agent.skills:
+            _one_of(skill, config.skills, f"agents.{name}.skills.{skill}", "skill")
+        for attribute in agent.attributes:
+            _one_of(attribute, config.attributes, f"agents.{name}.attributes.{attribute}", "attribute")
+        for channel in agent.caps:
+            _one_of(channel, config.channels, f"agents.{name}.caps.{channel}", "channel")
+        _one_of(agent.team or None, config.teams, f"agents.{name}.team", "team")
+    return Plan(config)
+
+
+def config_bands(config: Config) -> list[str]:
+    return [band.name for band in config.bands]
+
+
+def _check_bands(config: Config) -> None:
+    if not config.bands:
+        raise ConfigError("bands", "at least one band", "none")
+    names = config_bands(config)
+    if len(set(names)) != len(names):
+        raise ConfigError("bands", "names that differ", ", ".join(names))
+    _one_of(config.default_band, names, "default_band", "band")
+
+
+def _check_channels(config: Config) -> None:
+    # An agent's load is packed by channel, eight bits for each; 16 channels make an integer of 128 bits.
+    if len(config.channels) > 16:
+        raise ConfigError("channels", "at most 16 channels", str(len(config.channels)))
+    for name, channel in config.channels.items():
+        _positive(channel.target, f"channels.{name}.target")
+
+
+def _check_rules(config: Config, names: Names) -> None:
+    if len(config.rules) > MAX_RULES:
+        raise ConfigError("rules", f"at most {MAX_RULES} rules", str(len(config.rules)))
+    seen: set[str] = set()
+    for i, rule in enumerate(config.rules):
+        path = f"rules[{i}]"
+        if rule.name in seen:
+            raise ConfigError(f"{path}.name", "a name that no other rule has", repr(rule.name))
+        seen.add(rule.name)
+        _one_of(rule.queue, config.queues, f"{path}.queue", "queue")
+        _one_of(rule.band, config_bands(config), f"{path}.band", "band")
+        for channel in rule.channel:
+            _one_of(channel, config.channels, f"{path}.channel", "channel")
+        if rule.target is not None:
+            _positive(rule.target, f"{path}.target")
+        if rule.requirement is not None:
+            _requirement(rule.requirement, names, f"{path}.requirement")
+
+
+def _requirement(node: Node, names: Names, path: str) -> None:
+    try:
+        check(node, names, path)
+    except UnknownName as error:
+        where, _, what = str(error).partition(": ")
+        raise ConfigError(where, "a requirement that uses known names", what) from error
+
+
+def _positive(value: int, path: str) -> None:
+    if value <= 0:
+        raise ConfigError(path, "a duration longer than 0s", str(value))
+
+
+def _one_of(name: str | None, known: Iterable[str], path: str, kind: str) -> None:
+    known = list(known)
+    if name is None or name in known:
+        return
+    near = difflib.get_close_matches(name, known, 1)
+    all_known = ", ".join(sorted(known)) or "none is defined"
+    expected = f"the {kind} {near[0]!r}" if near else f"a known {kind} ({all_known})"
+    raise ConfigError(path, expected, repr(name))

@@ -1,0 +1,161 @@
+"""Decide what agents' sessions and states make true, and what follows from facts by policy.
+
+`follow` is the engine's house rules: after a fact was applied it says what else is now true. Each rule looks at the
+fact and at the state that holds it; together with matching they make sure that no command needs to know what others may
+have to happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from router.engine import commands as c
+from router.engine import events as e
+from router.engine.events import Event
+from router.engine.model import Agent, State
+from router.engine.transitions import ACTIVE, WRAP_UP
+from router.engine.work import agent_of
+from router.errors import BadMessage
+
+
+def open_session(s: State, ask: c.OpenSession, now_ms: int) -> list[Event]:
+    agent = agent_of(s, ask.agent)
+    return [] if ask.session in agent.sessions else [e.SessionOpened(ask.agent, ask.session)]
+
+
+def close_session(s: State, ask: c.CloseSession, now_ms: int) -> list[Event]:
+    agent = s.agents.get(ask.agent)
+    if agent is None or ask.session not in agent.sessions:
+        return []
+    return [e.SessionClosed(ask.agent, ask.session, ask.reason)]
+
+
+def set_state(s: State, ask: c.SetState, now_ms: int) -> list[Event]:
+    """Takes effect at once, or when the work ends (AG-6). The last state asked for wins."""
+    agent = agent_of(s, ask.agent)
+    if len(ask.reason) > 200:
+        raise BadMessage("reason: at most 200 characters")
+    if (agent.requested or agent.declared, agent.requested_reason or agent.reason) == (ask.state, ask.reason):
+        return []
+    if agent.work and ask.state == "not_ready":
+        return [e.StateRequested(ask.agent, ask.state, ask.reason, ask.by)]
+    return [e.StateChanged(ask.agent, ask.state, ask.reason, ask.by)]
+
+
+# --- what follows -----------------------------------------------------------------------------------------------------
+
+
+def follow(s: State, event: Event, now_ms: int) -> Iterable[Event]:
+    """The facts that the house rules add to this one, given the state that holds it already."""
+    rule = RULES.get(type(event))
+    return rule(s, event, now_ms) if rule is not None else ()
+
+
+def _withdrawals(s: State, agent: Agent, reason: str) -> list[Event]:
+    return [e.OfferWithdrawn(n, s.offers[n].interaction, agent.id, reason) for n in agent.offers]
+
+
+def _after_offer(s: State, event: e.OfferMade, now_ms: int) -> Iterable[Event]:
+    if s.queue_config(s.interactions[event.interaction].queue).auto_accept and event.cause == "routed":
+        return (e.OfferAccepted(event.offer, event.interaction, event.agent),)
+    return ()
+
+
+def _after_accept(s: State, event: e.OfferAccepted, now_ms: int) -> Iterable[Event]:
+    others = s.interactions[event.interaction].offers
+    return [e.OfferWithdrawn(n, event.interaction, s.offers[n].agent, "taken") for n in others]
+
+
+def _after_work(s: State, name: str) -> Iterable[Event]:
+    """The work is done: now the state that was asked for meanwhile takes effect."""
+    agent = s.agents.get(name)
+    if agent is None or agent.work or not agent.requested:
+        return ()
+    return (e.StateChanged(name, agent.requested, agent.requested_reason),)
+
+
+def _after_pause(s: State, event: e.StateRequested | e.StateChanged, now_ms: int) -> Iterable[Event]:
+    agent = s.agents[event.agent]
+    return () if agent.available else _withdrawals(s, agent, "agent-paused")
+
+
+def _after_session(s: State, event: e.SessionClosed, now_ms: int) -> Iterable[Event]:
+    agent = s.agents[event.agent]
+    return () if agent.sessions else _withdrawals(s, agent, "session-lost")
+
+
+def _after_restart(s: State, event: e.Restarted, now_ms: int) -> Iterable[Event]:
+    return [w for agent in s.agents.values() if not agent.sessions for w in _withdrawals(s, agent, "restart")]
+
+
+def _after_grace(s: State, event: e.GraceEnded, now_ms: int) -> Iterator[Event]:
+    """What an agent who does not come back had goes back with a lift, or waits for them, by policy (AG-2)."""
+    agent = s.agents[event.agent]
+    for number in list(agent.work):
+        item = s.interactions[number]
+        if item.state == WRAP_UP:
+            yield e.WrapUpFinished(number, agent.id, "agent-lost")
+        elif item.state == ACTIVE and s.agent_lost(item) == "return":
+            yield e.Requeued(number, "agent-lost", agent.id, lifted=True)
+
+
+def _after_configuration(s: State, event: e.Configured, now_ms: int) -> Iterator[Event]:
+    """Open offers that no longer fit are withdrawn (AG-8)."""
+    for offer in list(s.offers.values()):
+        agent, item = s.agents[offer.agent], s.interactions[offer.interaction]
+        over = agent.capacity.room(agent.load - s.unit(item.born.channel)) >> s.channel_index[item.born.channel] & 1
+        if not (over and agent.available and s.matcher.meets_node(agent, s.requirement_of(item))):
+            yield e.OfferWithdrawn(offer.number, offer.interaction, offer.agent, "no-longer-fits")
+
+
+def _after_miss(s: State, event: e.OfferExpired, now_ms: int) -> Iterable[Event]:
+    """Too many misses in a row: off, unless too many of a queue's staff went off that way just now (OF-4)."""
+    agent = s.agents.get(event.agent)
+    limit = s.config.presence.misses
+    if agent is None or not limit or agent.misses < limit or not agent.available:
+        return ()
+    spared, alerts = _spared(s, agent, now_ms)
+    if not spared:
+        return alerts
+    wait = s.config.presence.return_after
+    return (e.StateChanged(agent.id, "not_ready", "missed-offers", "", now_ms + wait if wait else 0),)
+
+
+def _spared(s: State, agent: Agent, now_ms: int) -> tuple[bool, list[Event]]:
+    """Whether every queue can spare this agent, and an alert for each that cannot.
+
+    One agent of a queue may always go. An alert is said once in a window: a collapse would otherwise fill the journal
+    with them.
+    """
+    rule = s.config.presence
+    since = now_ms - rule.brake_window
+    spared, alerts = True, list[Event]()
+    for name, queue in s.queues.items():
+        if not s.matcher.meets_node(agent, queue.config.requirement):
+            continue
+        gone = sum(1 for t in s.removals.get(name, ()) if t > since)
+        staff = s.matcher.staff(queue.config.requirement) + gone
+        if gone + 1 > max(1, int(rule.brake_share * staff)):
+            spared = False
+            if s.brakes.get(name, 0) <= since:
+                alerts.append(e.AlertRaised("brake", name, f"{gone} of {staff} agents went off for missed offers"))
+    return spared, alerts
+
+
+RULES: dict[type[Event], Callable[[State, Any, int], Iterable[Event]]] = {
+    e.OfferMade: _after_offer,
+    e.OfferAccepted: _after_accept,
+    e.OfferExpired: _after_miss,
+    e.InteractionEnded: lambda s, ev, now: _after_work(s, ev.agent),
+    e.WrapUpFinished: lambda s, ev, now: _after_work(s, ev.agent),
+    e.Requeued: lambda s, ev, now: _after_work(s, ev.agent),
+    e.Transferred: lambda s, ev, now: _after_work(s, ev.from_agent),
+    e.ConnectFailed: lambda s, ev, now: _after_work(s, ev.agent),
+    e.StateRequested: _after_pause,
+    e.StateChanged: _after_pause,
+    e.SessionClosed: _after_session,
+    e.Restarted: _after_restart,
+    e.GraceEnded: _after_grace,
+    e.Configured: _after_configuration,
+}

@@ -1,0 +1,204 @@
+"""Requirements: what an agent must have to be offered an interaction.
+
+A requirement is a small typed tree, written as data (TOML, JSON, the journal), so that a relaxation step can lower one
+level and leave the rest alone. It is checked against the names that the configuration knows when it is written: an
+unknown skill, attribute, team or agent is refused there and can never become a silent non-match (RT-3).
+
+Written form, each one table with one meaning:
+    {skill = "support"}                           level 1 or better
+    {skill = "support", op = ">=", level = 4}     also > < <= == !=
+    {language = "es"}                             one of the agent's languages; "es" is met by "es-MX"
+    {attribute = "site", one_of = ["north"]}      equality is a list of one
+    {team = ["billing"]}, {agent = ["ana"]}
+    {all = [...]}, {any = [...]}, {not = {...}}   `all = []` is met by everybody
+
+A skill that an agent does not hold counts as level 0, so `{skill = "x", op = "<", level = 3}` is met by somebody
+without it.
+
+`fits` decides one tree against one profile. It is called once for each pair of class and profile, not in a decision.
+"""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any, Literal, Protocol
+
+from msgspec import Meta, Struct, ValidationError, convert, field, to_builtins
+
+from router.errors import UnknownName
+
+Op = Literal[">=", ">", "<=", "<", "==", "!="]
+Level = Annotated[int, Meta(ge=0, le=10)]
+
+COMPARE: dict[str, Callable[[int, int], bool]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+# Deeper or larger trees are a mistake of the program that wrote them; a person's requirement has under ten nodes.
+MAX_DEPTH = 8
+MAX_NODES = 200
+
+
+class Node(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One node of the tree. Exactly one of the first seven fields is set; `check` sees to it."""
+
+    skill: str = ""
+    language: str = ""
+    attribute: str = ""
+    team: tuple[str, ...] = ()
+    agent: tuple[str, ...] = ()
+    all: tuple[Node, ...] | None = None
+    any: tuple[Node, ...] | None = None
+    negated: Node | None = field(default=None, name="not")
+    op: Op = ">="
+    level: Level = 1
+    one_of: tuple[str, ...] = ()
+
+    def children(self) -> tuple[Node, ...]:
+        if self.negated is not None:
+            return (self.negated,)
+        return self.all or self.any or ()
+
+
+Requirement = Node
+ANYBODY = Node(all=())
+
+
+class Profile(Protocol):
+    """What `fits` looks at; the engine's agent profiles have this shape."""
+
+    @property
+    def skills(self) -> dict[str, int]: ...
+    @property
+    def languages(self) -> tuple[str, ...]: ...
+    @property
+    def attributes(self) -> dict[str, str]: ...
+    @property
+    def team(self) -> str: ...
+    @property
+    def agent(self) -> str: ...
+
+
+class Names(Protocol):
+    """The names that a requirement may use."""
+
+    @property
+    def skills(self) -> frozenset[str]: ...
+    @property
+    def attributes(self) -> frozenset[str]: ...
+    @property
+    def teams(self) -> frozenset[str]: ...
+    @property
+    def agents(self) -> frozenset[str]: ...
+
+
+def fits(node: Node, profile: Profile) -> bool:
+    """Whether an agent of this profile meets the requirement."""
+    if node.skill:
+        return COMPARE[node.op](profile.skills.get(node.skill, 0), node.level)
+    if node.language:
+        return any(_speaks(spoken, node.language) for spoken in profile.languages)
+    if node.attribute:
+        return profile.attributes.get(node.attribute) in node.one_of
+    if node.team:
+        return profile.team in node.team
+    if node.agent:
+        return profile.agent in node.agent
+    if node.negated is not None:
+        return not fits(node.negated, profile)
+    if node.any is not None:
+        return any(fits(child, profile) for child in node.any)
+    return all(fits(child, profile) for child in node.all or ())
+
+
+def _speaks(spoken: str, wanted: str) -> bool:
+    """Basic filtering of language tags, RFC 4647 section 3.3.1: a range is met by itself and by longer tags."""
+    spoken, wanted = spoken.lower(), wanted.lower()
+    return spoken == wanted or spoken.startswith(wanted + "-")
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and everything under it."""
+    yield node
+    for child in node.children():
+        yield from walk(child)
+
+
+def agents_named(node: Node) -> frozenset[str]:
+    return frozenset(name for n in walk(node) for name in n.agent)
+
+
+def both(first: Node, second: Node) -> Node:
+    """A requirement that asks for both."""
+    if first == ANYBODY:
+        return second
+    return first if second == ANYBODY else Node(all=(first, second))
+
+
+def parse(raw: object, names: Names, path: str = "requirement") -> Node:
+    """A requirement from untyped data, checked against the known names.
+
+    Raises UnknownName with the path, what is wrong and the nearest known name.
+    """
+    try:
+        node = convert(raw, Node)
+    except ValidationError as error:
+        raise UnknownName(f"{path}: {error}") from error
+    check(node, names, path)
+    return node
+
+
+def check(node: Node, names: Names, path: str = "requirement") -> None:
+    """Refuse a tree that is too large or names what the configuration does not know."""
+    nodes = list(_bounded(node, path, MAX_DEPTH))
+    if len(nodes) > MAX_NODES:
+        raise UnknownName(f"{path}: has {len(nodes)} parts; at most {MAX_NODES} are allowed")
+    for n, where in nodes:
+        _check_one(n, where)
+        _known(n.skill, names.skills, "skill", where)
+        _known(n.attribute, names.attributes, "attribute", where)
+        for team in n.team:
+            _known(team, names.teams, "team", where)
+        for agent in n.agent:
+            _known(agent, names.agents, "agent", where)
+
+
+def _bounded(node: Node, path: str, depth: int) -> Iterator[tuple[Node, str]]:
+    if depth == 0:
+        raise UnknownName(f"{path}: nested deeper than {MAX_DEPTH} levels; flatten it")
+    yield node, path
+    for i, child in enumerate(node.children()):
+        yield from _bounded(child, f"{path}[{i}]", depth - 1)
+
+
+def _check_one(n: Node, path: str) -> None:
+    kinds = [bool(n.skill), bool(n.language), bool(n.attribute), bool(n.team), bool(n.agent)]
+    kinds += [n.all is not None, n.any is not None, n.negated is not None]
+    if sum(kinds) != 1:
+        raise UnknownName(f"{path}: say exactly one of skill, language, attribute, team, agent, all, any, not")
+    if n.attribute and not n.one_of:
+        raise UnknownName(f"{path}: attribute {n.attribute!r} needs one_of = [...]")
+    if n.one_of and not n.attribute:
+        raise UnknownName(f"{path}: one_of goes with attribute")
+    if not n.skill and (n.op, n.level) != (">=", 1):
+        raise UnknownName(f"{path}: op and level go with skill")
+
+
+def _known(name: str, known: Iterable[str], kind: str, path: str) -> None:
+    if not name or name in (known := sorted(known)):
+        return
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known) or 'none'}"
+    raise UnknownName(f"{path}: there is no {kind} {name!r}{hint}")
+
+
+def as_data(node: Node) -> Any:
+    """The written form, for answers and explanations."""
+    return to_builtins(node)

@@ -1,0 +1,120 @@
+"""What time does by itself: deadlines, and the facts that come true when they pass.
+
+Deadlines are state. The heap of timers holds at least one entry at or before each of them and is cleaned lazily: an
+entry whose cause is gone is dropped when it surfaces, one whose deadline moved is put back. The shell asks
+`next_deadline_ms` when to send a Tick; a Tick too many does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+
+from router.engine import events as e
+from router.engine.events import Event
+from router.engine.model import (
+    BAND_DUE,
+    COOL_OFF_DUE,
+    GRACE_DUE,
+    LEASE_DUE,
+    OFFER_DUE,
+    RETURN_DUE,
+    WRAP_UP_DUE,
+    State,
+    Timer,
+)
+from router.engine.transitions import CLOSED, OFFERED, QUEUED, WRAP_UP
+from router.engine.work import ended, withdrawals
+
+
+def next_deadline_ms(state: State) -> int | None:
+    """When the engine next wants a Tick (Unix ms); None if nothing is pending. May be too early, never too late."""
+    _drop_stale(state)
+    return state.timers[0][0] if state.timers else None
+
+
+def next_due(state: State, now_ms: int) -> list[Event]:
+    """The facts behind the first deadline that has passed; empty if there is none."""
+    _drop_stale(state)
+    if not state.timers or state.timers[0][0] > now_ms:
+        return []
+    _, kind, number, agent = state.timers[0]
+    return FACTS[kind](state, number, agent)
+
+
+def _drop_stale(state: State) -> None:
+    timers = state.timers
+    while timers:
+        entry = timers[0]
+        due = DUE[entry[1]](state, entry)
+        if due == entry[0]:
+            return
+        heappop(timers)
+        if due > entry[0]:
+            heappush(timers, (due, *entry[1:]))
+
+
+def _offer_due(s: State, t: Timer) -> int:
+    offer = s.offers.get(t[2])
+    return offer.expires_at_ms if offer else 0
+
+
+def _lease_due(s: State, t: Timer) -> int:
+    item = s.interactions.get(t[2])
+    return item.lease_until_ms if item and item.state not in (WRAP_UP, CLOSED) else 0
+
+
+def _wrap_up_due(s: State, t: Timer) -> int:
+    item = s.interactions.get(t[2])
+    return item.wrap_up_until_ms if item and item.state == WRAP_UP else 0
+
+
+def _grace_due(s: State, t: Timer) -> int:
+    agent = s.agents.get(t[3])
+    return agent.grace_until_ms if agent else 0
+
+
+def _cool_off_due(s: State, t: Timer) -> int:
+    item = s.interactions.get(t[2])
+    return item.tried.get(t[3], 0) if item and item.state in (QUEUED, OFFERED) else 0
+
+
+def _band_due(s: State, t: Timer) -> int:
+    item = s.interactions.get(t[2])
+    return s.band_due_ms(item) if item and not item.lifted else 0
+
+
+def _return_due(s: State, t: Timer) -> int:
+    agent = s.agents.get(t[3])
+    return agent.return_at_ms if agent else 0
+
+
+def _offer_expired(s: State, number: int, agent: str) -> list[Event]:
+    offer = s.offers[number]
+    return [e.OfferExpired(number, offer.interaction, offer.agent)]
+
+
+def _lease_over(s: State, number: int, agent: str) -> list[Event]:
+    """The gateway has not spoken of the call for too long: it is over, and its agent is free (MV-3)."""
+    item = s.interactions[number]
+    return [*withdrawals(s, item, "unconfirmed"), ended(s, item, "unconfirmed", s.now_ms)]
+
+
+DUE: dict[int, Callable[[State, Timer], int]] = {
+    OFFER_DUE: _offer_due,
+    LEASE_DUE: _lease_due,
+    WRAP_UP_DUE: _wrap_up_due,
+    GRACE_DUE: _grace_due,
+    COOL_OFF_DUE: _cool_off_due,
+    BAND_DUE: _band_due,
+    RETURN_DUE: _return_due,
+}
+FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
+    OFFER_DUE: _offer_expired,
+    LEASE_DUE: _lease_over,
+    WRAP_UP_DUE: lambda s, n, a: [e.WrapUpFinished(n, s.interactions[n].owner, "timeout")],
+    GRACE_DUE: lambda s, n, a: [e.GraceEnded(a)],
+    COOL_OFF_DUE: lambda s, n, a: [e.CoolOffEnded(n, a)],
+    BAND_DUE: lambda s, n, a: [e.BandRaised(n)],
+    RETURN_DUE: lambda s, n, a: [e.StateChanged(a, "ready", "returned")],
+}

@@ -1,0 +1,160 @@
+"""What the engine shows of its state: plain copies that nobody can change it through.
+
+`InteractionView` is the `interaction` object of the public contract. Ids are numbers inside and short words outside:
+interaction 4711 is "i-4711", offer 12 is "o-12".
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from router.engine.events import AnyEvent, Blob, Message
+from router.errors import NotFound
+
+
+def interaction_id(number: int) -> str:
+    return f"i-{number}"
+
+
+def offer_id(number: int) -> str:
+    return f"o-{number}"
+
+
+def number_of(text: str, kind: str) -> int:
+    """The number in a public id; `kind` is "i" or "o". Raises NotFound for anything else."""
+    prefix, _, digits = text.partition("-")
+    if prefix != kind or not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+        raise NotFound(f"{text[:40]!r} is not an id of the form {kind}-123")
+    return int(digits)
+
+
+class MessageView(Struct, frozen=True, omit_defaults=True):
+    author: str  # customer, agent, system
+    at_ms: int
+    text: str = ""
+    agent: str = ""
+    attachments: tuple[Blob, ...] = ()
+
+
+class NoteView(Struct, frozen=True):
+    by: str
+    at_ms: int
+    text: str
+
+
+class InteractionView(Struct, frozen=True, kw_only=True):
+    """One interaction as outsiders see it. Times are Unix milliseconds; 0 and "" where there is nothing to say."""
+
+    id: str
+    channel: str
+    direction: str
+    state: str  # queued, offered, active, wrap-up, closed
+    queue: str
+    customer: str
+    sender: str
+    recipient: str
+    name: str
+    subject: str
+    language: str
+    enqueued_at_ms: int
+    requirement: object  # the written form
+    matched_skills: tuple[str, ...]
+    attributes: dict[str, str]
+    agent: str = ""
+    on_hold: bool = False
+    connected: bool = False
+    wrap_up_until_ms: int = 0
+    band: str = ""
+    reason: str = ""  # why it ended
+    disposition: str = ""
+    follows: str = ""
+    misses: int = 0
+    declines: int = 0
+    connect_failures: int = 0
+    messages: tuple[MessageView, ...] = ()
+    notes: tuple[NoteView, ...] = ()
+
+
+class OfferView(Struct, frozen=True):
+    offer: str
+    interaction: InteractionView
+    expires_at_ms: int
+
+
+class AgentView(Struct, frozen=True, kw_only=True):
+    """An agent as operators and the agent's own client see them."""
+
+    agent: str
+    name: str
+    state: str  # ready, not_ready
+    reason: str
+    pending: str  # the state that was asked for while at work, or ""
+    since_ms: int
+    sessions: int
+    load: dict[str, int]  # by channel: open offers, work and wrap-up
+    offers: tuple[OfferView, ...] = ()
+    interactions: tuple[InteractionView, ...] = ()
+    stream: int = 0  # the number of the last message of this agent's stream
+
+
+class QueueView(Struct, frozen=True, kw_only=True):
+    queue: str
+    waiting: int
+    offered: int
+    active: int
+    oldest_enqueued_at_ms: int  # 0: nothing waits
+
+
+class Estimate(Struct, frozen=True):
+    """Where a waiting interaction stands. `expected_wait_s` is None while there is too little to tell from."""
+
+    position: int
+    expected_wait_s: int | None
+
+
+# --- effects: what the outside must be told, given out once the facts are durable -------------------------------------
+
+
+class Tell(Struct, frozen=True):
+    """Message number `stream` of this agent's stream: what happened, and the interaction or agent it concerns."""
+
+    agent: str
+    stream: int
+    event: AnyEvent
+    interaction: InteractionView | None = None
+    state: AgentView | None = None
+
+
+class Inform(Struct, frozen=True):
+    """Something happened to an interaction of this channel. Not kept: an adapter that was away asks for the state."""
+
+    channel: str
+    interaction: int
+    threads: tuple[str, ...]
+    event: AnyEvent
+    agent_name: str = ""
+
+
+class Outbound(Struct, frozen=True, kw_only=True):
+    """Something that the outside must be told at least once, with `outbound` as its idempotency key.
+
+    `action` is assigned, message, ended, held, resumed or transferred. It stays in the state until an adapter has
+    settled it.
+    """
+
+    outbound: int
+    at_ms: int
+    action: str
+    channel: str
+    interaction: int
+    threads: tuple[str, ...]
+    sender: str
+    recipient: str
+    subject: str
+    attributes: dict[str, str]
+    agent: str = ""
+    agent_name: str = ""
+    endpoint: str = ""  # the agent's telephone, or the outside address of a transfer
+    message: Message | None = None
+    reason: str = ""
+    error: str = ""  # set on a dead letter

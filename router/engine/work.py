@@ -1,0 +1,244 @@
+"""Decide what agents and operators make true of interactions."""
+
+from __future__ import annotations
+
+from router.engine import commands as c
+from router.engine import events as e
+from router.engine.events import Event
+from router.engine.model import Agent, Interaction, Offer, State
+from router.engine.plan import names_of
+from router.engine.requirements import Node, both, check
+from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP, demand
+from router.errors import BadMessage, IllegalMove, NoCapacity, NotEligible, NotFound, NotOwner, OfferGone, UnknownName
+
+
+def interaction(s: State, number: int) -> Interaction:
+    item = s.interactions.get(number)
+    if item is None:
+        raise NotFound(f"there is no interaction i-{number}")
+    return item
+
+
+def agent_of(s: State, name: str) -> Agent:
+    agent = s.agents.get(name)
+    if agent is None:
+        raise NotFound(f"there is no agent {name[:64]!r}")
+    return agent
+
+
+def owned(s: State, number: int, agent: str) -> Interaction:
+    """The interaction, if this agent has it."""
+    agent_of(s, agent)
+    item = interaction(s, number)
+    if item.owner != agent:
+        raise NotOwner(f"i-{number} is not yours" + (f"; {item.owner} has it" if item.owner else ""))
+    return item
+
+
+def withdrawals(s: State, item: Interaction, reason: str) -> list[Event]:
+    """Its open offers are taken back; the agents lose nothing by it (OF-5)."""
+    return [e.OfferWithdrawn(n, item.number, s.offers[n].agent, reason) for n in item.offers]
+
+
+def ended(s: State, item: Interaction, reason: str, now_ms: int, **more: str) -> e.InteractionEnded:
+    """The end of a contact, followed by wrap-up where its queue asks for it and an agent has it."""
+    rule = s.queue_config(item.queue).wrap_up
+    wraps = item.state == ACTIVE and rule.mode != "none" and reason != "unconfirmed"
+    until = now_ms + rule.time if wraps and rule.mode in ("timed", "forced") else 0
+    return e.InteractionEnded(item.number, reason, item.owner, wraps, until, **more)
+
+
+# --- offers -----------------------------------------------------------------------------------------------------------
+
+
+def _open_offer(s: State, number: int, agent: str) -> Offer:
+    offer = s.offers.get(number)
+    if offer is None or offer.agent != agent:
+        raise OfferGone(f"offer o-{number} is gone; the interaction went on without you")
+    return offer
+
+
+def accept(s: State, ask: c.Accept, now_ms: int) -> list[Event]:
+    """Possible until the deadline: at the deadline itself it is too late."""
+    offer = _open_offer(s, ask.offer, ask.agent)
+    if now_ms >= offer.expires_at_ms:
+        raise OfferGone(f"offer o-{ask.offer} ran out")
+    return [e.OfferAccepted(offer.number, offer.interaction, offer.agent)]
+
+
+def decline(s: State, ask: c.Decline, now_ms: int) -> list[Event]:
+    offer = _open_offer(s, ask.offer, ask.agent)
+    return [e.OfferDeclined(offer.number, offer.interaction, offer.agent, ask.reason)]
+
+
+def pick(s: State, ask: c.Pick, now_ms: int) -> list[Event]:
+    return _give(s, ask.interaction, ask.agent, now_ms, "pick", "", "", override=False)
+
+
+def assign(s: State, ask: c.Assign, now_ms: int) -> list[Event]:
+    cause = "assign-override" if ask.override else "assign"
+    return _give(s, ask.interaction, ask.agent, now_ms, cause, ask.by, ask.why, ask.override)
+
+
+def _give(s: State, number: int, name: str, now_ms: int, cause: str, by: str, why: str, override: bool) -> list[Event]:
+    """Give a waiting interaction to one agent who need not accept: an offer that is accepted at once (MV-4)."""
+    item, agent = interaction(s, number), agent_of(s, name)
+    if item.state == OFFERED:
+        raise IllegalMove(f"i-{number} is being offered; requeue it first or wait for the answer")
+    demand(number, item.state, e.OfferMade)
+    if not agent.sessions:
+        raise NotEligible(f"{name} is not signed in")
+    if not override:
+        _must_fit(s, item, agent)
+    offer = s.last_offer + 1
+    return [
+        e.OfferMade(offer, number, name, now_ms + s.queue_config(item.queue).offer_timeout, cause, by, why),
+        e.OfferAccepted(offer, number, name),
+    ]
+
+
+def _must_fit(s: State, item: Interaction, agent: Agent) -> None:
+    if not s.matcher.meets_class(agent, item.place):
+        raise NotEligible(f"{agent.id} does not meet the requirement of i-{item.number}")
+    if not agent.capacity.room(agent.load) >> s.channel_index[item.born.channel] & 1:
+        raise NoCapacity(f"{agent.id} has no room for one more {item.born.channel}")
+
+
+# --- work -------------------------------------------------------------------------------------------------------------
+
+
+def say(s: State, ask: c.Say, now_ms: int) -> list[Event]:
+    item = owned(s, ask.interaction, ask.agent)
+    if item.state != ACTIVE:
+        raise IllegalMove(f"i-{item.number} is over; nobody would read it")
+    return [e.MessageAdded(item.number, "agent", ask.message, ask.agent)]
+
+
+def note(s: State, ask: c.Note, now_ms: int) -> list[Event]:
+    return [e.NoteAdded(interaction(s, ask.interaction).number, ask.text, ask.by)]
+
+
+def hold(s: State, ask: c.Hold, now_ms: int) -> list[Event]:
+    item = owned(s, ask.interaction, ask.agent)
+    demand(item.number, item.state, e.Held)
+    return [] if item.held else [e.Held(item.number, ask.agent)]
+
+
+def resume(s: State, ask: c.Resume, now_ms: int) -> list[Event]:
+    item = owned(s, ask.interaction, ask.agent)
+    demand(item.number, item.state, e.Resumed)
+    return [e.Resumed(item.number, ask.agent)] if item.held else []
+
+
+def complete(s: State, ask: c.Complete, now_ms: int) -> list[Event]:
+    """End the contact; once more, finish its wrap-up. A second ending of what is closed changes nothing (AG-9)."""
+    item = owned(s, ask.interaction, ask.agent)
+    if item.state == CLOSED:
+        return []
+    if item.state == WRAP_UP:
+        return [_wrapped_up(s, item, ask.disposition, ask.notes, now_ms)]
+    return [ended(s, item, "completed", now_ms, disposition=ask.disposition, notes=ask.notes)]
+
+
+def finish_wrap_up(s: State, ask: c.FinishWrapUp, now_ms: int) -> list[Event]:
+    item = owned(s, ask.interaction, ask.agent)
+    if item.state == CLOSED:
+        return []
+    demand(item.number, item.state, e.WrapUpFinished)
+    return [_wrapped_up(s, item, ask.disposition, ask.notes, now_ms)]
+
+
+def _wrapped_up(s: State, item: Interaction, disposition: str, notes: str, now_ms: int) -> e.WrapUpFinished:
+    if s.queue_config(item.queue).wrap_up.mode == "forced" and now_ms < item.wrap_up_until_ms:
+        raise IllegalMove(f"the wrap-up of i-{item.number} lasts its full time in this queue")
+    return e.WrapUpFinished(item.number, item.owner, "finished", disposition, notes)
+
+
+def extend_wrap_up(s: State, ask: c.ExtendWrapUp, now_ms: int) -> list[Event]:
+    item = owned(s, ask.interaction, ask.agent)
+    demand(item.number, item.state, e.WrapUpExtended)
+    rule = s.queue_config(item.queue).wrap_up
+    if rule.mode != "timed" or not item.wrap_up_until_ms:
+        raise IllegalMove(f"the wrap-up of i-{item.number} cannot be extended in this queue")
+    if ask.by_ms <= 0:
+        raise BadMessage("by_ms: must be a positive number of milliseconds")
+    until = min(item.wrap_up_until_ms + ask.by_ms, item.ended_at_ms + rule.longest)
+    if until <= item.wrap_up_until_ms:
+        raise IllegalMove(f"wrap-up in this queue lasts at most {rule.longest}")
+    return [e.WrapUpExtended(item.number, ask.agent, until)]
+
+
+# --- moving work ------------------------------------------------------------------------------------------------------
+
+
+def transfer(s: State, ask: c.Transfer, now_ms: int) -> list[Event]:
+    """Give it on at once (blind, MV-1): it waits for its new agent with the time that it has waited already."""
+    item = owned(s, ask.interaction, ask.agent) if ask.agent else interaction(s, ask.interaction)
+    by = ask.by or ask.agent
+    if ask.to.address:
+        return [_to_outside(s, item, ask, by, now_ms)]
+    demand(item.number, item.state, e.Transferred)
+    queue, requirement = _destination(s, item, ask.to)
+    return [e.Transferred(item.number, queue, requirement, item.owner, by, ask.why)]
+
+
+def _to_outside(s: State, item: Interaction, ask: c.Transfer, by: str, now_ms: int) -> Event:
+    demand(item.number, item.state, e.InteractionEnded)
+    if item.state != ACTIVE or "transferred" not in s.config.channels[item.born.channel].actions:
+        raise IllegalMove(f"a {item.born.channel} contact in this state cannot be transferred to an outside address")
+    return ended(s, item, "transferred", now_ms, by=by, why=ask.why, address=ask.to.address)
+
+
+def _destination(s: State, item: Interaction, to: c.Target) -> tuple[str, Node | None]:
+    if sum((bool(to.queue), bool(to.agent), to.requirement is not None)) != 1:
+        raise BadMessage("to: say exactly one of queue, agent, requirement, address")
+    if to.queue:
+        if to.queue not in s.queues:
+            raise UnknownName(f"to.queue: there is no queue {to.queue[:64]!r}")
+        return to.queue, None
+    if to.agent:
+        agent_of(s, to.agent)
+        return item.queue, Node(agent=(to.agent,))
+    assert to.requirement is not None
+    check(to.requirement, names_of(s.config), "to.requirement")
+    return item.queue, to.requirement if item.requirement is None else both(item.requirement, to.requirement)
+
+
+def requeue(s: State, ask: c.Requeue, now_ms: int) -> list[Event]:
+    """Back to waiting, from whatever state is not over (MV-2)."""
+    item = interaction(s, ask.interaction)
+    if item.state == OFFERED:
+        return withdrawals(s, item, "requeued")
+    if item.state == QUEUED:
+        return []
+    demand(item.number, item.state, e.Requeued)
+    return [e.Requeued(item.number, "operator", item.owner, by=ask.by, why=ask.why, passed_over=True)]
+
+
+def close(s: State, ask: c.Close, now_ms: int) -> list[Event]:
+    item = interaction(s, ask.interaction)
+    if item.state == CLOSED:
+        return []
+    if item.state == WRAP_UP:
+        return [e.WrapUpFinished(item.number, item.owner, "closed")]
+    over = e.InteractionEnded(item.number, "closed", item.owner, by=ask.by, why=ask.why)
+    return [*withdrawals(s, item, "closed"), over]
+
+
+def reprioritise(s: State, ask: c.Reprioritise, now_ms: int) -> list[Event]:
+    item = interaction(s, ask.interaction)
+    demand(item.number, item.state, e.PriorityChanged)
+    if ask.band and ask.band not in s.band_rank:
+        raise UnknownName(f"band: there is no band {ask.band[:64]!r}; known: {', '.join(s.band_rank)}")
+    if ask.weight < 0 or ask.target_ms < 0:
+        raise BadMessage("weight and target must be positive")
+    return [
+        e.PriorityChanged(
+            item.number,
+            ask.band or item.band,
+            ask.weight or item.weight,
+            ask.target_ms or item.target_ms,
+            ask.by,
+            ask.why,
+        )
+    ]

@@ -1,0 +1,152 @@
+"""Every error of ours, each saying whose fault it is.
+
+    RouterError
+    +-- ClientError           the caller asked for something that cannot be; answered with `code`, never logged as ours
+    |   +-- BadMessage        not understood: syntax, type, missing field
+    |   +-- TooLarge          over a stated limit
+    |   +-- Unauthenticated   no or wrong proof of identity
+    |   +-- Forbidden         known, but not allowed
+    |   +-- NotFound          no such interaction, agent, offer, queue
+    |   +-- UnknownName       a skill, attribute, queue or team that the configuration does not know
+    |   +-- NoRoute           no rule of the routing plan takes this contact
+    |   +-- IllegalMove       not a legal move from the state that it is in
+    |   +-- NotOwner          the interaction belongs to somebody else, or to nobody
+    |   +-- OfferGone         accepted too late, withdrawn, or never made to this agent
+    |   +-- NotEligible       the agent does not meet the requirement
+    |   +-- NoCapacity        the agent has no room for it
+    +-- Refusal               we cannot take it now, so the outside must keep it; carries a retry time
+    |   +-- Overloaded        too much in flight
+    |   +-- Unavailable       the journal does not take it
+    |   +-- Draining          stopping
+    +-- ConfigError           the configuration is wrong: where, what was expected, what was found
+    +-- JournalError          the log cannot be written or read
+        +-- JournalFailed     an append is not durable
+        +-- JournalCorrupt    a record is damaged
+        +-- JournalVersion    written by a version that this one cannot read
+        +-- SequenceGap       an append that does not follow the last record
+
+Codes are stable and public. A message is one sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+
+class RouterError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+    code = "internal"
+
+
+class ClientError(RouterError):
+    """The caller broke the protocol or asked for what cannot be."""
+
+    code = "bad-request"
+
+
+class BadMessage(ClientError):
+    code = "bad-message"
+
+
+class TooLarge(ClientError):
+    code = "too-large"
+
+
+class Unauthenticated(ClientError):
+    code = "unauthenticated"
+
+
+class Forbidden(ClientError):
+    code = "forbidden"
+
+
+class NotFound(ClientError):
+    code = "not-found"
+
+
+class UnknownName(ClientError):
+    code = "unknown-name"
+
+
+class NoRoute(ClientError):
+    code = "no-route"
+
+
+class IllegalMove(ClientError):
+    code = "illegal-move"
+
+
+class NotOwner(ClientError):
+    code = "not-owner"
+
+
+class OfferGone(ClientError):
+    code = "offer-gone"
+
+
+class NotEligible(ClientError):
+    code = "not-eligible"
+
+
+class NoCapacity(ClientError):
+    code = "no-capacity"
+
+
+class Refusal(RouterError):
+    """Not now: the outside keeps what it has and comes back after `retry_after_s` seconds."""
+
+    code = "unavailable"
+
+    def __init__(self, message: str, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Overloaded(Refusal):
+    code = "overloaded"
+
+
+class Unavailable(Refusal):
+    code = "unavailable"
+
+
+class Draining(Refusal):
+    code = "draining"
+
+
+class ConfigError(RouterError):
+    """A configuration that must not be used. `path` is dotted, as in `queues.support.offer_timeout`."""
+
+    code = "config"
+
+    def __init__(self, path: str, expected: str, found: str = "") -> None:
+        self.path, self.expected, self.found = path, expected, found
+        super().__init__(f"{path}: expected {expected}" + (f", found {found}" if found else ""))
+
+
+class JournalError(RouterError):
+    code = "journal"
+
+
+class JournalFailed(JournalError):
+    code = "journal-failed"
+
+
+class JournalCorrupt(JournalError):
+    """Record `seq` does not match its checksum, or cannot be read at all."""
+
+    code = "journal-corrupt"
+
+    def __init__(self, seq: int, why: str) -> None:
+        self.seq = seq
+        super().__init__(f"record {seq}: {why}")
+
+
+class JournalVersion(JournalError):
+    code = "journal-version"
+
+
+class SequenceGap(JournalError):
+    code = "sequence-gap"
+
+    def __init__(self, expected: int, found: int) -> None:
+        super().__init__(f"the next record must be {expected}, not {found}")

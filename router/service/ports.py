@@ -1,0 +1,141 @@
+"""What the edges see of the service, and what the service asks of the edges.
+
+An edge turns bytes into commands and facts into bytes. It knows its protocol; it knows no queues and no journal. It
+gives its commands to a `Desk` and answers its own outside only from `done` (or after `ask` returned), which is when the
+journal holds the facts. Effects come to it later through `tell`, `inform` and `deliver`, in the order of the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from router.engine.commands import AnyCommand, Reply
+from router.engine.views import AgentView, Estimate, Inform, InteractionView, Outbound, QueueView, Tell
+from router.errors import RouterError
+from router.service.blobs import BlobStore
+from router.service.quarantine import Quarantine
+from router.service.sockets import SocketServer
+
+Done = Callable[[Reply | RouterError], None]
+
+
+class Desk(Protocol):
+    """Where commands go, and what may be looked at."""
+
+    def submit(self, command: AnyCommand, done: Done) -> None:
+        """Decide now; call `done` once, later: with the Reply when the facts are durable, or with what went wrong.
+
+        Never raises and never awaits: this is the hot path. ClientError: the caller's fault. Refusal: come back later.
+        """
+
+    async def ask(self, command: AnyCommand) -> Reply:
+        """As `submit`, for edges that wait anyway. Raises ClientError and Refusal."""
+
+    def now_ms(self) -> int:
+        """The engine's clock, Unix milliseconds."""
+
+    # Looking costs little and changes nothing. Views show the present state, which may be ahead of the journal by one
+    # batch.
+    def interaction(self, number: int) -> InteractionView:
+        """Raises NotFound."""
+
+    def find(self, thread: str) -> int | None:
+        """The open interaction that this thread name belongs to."""
+
+    def interactions(self, state: str = "", queue: str = "", after: int = 0, limit: int = 100) -> list[InteractionView]:
+        """In order of number, without messages; `limit` at most 1,000."""
+
+    def agent(self, agent: str) -> AgentView:
+        """Raises NotFound."""
+
+    def agents(self) -> list[AgentView]: ...
+
+    def queues(self) -> list[QueueView]: ...
+
+    def estimate(self, number: int) -> Estimate | None:
+        """Position and expected wait of a waiting interaction; None if it does not wait."""
+
+    def explain(self, number: int) -> dict[str, Any]:
+        """Why it is where it is. Raises NotFound."""
+
+    def why_not(self, number: int, agent: str) -> dict[str, Any]:
+        """Why this agent has not got it. Raises NotFound."""
+
+    def routes(self, channel: str, to: str) -> bool:
+        """Whether the routing plan takes a contact to this number, address or topic."""
+
+    def outbounds(self, dead: bool = False) -> list[Outbound]:
+        """What is still to be delivered; with `dead`, the dead letters."""
+
+    def configuration(self) -> tuple[int, bytes]:
+        """Version and document in force."""
+
+
+class Health(Struct, frozen=True):
+    """One part's state as `/readyz` shows it."""
+
+    ok: bool
+    detail: str = ""
+    figures: dict[str, float] = {}
+
+
+class DeliveryFailed(Exception):
+    """An outbound action did not get through. `final`: trying again cannot help."""
+
+    def __init__(self, why: str, final: bool = False) -> None:
+        super().__init__(why)
+        self.final = final
+
+
+class Adapter(Protocol):
+    """One channel's shell. The application starts, feeds and stops it."""
+
+    name: str  # as in `/readyz`: "phone", "email", "chat"
+    channels: tuple[str, ...]  # the engine's channel names that it serves
+    actions: frozenset[str]  # the outbound actions that it must be given (`Outbound.action`); others are never made
+
+    async def start(self) -> None:
+        """Returns when it listens or polls. Raises RouterError with what to do."""
+
+    async def stop_intake(self) -> None:
+        """Take nothing new; finish what was taken."""
+
+    async def stop(self) -> None:
+        """Let go of everything."""
+
+    def health(self) -> Health: ...
+
+    def inform(self, news: Inform) -> None:
+        """Something happened to an interaction of its channels. Quick and synchronous; must not raise."""
+
+    async def deliver(self, outbound: Outbound) -> None:
+        """Tell the outside. May be called again with the same number. Raises DeliveryFailed."""
+
+    def routes(self) -> Sequence[Any]:
+        """aiohttp route definitions to be mounted on the HTTP server."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every adapter is built with."""
+
+    desk: Desk
+    blobs: BlobStore
+    quarantine: Quarantine
+    sockets: SocketServer  # mounts paths on the shared websocket port
+    data: Path  # the data folder
+    loopback_only: bool  # nothing of ours listens beyond this machine: demo secrets are allowed
+
+
+class AgentsEdge(Protocol):
+    """The agents' side of the house."""
+
+    def tell(self, news: Tell) -> None: ...
+
+    def reset(self, reason: str) -> None:
+        """The engine was restored: every client must come back and look again."""
