@@ -1,0 +1,74 @@
+"""The kiosk's two pages, each one file with all it needs.
+
+No build step, nothing from elsewhere: style and script stand in the page, and the Content-Security-Policy names their
+hashes, so nothing else can run. What comes from settings is escaped text in the markup and never part of a script.
+The parts lie in `pages/`, as they are edited.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from string import Template
+
+from channels.kiosk.settings import Settings
+
+_PAGES = Path(__file__).with_name("pages")
+_STYLE = (_PAGES / "style.css").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Page:
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def kiosk_page(settings: Settings) -> Page:
+    """Where visitors check in."""
+    texts = settings.texts
+    return _page(
+        "kiosk",
+        settings,
+        topics="".join(_button("topic", code, label or code) for code, label in settings.topics.items()),
+        languages="".join(_button("language", code, label) for code, label in settings.languages.items()),
+        no_topics="" if settings.topics else f"<p>{escape(texts.no_topics)}</p>",
+        no_languages="" if settings.languages else " hidden",
+        max_name=str(settings.max_name),
+        show_ticket_ms=str(int(settings.show_ticket)),
+    )
+
+
+def screen_page(settings: Settings) -> Page:
+    """Who is called."""
+    return _page("screen", settings, refresh_ms=str(max(250, int(settings.refresh))))
+
+
+def _page(name: str, settings: Settings, **parts: str) -> Page:
+    script = (_PAGES / f"{name}.js").read_text(encoding="utf-8")
+    texts = {f"text_{field}": escape(getattr(settings.texts, field)) for field in settings.texts.__struct_fields__}
+    html = Template((_PAGES / f"{name}.html").read_text(encoding="utf-8")).substitute(
+        texts, lang=escape(settings.page_language), style=_STYLE, script=script, **parts
+    )
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(_STYLE)}'; connect-src 'self'; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    headers = {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
+    return Page(html.encode(), headers)
+
+
+def _button(name: str, value: str, label: str) -> str:
+    return f'<button type="button" data-{name}="{escape(value)}">{escape(label)}</button>'
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(sha256(text.encode()).digest()).decode()
