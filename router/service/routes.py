@@ -103,3 +103,8 @@ def read_query(request: web.Request, kind: type[T]) -> T:
         return msgspec.convert(dict(query), kind, strict=False, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
         raise BadMessage(f"in the query: {error}") from error
+
+
+# For a handler that takes long on purpose (a download, a stream) and limits its own time:
+# `request.app[UNHURRIED]()` lifts the server's limit from the request in progress.
+UNHURRIED: web.AppKey[Callable[[], None]] = web.AppKey("unhurried")

@@ -1,0 +1,1 @@
+"""The HTTP side: health, metrics, the operators' API and the port that gateways and the kiosk share."""

@@ -1,0 +1,112 @@
+"""Content by its digest, as a download: never shown by the browser under our address, never guessed at.
+
+An agent may ask as well as an operator: who knows a digest has seen the interaction that names it, and nobody can guess
+one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Protocol
+from urllib.parse import quote
+
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from router.errors import BadMessage, NotFound, Unauthenticated
+from router.http.house import House
+from router.service.routes import UNHURRIED, describe, read_query
+
+CHUNK = 256 * 1024  # bytes: one hand-over to a thread for each, and what a slow reader can make us hold
+
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class BlobQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(max_length=200, description="What the downloaded file is to be called")] = ""
+
+
+class Blobs(Protocol):
+    """What is needed here of the blob store."""
+
+    def path(self, digest: str) -> Path:
+        """Raises NotFound."""
+
+
+def as_download(name: str) -> dict[str, str]:
+    """Headers that make a browser save it, whatever it is (RFC 6266; RFC 8187 for names beyond ASCII)."""
+    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name).strip(". ") or "download"
+    disposition = f'attachment; filename="{plain}"'
+    if plain != name:
+        disposition += f"; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"
+    return {
+        "Content-Disposition": disposition,
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "private, no-store",
+    }
+
+
+async def chunks_of(path: Path) -> AsyncIterator[bytes]:
+    """Read in threads: a disk that stands still must not stop the loop. Raises NotFound before the first chunk."""
+    try:
+        file = await asyncio.to_thread(path.open, "rb")
+    except FileNotFoundError:
+        raise NotFound("there is no such content") from None
+    try:
+        while chunk := await asyncio.to_thread(file.read, CHUNK):
+            yield chunk
+    finally:
+        await asyncio.to_thread(file.close)
+
+
+async def send_file(request: web.Request, path: Path, name: str, write_timeout_s: float) -> web.StreamResponse:
+    """Stream a file. A reader who takes longer than `write_timeout_s` for one chunk is cut."""
+    try:
+        size = (await asyncio.to_thread(path.stat)).st_size
+    except FileNotFoundError:
+        raise NotFound("there is no such content") from None
+    request.app[UNHURRIED]()
+    response = web.StreamResponse(headers={"Content-Type": "application/octet-stream", **as_download(name)})
+    response.content_length = size
+    await response.prepare(request)
+    if request.method == "HEAD":
+        return response
+    try:
+        async for chunk in chunks_of(path):
+            async with asyncio.timeout(write_timeout_s):
+                await response.write(chunk)
+        await response.write_eof()
+    except TimeoutError as error:
+        raise ConnectionResetError("the reader is too slow") from error
+    return response
+
+
+class BlobRoutes:
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/v1/blobs/{digest}", self.get)]
+
+    @describe(
+        "Content as a download",
+        group="blobs",
+        who="agent",
+        query=BlobQuery,
+        parameters={"digest": Digest},
+        media="application/octet-stream",
+        answer=bytes,
+        refuses=(Unauthenticated, NotFound, BadMessage),
+    )
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        self._house.access.anybody(request)
+        query = read_query(request, BlobQuery)
+        digest = request.match_info["digest"]
+        if not re.fullmatch("[0-9a-f]{64}", digest):
+            raise NotFound("that is no digest: 64 hexadecimal digits are needed")
+        path = await asyncio.to_thread(self._house.blobs.path, digest)
+        return await send_file(request, path, query.name or digest[:16], self._house.settings.write_timeout / 1_000)

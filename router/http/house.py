@@ -1,0 +1,62 @@
+"""What the routes are built with, and how they name whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from router.engine.commands import AnyCommand, Reply
+from router.engine.views import interaction_id, number_of
+from router.errors import Unavailable
+from router.http.access import Access
+from router.http.settings import HttpSettings
+from router.observe import get_logger
+from router.service.ports import Desk, Health
+
+log = get_logger("http")
+
+# (content, dry_run, by) -> what was found or applied. Raises ConfigError.
+Configure = Callable[[bytes, bool, str], Awaitable[dict[str, Any]]]
+
+
+async def no_configure(content: bytes, dry_run: bool, by: str) -> dict[str, Any]:
+    raise Unavailable("this process takes no configuration over HTTP")
+
+
+@dataclass(frozen=True)
+class House:
+    """The parts of the process that an operator may look at or act on."""
+
+    settings: HttpSettings
+    desk: Desk
+    access: Access
+    parts: Callable[[], Mapping[str, Health]]
+    quarantine: Any
+    blobs: Any
+    requeue_hooks: Mapping[str, Callable[[bytes, Any], Awaitable[object]]] = field(default_factory=dict)
+    configure: Configure = no_configure
+
+    async def act(self, request: web.Request, what: str, command: AnyCommand) -> Reply:
+        """A privileged act: the command says who, so the journal has the audit; the log has a line too (OB-5)."""
+        reply = await self.desk.ask(command)
+        log.info(
+            "Operator acted",
+            action="operator_acted",
+            operator=self.access.operator(request),
+            what=what,
+            path=request.path,
+            interaction=interaction_id(reply.interaction) if reply.interaction else "",
+        )
+        return reply
+
+    def by(self, request: web.Request) -> str:
+        """`operator:NAME`, as the journal's audit has it. Raises Unauthenticated."""
+        return f"operator:{self.access.operator(request)}"
+
+
+def interaction_of(request: web.Request) -> int:
+    """The number in the path's `{id}`. Raises NotFound."""
+    return number_of(request.match_info["id"], "i")

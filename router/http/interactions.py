@@ -1,0 +1,222 @@
+"""Operators and interactions: see all, explain, and move or close anything unfinished (MV-2).
+
+Lists are bounded pages of the engine's present views; nothing here waits for a decision or delays one (OB-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from router.engine import commands as c
+from router.engine.config import Duration
+from router.engine.views import InteractionView, MessageView, NoteView, interaction_id, number_of
+from router.errors import (
+    BadMessage,
+    ClientError,
+    Forbidden,
+    IllegalMove,
+    NoCapacity,
+    NotEligible,
+    NotFound,
+    Overloaded,
+    RouterError,
+    TooLarge,
+    Unauthenticated,
+    UnknownName,
+)
+from router.http.house import House, interaction_of
+from router.service.routes import H, describe, json_response, read_json, read_query
+
+Why = Annotated[str, Meta(max_length=1_000, description="The operator's reason; kept in the journal")]
+Known = Annotated[str, Meta(min_length=1, max_length=64)]
+State = Literal["", "queued", "offered", "active", "wrap-up", "closed"]
+InteractionId = Annotated[str, Meta(pattern=r"^i-[0-9]{1,18}$", examples=["i-4711"])]
+Limit = Annotated[int, Meta(ge=1, le=1_000)]
+
+LOOKING: tuple[type[RouterError], ...] = (Unauthenticated, NotFound)
+ACTING: tuple[type[RouterError], ...] = (
+    *LOOKING,
+    ClientError,
+    BadMessage,
+    IllegalMove,
+    TooLarge,
+    Overloaded,
+)
+
+
+class ListQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    state: State = ""
+    queue: Annotated[str, Meta(max_length=64)] = ""
+    after: Annotated[str, Meta(pattern=r"^(i-[0-9]{1,18})?$", description="The last id of the page before")] = ""
+    limit: Limit = 100
+
+
+class InteractionPage(Struct, frozen=True):
+    interactions: list[InteractionView]
+    next: str = ""  # the `after` of the next page; "" on the last one
+
+
+class Contents(Struct, frozen=True):
+    """What was said and noted in an interaction; `attachments` name blobs."""
+
+    interaction: str
+    messages: tuple[MessageView, ...]
+    notes: tuple[NoteView, ...]
+
+
+class Done(Struct, frozen=True):
+    """The act is in the journal."""
+
+    interaction: str
+
+
+class Plain(Struct, frozen=True, forbid_unknown_fields=True):
+    why: Why = ""
+
+
+class AssignBody(Struct, frozen=True, forbid_unknown_fields=True):
+    agent: Known
+    override: Annotated[bool, Meta(description="Ignore requirement and capacity")] = False
+    why: Why = ""
+
+
+class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """`to` has exactly one of queue, agent, requirement and address."""
+
+    to: c.Target
+    why: Why = ""
+
+
+class PriorityBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """At least one of the three; what is left out stays as it is."""
+
+    band: Annotated[str, Meta(max_length=64)] = ""
+    weight: Annotated[float, Meta(ge=0, le=1_000)] = 0.0
+    target: Duration | None = None
+    why: Why = ""
+
+
+_PATH = {"id": InteractionId}
+
+
+def _route(summary: str, **more: Any) -> Callable[[H], H]:
+    return describe(summary, group="interactions", who="operator", parameters=_PATH, **more)
+
+
+class InteractionRoutes:
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._desk = house.desk
+
+    def routes(self) -> list[web.RouteDef]:
+        at = "/v1/interactions"
+        return [
+            web.get(at, self.list_),
+            web.get(at + "/{id}", self.get),
+            web.get(at + "/{id}/content", self.content),
+            web.get(at + "/{id}/explain", self.explain),
+            web.get(at + "/{id}/why-not/{agent}", self.why_not),
+            web.post(at + "/{id}/requeue", self.requeue),
+            web.post(at + "/{id}/assign", self.assign),
+            web.post(at + "/{id}/close", self.close),
+            web.post(at + "/{id}/transfer", self.transfer),
+            web.post(at + "/{id}/priority", self.priority),
+        ]
+
+    @describe(
+        "A page of interactions, in order of their numbers",
+        group="interactions",
+        who="operator",
+        query=ListQuery,
+        answer=InteractionPage,
+        refuses=(Unauthenticated, BadMessage),
+    )
+    async def list_(self, request: web.Request) -> web.Response:
+        self._house.access.operator(request)
+        query = read_query(request, ListQuery)
+        after = number_of(query.after, "i") if query.after else 0
+        found = self._desk.interactions(query.state, query.queue, after, query.limit)
+        return json_response(InteractionPage(found, found[-1].id if len(found) == query.limit else ""))
+
+    @_route("One interaction", answer=InteractionView, refuses=LOOKING)
+    async def get(self, request: web.Request) -> web.Response:
+        self._house.access.operator(request)
+        return json_response(self._desk.interaction(interaction_of(request)))
+
+    @describe(
+        "What was said in it; its agent may ask too",
+        group="interactions",
+        who="agent",
+        parameters=_PATH,
+        answer=Contents,
+        refuses=(*LOOKING, Forbidden),
+    )
+    async def content(self, request: web.Request) -> web.Response:
+        role, name = self._house.access.anybody(request)
+        found = self._desk.interaction(interaction_of(request))
+        if role == "agent" and not self._concerns(found, name):
+            raise Forbidden(f"{found.id} is not yours")
+        return json_response(Contents(found.id, found.messages, found.notes))
+
+    def _concerns(self, view: InteractionView, agent: str) -> bool:
+        """Whether this agent has the interaction, or is offered it."""
+        if view.agent == agent:
+            return True
+        return any(offer.interaction.id == view.id for offer in self._desk.agent(agent).offers)
+
+    @_route("Why it is where it is", answer=dict[str, Any], refuses=LOOKING)
+    async def explain(self, request: web.Request) -> web.Response:
+        self._house.access.operator(request)
+        return json_response(self._desk.explain(interaction_of(request)))
+
+    @_route("Why this agent has not got it", answer=dict[str, Any], refuses=LOOKING)
+    async def why_not(self, request: web.Request) -> web.Response:
+        self._house.access.operator(request)
+        return json_response(self._desk.why_not(interaction_of(request), request.match_info["agent"]))
+
+    @_route("Back to waiting, with its original time", body=Plain, body_required=False, answer=Done, refuses=ACTING)
+    async def requeue(self, request: web.Request) -> web.Response:
+        by, number = self._house.by(request), interaction_of(request)
+        body = await read_json(request, Plain)
+        return await self._act(request, c.Requeue(interaction=number, by=by, why=body.why))
+
+    @_route("Give it to one agent", body=AssignBody, answer=Done, refuses=(*ACTING, NotEligible, NoCapacity))
+    async def assign(self, request: web.Request) -> web.Response:
+        by, number = self._house.by(request), interaction_of(request)
+        body = await read_json(request, AssignBody)
+        command = c.Assign(interaction=number, agent=body.agent, by=by, override=body.override, why=body.why)
+        return await self._act(request, command)
+
+    @_route("End it", body=Plain, body_required=False, answer=Done, refuses=ACTING)
+    async def close(self, request: web.Request) -> web.Response:
+        by, number = self._house.by(request), interaction_of(request)
+        body = await read_json(request, Plain)
+        return await self._act(request, c.Close(interaction=number, by=by, why=body.why))
+
+    @_route("Give it on", body=TransferBody, answer=Done, refuses=(*ACTING, UnknownName))
+    async def transfer(self, request: web.Request) -> web.Response:
+        by, number = self._house.by(request), interaction_of(request)
+        body = await read_json(request, TransferBody)
+        to = body.to
+        if sum((bool(to.queue), bool(to.agent), to.requirement is not None, bool(to.address))) != 1:
+            raise BadMessage("to: say exactly one of queue, agent, requirement, address")
+        return await self._act(request, c.Transfer(interaction=number, to=to, by=by, why=body.why))
+
+    @_route("Change its place in the order", body=PriorityBody, answer=Done, refuses=(*ACTING, UnknownName))
+    async def priority(self, request: web.Request) -> web.Response:
+        by, number = self._house.by(request), interaction_of(request)
+        body = await read_json(request, PriorityBody)
+        if not (body.band or body.weight or body.target is not None):
+            raise BadMessage("say at least one of band, weight, target")
+        command = c.Reprioritise(
+            interaction=number, by=by, band=body.band, weight=body.weight, target_ms=int(body.target or 0), why=body.why
+        )
+        return await self._act(request, command)
+
+    async def _act(self, request: web.Request, command: c.AnyCommand) -> web.Response:
+        reply = await self._house.act(request, type(command).__name__.lower(), command)
+        return json_response(Done(interaction_id(reply.interaction or interaction_of(request))))

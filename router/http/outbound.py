@@ -1,0 +1,105 @@
+"""What the outside must still be told, and the dead letters that an operator can retry or discard."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from router.engine.commands import AnyCommand, RetryOutbound, SettleOutbound
+from router.engine.views import Outbound, interaction_id
+from router.errors import BadMessage, NotFound, Unauthenticated
+from router.http.house import House
+from router.http.interactions import ACTING, Limit
+from router.service.routes import describe, json_response, read_query
+
+Number = Annotated[int, Meta(ge=0, le=10**18)]
+
+
+class OutboundQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    dead: Annotated[bool, Meta(description="1: only what was given up after its last attempt")] = False
+    after: Number = 0
+    limit: Limit = 100
+
+
+class OutboundItem(Struct, frozen=True):
+    """One action, without the words it carries."""
+
+    outbound: int
+    at_ms: int
+    action: str
+    channel: str
+    interaction: str
+    recipient: str
+    error: str
+
+
+class OutboundPage(Struct, frozen=True):
+    outbound: list[OutboundItem]
+    next: int = 0  # the `after` of the next page; 0 on the last one
+
+
+class Settled(Struct, frozen=True):
+    outbound: int
+
+
+_PATH = {"number": Annotated[int, Meta(ge=0, le=10**18)]}
+
+
+def _item(o: Outbound) -> OutboundItem:
+    return OutboundItem(o.outbound, o.at_ms, o.action, o.channel, interaction_id(o.interaction), o.recipient, o.error)
+
+
+class OutboundRoutes:
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/v1/outbound", self.list_),
+            web.post("/v1/outbound/{number}/retry", self.retry),
+            web.post("/v1/outbound/{number}/discard", self.discard),
+        ]
+
+    @describe(
+        "A page of actions that are still to be done, or of dead letters",
+        group="outbound",
+        who="operator",
+        query=OutboundQuery,
+        answer=OutboundPage,
+        refuses=(Unauthenticated, BadMessage),
+    )
+    async def list_(self, request: web.Request) -> web.Response:
+        self._house.access.operator(request)
+        query = read_query(request, OutboundQuery)
+        found = sorted(
+            (o for o in self._house.desk.outbounds(query.dead) if o.outbound > query.after), key=lambda o: o.outbound
+        )
+        page = [_item(o) for o in found[: query.limit]]
+        return json_response(OutboundPage(page, page[-1].outbound if len(found) > len(page) else 0))
+
+    @describe(
+        "Try a dead letter again", group="outbound", who="operator", parameters=_PATH, answer=Settled, refuses=ACTING
+    )
+    async def retry(self, request: web.Request) -> web.Response:
+        by, number = self._house.by(request), self._dead(request)
+        return await self._act(request, "retry", number, RetryOutbound(outbound=number, by=by))
+
+    @describe(
+        "Give a dead letter up", group="outbound", who="operator", parameters=_PATH, answer=Settled, refuses=ACTING
+    )
+    async def discard(self, request: web.Request) -> web.Response:
+        by, number = self._house.by(request), self._dead(request)
+        return await self._act(request, "discard", number, SettleOutbound(outbound=number, by=by, discard=True))
+
+    def _dead(self, request: web.Request) -> int:
+        digits = request.match_info["number"]
+        number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 19 else -1
+        if not any(o.outbound == number for o in self._house.desk.outbounds(dead=True)):
+            raise NotFound(f"there is no dead letter {digits[:40]!r}")
+        return number
+
+    async def _act(self, request: web.Request, what: str, number: int, command: AnyCommand) -> web.Response:
+        await self._house.act(request, what, command)
+        return json_response(Settled(number))

@@ -1,0 +1,333 @@
+"""The HTTP port: one aiohttp application for operators, probes, gateways' webhooks and the kiosk.
+
+The way of a webhook is kept short: one middleware, which turns errors into problem details and does nothing else that
+costs (the limit in time is kept by a sweep over the requests in progress, not by a timer for each; statuses are counted
+in a plain dict that is read when somebody asks for metrics). There is no access log: counters say how many, and what
+matters to somebody is in the journal.
+
+What a client can hold is bounded: connections, head and body sizes, the time until a head is complete, until an answer,
+and for each part of a download. A connection too many is told so and closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from router.errors import BadMessage, ConfigError, Draining, RouterError, Unavailable
+from router.http.access import Access, check_exposure
+from router.http.agents import AgentRoutes
+from router.http.blobs import BlobRoutes
+from router.http.configuration import ConfigurationRoutes
+from router.http.health import HealthRoutes
+from router.http.house import Configure, House, no_configure
+from router.http.interactions import InteractionRoutes
+from router.http.openapi import openapi_route
+from router.http.outbound import OutboundRoutes
+from router.http.page import LINKS, page_routes
+from router.http.quarantine import QuarantineRoutes
+from router.http.settings import HttpSettings
+from router.observe import PREFIX, REGISTRY, get_logger
+from router.service import problems
+from router.service.ports import Desk, Health
+from router.service.routes import UNHURRIED
+
+log = get_logger("http")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# Seconds between two looks at the requests in progress; how exact the time limit of a request is.
+SWEEP_S = 0.5
+
+_BUSY = problems.encode(503, "overloaded", "all connections are in use; come back in a few seconds")
+BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 5\r\n"
+    b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(_BUSY), _BUSY)
+)
+
+
+class TurnedAway(asyncio.Protocol):
+    """A connection beyond the limit: told to come back, and closed."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(BUSY)
+        transport.close()
+
+
+class _OutsidersFault(logging.Filter):
+    """Bytes that are no HTTP are answered with 400 and are nothing that an operator must read about."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], BadHttpMessage))
+
+
+_protocol_log = logging.getLogger("aiohttp.server")
+
+
+class HttpServer:
+    """Build it, `add_routes` what adapters bring, `start` it; `port` is known then.
+
+    `operators` and `agents` map tokens to names; `parts` says how each part of the process is; `requeue_hooks` maps a
+    quarantine source to what takes its raw bytes again; `configure` checks and applies a configuration.
+    """
+
+    def __init__(
+        self,
+        settings: HttpSettings,
+        desk: Desk,
+        *,
+        parts: Callable[[], Mapping[str, Health]],
+        quarantine: Any,
+        blobs: Any,
+        operators: Mapping[str, str],
+        agents: Mapping[str, str] | None = None,
+        adapters_routes: Iterable[web.AbstractRouteDef] = (),
+        requeue_hooks: Mapping[str, Callable[[bytes, Any], Awaitable[object]]] | None = None,
+        configure: Configure = no_configure,
+        links: Sequence[tuple[str, str]] = LINKS,
+    ) -> None:
+        self._settings = settings
+        self._operators = dict(operators)
+        self._running: dict[asyncio.Task[Any], int] = {}  # request in progress -> the sweep in which it began
+        self._cut: set[asyncio.Task[Any]] = set()  # those that took too long
+        self._sweep, self._swept_at, self._lag_s = 0, 0.0, 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._server: asyncio.Server | None = None
+        self._runner: web.AppRunner | None = None
+        self._draining = False
+        self.answers: dict[int, int] = {}  # status -> how many
+        self.turned_away = 0
+        house = House(
+            settings=settings,
+            desk=desk,
+            access=Access(operators, agents or {}),
+            parts=parts,
+            quarantine=quarantine,
+            blobs=blobs,
+            requeue_hooks=dict(requeue_hooks or {}),
+            configure=configure,
+        )
+        self.app = web.Application(middlewares=[self._middleware()], client_max_size=settings.body_limit)
+        self.app[UNHURRIED] = self._unhurried
+        # Most wanted first: the table of paths that have parameters is walked in order.
+        self.app.add_routes(adapters_routes)
+        for group in (
+            HealthRoutes,
+            InteractionRoutes,
+            AgentRoutes,
+            QuarantineRoutes,
+            OutboundRoutes,
+            ConfigurationRoutes,
+            BlobRoutes,
+        ):
+            self.app.add_routes(group(house).routes())
+        self.app.add_routes([openapi_route(self.app), *page_routes(tuple(links))])
+
+    def add_routes(self, routes: Iterable[web.AbstractRouteDef]) -> None:
+        """Before `start`. Their requests have the same limits and the same form of refusal."""
+        self.app.add_routes(routes)
+
+    # --- running ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Returns when it listens. Raises ConfigError for an address that must or can not be used."""
+        s = self._settings
+        check_exposure(s, self._operators)
+        context = tls(s)
+        self._runner = web.AppRunner(
+            self.app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=s.idle_timeout / 1_000,
+            max_line_size=s.header_limit,
+            max_field_size=s.header_limit,
+            max_headers=s.headers,
+            shutdown_timeout=s.stop_timeout / 1_000,
+            logger=_protocol_log,
+        )
+        _protocol_log.addFilter(_FAULTS)
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(self._connect, s.host, s.port, ssl=context, backlog=1_024)
+        except OSError as error:
+            await self._runner.cleanup()
+            raise ConfigError(
+                "http.port", "an address that is free", f"{s.host}:{s.port} ({error.strerror})"
+            ) from error
+        self._swept_at = loop.time()
+        self._timer = loop.call_later(SWEEP_S, self._look_around)
+        _COLLECTOR.servers.add(self)
+        log.info("Listening", action="http_listening", url=self.url)
+
+    async def stop_intake(self) -> None:
+        """From now on only looking is answered; what would change something is told to come back."""
+        self._draining = True
+
+    async def stop(self) -> None:
+        """Close the port, let requests in progress end within `stop_timeout`, then cut them."""
+        _COLLECTOR.servers.discard(self)
+        if self._server is not None:
+            self._server.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._server = self._runner = self._timer = None
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None, "the port is known once it listens"
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        return f"{'https' if self._settings.certificate else 'http'}://{host}:{self.port}"
+
+    def health(self) -> Health:
+        listening = self._server is not None and self._server.is_serving()
+        swept_s = asyncio.get_running_loop().time() - self._swept_at
+        ok = listening and swept_s < 10 * SWEEP_S
+        detail = self.url if listening else "the port is closed"
+        if listening and not ok:
+            detail = "the sweep over requests stands still"
+        figures = {"connections": float(self._connections()), "requests": float(len(self._running))}
+        return Health(ok=ok, detail=detail, figures=figures)
+
+    # --- limits ----------------------------------------------------------------------------------------------------
+
+    def _connections(self) -> int:
+        server = self._runner.server if self._runner else None
+        return len(server.connections) if server else 0
+
+    def _connect(self) -> asyncio.Protocol:
+        """A protocol for a new connection; called once for each, before anything is read from it."""
+        assert self._runner is not None
+        if self._runner.server is None or self._connections() >= self._settings.connections:
+            self.turned_away += 1
+            return TurnedAway()
+        return self._runner.server()
+
+    def _look_around(self) -> None:
+        """Cut the requests that took too long, and see how late this call came: that is how busy the loop is."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._lag_s = max(0.0, now - self._swept_at - SWEEP_S)
+        self._swept_at = now
+        self._timer = loop.call_later(SWEEP_S, self._look_around)
+        self._sweep += 1
+        oldest = self._sweep - max(1, round(self._settings.request_timeout / 1_000 / SWEEP_S))
+        for task in [task for task, began in self._running.items() if began < oldest]:
+            self._running.pop(task)
+            self._cut.add(task)
+            task.cancel()
+
+    def _unhurried(self) -> None:
+        """The request of the current task has its own limit in time."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.pop(task, None)
+
+    def _middleware(self) -> Any:
+        running, answers = self._running, self.answers
+        current = asyncio.current_task
+
+        @web.middleware
+        async def refuse_in_our_words(request: web.Request, handler: Handler) -> web.StreamResponse:
+            task = current()
+            assert task is not None
+            running[task] = self._sweep
+            try:
+                if self._draining and request.method not in ("GET", "HEAD"):
+                    raise Draining("stopping; come back in a few seconds")
+                response = await handler(request)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+                response = self._answer_to(request, error)
+            except asyncio.CancelledError:
+                response = self._too_slow(request, task)
+            finally:
+                running.pop(task, None)
+            answers[response.status] = answers.get(response.status, 0) + 1
+            return response
+
+        return refuse_in_our_words
+
+    def _answer_to(self, request: web.Request, error: Exception) -> web.StreamResponse:
+        if isinstance(error, web.HTTPException):
+            if error.status < 400:
+                raise error  # a redirect is no error
+            return problems.library_response(error)
+        if request.writer.output_size > 0:
+            raise error  # the answer is on its way already: nothing better can be said
+        if isinstance(error, RouterError):
+            return problems.problem_response(error)
+        if isinstance(error, web.RequestPayloadError):
+            return problems.problem_response(BadMessage("the body is damaged or was cut off"))
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            return web.Response(status=499)  # gone before we could answer; nobody reads this
+        return problems.unexpected(error)
+
+    def _too_slow(self, request: web.Request, task: asyncio.Task[Any]) -> web.StreamResponse:
+        """Cut by us: not recorded as far as the caller knows, so "come back". Cancelled by others: goes on."""
+        if task not in self._cut:
+            raise asyncio.CancelledError
+        self._cut.discard(task)
+        task.uncancel()
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("cut in the middle of an answer")
+        seconds = self._settings.request_timeout // 1_000
+        response = problems.problem_response(Unavailable(f"no answer within {seconds} s; send it again"))
+        response.force_close()
+        return response
+
+
+_FAULTS = _OutsidersFault()
+
+
+def tls(settings: HttpSettings) -> ssl.SSLContext | None:
+    if not settings.certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.certificate, settings.private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError("http.certificate", "PEM files of a certificate and its key", str(error)) from error
+    return context
+
+
+class _Figures(Collector):
+    """What the servers counted in plain numbers, as metrics."""
+
+    def __init__(self) -> None:
+        self.servers: set[HttpServer] = set()
+
+    def collect(self) -> Iterator[Metric]:
+        servers = list(self.servers)
+        answers = CounterMetricFamily(PREFIX + "http_answers", "HTTP answers by status.", labels=["status"])
+        totals: dict[int, int] = {}
+        for server in servers:
+            for status, count in dict(server.answers).items():
+                totals[status] = totals.get(status, 0) + count
+        for status, count in sorted(totals.items()):
+            answers.add_metric([str(status)], count)
+        yield answers
+        away = sum(s.turned_away for s in servers)
+        yield CounterMetricFamily(PREFIX + "http_turned_away", "Connections beyond the limit.", value=away)
+        lag = max((s._lag_s for s in servers), default=0.0)
+        yield GaugeMetricFamily(
+            PREFIX + "loop_lag_seconds", "How late the event loop came to its last look.", value=lag
+        )
+
+
+_COLLECTOR = _Figures()
+REGISTRY.register(_COLLECTOR)
