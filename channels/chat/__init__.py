@@ -1,0 +1,1 @@
+"""Chat visitors: a websocket that survives cuts, over to interactions and back."""

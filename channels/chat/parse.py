@@ -1,0 +1,106 @@
+"""Read what a visitor's client sends: one JSON object in one text frame, told apart by `type`.
+
+Pure. Unknown fields are ignored, so that a newer client can talk to an older server; a field of the wrong type is not.
+What a person typed is taken as it is. What ends up in names and keys has no control characters.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from router.errors import BadMessage, TooLarge
+
+SEQ_MAX = 2**53  # what a browser can count to
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+Ident = Annotated[str, Meta(min_length=1, max_length=64)] | Annotated[int, Meta(ge=-SEQ_MAX, le=SEQ_MAX)]
+Short = Annotated[str, Meta(max_length=100)]
+Proof = Annotated[str, Meta(max_length=4_000)]
+
+
+class Hello(Struct, frozen=True, tag="hello", tag_field="type"):
+    """Who is there. `last_seq`: the last number this client has seen, to go on from there.
+
+    `token` comes from an earlier welcome. `visitor` is a name the embedding page gives, believed only if it signed it.
+    """
+
+    visitor: Proof | None = None
+    token: Proof | None = None
+    topic: Short | None = None
+    last_seq: Annotated[int, Meta(ge=0, le=SEQ_MAX)] | None = None
+    name: Short | None = None
+    language: Annotated[str, Meta(max_length=35)] | None = None  # RFC 5646 asks for room for 35
+
+
+class Text(Struct, frozen=True, tag="message", tag_field="type"):
+    """Something said. `id` is the client's own and never used for anything else by this visitor."""
+
+    id: Ident
+    text: str
+
+
+class Typing(Struct, frozen=True, tag="typing", tag_field="type"):
+    """The visitor is writing."""
+
+
+class Goodbye(Struct, frozen=True, tag="leave", tag_field="type"):
+    """The visitor is done. A socket that closes does not say this."""
+
+
+Frame = Hello | Text | Typing | Goodbye
+
+_decode = msgspec.json.Decoder(Frame).decode
+
+
+class _Probe(Struct, frozen=True):
+    id: Ident | None = None
+
+
+_probe = msgspec.json.Decoder(_Probe).decode
+
+
+def parse(data: str | bytes, text_max: int) -> Frame:
+    """One frame. Raises BadMessage for what is not one, TooLarge for a text of more than `text_max` characters."""
+    try:
+        frame: Frame = _decode(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as wrong:
+        raise BadMessage(f"expected a JSON object with a known type: {_reason(wrong)}") from None
+    if isinstance(frame, Text):
+        _check_text(frame, text_max)
+    elif isinstance(frame, Hello):
+        _check_hello(frame)
+    return frame
+
+
+def ident_of(data: str | bytes) -> str | int | None:
+    """The `id` of a frame that was refused, where it can be read."""
+    try:
+        return _probe(data).id
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def _reason(wrong: Exception) -> str:
+    """Where it is wrong, without what was sent."""
+    if isinstance(wrong, msgspec.ValidationError):
+        return "invalid type" if "Invalid value" in str(wrong) else str(wrong)[:200]
+    return "not JSON"
+
+
+def _check_text(frame: Text, text_max: int) -> None:
+    if not frame.text.strip():
+        raise BadMessage("a message needs a text")
+    if len(frame.text) > text_max:
+        raise TooLarge(f"a message has at most {text_max} characters: send it in parts")
+    if isinstance(frame.id, str) and _CONTROL.search(frame.id):
+        raise BadMessage("an id has no control characters")
+
+
+def _check_hello(frame: Hello) -> None:
+    for value in (frame.visitor, frame.token, frame.topic, frame.name, frame.language):
+        if value is not None and _CONTROL.search(value):
+            raise BadMessage("the fields of hello have no control characters")

@@ -1,0 +1,109 @@
+"""What a visitor's client is told: JSON text frames with `type` and `seq`.
+
+`seq` counts the frames of one visitor's stream without gaps. Two kinds of frames take no number of their own: a welcome
+says where the stream stands for this socket (the next frame is `seq` + 1), and an error before the welcome carries 0.
+Clients ignore fields and types that they do not know.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+Ident = str | int
+
+
+class Frame(Struct, kw_only=True, omit_defaults=True, tag_field="type", tag=str.lower):
+    """Base of all frames. The stream sets `seq` just before it encodes one."""
+
+    seq: int = -1  # never sent as such, so that omit_defaults keeps 0
+
+
+class Attachment(Struct, frozen=True):
+    """A file that came with a message. How to get it is not part of this protocol yet."""
+
+    name: str
+    media_type: str
+    size: int  # bytes
+
+
+class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One message of a transcript."""
+
+    author: str  # customer, agent, system
+    text: str
+    at_ms: int  # Unix milliseconds
+    id: Ident | None = None  # the client's own id, on its visitor's messages of this process's life
+    name: str = ""  # of the agent
+    attachments: tuple[Attachment, ...] = ()
+
+
+class Welcome(Frame):
+    """`resumed`: nothing was missed that does not follow now. Otherwise `messages` replaces what the client had."""
+
+    token: str
+    interaction: str | None
+    resumed: bool
+    state: str  # none, queued, active, ended
+    name: str = ""  # of the agent who answers
+    position: int = 0
+    expected_wait_s: int | None = None
+    reason: str = ""  # why it ended
+    messages: tuple[Said, ...] | None = None
+    truncated: bool = False  # the transcript had more before these
+
+
+class Queued(Frame):
+    """Waiting; 1 is the next. `expected_wait_s` is null while there is too little to tell from."""
+
+    interaction: str  # another one than before: the messages that follow are a new conversation
+    position: int
+    expected_wait_s: int | None
+
+
+class Joined(Frame):
+    """Somebody answers."""
+
+    name: str
+
+
+class Message(Frame):
+    """Something said. A customer's message with an id of this client is the same as `delivered` for it."""
+
+    author: str
+    text: str
+    at_ms: int
+    id: Ident | None = None
+    name: str = ""
+    attachments: tuple[Attachment, ...] = ()
+
+
+class Delivered(Frame):
+    """Message `re` is recorded: it will not be lost any more."""
+
+    re: Ident
+    at_ms: int
+
+
+class Ended(Frame):
+    """The conversation is over. The next message opens a new one."""
+
+    interaction: str
+    reason: str
+
+
+class Error(Frame):
+    """`re` names the message that was not taken. With `retry_after_s` it may be sent again, same id, after that."""
+
+    code: str
+    message: str
+    re: Ident | None = None
+    retry_after_s: int = 0
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode(frame: Frame, seq: int) -> bytes:
+    frame.seq = seq
+    return _encode(frame)

@@ -1,0 +1,75 @@
+"""Every option of the visitors' chat. A section that is left out mounts nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from router.engine.config import Duration
+from router.errors import ConfigError
+
+Positive = Annotated[int, Meta(ge=1)]
+Rate = Annotated[float, Meta(gt=0)]
+
+SECRET_MIN = 32  # characters; what hmac-sha256 is worth is not more than its key
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Times are judged on the engine's clock, looked at once in `sweep`."""
+
+    # On the shared websocket port.
+    path: str = "/chat"
+
+    # --- who may talk, and as whom ---
+    # Signs visitors' tokens. Left out: made at the first start and kept in `chat.secret` in the data folder.
+    token_secret: str = ""
+    # Shared with the page that embeds the chat, which signs `visitor` with it. Left out: no page is believed.
+    visitor_secret: str = ""
+    # How long after its last welcome a token brings a finished conversation back. An open one takes it at any age.
+    session: Duration = Duration(86_400_000)
+    # Where a hello without a topic goes. Left out: such a hello is refused.
+    default_topic: str = ""
+
+    # --- what becomes of visitors who vanish ---
+    # No socket for so long: the conversation ends. A tunnel is shorter.
+    visitor_grace: Duration = Duration(120_000)
+    # How long a finished conversation's stream can be resumed from memory.
+    keep_ended: Duration = Duration(600_000)
+    # How often positions, graces and silent sockets are looked at.
+    sweep: Duration = Duration(5_000)
+
+    # --- limits (those on bytes, connections and connections per address are the websocket port's) ---
+    # Characters of one message: longer is a document, not talk.
+    text_max: Positive = 4_000
+    # Messages per second and visitor, far above typing. The burst is what a client kept while it was offline.
+    message_rate: Rate = 20.0
+    message_burst: Positive = 200
+    # Frames of any kind per second and socket; beyond it the socket is closed.
+    frame_rate: Rate = 40.0
+    frame_burst: Positive = 400
+    # Frames not understood that a socket may send: a client under development needs some.
+    strikes: Annotated[int, Meta(ge=0)] = 10
+    # A socket that says nothing for so long is closed: it costs memory and is nobody.
+    hello_timeout: Duration = Duration(10_000)
+    # Windows of one browser. Beyond it the oldest is closed, which may be a dead one.
+    sockets_per_visitor: Positive = 20
+    # Open at once; about 100 kB each when they are long.
+    conversations: Positive = 10_000
+    # Messages of one socket that wait for its welcome.
+    backlog: Positive = 32
+    # Frames of a visitor kept for who was cut off. A longer cut gets the transcript.
+    ring: Positive = 256
+    # Messages in that transcript, the newest: as many as the engine keeps at hand.
+    transcript: Positive = 200
+    # Characters of text in it: a welcome must fit what may wait for a slow client.
+    transcript_max: Positive = 131_072
+
+    def __post_init__(self) -> None:
+        for name in ("token_secret", "visitor_secret"):
+            if 0 < len(getattr(self, name)) < SECRET_MIN:
+                raise ConfigError(f"channels.chat.{name}", f"at least {SECRET_MIN} characters", "fewer")
+        if not self.path.startswith("/"):
+            raise ConfigError("channels.chat.path", "a path that starts with /", repr(self.path))
+        if self.sweep <= 0:
+            raise ConfigError("channels.chat.sweep", "more than 0s", str(self.sweep))

@@ -1,0 +1,150 @@
+"""Who a visitor is: tokens that we sign, and statements that the embedding page signs.
+
+A token is a bearer's key to one visitor's conversation. It names a random visitor (128 bits), so that it can't be
+guessed, and is signed, so that it can't be made. It also says what a restarted server no longer knows: the topic, the
+last interaction, and the epoch of the stream that `last_seq` counts in.
+
+A signed `visitor` is "BODY.SIGNATURE": BODY is base64url of a JSON object with `id`, `expires_at_ms` and, where the
+page knows them, `name`, `email` and `phone` (E.164); SIGNATURE is the hex HMAC-SHA256 of BODY under the shared secret.
+
+Pure, but for `keep_secret`, which the shell calls once.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from router.errors import ConfigError, Unauthenticated
+
+_SIGNED = re.compile(r"([A-Za-z0-9_=-]{2,})\.([0-9a-f]{64})")
+_MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+_PHONE = re.compile(r"\+[1-9]\d{6,14}")
+
+
+class Claim(Struct, array_like=True, frozen=True):
+    """What a token says. A new field goes to the end and has a default: tokens outlive a server."""
+
+    visitor: str
+    epoch: int
+    issued_ms: int
+    topic: str = ""
+    interaction: int = 0
+
+
+class Statement(Struct, frozen=True):
+    """What the embedding page says of its visitor."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=200)]
+    expires_at_ms: int
+    name: Annotated[str, Meta(max_length=100)] = ""
+    email: Annotated[str, Meta(max_length=320)] = ""
+    phone: Annotated[str, Meta(max_length=16)] = ""
+
+    def identities(self) -> tuple[str, ...]:
+        """Addresses by which the same person is known on other channels."""
+        mail, phone = self.email.strip().lower(), self.phone.strip()
+        found = [f"mailto:{mail}"] if _MAIL.fullmatch(mail) else []
+        return (*found, f"tel:{phone}") if _PHONE.fullmatch(phone) else tuple(found)
+
+
+def _sign(secret: bytes, purpose: bytes, body: bytes) -> bytes:
+    return hmac.digest(secret, purpose + body, hashlib.sha256)
+
+
+def _pack(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _unpack(text: str) -> bytes:
+    """Raises ValueError (binascii.Error is one)."""
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+_claim = msgspec.json.Decoder(Claim).decode
+_statement = msgspec.json.Decoder(Statement).decode
+
+
+def seal(secret: bytes, claim: Claim) -> str:
+    body = msgspec.json.encode(claim)
+    return f"{_pack(body)}.{_pack(_sign(secret, b'token:', body))}"
+
+
+def unseal(secret: bytes, token: str) -> Claim:
+    """What we once signed. Its age is the caller's to judge. Raises Unauthenticated."""
+    body_text, _, signature_text = token.partition(".")
+    try:
+        body, signature = _unpack(body_text), _unpack(signature_text)
+    except (ValueError, binascii.Error):
+        raise Unauthenticated("this token is not one of ours: say hello without it") from None
+    if not hmac.compare_digest(signature, _sign(secret, b"token:", body)):
+        raise Unauthenticated("this token is not one of ours: say hello without it")
+    return _claim(body)
+
+
+def sign_visitor(secret: str, statement: Statement) -> str:
+    """What an embedding page's server does, here for tests and for pages written in Python."""
+    body = _pack(msgspec.json.encode(statement))
+    return f"{body}.{hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()}"
+
+
+def believed(secret: str, visitor: str, now_ms: int) -> Statement | None:
+    """The signed statement in `visitor`; None if it is just a name that somebody gave.
+
+    Raises Unauthenticated for what looks signed and is not, or is too old: to make a name of it silently would hide a
+    mistake in the page.
+    """
+    signed = _SIGNED.fullmatch(visitor) if secret else None
+    if not signed:
+        return None
+    expected = hmac.new(secret.encode(), signed[1].encode(), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected, signed[2]):
+        raise Unauthenticated("the visitor's signature is wrong: sign the first part with the shared secret")
+    try:
+        statement = _statement(_unpack(signed[1].rstrip("=")))
+    except (ValueError, msgspec.DecodeError):
+        raise Unauthenticated("the signed visitor is not a JSON object with id and expires_at_ms") from None
+    if statement.expires_at_ms <= now_ms:
+        raise Unauthenticated("the signed visitor has expired: load the page again")
+    return statement
+
+
+def visitor_of(secret: bytes, statement: Statement) -> str:
+    """The same visitor for the same signed id, without telling the id. 128 bits, as a random one."""
+    return _sign(secret, b"visitor:", statement.id.encode())[:16].hex()
+
+
+def keep_secret(path: Path) -> bytes:
+    """The server's own secret from this file, made with mode 0600 if there is none. Raises ConfigError."""
+    try:
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _read_secret(path)
+    except OSError as wrong:
+        raise ConfigError(str(path), "a place to keep the chat's secret", str(wrong)) from wrong
+    with os.fdopen(opened, "w", encoding="ascii") as file:
+        text = secrets.token_hex(32)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return text.encode()
+
+
+def _read_secret(path: Path) -> bytes:
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError) as wrong:
+        raise ConfigError(str(path), "a secret that can be read", str(wrong)) from wrong
+    if len(text) < 32:
+        raise ConfigError(str(path), "at least 32 characters; delete the file to have a new one made", "fewer")
+    return text.encode()
