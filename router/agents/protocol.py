@@ -1,0 +1,586 @@
+"""The agents' link without I/O: what comes in, what goes out, and what every agent's client knows.
+
+    AgentHub        all agents: who has which sessions, the kept part of each stream, the answers given
+    Conversation    one session: bytes in through `received`, bytes out through its `Wire`
+
+Life of a session: connected -> `hello` with a good token -> OpenSession is asked of the engine -> durable: `welcome`
+-> live. Commands may follow `hello` at once; the engine takes them in order. The end of the connection asks
+CloseSession, again and again until it is taken: an agent who is gone must not be offered work.
+
+Numbers (AG-3). The engine numbers what an agent is told, without gaps, and tells it when it is durable. A snapshot is
+taken right when OpenSession was asked and shown when that is durable, so whatever it contains is durable too. It holds
+number S; the session then gets S+1, S+2, ... from the kept messages and as they come. What is told with a number up to
+S is in the snapshot already, and is skipped. Nobody sees a number that a crash could take back.
+
+Answers (AG-4). One answer for each (agent, id), kept for the last few hundred, shared by all who ask while it is being
+decided. A refusal (come back later) decided nothing and is not kept: the same id is then tried anew. After a restart
+the engine's own memory of keys takes over.
+
+Tokens are looked up by their digest, so that neither the time that takes nor our memory tells one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+from router.agents import messages as m
+from router.agents.render import render, welcome
+from router.agents.settings import Settings
+from router.engine import commands as c
+from router.engine.events import Message
+from router.engine.views import AgentView, Tell, interaction_id, number_of
+from router.errors import BadMessage, ClientError, ConfigError, NotFound, Refusal, RouterError
+from router.observe import counter, get_logger
+
+if TYPE_CHECKING:
+    from router.service.ports import Desk
+
+log = get_logger("agents")
+_messages = counter("agent_messages_total", "Messages from agents' clients, by type.", ("type",))
+_failures = counter("agent_sign_in_failures_total", "Agents' clients that could not sign in, by code.", ("code",))
+_broken = counter("agent_streams_broken_total", "Agents' streams started anew after a gap.")
+
+# Close codes of the agents' link. A client comes back by itself after 1012 and 1013; after 44xx something must change.
+RESTARTING = 1012
+TRY_AGAIN_LATER = 1013
+BAD_HELLO = 4400
+UNAUTHENTICATED = 4401
+NO_SUCH_AGENT = 4404
+HELLO_TIMEOUT = 4408
+TOO_MANY = 4429
+
+MINUTE_MS = 60_000
+ADDRESSES_MAX = 10_000  # whose failures are remembered; beyond that the oldest is forgotten
+CLOSE_RETRY_S = 1.0  # until an engine that was busy is asked again to close a session
+
+Later = Callable[[float, Callable[[], None]], object]
+
+
+class Wire(Protocol):
+    """One connection, as far as a conversation needs it. `router.service.sockets.Peer` is one."""
+
+    address: str
+
+    def send(self, text: bytes) -> None: ...
+    def close(self, code: int, reason: str) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+# --- what an agent may ask --------------------------------------------------------------------------------------------
+
+
+class NotSupported(ClientError):
+    """Understood, but this server cannot do it."""
+
+    code = "not-supported"
+
+
+def command_of(asked: m.Asked, agent: str, key: str) -> c.AnyCommand:
+    """The engine's command for a client's message. Raises ClientError."""
+    match asked:
+        case m.SetState():
+            return c.SetState(key=key, agent=agent, state=asked.state, reason=asked.reason)
+        case m.Accept():
+            return c.Accept(key=key, agent=agent, offer=number_of(asked.offer, "o"))
+        case m.Decline():
+            return c.Decline(key=key, agent=agent, offer=number_of(asked.offer, "o"), reason=asked.reason)
+        case m.Say():
+            return c.Say(key=key, agent=agent, interaction=_number(asked.interaction), message=_said(asked))
+        case m.Note():
+            return c.Note(key=key, interaction=_number(asked.interaction), text=asked.text, by=agent)
+        case m.Hold():
+            return c.Hold(key=key, agent=agent, interaction=_number(asked.interaction))
+        case m.Resume():
+            return c.Resume(key=key, agent=agent, interaction=_number(asked.interaction))
+        case m.Transfer():
+            return _transfer(asked, agent, key)
+        case m.Complete() | m.FinishWrapUp():
+            kind = c.Complete if isinstance(asked, m.Complete) else c.FinishWrapUp
+            number = _number(asked.interaction)
+            return kind(key=key, agent=agent, interaction=number, disposition=asked.disposition, notes=asked.notes)
+        case m.ExtendWrapUp():
+            return c.ExtendWrapUp(key=key, agent=agent, interaction=_number(asked.interaction), by_ms=asked.by_ms)
+        case m.Pick():
+            return c.Pick(key=key, agent=agent, interaction=_number(asked.interaction))
+
+
+def _number(text: str) -> int:
+    return number_of(text, "i")
+
+
+def _said(asked: m.Say) -> Message:
+    if not asked.text.strip() and not asked.attachments:
+        raise BadMessage("nothing to say: give a text or attachments")
+    return Message(asked.text, tuple(attached.blob() for attached in asked.attachments))
+
+
+def _transfer(asked: m.Transfer, agent: str, key: str) -> c.Transfer:
+    to = asked.to
+    if (to.queue != "") + (to.agent != "") + (to.requirement is not None) + (to.address != "") != 1:
+        raise BadMessage("`to` is exactly one of queue, agent, requirement and address")
+    if asked.mode == "consult":
+        raise NotSupported("consult is not available: transfer with mode blind")
+    number = _number(asked.interaction)
+    return c.Transfer(key=key, agent=agent, interaction=number, to=to, why=asked.reason)
+
+
+def answer_of(re: str | int, answer: c.Reply | RouterError) -> bytes:
+    if isinstance(answer, c.Reply):
+        return m.encode(m.Ok(re=re, interaction=interaction_id(answer.interaction) if answer.interaction else ""))
+    return m.encode(_error(answer, re))
+
+
+def _error(problem: RouterError, re: str | int | None = None) -> m.Error:
+    retry_ms = problem.retry_after_s * 1000 if isinstance(problem, Refusal) else 0
+    return m.Error(re=re, code=problem.code, message=str(problem), retry_after_ms=retry_ms)
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+class Kept:
+    """The last messages of one agent's stream, as bytes: a run of numbers without a gap."""
+
+    __slots__ = ("bytes", "last", "texts")
+
+    def __init__(self) -> None:
+        self.texts: deque[bytes] = deque()
+        self.bytes = 0
+        self.last = -1  # number of the newest; -1: none was seen, so nothing is known of the past
+
+    def add(self, text: bytes, settings: Settings) -> None:
+        """The next one."""
+        self.last += 1
+        self.texts.append(text)
+        self.bytes += len(text)
+        while self.texts and (len(self.texts) > settings.keep_messages or self.bytes > settings.keep_bytes):
+            self.bytes -= len(self.texts.popleft())
+
+    def start_after(self, number: int) -> None:
+        self.texts.clear()
+        self.bytes = 0
+        self.last = number
+
+    def since(self, number: int) -> list[bytes] | None:
+        """All after this number; None if that cannot be told any more."""
+        missing = self.last - number
+        if self.last < 0 or missing < 0 or missing > len(self.texts):
+            return None
+        return list(islice(self.texts, len(self.texts) - missing, None))
+
+
+class Answer:
+    """The one answer to an agent's (id, message); until it is there, those who wait for it."""
+
+    __slots__ = ("fingerprint", "key", "line", "re", "text", "waiting")
+
+    def __init__(self, line: Line, key: str, re: str | int, fingerprint: int, first: Conversation) -> None:
+        self.line, self.key, self.re, self.fingerprint = line, key, re, fingerprint
+        self.text = b""
+        self.waiting = [first]
+
+    def done(self, answer: c.Reply | RouterError) -> None:
+        self.text = answer_of(self.re, answer)
+        self.line.answered(self, final=isinstance(answer, c.Reply | ClientError))
+        waiting, self.waiting = self.waiting, []
+        for conversation in waiting:
+            conversation._answered(self.text)
+
+
+class Line:
+    """One agent: sessions, stream and answers."""
+
+    __slots__ = ("answers", "hub", "kept", "sessions")
+
+    def __init__(self, hub: AgentHub) -> None:
+        self.hub = hub
+        self.sessions: list[Conversation] = []
+        self.kept = Kept()
+        self.answers: dict[str, Answer] = {}
+
+    def answered(self, answer: Answer, final: bool) -> None:
+        """Keep it, and forget the oldest; a refusal decided nothing and is not kept."""
+        if not final:
+            del self.answers[answer.key]
+        elif len(self.answers) > self.hub.settings.keep_answers:
+            oldest = next((a for a in self.answers.values() if a.text), None)
+            if oldest is not None:
+                del self.answers[oldest.key]
+
+    def tell(self, stream: int, text: bytes) -> None:
+        self.kept.add(text, self.hub.settings)
+        for session in self.sessions:
+            session._push(stream, text)
+
+
+class Failures:
+    """How often each address was refused in its present minute."""
+
+    def __init__(self, allowed: int) -> None:
+        self.allowed = allowed
+        self.counts: dict[str, tuple[int, int]] = {}  # address -> (start of the minute in ms, failures)
+
+    def add(self, address: str, now_ms: int) -> None:
+        since, count = self.counts.pop(address, (now_ms, 0))
+        if now_ms - since >= MINUTE_MS:
+            since, count = now_ms, 0
+        self.counts[address] = (since, count + 1)
+        if len(self.counts) > ADDRESSES_MAX:
+            del self.counts[next(iter(self.counts))]
+
+    def retry_after_ms(self, address: str, now_ms: int) -> int:
+        """0: listen to it."""
+        since, count = self.counts.get(address, (0, 0))
+        return max(since + MINUTE_MS - now_ms, 0) if count >= self.allowed else 0
+
+
+# --- a session --------------------------------------------------------------------------------------------------------
+
+
+class _Greeting(Struct, frozen=True):
+    """What `hello` asked, and what there was at that moment."""
+
+    hello: m.Hello
+    view: AgentView
+
+
+class Conversation:
+    """One session of an agent. Implements `router.service.sockets.Receiver`."""
+
+    __slots__ = (
+        "_closed",
+        "_greeting",
+        "_hub",
+        "_in_flight",
+        "_line",
+        "_live",
+        "_refused",
+        "_wire",
+        "agent",
+        "seq",
+        "session",
+    )
+
+    def __init__(self, hub: AgentHub, wire: Wire) -> None:
+        self.agent = ""  # until `hello` was understood
+        self.session = ""
+        self.seq = 0  # of the last message that this client was given
+        self._hub = hub
+        self._wire = wire
+        self._line: Line | None = None
+        self._greeting: _Greeting | None = None
+        self._live = False
+        self._closed = False
+        self._refused = False
+        self._in_flight = 0
+
+    # What comes in.
+
+    def received(self, text: bytes) -> None:
+        try:
+            message = m.decode(text)
+        except BadMessage as problem:
+            self._not_understood(text, problem)
+            return
+        _count(message)
+        if isinstance(message, m.Hello):
+            self._hello(message)
+        elif self._line is None:
+            self._send_off(
+                BAD_HELLO, m.Error(re=message.id, code="hello-first", message="say hello before anything else")
+            )
+        else:
+            self._ask(self._line, message)
+
+    def closed(self) -> None:
+        """The connection is gone."""
+        if self._closed:
+            return
+        self._closed = True
+        self._live = False
+        self._hub.conversations.discard(self)
+        if self._line is not None:
+            self._line.sessions.remove(self)
+            self._hub.close_session(self)
+
+    def hello_overdue(self) -> None:
+        """Called by the shell when the time for `hello` is over."""
+        if self._line is None and not self._closed:
+            self._send_off(HELLO_TIMEOUT, m.Error(code="hello-first", message="no hello came in time"))
+
+    def _not_understood(self, text: bytes, problem: BadMessage) -> None:
+        _messages.labels("not-understood").inc()
+        error = _error(problem, m.id_of(text))
+        if self._line is None:
+            self._send_off(BAD_HELLO, error)
+        else:
+            self._wire.send(m.encode(error))
+
+    # Signing in.
+
+    def _hello(self, hello: m.Hello) -> None:
+        if self._line is not None:
+            error = m.Error(re=hello.id, code="already-open", message="this connection has said hello before")
+            self._wire.send(m.encode(error))
+            return
+        refusal = self._hub.refusal(self, hello)
+        if refusal is not None:
+            _failures.labels(refusal[1].code).inc()
+            self._send_off(*refusal)
+            return
+        line = self._line = self._hub.line(self.agent)
+        line.sessions.append(self)
+        self.session = self._hub.next_session()
+        self._hub.desk.submit(c.OpenSession(agent=self.agent, session=self.session), self._opened)
+        # Taken now, shown when durable: see the module.
+        self._greeting = _Greeting(hello, self._hub.desk.agent(self.agent))
+
+    def _opened(self, answer: c.Reply | RouterError) -> None:
+        if self._closed:
+            return
+        assert self._greeting is not None, "the desk answers later, never at once"
+        assert self._line is not None
+        greeting, self._greeting = self._greeting, None
+        if isinstance(answer, RouterError):
+            self._refused = True
+            code = TRY_AGAIN_LATER if isinstance(answer, Refusal) else NO_SUCH_AGENT
+            self._send_off(code, _error(answer, greeting.hello.id))
+            return
+        missed = self._missed(self._line.kept, greeting)
+        if missed is None:
+            self._hub.broken(self._line, self.agent)
+            return
+        self._live = True
+        for text in missed:
+            self.seq += 1
+            self._wire.send(text)
+        if greeting.hello.id is not None:
+            self._wire.send(m.encode(m.Ok(re=greeting.hello.id)))
+
+    def _missed(self, kept: Kept, greeting: _Greeting) -> list[bytes] | None:
+        """Say welcome; what follows it. None only if the stream outran what is kept."""
+        view, last_seq, now_ms = greeting.view, greeting.hello.last_seq, self._hub.desk.now_ms()
+        if last_seq is not None:
+            missed = kept.since(last_seq)
+            if missed is None and last_seq == view.stream and kept.last < last_seq:
+                missed = []
+            if missed is not None:
+                self.seq = last_seq
+                resumed = m.Welcome(
+                    seq=last_seq, agent=self.agent, resumed=True, session=self.session, server_time_ms=now_ms
+                )
+                self._wire.send(m.encode(resumed))
+                return missed
+        self.seq = view.stream
+        missed = [] if kept.last <= view.stream else kept.since(view.stream)
+        if missed is not None:
+            self._wire.send(m.encode(welcome(view, self.session, now_ms)))
+        return missed
+
+    # Commands.
+
+    def _ask(self, line: Line, asked: m.Asked) -> None:
+        key, fingerprint = str(asked.id), hash(asked)
+        answer = line.answers.get(key)
+        if answer is None:
+            self._submit(line, asked, key, fingerprint)
+        elif answer.fingerprint != fingerprint:
+            text = "this id was used for something else; ids are unique for each agent, so take random ones"
+            self._wire.send(m.encode(m.Error(re=asked.id, code="id-reused", message=text)))
+        elif answer.text:
+            self._wire.send(answer.text)
+        else:
+            answer.waiting.append(self)
+            self._wait()
+
+    def _submit(self, line: Line, asked: m.Asked, key: str, fingerprint: int) -> None:
+        try:
+            command = command_of(asked, self.agent, f"agent:{self.agent}:{key}")
+        except ClientError as problem:  # depends on the message alone, so it is the same again without being kept
+            self._wire.send(answer_of(asked.id, problem))
+            return
+        answer = line.answers[key] = Answer(line, key, asked.id, fingerprint, self)
+        self._wait()
+        self._hub.desk.submit(command, answer.done)
+
+    def _wait(self) -> None:
+        self._in_flight += 1
+        if self._in_flight == self._hub.settings.max_in_flight:
+            self._wire.pause()
+
+    def _answered(self, text: bytes) -> None:
+        self._in_flight -= 1
+        if self._in_flight == self._hub.settings.max_in_flight - 1:
+            self._wire.resume()
+        if not self._closed:
+            self._wire.send(text)
+
+    # What goes out.
+
+    def _push(self, stream: int, text: bytes) -> None:
+        if self._live and stream > self.seq:
+            assert stream == self.seq + 1, "a session missed a number"
+            self.seq = stream
+            self._wire.send(text)
+
+    def _send_off(self, code: int, error: m.Error) -> None:
+        self._wire.send(m.encode(error))
+        self._wire.close(code, error.code)
+
+    def goodbye(self, reason: str, retry_after_ms: int, code: int = RESTARTING) -> None:
+        self._live = False
+        self._wire.send(m.encode(m.Goodbye(seq=self.seq, reason=reason, retry_after_ms=retry_after_ms)))
+        self._wire.close(code, reason)
+
+
+def _count(message: m.ClientMessage) -> None:
+    _COUNT[type(message)].inc()
+
+
+_COUNT = {kind: _messages.labels(str(kind.__struct_config__.tag)) for kind in m.CLIENT_MESSAGES}
+
+
+# --- everybody --------------------------------------------------------------------------------------------------------
+
+
+class AgentHub:
+    """All agents. Implements `router.service.ports.AgentsEdge`.
+
+    `later(seconds, call)` is the shell's clock. `prefix` makes session names differ from those of earlier processes.
+    """
+
+    def __init__(self, desk: Desk, settings: Settings, later: Later, prefix: str = "s") -> None:
+        self.desk = desk
+        self.settings = settings
+        self.later = later
+        self.conversations: set[Conversation] = set()
+        self.lines: dict[str, Line] = {}
+        self.draining = False
+        self.failures = Failures(settings.failures_per_minute)
+        self._tokens = digests(settings.tokens)
+        self._prefix = prefix
+        self._sessions = 0
+
+    def converse(self, wire: Wire) -> Conversation:
+        conversation = Conversation(self, wire)
+        self.conversations.add(conversation)
+        return conversation
+
+    def line(self, agent: str) -> Line:
+        found = self.lines.get(agent)
+        if found is None:
+            found = self.lines[agent] = Line(self)
+        return found
+
+    def next_session(self) -> str:
+        self._sessions += 1
+        return f"{self._prefix}-{self._sessions}"
+
+    def agent_of(self, token: str) -> str | None:
+        return self._tokens.get(hashlib.sha256(token.encode()).digest())
+
+    # Signing in and out.
+
+    def refusal(self, conversation: Conversation, hello: m.Hello) -> tuple[int, m.Error] | None:
+        """Why this client may not come in; None: `conversation.agent` is now who the token says."""
+        address, now_ms = conversation._wire.address, self.desk.now_ms()
+        if self.draining:
+            retry = int(self.settings.retry_after)
+            error = m.Error(re=hello.id, code="draining", message="this server is stopping", retry_after_ms=retry)
+            return TRY_AGAIN_LATER, error
+        wait_ms = self.failures.retry_after_ms(address, now_ms)
+        if wait_ms:
+            text = "too many wrong tokens from this address"
+            return TOO_MANY, m.Error(re=hello.id, code="too-many-attempts", message=text, retry_after_ms=wait_ms)
+        agent = self.agent_of(hello.token)
+        if agent is None:
+            self.failures.add(address, now_ms)
+            log.info("Agent refused", action="agent_refused", address=address, why="unknown token")
+            return UNAUTHENTICATED, m.Error(re=hello.id, code="unauthenticated", message="this token is not known")
+        try:
+            self.desk.agent(agent)
+        except NotFound as problem:
+            return NO_SUCH_AGENT, _error(problem, hello.id)
+        if len(self.line(agent).sessions) >= self.settings.max_sessions:
+            text = f"this agent has {self.settings.max_sessions} sessions already; close one"
+            return TOO_MANY, m.Error(re=hello.id, code="too-many-sessions", message=text)
+        conversation.agent = agent
+        return None
+
+    def close_session(self, conversation: Conversation) -> None:
+        """Tell the engine, for as long as it takes."""
+        if conversation._refused:
+            return
+
+        def done(answer: c.Reply | RouterError) -> None:
+            if isinstance(answer, RouterError) and not isinstance(answer, ClientError) and not self.draining:
+                self.later(CLOSE_RETRY_S, ask)
+
+        def ask() -> None:
+            self.desk.submit(c.CloseSession(agent=conversation.agent, session=conversation.session), done)
+
+        ask()
+
+    # What agents are told.
+
+    def tell(self, news: Tell) -> None:
+        """Render once, keep, and give to every session of this agent."""
+        line = self.line(news.agent)
+        kept = line.kept
+        if kept.last < 0:
+            kept.start_after(news.stream - 1)
+        elif news.stream <= kept.last:
+            return  # told twice; the first one counts
+        elif news.stream > kept.last + 1:
+            log.error("Stream number missing", action="stream_gap", agent=news.agent, seq=news.stream, last=kept.last)
+            self.broken(line, news.agent)
+            kept.start_after(news.stream - 1)
+        line.tell(news.stream, m.encode(render(news, self.desk.now_ms())))
+
+    def broken(self, line: Line, agent: str) -> None:
+        """Their clients cannot be brought up to date message by message: let them come again for a snapshot."""
+        _broken.inc()
+        log.warning("Stream started anew", action="stream_broken", agent=agent, sessions=len(line.sessions))
+        line.kept.start_after(-1)
+        for session in list(line.sessions):
+            session.goodbye("out-of-step", 0)
+
+    def reset(self, reason: str) -> None:
+        """The engine was restored: what clients were told may no longer be so."""
+        for line in self.lines.values():
+            line.kept.start_after(-1)
+        self._dismiss(reason)
+
+    def drain(self, reason: str = "draining") -> None:
+        """Stop: nobody comes in, everybody is told when to look again."""
+        self.draining = True
+        self._dismiss(reason)
+
+    def _dismiss(self, reason: str) -> None:
+        for conversation in list(self.conversations):
+            conversation.goodbye(reason, int(self.settings.retry_after))
+
+    def retoken(self, tokens: Mapping[str, str]) -> None:
+        """Other tokens from now on; sessions that are open stay."""
+        self._tokens = digests(tokens)
+
+
+def digests(tokens: Mapping[str, str]) -> dict[bytes, str]:
+    """SHA-256 of each token -> agent. A key "sha256:HEX" is a digest already."""
+    found: dict[bytes, str] = {}
+    for token, agent in tokens.items():
+        if token.startswith("sha256:"):
+            if not re.fullmatch(r"sha256:[0-9a-f]{64}", token):
+                raise ConfigError("agents.tokens", '"sha256:" and 64 hexadecimal digits', f"something else for {agent}")
+            found[bytes.fromhex(token[7:])] = agent
+        else:
+            found[hashlib.sha256(token.encode()).digest()] = agent
+    return found

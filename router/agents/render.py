@@ -1,0 +1,177 @@
+"""What an agent is told of an event: the table from the journal's vocabulary to the link's.
+
+Every event type stands either in TABLE or in NOT_TOLD, and a test says so. A type that is not told never has a number
+in an agent's stream, because a number without a message would look like a loss to the client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import UNSET, structs
+
+from router.agents import messages as m
+from router.engine import events as e
+from router.engine.views import AgentView, InteractionView, NoteView, OfferView, Tell, interaction_id, offer_id
+
+Render = Callable[[Any, Tell, int], m.Numbered]
+
+
+def render(news: Tell, now_ms: int) -> m.Numbered:
+    """The message of this stream number. Raises KeyError for an event that is not told: a bug in the effects."""
+    return TABLE[type(news.event)](news.event, news, now_ms)
+
+
+def welcome(view: AgentView, session: str, now_ms: int) -> m.Welcome:
+    """Everything, as of message `view.stream`."""
+    return m.Welcome(
+        seq=view.stream,
+        agent=view.agent,
+        resumed=False,
+        session=session,
+        server_time_ms=now_ms,
+        name=view.name,
+        state=view.state,
+        reason=view.reason,
+        pending=view.pending,
+        load=view.load,
+        offers=tuple(OfferView(o.offer, brief(o.interaction), o.expires_at_ms) for o in view.offers),
+        interactions=tuple(map(whole, view.interactions)),
+    )
+
+
+def brief(view: InteractionView) -> InteractionView:
+    """Without what was said and noted: those keys are absent on the wire, so that a client keeps what it has."""
+    return structs.replace(view, messages=UNSET, notes=UNSET)
+
+
+def whole(view: InteractionView) -> InteractionView:
+    """With everything; attachments become objects, where the journal has compact rows."""
+    if not any(said.attachments for said in view.messages):
+        return view
+    said = (structs.replace(x, attachments=tuple(map(m.Attachment.of, x.attachments))) for x in view.messages)
+    return structs.replace(view, messages=tuple(said))
+
+
+def _interaction(news: Tell) -> InteractionView:
+    assert news.interaction is not None, f"{type(news.event).__name__} is told with its interaction"
+    return news.interaction
+
+
+def _offer(event: e.OfferMade, news: Tell, now_ms: int) -> m.Numbered:
+    return m.Offer(
+        seq=news.stream,
+        offer=offer_id(event.offer),
+        interaction=brief(_interaction(news)),
+        expires_at_ms=event.expires_at_ms,
+        cause=event.cause,
+    )
+
+
+def _withdrawn(reason: str) -> Render:
+    def render(event: e.OfferWithdrawn | e.OfferExpired | e.OfferDeclined, news: Tell, now_ms: int) -> m.Numbered:
+        return m.OfferWithdrawn(
+            seq=news.stream,
+            offer=offer_id(event.offer),
+            interaction=interaction_id(event.interaction),
+            reason=reason or getattr(event, "reason", ""),
+        )
+
+    return render
+
+
+def _assigned(event: e.OfferAccepted, news: Tell, now_ms: int) -> m.Numbered:
+    return m.Assigned(seq=news.stream, offer=offer_id(event.offer), interaction=whole(_interaction(news)))
+
+
+def _message(event: e.MessageAdded, news: Tell, now_ms: int) -> m.Numbered:
+    return m.Message(
+        seq=news.stream,
+        interaction=interaction_id(event.interaction),
+        author=event.author,
+        text=event.message.text,
+        agent=event.agent,
+        at_ms=now_ms,
+        attachments=tuple(map(m.Attachment.of, event.message.blobs)),
+    )
+
+
+def _ended(event: e.InteractionEnded, news: Tell, now_ms: int) -> m.Numbered:
+    return m.InteractionEnded(
+        seq=news.stream,
+        interaction=interaction_id(event.interaction),
+        reason=event.reason,
+        wrap_up=event.wrap_up,
+        wrap_up_until_ms=event.wrap_up_until_ms,
+        disposition=event.disposition,
+    )
+
+
+def _gone(reason: str) -> Render:
+    """The interaction goes on, but no longer with this agent."""
+
+    def render(event: Any, news: Tell, now_ms: int) -> m.Numbered:
+        return m.InteractionEnded(seq=news.stream, interaction=interaction_id(event.interaction), reason=reason)
+
+    return render
+
+
+def _updated(cause: str) -> Render:
+    def render(event: Any, news: Tell, now_ms: int) -> m.Numbered:
+        return m.InteractionUpdated(seq=news.stream, interaction=brief(_interaction(news)), cause=cause)
+
+    return render
+
+
+def _note(event: e.NoteAdded, news: Tell, now_ms: int) -> m.Numbered:
+    note = NoteView(event.by, now_ms, event.text)
+    return m.InteractionUpdated(seq=news.stream, interaction=brief(_interaction(news)), cause="note", note=note)
+
+
+def _state(event: Any, news: Tell, now_ms: int) -> m.Numbered:
+    view = news.state
+    assert view is not None, f"{type(event).__name__} is told with the agent's state"
+    return m.State(seq=news.stream, state=view.state, reason=view.reason, pending=view.pending, load=view.load)
+
+
+TABLE: dict[type[e.Event], Render] = {
+    e.OfferMade: _offer,
+    e.OfferAccepted: _assigned,
+    e.OfferExpired: _withdrawn("expired"),
+    e.OfferDeclined: _withdrawn("declined"),
+    e.OfferWithdrawn: _withdrawn(""),
+    e.MessageAdded: _message,
+    e.InteractionEnded: _ended,
+    e.Requeued: _gone("requeued"),
+    e.Transferred: _gone("transferred"),
+    e.ConnectFailed: _gone("connect-failed"),
+    e.WrapUpFinished: _gone("wrap-up-finished"),
+    e.ConnectionConfirmed: _updated("connected"),
+    e.Held: _updated("held"),
+    e.Resumed: _updated("resumed"),
+    e.NoteAdded: _note,
+    e.PriorityChanged: _updated("priority-changed"),
+    e.WrapUpExtended: _updated("wrap-up-extended"),
+    e.SessionOpened: _state,
+    e.SessionClosed: _state,
+    e.StateRequested: _state,
+    e.StateChanged: _state,
+}
+
+# Nothing that an agent's client could show: the engine's own housekeeping, and what only operators are told.
+NOT_TOLD: frozenset[type[e.Event]] = frozenset(
+    {
+        e.Configured,
+        e.Restarted,
+        e.AlertRaised,
+        e.InteractionArrived,
+        e.LeaseRenewed,
+        e.GraceEnded,
+        e.CoolOffEnded,
+        e.BandRaised,
+        e.OutboundSettled,
+        e.OutboundFailed,
+        e.OutboundRetried,
+    }
+)

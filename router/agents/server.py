@@ -1,0 +1,69 @@
+"""The agents' link on the shared websocket port: a shell around `protocol`.
+
+It adds what the conversation must not have: the clock for `hello`, and names for sessions that differ from those of
+earlier processes. Everything else, backpressure included, is the conversation's and the peer's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from router.agents.messages import SUBPROTOCOL
+from router.agents.protocol import AgentHub, Conversation
+from router.agents.settings import Settings
+from router.observe import gauge
+from router.service.sockets import Peer, SocketServer
+
+if TYPE_CHECKING:
+    from router.engine.views import Tell
+    from router.service.ports import Desk, Health
+
+PATH = "/agent"
+_sessions = gauge("agent_sessions", "Sessions of agents that are signed in.")
+
+
+class AgentServer:
+    """Implements `router.service.ports.AgentsEdge`. Make it before the socket server starts."""
+
+    def __init__(self, desk: Desk, sockets: SocketServer, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self.hub = AgentHub(desk, self.settings, _later, f"s{secrets.token_hex(3)}")
+        self._sockets = sockets
+        sockets.mount(PATH, SUBPROTOCOL, self._opened)
+        _sessions.set_function(lambda: self.sessions)
+
+    def tell(self, news: Tell) -> None:
+        self.hub.tell(news)
+
+    def reset(self, reason: str) -> None:
+        self.hub.reset(reason)
+
+    def drain(self, reason: str = "draining") -> None:
+        """Say goodbye to everybody with a time to come back, and let nobody in."""
+        self.hub.drain(reason)
+
+    @property
+    def sessions(self) -> int:
+        return sum(len(line.sessions) for line in self.hub.lines.copy().values())
+
+    def health(self) -> Health:
+        """Agents can sign in as long as the shared port listens and we are not stopping."""
+        from router.service.ports import Health  # that module names the socket server
+
+        port = self._sockets.health()
+        figures = {"connections": float(len(self.hub.conversations)), "sessions": float(self.sessions)}
+        if self.hub.draining:
+            return Health(ok=False, detail="draining", figures=figures)
+        return Health(ok=port.ok, detail=port.detail, figures=figures)
+
+    def _opened(self, peer: Peer) -> Conversation:
+        conversation = self.hub.converse(peer)
+        _later(self.settings.hello_timeout / 1000, conversation.hello_overdue)
+        return conversation
+
+
+def _later(seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(seconds, call)
