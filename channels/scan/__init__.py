@@ -1,0 +1,1 @@
+"""Scan folders: what fax servers and scanners drop becomes interactions."""

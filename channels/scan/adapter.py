@@ -1,0 +1,299 @@
+"""The shell of the scan folders: lists them, gives what is complete to the intake, and says truly how it goes.
+
+Events of the file system only wake it; what counts is the listing, which is taken again every few seconds anyway. One
+task does passes over all folders in turn. Within a pass a few files are taken at a time, of which one is looked into
+while others are being written to disk.
+
+When the engine refuses, every folder pauses: nothing is wrong with the files, so they stay, and trying each of them
+would only add load. When one file cannot be read, only that one is put off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import watchfiles
+
+from channels.scan import drop
+from channels.scan.inspector import Inspector, InspectorDown
+from channels.scan.intake import Intake, Place, Unroutable
+from channels.scan.settings import Settings
+from channels.scan.watch import Item, Leftover, Watch
+from router.engine.views import Inform, Outbound
+from router.errors import ConfigError, Refusal
+from router.observe import counter, get_logger
+from router.service.ports import Context, DeliveryFailed, Health
+
+log = get_logger("scan")
+
+LISTING_MAX = 20_000  # entries of one folder that are looked at in a pass: 5 MB; the rest follows when these are gone
+FIRST_BACKOFF_MS = 1_000
+WAKE_AGAIN_S = 30  # after the watcher gave up; listing goes on meanwhile
+WAKE_GAP_MS = 200  # events that come closer together than this wake once
+
+_files = counter("scan_files_total", "Files taken out of scan folders.", ("folder", "outcome"))
+
+
+@dataclass
+class _Folder:
+    """One folder's state between passes."""
+
+    place: Place
+    watch: Watch
+    trouble: str = ""  # why the whole folder is not served
+    stuck: dict[str, str] = field(default_factory=dict)  # files that could not be taken, with the reason
+    tries: dict[str, int] = field(default_factory=dict)
+    others: int = 0
+    cut: bool = False
+
+
+class ScanAdapter:
+    """Files in, interactions out. Implements `ports.Adapter`."""
+
+    name = "scan"
+    actions: frozenset[str] = frozenset()  # a fax server is not told anything
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        self._settings = settings
+        self._context = context
+        places = [
+            Place(name, context.data / (folder.path or Path("drop") / name), folder)
+            for name, folder in settings.folders.items()
+        ]
+        _refuse_shared_paths(places)
+        self.channels = tuple(sorted({place.folder.channel for place in places}))
+        self._folders = [_Folder(place, Watch(place.folder)) for place in places]
+        self._hands = settings.inspector.concurrency + 2  # one looked into, one kept, one recorded
+        self._executor = ThreadPoolExecutor(self._hands + 1, thread_name_prefix="scan")
+        self._inspectors = [Inspector(settings.inspector) for _ in range(settings.inspector.concurrency)]
+        self._free: asyncio.Queue[Inspector] = asyncio.Queue()
+        for inspector in self._inspectors:
+            self._free.put_nowait(inspector)
+        self._intake = Intake(context, self._free, self._executor, settings.country, settings.oldest, self._count)
+        self._outcomes: dict[str, int] = {"recorded": 0, "duplicate": 0, "quarantined": 0}
+        self._task: asyncio.Task[None] | None = None
+        self._waker: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._pause_until_ms = 0
+        self._refusals = 0
+        self._paused_for = ""
+        self._beat_s = 0.0
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Raises ConfigError if a folder cannot be made or read."""
+        loop = asyncio.get_running_loop()
+        for one in self._folders:
+            try:
+                await loop.run_in_executor(self._executor, _make_ready, one.place.path)
+            except OSError as problem:
+                expected = "a folder that can be made, read and written"
+                raise ConfigError(f"scan.folders.{one.place.name}.path", expected, str(problem)) from problem
+        self._beat_s = loop.time()
+        self._task = asyncio.create_task(self._run(), name="scan")
+        self._waker = asyncio.create_task(self._listen(), name="scan-events")
+
+    async def stop_intake(self) -> None:
+        """No new pass; the files in hand are finished."""
+        self._stopping = True
+        self._wake.set()
+        await _end(self._waker)
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def stop(self) -> None:
+        self._stopping = True
+        await _end(self._waker)
+        await _end(self._task)
+        for inspector in self._inspectors:
+            inspector.close()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def health(self) -> Health:
+        troubles = self._troubles()
+        figures = {
+            "folders": float(len(self._folders)),
+            "incomplete": float(sum(one.watch.pending for one in self._folders)),
+            "not_files": float(sum(one.others for one in self._folders)),
+            "stuck": float(sum(len(one.stuck) for one in self._folders)),
+            **{name: float(count) for name, count in self._outcomes.items()},
+        }
+        return Health(not troubles, "; ".join(troubles), figures)
+
+    def inform(self, news: Inform) -> None:
+        """A folder is told nothing."""
+
+    async def deliver(self, outbound: Outbound) -> None:
+        raise DeliveryFailed(f"a scan folder cannot do {outbound.action!r}", final=True)
+
+    def routes(self) -> Sequence[Any]:
+        return ()
+
+    # --- the work -----------------------------------------------------------------------------------------------------
+
+    async def sweep(self) -> bool:
+        """One pass over all folders. True if complete files were left for the next one."""
+        now_ms = self._context.desk.now_ms()
+        if now_ms < self._pause_until_ms:
+            return False
+        ready: list[tuple[_Folder, Item | Leftover]] = []
+        for one in self._folders:
+            ready += [(one, found) for found in await self._observe(one, now_ms)]
+        first = self._settings.files_per_pass
+        taken = sorted(ready, key=lambda pair: _came_ns(pair[1]))[:first]
+        waiting = iter(taken)
+        await asyncio.gather(*(self._work_off(waiting) for _ in range(min(self._hands, len(taken)))))
+        self._beat()
+        return len(ready) > first
+
+    async def _observe(self, one: _Folder, now_ms: int) -> list[Item | Leftover]:
+        place = one.place
+        quiet = lambda file: one.watch.quiet(file, now_ms)  # noqa: E731 - binds this pass's time
+        try:
+            listing = await asyncio.get_running_loop().run_in_executor(
+                self._executor, drop.list_folder, place.path, quiet, LISTING_MAX
+            )
+        except OSError as problem:
+            one.trouble = f"{place.name}: cannot be read ({problem.strerror})"
+            return []
+        one.trouble = ""
+        one.others, one.cut = listing.others.total(), listing.cut
+        names = {file.name for file in listing.files}
+        one.stuck = {name: why for name, why in one.stuck.items() if name in names}
+        one.tries = {name: count for name, count in one.tries.items() if name in names}
+        self._beat()
+        return one.watch.observe(listing.files, now_ms)
+
+    async def _work_off(self, waiting: Any) -> None:
+        """One of several hands: takes the next one until there is none, or until the engine refuses."""
+        for one, found in waiting:
+            if self._stopping or self._context.desk.now_ms() < self._pause_until_ms:
+                return
+            await self._take(one, found)
+            self._beat()
+
+    async def _take(self, one: _Folder, found: Item | Leftover) -> None:
+        files = [found.file] if isinstance(found, Leftover) else list(found.documents)
+        try:
+            if isinstance(found, Leftover):
+                await self._intake.set_aside(one.place, found)
+            else:
+                await self._intake.take(one.place, found)
+        except drop.Changed:
+            return  # its new stamp starts the watch anew
+        except Refusal as problem:
+            self._pause(f"refused ({problem.code})", problem.retry_after_s * 1_000)
+            return
+        except InspectorDown as problem:
+            self._pause(str(problem), FIRST_BACKOFF_MS)
+            return
+        except (OSError, Unroutable) as problem:
+            self._put_off(one, [file.name for file in files], str(getattr(problem, "strerror", "") or problem))
+            return
+        self._refusals, self._paused_for = 0, ""
+        for file in files:
+            one.stuck.pop(file.name, None)
+
+    def _pause(self, why: str, at_least_ms: int) -> None:
+        """Nothing is tried for a while; twice as long each time, up to the longest."""
+        wait_ms = min(max(at_least_ms, FIRST_BACKOFF_MS << min(self._refusals, 20)), self._settings.longest_backoff)
+        self._refusals += 1
+        self._paused_for = why
+        self._pause_until_ms = self._context.desk.now_ms() + wait_ms
+        log.warning("Scan folders pause", action="scan_paused", why=why, wait_ms=wait_ms)
+
+    def _put_off(self, one: _Folder, names: list[str], why: str) -> None:
+        for name in names:
+            count = one.tries[name] = one.tries.get(name, 0) + 1
+            wait_ms = min(FIRST_BACKOFF_MS << min(count, 20), self._settings.longest_backoff)
+            one.watch.postpone(name, self._context.desk.now_ms() + wait_ms)
+            one.stuck[name] = why
+        log.warning("Scan put off", action="scan_put_off", folder=one.place.name, why=why, files=len(names))
+
+    # --- when ---------------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            more = await self.sweep()
+            if not more and not self._stopping:
+                await self._sleep()
+
+    async def _sleep(self) -> None:
+        """Until something happens in a folder, or it is time to look again."""
+        settles = [one.place.folder.settle for one in self._folders if one.watch.pending]
+        wait_ms = max(WAKE_GAP_MS, min([self._settings.poll, *settles]))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), wait_ms / 1_000)
+        self._wake.clear()
+
+    async def _listen(self) -> None:
+        """Turns events into wake-ups. Loses nothing by failing: the folders are listed anyway."""
+        paths = [one.place.path for one in self._folders]
+        while paths:
+            try:
+                async for _ in watchfiles.awatch(
+                    *paths, watch_filter=None, debounce=WAKE_GAP_MS, recursive=False, ignore_permission_denied=True
+                ):
+                    self._wake.set()
+            except (OSError, RuntimeError) as problem:
+                log.warning("No events from scan folders", action="scan_events_lost", why=problem)
+            await asyncio.sleep(WAKE_AGAIN_S)
+
+    def _beat(self) -> None:
+        self._beat_s = asyncio.get_running_loop().time()
+
+    def _count(self, place: Place, outcome: str) -> None:
+        self._outcomes[outcome] += 1
+        _files.labels(place.name, outcome).inc()
+
+    def _troubles(self) -> list[str]:
+        found = []
+        if self._task is None or self._task.done():
+            found.append("not watching")
+        else:
+            longest_s = self._settings.poll / 1_000 + self._settings.inspector.seconds + 10
+            silent_s = asyncio.get_running_loop().time() - self._beat_s
+            if silent_s > longest_s:
+                found.append(f"no pass for {silent_s:.0f} s")
+        if self._paused_for:
+            found.append(f"files stay in their folders: {self._paused_for}")
+        for one in self._folders:
+            found += [one.trouble] if one.trouble else []
+            if one.stuck:
+                found.append(f"{one.place.name}: {len(one.stuck)} files stay: {next(iter(one.stuck.values()))}")
+        return found
+
+
+def _refuse_shared_paths(places: list[Place]) -> None:
+    """Two folders with one path would take each file twice."""
+    known: dict[Path, str] = {}
+    for place in places:
+        real = place.path.resolve()
+        if real in known:
+            raise ConfigError(f"scan.folders.{place.name}.path", "a path of its own", f"that of {known[real]}")
+        known[real] = place.name
+
+
+def _make_ready(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    count = drop.sort_out(path)
+    if count:
+        log.info("Finished what a stop had cut short", action="scan_sorted_out", files=count)
+
+
+def _came_ns(found: Item | Leftover) -> int:
+    return found.file.ctime_ns if isinstance(found, Leftover) else found.documents[0].ctime_ns
+
+
+async def _end(task: asyncio.Task[None] | None) -> None:
+    if task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait([task])

@@ -1,0 +1,60 @@
+"""Small documents made on the spot."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+from PIL import Image, TiffImagePlugin
+
+
+def fax(pages: int = 1, **tags: Any) -> bytes:
+    """A group-4 TIFF as fax servers write it; `tags` by name of TiffImagePlugin."""
+    first, *others = [Image.new("1", (1728, 100 + number), 1) for number in range(pages)]
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    for name, value in tags.items():
+        info[getattr(TiffImagePlugin, name.upper())] = value
+    out = io.BytesIO()
+    first.save(
+        out,
+        "TIFF",
+        compression="group4",
+        save_all=True,
+        append_images=others,
+        tiffinfo=info,
+        resolution_unit=2,
+        x_resolution=204,
+        y_resolution=196,
+    )
+    return out.getvalue()
+
+
+def jpeg(width: int = 64, height: int = 64) -> bytes:
+    out = io.BytesIO()
+    Image.effect_noise((width, height), 40).save(out, "JPEG", dpi=(200, 200))
+    return out.getvalue()
+
+
+def png(width: int = 32, height: int = 32) -> bytes:
+    out = io.BytesIO()
+    Image.new("L", (width, height), 200).save(out, "PNG")
+    return out.getvalue()
+
+
+def pdf(pages: int = 1) -> bytes:
+    first, *others = [Image.new("L", (100, 100), 255) for _ in range(pages)]
+    out = io.BytesIO()
+    first.save(out, "PDF", save_all=True, append_images=others)
+    return out.getvalue()
+
+
+def tiff_chain(links: list[int], entries: int = 1) -> bytes:
+    """A TIFF of nothing but directories; directory i is followed by directory `links[i]`, -1 ends the chain."""
+    size = 2 + entries * 12 + 4
+    where = [8 + index * size for index in range(len(links))]
+    data = struct.pack("<2sHI", b"II", 42, where[0] if where else 0)
+    for link in links:
+        data += struct.pack("<H", entries) + struct.pack("<HHII", 256, 4, 1, 7) * entries
+        data += struct.pack("<I", 0 if link < 0 else where[link])
+    return data
