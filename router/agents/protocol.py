@@ -309,6 +309,7 @@ class Conversation:
         self._hub.conversations.discard(self)
         if self._line is not None:
             self._line.sessions.remove(self)
+            self._hub.signed_in -= 1
             self._hub.close_session(self)
 
     def hello_overdue(self) -> None:
@@ -338,6 +339,7 @@ class Conversation:
             return
         line = self._line = self._hub.line(self.agent)
         line.sessions.append(self)
+        self._hub.signed_in += 1
         self.session = self._hub.next_session()
         self._hub.desk.submit(c.OpenSession(agent=self.agent, session=self.session), self._opened)
         # Taken now, shown when durable: see the module.
@@ -463,6 +465,7 @@ class AgentHub:
         self.later = later
         self.conversations: set[Conversation] = set()
         self.lines: dict[str, Line] = {}
+        self.signed_in = 0  # sessions, over all agents
         self.draining = False
         self.failures = Failures(settings.failures_per_minute)
         self._tokens = digests(settings.tokens)

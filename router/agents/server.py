@@ -33,7 +33,7 @@ class AgentServer:
         self.hub = AgentHub(desk, self.settings, _later, f"s{secrets.token_hex(3)}")
         self._sockets = sockets
         sockets.mount(PATH, SUBPROTOCOL, self._opened)
-        _sessions.set_function(lambda: self.sessions)
+        _sessions.set_function(lambda: self.hub.signed_in)
 
     def tell(self, news: Tell) -> None:
         self.hub.tell(news)
@@ -45,16 +45,12 @@ class AgentServer:
         """Say goodbye to everybody with a time to come back, and let nobody in."""
         self.hub.drain(reason)
 
-    @property
-    def sessions(self) -> int:
-        return sum(len(line.sessions) for line in self.hub.lines.copy().values())
-
     def health(self) -> Health:
         """Agents can sign in as long as the shared port listens and we are not stopping."""
         from router.service.ports import Health  # that module names the socket server
 
         port = self._sockets.health()
-        figures = {"connections": float(len(self.hub.conversations)), "sessions": float(self.sessions)}
+        figures = {"connections": float(len(self.hub.conversations)), "sessions": float(self.hub.signed_in)}
         if self.hub.draining:
             return Health(ok=False, detail="draining", figures=figures)
         return Health(ok=port.ok, detail=port.detail, figures=figures)
