@@ -62,7 +62,7 @@ class KioskAdapter:
 
     def __init__(self, settings: Settings, context: Context) -> None:
         if not context.loopback_only and (not settings.token or settings.token.startswith("dev-")):
-            raise ConfigError("channels.kiosk.token", "a token of your own, since kiosks can be reached from elsewhere")
+            raise ConfigError("kiosk.token", "a token of your own, since kiosks can be reached from elsewhere")
         self._settings = settings
         self._desk: Desk = context.desk
         self._board = Board(settings.called)

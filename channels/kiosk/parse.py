@@ -31,7 +31,7 @@ class CheckIn(Struct, frozen=True, forbid_unknown_fields=True):
 
     topic: Annotated[str, Meta(min_length=1, max_length=100)]
     name: str = ""
-    language: Annotated[str, Meta(pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$")] = ""
+    language: Annotated[str, Meta(pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$(?!\n)")] = ""
     phone: Annotated[str, Meta(max_length=64)] = ""
 
 

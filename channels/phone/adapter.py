@@ -48,10 +48,22 @@ from channels.phone.request import Control, Raw
 from channels.phone.settings import Gateway, Settings
 from router.engine.commands import AnyCommand, FailConnection, Reply
 from router.engine.views import Inform, InteractionView, Outbound
-from router.errors import ClientError, ConfigError, Draining, NoRoute, NotFound, Overloaded, RouterError
+from router.errors import (
+    BadMessage,
+    ClientError,
+    ConfigError,
+    Draining,
+    NoRoute,
+    NotFound,
+    Overloaded,
+    RouterError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
 from router.observe import counter, get_logger
 from router.service.ports import Context, DeliveryFailed, Desk, Health
-from router.service.routes import read_body
+from router.service.routes import describe, read_body
 
 log = get_logger("phone")
 _events = counter("phone_events_total", "What became of gateways' requests.", ("gateway", "outcome"))
@@ -61,6 +73,8 @@ _orders = counter("phone_orders_total", "What became of orders to gateways, by t
 _PASSING = frozenset({408, 409, 425, 429})
 # Of a gateway's answer to an order so much is read, to use the connection again; nothing in it is needed.
 _ANSWER_MAX = 65_536
+# A gateway that repeats what is not understood repeats its last few events, not its last thousand.
+_ASIDE_MAX = 1_000
 
 
 class PhoneAdapter:
@@ -123,6 +137,14 @@ class PhoneAdapter:
         raise NotFound(f"this gateway's addresses are: {paths}")
 
     def _hook(self, line: _Line, path: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+        @describe(
+            "What a gateway tells of a call",
+            group="phone",
+            who="gateway",
+            body=line.kind.takes,
+            answer=line.kind.gives,
+            refuses=(BadMessage, TooLarge, Unauthenticated, Unavailable),
+        )
         async def hook(request: web.Request) -> web.Response:
             try:
                 body = await read_body(request, line.gateway.max_body)
@@ -144,7 +166,7 @@ class PhoneAdapter:
             event = line.kind.parse(raw, line.gateway)
             outcome = await self._record(line, event, now_ms)
         except ClientError as problem:
-            await self._keep(line, raw.body, problem)
+            await self._set_aside(line, raw.body, problem, now_ms)
             raise
         line.last_event_ms = now_ms
         line.count("late" if outcome is NOTHING else outcome.action)
@@ -179,8 +201,29 @@ class PhoneAdapter:
             return Outcome("queue", reply.interaction)
         return Outcome("reject", reason=reply.code)
 
-    async def _keep(self, line: _Line, body: bytes, problem: ClientError) -> None:
-        """For an operator to see; the same bytes once, however often they are sent."""
+    async def _set_aside(self, line: _Line, body: bytes, problem: ClientError, now_ms: int) -> None:
+        """For an operator to see. Raises Unavailable: then the gateway has it still."""
+        digest = sha256(body).digest()
+        if digest in line.aside or not line.aside_bucket.take(now_ms):
+            return
+        line.remember_aside(digest)
+        try:
+            await self._quarantine.put(line.source, body, f"{problem.code}: {problem}")
+        except OSError as trouble:
+            line.aside.pop(digest, None)
+            raise Unavailable("what was not understood cannot be set aside now") from trouble
+        log.warning("Event not understood", action="phone_event_set_aside", gateway=line.name, code=problem.code)
+
+    def requeue_hooks(self) -> dict[str, Callable[[bytes, Any], Awaitable[object]]]:
+        """By quarantine source: takes raw bytes that were set aside once more. They were signed when they came."""
+        return {line.source: self._again(line) for line in self._lines.values()}
+
+    def _again(self, line: _Line) -> Callable[[bytes, Any], Awaitable[object]]:
+        async def again(body: bytes, entry: Any) -> Outcome:
+            raw = Raw(line.kind.paths[0], "", {}, body)
+            return await self._record(line, line.kind.parse(raw, line.gateway), self._desk.now_ms())
+
+        return again
 
     # --- orders -------------------------------------------------------------------------------------------------------
 
@@ -253,10 +296,18 @@ class _Line:
         self.gateway = gateway
         self.kind: Kind = KINDS[gateway.kind]
         self.prefix = prefix_of(name)
-        self.bucket = Bucket(gateway.rate)
+        self.source = f"phone.{name}"  # in quarantine
+        self.bucket = Bucket(gateway.rate, gateway.rate)
+        self.aside_bucket = Bucket(gateway.set_aside / 3_600, gateway.set_aside)
+        self.aside: dict[bytes, None] = {}  # digests of what was set aside lately, oldest first
         self.last_event_ms = 0
         self.trouble = ""  # why the last order did not get through
         self._counts: dict[str, Any] = {}
+
+    def remember_aside(self, digest: bytes) -> None:
+        self.aside[digest] = None
+        if len(self.aside) > _ASIDE_MAX:
+            del self.aside[next(iter(self.aside))]
 
     def count(self, outcome: str) -> None:
         child = self._counts.get(outcome)
@@ -286,6 +337,3 @@ def _refuse_demo_secrets(name: str, gateway: Gateway, loopback_only: bool) -> No
     if not loopback_only and any(secret.startswith("dev-") for secret in gateway.secrets):
         where = f"channels.phone.gateways.{name}.secrets"
         raise ConfigError(where, "secrets of your own: demo secrets work on loopback only", '"dev-..."')
-
-
-__all__ = ["PhoneAdapter", "sha256"]

@@ -1,4 +1,4 @@
-"""A token bucket: so many a second, with bursts of one second's worth. Time is given as data."""
+"""A token bucket: so many a second on average, so many at once. Time is given as data."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from __future__ import annotations
 class Bucket:
     __slots__ = ("_per_ms", "_size", "_tokens", "_updated_ms")
 
-    def __init__(self, per_second: int) -> None:
-        self._size = float(per_second)
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._size = float(burst)
         self._per_ms = per_second / 1_000
         self._tokens = self._size
         self._updated_ms = 0

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from channels.phone.calls import CallEvent, Order, Outcome
 from channels.phone.generic import parse as generic_in
 from channels.phone.generic import render as generic_out
@@ -17,6 +19,8 @@ from channels.phone.settings import Gateway
 
 @dataclass(frozen=True)
 class Kind:
+    takes: type[Struct]  # the bodies of its requests and of our answers, for the reference
+    gives: type[Struct]
     paths: tuple[str, ...]  # the addresses of its webhooks, after /v1/phone/NAME/
     verify: Callable[[Raw, Gateway, int], None]  # at now_ms; raises Unauthenticated
     parse: Callable[[Raw, Gateway], CallEvent]  # raises ClientError
@@ -26,6 +30,8 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "generic": Kind(
+        takes=generic_in.Event,
+        gives=generic_out.Answered,
         paths=generic_in.PATHS,
         verify=generic_in.verify,
         parse=generic_in.parse,

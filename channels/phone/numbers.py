@@ -18,7 +18,7 @@ from phonenumbers import PhoneMetadata, PhoneNumberFormat, ValidationResult
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 # 'Display <sip:USER@HOST;user=phone>', 'sips:USER@HOST', 'tel:NUMBER;ext=1' - the part that may be a number.
-_ADDRESS = re.compile(r'(?:"[^"]*"|[^<>"]*)<([^<>]*)>.*|(.*)', re.DOTALL)
+_ADDRESS = re.compile(r'(?:"[^"]*"\s*|[^<>"]*)<([^<>]*)>.*|(.*)', re.DOTALL)
 _SCHEME = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
 _ENOUGH = (ValidationResult.IS_POSSIBLE, ValidationResult.IS_POSSIBLE_LOCAL_ONLY)
 
@@ -28,6 +28,7 @@ _NOBODY = frozenset({"", "anonymous", "unknown", "private", "restricted", "unava
 
 def bare(text: str) -> str:
     """The number or name within a SIP or tel address; anything else as it is, without spaces around it."""
+    text = text.strip()
     found = _ADDRESS.fullmatch(text)
     inner = ((found[1] or found[2] or "") if found else text).strip()
     if scheme := _SCHEME.match(inner):

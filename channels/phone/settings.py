@@ -41,6 +41,8 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_text: Annotated[int, Meta(ge=16, le=65_536)] = 1_024  # characters of one attribute or number
     # More than one process can record in a second: stops a gateway in a loop before it crowds out the others.
     rate: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000  # events per second, with bursts of one second's worth
+    # What is not understood is set aside, the same bytes once: enough to see what is wrong, too few to fill a disk.
+    set_aside: Annotated[int, Meta(ge=0, le=100_000)] = 100  # per hour, all of them at once if need be; 0: none
 
     def __repr__(self) -> str:
         """Without the secrets: settings end up in logs and tracebacks."""

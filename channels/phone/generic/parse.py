@@ -31,8 +31,9 @@ from router.errors import BadMessage, TooLarge
 
 PATHS = ("events",)
 
-# SIP lets a Call-ID be of any length; 255 is what switches keep of it.
-Id = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,255}$")]
+# SIP lets a Call-ID be of any length; 255 is what switches keep of it. What follows the `$` is for Python, where `$`
+# also stands before a last line feed.
+Id = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,255}$(?!\n)")]
 
 _DIGITS = re.compile(r"[0-9A-D*#]{1,64}")
 _NUMBERS_ARE_MS_FROM = 100_000_000_000

@@ -13,12 +13,16 @@ Order:   POST to the control address, signed as the gateway signs, with `Idempot
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+from msgspec import Struct
 
 from channels.phone import signature
 from channels.phone.calls import Order, Outcome
 from channels.phone.request import Answer, Control
 from channels.phone.settings import Gateway
+from router.engine.views import interaction_id
 
 _encode = msgspec.json.Encoder().encode
 
@@ -26,10 +30,22 @@ _encode = msgspec.json.Encoder().encode
 _NO_SUCH_CALL = frozenset({404, 410})
 
 
+class Action(Struct, frozen=True, omit_defaults=True):
+    type: Literal["queue", "reject", "none"]
+    reason: str = ""
+
+
+class Answered(Struct, frozen=True):
+    """The body of an answer."""
+
+    interaction: str | None
+    action: Action
+
+
 def answer(outcome: Outcome) -> Answer:
-    interaction = b'"i-%d"' % outcome.interaction if outcome.interaction else b"null"
-    reason = b',"reason":' + _encode(outcome.reason) if outcome.reason else b""
-    return Answer(b'{"interaction":%b,"action":{"type":"%b"%b}}' % (interaction, outcome.action.encode(), reason))
+    number = outcome.interaction
+    named = interaction_id(number) if number else None
+    return Answer(_encode(Answered(named, Action(outcome.action, outcome.reason))))
 
 
 def control(order: Order, gateway: Gateway, now_ms: int) -> Control:

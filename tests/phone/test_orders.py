@@ -1,0 +1,294 @@
+"""What a gateway is told to do, how often, and what becomes of it: against a real HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from channels.phone.calls import ACTIONS
+from channels.phone.settings import Gateway, Settings
+from channels.phone.signature import HEADER, verify
+from router.engine import commands as c
+from router.engine.views import InteractionView, Outbound
+from router.errors import IllegalMove, Unavailable
+from router.service.ports import DeliveryFailed
+from tests.phone.support import SECRET, Phone, phone_channel, told
+
+
+class Switch:
+    """A gateway's control address. Answers with `statuses`, then with 200."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+        self.orders: list[tuple[dict[str, str], bytes]] = []
+        self.never: asyncio.Event | None = None  # set: no answer before it
+        self.url = ""
+
+    async def order(self, request: web.Request) -> web.Response:
+        self.orders.append((dict(request.headers), await request.read()))
+        if self.never is not None:
+            await self.never.wait()
+        status = self.statuses.pop(0) if self.statuses else 200
+        return web.Response(status=status, text="{}", headers={"Location": "/elsewhere"} if status < 400 else {})
+
+
+@pytest.fixture
+async def switch() -> AsyncIterator[Switch]:
+    switch = Switch()
+    app = web.Application()
+    app.router.add_post("/control", switch.order)
+    async with TestServer(app) as server:
+        switch.url = str(server.make_url("/control"))
+        yield switch
+        if switch.never is not None:
+            switch.never.set()
+
+
+@asynccontextmanager
+async def driven(switch: Switch, data: Path, **options: Any) -> AsyncIterator[Phone]:
+    """A gateway that takes orders, with a call that ana has accepted."""
+    async with phone_channel(data, control_url=switch.url, **options) as phone:
+        await phone.answer(told("incoming"))
+        phone.desk.views[1] = view()
+        phone.desk.commands.clear()
+        yield phone
+
+
+def view(state: str = "active", agent: str = "ana", on_hold: bool = False) -> InteractionView:
+    texts: dict[str, Any] = dict.fromkeys(("customer", "sender", "recipient", "name", "subject", "language"), "")
+    return InteractionView(
+        id="i-1",
+        channel="phone",
+        direction="inbound",
+        state=state,
+        queue="support",
+        enqueued_at_ms=0,
+        requirement=None,
+        matched_skills=(),
+        attributes={},
+        agent=agent,
+        on_hold=on_hold,
+        **texts,
+    )
+
+
+def outbound(phone: Phone, action: str = "assigned", reason: str = "", endpoint: str = "sip:ana@desk") -> Outbound:
+    return Outbound(
+        outbound=17,
+        at_ms=phone.desk.now,
+        action=action,
+        channel="phone",
+        interaction=1,
+        threads=("kiosk:x", "phone.dev:call-1"),
+        sender="+493012345678",
+        recipient="+15550100",
+        subject="",
+        attributes={},
+        agent="ana",
+        agent_name="Ana",
+        endpoint=endpoint,
+        reason=reason,
+    )
+
+
+async def failure(phone: Phone, order: Outbound) -> DeliveryFailed:
+    with pytest.raises(DeliveryFailed) as failed:
+        await phone.adapter.deliver(order)
+    return failed.value
+
+
+async def test_an_accepted_call_is_connected_by_a_signed_order(switch: Switch, tmp_path: Path) -> None:
+    async with driven(switch, tmp_path) as phone:
+        await phone.adapter.deliver(outbound(phone))
+        [(headers, body)] = switch.orders
+        verify(headers[HEADER], body, [SECRET], phone.desk.now / 1_000, 300)
+        assert headers["Idempotency-Key"] == "sb-17"
+        assert msgspec.json.decode(body) == {
+            "id": "sb-17",
+            "action": "connect",
+            "call_id": "call-1",
+            "interaction": "i-1",
+            "agent": "ana",
+            "agent_name": "Ana",
+            "endpoint": "sip:ana@desk",
+            "reason": "",
+        }
+
+
+@pytest.mark.parametrize(
+    ("action", "verb", "reason"),
+    [
+        ("assigned", "connect", ""),
+        ("ended", "hangup", "completed"),
+        ("ended", "hangup", "closed"),
+        ("ended", "hangup", "unconfirmed"),
+        ("held", "hold", ""),
+        ("resumed", "resume", ""),
+        ("transferred", "transfer", ""),
+    ],
+)
+async def test_each_action_has_its_verb(switch: Switch, tmp_path: Path, action: str, verb: str, reason: str) -> None:
+    async with driven(switch, tmp_path) as phone:
+        phone.desk.views[1] = view(on_hold=action == "held")
+        assert action in phone.adapter.actions == ACTIONS
+        await phone.adapter.deliver(outbound(phone, action, reason))
+        [(_, body)] = switch.orders
+        assert msgspec.json.decode(body)["action"] == verb
+
+
+@pytest.mark.parametrize("reason", ["customer-left", "abandoned", "transferred"])
+async def test_there_is_nothing_to_hang_up_when_the_caller_did_or_goes_on_elsewhere(
+    switch: Switch, tmp_path: Path, reason: str
+) -> None:
+    async with driven(switch, tmp_path) as phone:
+        await phone.adapter.deliver(outbound(phone, "ended", reason))
+        assert switch.orders == []
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_hanging_up_a_call_that_is_gone_is_done(switch: Switch, tmp_path: Path, status: int) -> None:
+    async with driven(switch, tmp_path) as phone:
+        switch.statuses = [status, status]
+        await phone.adapter.deliver(outbound(phone, "ended", "completed"))
+        assert (await failure(phone, outbound(phone, "transferred"))).final
+
+
+async def test_every_try_is_the_same_order_under_the_same_key(switch: Switch, tmp_path: Path) -> None:
+    async with driven(switch, tmp_path) as phone:
+        switch.statuses = [500, 503]
+        order = outbound(phone)
+        for _ in range(2):
+            assert not (await failure(phone, order)).final
+            phone.desk.now += 4_000
+        await phone.adapter.deliver(order)
+        assert {(headers["Idempotency-Key"], body) for headers, body in switch.orders} == {
+            ("sb-17", switch.orders[0][1])
+        }
+        for headers, body in switch.orders:
+            verify(headers[HEADER], body, [SECRET], phone.desk.now / 1_000, 10)
+        assert phone.desk.commands == []
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503])
+async def test_some_answers_say_not_now(switch: Switch, tmp_path: Path, status: int) -> None:
+    async with driven(switch, tmp_path) as phone:
+        switch.statuses = [status]
+        assert not (await failure(phone, outbound(phone, "transferred"))).final
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 405, 410, 422])
+async def test_others_will_be_the_same_every_time(switch: Switch, tmp_path: Path, status: int) -> None:
+    async with driven(switch, tmp_path) as phone:
+        switch.statuses = [status]
+        assert (await failure(phone, outbound(phone, "transferred"))).final
+        assert len(switch.orders) == 1
+
+
+async def test_a_gateway_that_cannot_be_reached_is_tried_again(switch: Switch, tmp_path: Path) -> None:
+    async with driven(switch, tmp_path) as phone:
+        lost = phone.adapter._lines["dev"]
+        lost.gateway = msgspec.structs.replace(lost.gateway, control_url="http://127.0.0.1:1/control")
+        failed = await failure(phone, outbound(phone, "transferred"))
+        assert not failed.final
+        assert "dev: " in phone.adapter.health().detail
+        assert phone.adapter.health().ok
+        lost.gateway = msgspec.structs.replace(lost.gateway, control_url=switch.url)
+        await phone.adapter.deliver(outbound(phone, "transferred"))
+        assert phone.adapter.health().detail == ""
+
+
+async def test_a_gateway_that_does_not_answer_is_tried_again(switch: Switch, tmp_path: Path) -> None:
+    switch.never = asyncio.Event()
+    async with driven(switch, tmp_path, control_timeout=50) as phone:
+        assert not (await failure(phone, outbound(phone, "transferred"))).final
+        switch.never.set()
+
+
+async def test_a_caller_who_cannot_be_connected_waits_again(switch: Switch, tmp_path: Path) -> None:
+    async with driven(switch, tmp_path) as phone:
+        switch.statuses = [422]
+        assert (await failure(phone, outbound(phone))).final
+        [command] = phone.desk.commands
+        assert command == c.FailConnection(key="phone.dev:sb-17", thread="phone.dev:call-1", reason="gateway-refused")
+
+
+async def test_a_connection_that_does_not_get_through_in_time_is_given_up(switch: Switch, tmp_path: Path) -> None:
+    async with driven(switch, tmp_path, connect_within=15_000) as phone:
+        switch.statuses = [503, 503]
+        order = outbound(phone)
+        phone.desk.now += 14_999
+        assert not (await failure(phone, order)).final
+        assert phone.desk.commands == []
+        phone.desk.now += 1
+        assert (await failure(phone, order)).final
+        assert [type(command) for command in phone.desk.commands] == [c.FailConnection]
+
+
+@pytest.mark.promise("IN-2")
+async def test_a_connection_is_not_given_up_before_that_is_recorded(switch: Switch, tmp_path: Path) -> None:
+    async with driven(switch, tmp_path) as phone:
+        switch.statuses = [422, 422, 422]
+        phone.desk.refuse = lambda command: Unavailable("disk")
+        assert not (await failure(phone, outbound(phone))).final
+        phone.desk.refuse = lambda command: IllegalMove("it waits already")
+        assert (await failure(phone, outbound(phone))).final
+
+
+@pytest.mark.parametrize(
+    "now", [None, view("queued", ""), view("active", "ben"), view("closed", "ana"), view("wrap-up", "ana")]
+)
+async def test_nobody_is_connected_to_a_call_that_they_do_not_have_any_more(
+    switch: Switch, tmp_path: Path, now: InteractionView | None
+) -> None:
+    async with driven(switch, tmp_path) as phone:
+        if now is None:
+            phone.desk.views.clear()
+        else:
+            phone.desk.views[1] = now
+        await phone.adapter.deliver(outbound(phone))
+        assert switch.orders == []
+
+
+async def test_a_hold_that_was_taken_back_is_not_sent(switch: Switch, tmp_path: Path) -> None:
+    async with driven(switch, tmp_path) as phone:
+        await phone.adapter.deliver(outbound(phone, "held"))
+        phone.desk.views[1] = view(on_hold=True)
+        await phone.adapter.deliver(outbound(phone, "resumed"))
+        assert switch.orders == []
+
+
+async def test_a_gateway_without_a_control_address_gets_no_orders(tmp_path: Path) -> None:
+    async with phone_channel(tmp_path) as phone:
+        for action in ACTIONS:
+            await phone.adapter.deliver(outbound(phone, action))
+
+
+async def test_a_call_of_a_gateway_that_is_gone_cannot_be_driven(switch: Switch, tmp_path: Path) -> None:
+    settings = Settings(gateways={"other": Gateway(secrets=(SECRET,), control_url=switch.url)})
+    async with phone_channel(tmp_path, settings=settings) as phone:
+        assert (await failure(phone, outbound(phone))).final
+        assert switch.orders == []
+
+
+@pytest.mark.promise("OB-6")
+async def test_orders_do_not_follow_a_redirect(switch: Switch, tmp_path: Path) -> None:
+    async with driven(switch, tmp_path) as phone:
+        switch.statuses = [307]
+        assert (await failure(phone, outbound(phone, "transferred"))).final
+        assert len(switch.orders) == 1
+
+
+async def test_while_secrets_change_an_order_is_signed_with_each(switch: Switch, tmp_path: Path) -> None:
+    async with driven(switch, tmp_path, secrets=(SECRET, "new-secret")) as phone:
+        await phone.adapter.deliver(outbound(phone))
+        [(headers, body)] = switch.orders
+        for secret in (SECRET, "new-secret"):
+            verify(headers[HEADER], body, [secret], phone.desk.now / 1_000, 300)
