@@ -1,0 +1,434 @@
+"""The email channel's shell: messages in through SMTP and LMTP, replies out through one smart host.
+
+In. The raw message goes into the blob store (durable), then one `Arrive` for each recipient goes to the desk, and only
+its answer becomes the 250. An answer that comes too late, or to a client that is gone, does no harm: the client sends
+again, and the key says that we know.
+
+Out. A reply is composed from the raw message it answers, which the blob store still has: Reply-To, Message-ID and
+References are read from the source and not from copies that had to be cut to size. It answers the customer's own last
+message. What a third person wrote into the conversation does not become the recipient.
+
+Automatic mail is recorded like any other and marked (`attributes["auto"]`); nothing here answers by itself, so there is
+no loop to break.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiosmtplib
+from msgspec import Struct
+
+from channels.email.addresses import Mailbox, canonical_address, identity
+from channels.email.body import Part, readable_text
+from channels.email.gate import Gate
+from channels.email.listener import Hooks, LmtpSession, Recipient, Session
+from channels.email.parse import Letter, arrive, read_letter, token_of, unreadable
+from channels.email.render import Attachment, ReplyMail, render, reply_id
+from channels.email.settings import Listener, Settings, check
+from router.engine.commands import Arrive, Reply
+from router.engine.events import Blob
+from router.engine.views import Inform, InteractionView, MessageView, Outbound
+from router.errors import ClientError, ConfigError, NoRoute, NotFound, Refusal, RouterError, TooLarge
+from router.observe import counter, gauge, get_logger
+from router.service.ports import Context, DeliveryFailed, Health
+
+log = get_logger("email")
+
+RECORDED = "250 2.0.0 Recorded"
+LATER = "451 4.3.2 Cannot be recorded now, try again later"
+TOO_SLOW = "451 4.3.2 Not recorded in time, try again later"
+
+RAW_TYPE = "message/rfc822"
+LARGE = 262_144  # bytes from which a message is read and hashed in a thread: 0.5 ms of work
+READERS = 2  # bodies being made readable at once: they hold the interpreter
+CANDIDATES = 5  # of the customer's last messages, looked at to find the one that a reply answers
+RECIPIENTS_MAX = 10  # of one reply
+
+_messages = counter("email_messages_total", "Messages received whole, by what became of each delivery.", ("outcome",))
+_replies = counter("email_replies_total", "Replies handed on, by outcome.", ("outcome",))
+_connections = gauge("email_connections", "Open SMTP and LMTP connections.")
+_in_flight = gauge("email_in_flight", "Messages between DATA and its answer.")
+
+
+class Content(Struct, frozen=True):
+    """One message of an interaction, made readable."""
+
+    author: str
+    at_ms: int
+    text: str
+    attachments: tuple[Part, ...] = ()
+    complete: bool = True
+
+
+class EmailAdapter:
+    """SMTP and LMTP in, SMTP out. Knows mail; knows no queues and no agents."""
+
+    name = "email"
+    channels = ("email",)
+    actions = frozenset({"message"})
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        check(settings)
+        self._settings, self._context = settings, context
+        self._gate = Gate(settings)
+        self._sessions: set[Session] = set()
+        self._servers: dict[str, asyncio.Server] = {}
+        self._reading = asyncio.Semaphore(READERS)
+        self._ours = {address.lower(): address for address in settings.addresses}
+
+    # --- life -------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        for address in self._settings.addresses:
+            if not self._context.desk.routes("email", address):
+                raise ConfigError(f"email.addresses.{address}", "a routing rule or a default queue for it", "none")
+        tls = self._tls()
+        try:
+            await self._listen("smtp", self._settings.smtp, Session, tls)
+            await self._listen("lmtp", self._settings.lmtp, LmtpSession, tls)
+        except ConfigError:
+            await self.stop()
+            raise
+        _connections.set_function(lambda: self._gate.connections)
+        _in_flight.set_function(lambda: self._gate.in_flight)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self._settings.tls is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self._settings.tls.certificate, self._settings.tls.key)
+        except (OSError, ssl.SSLError) as problem:
+            raise ConfigError("email.tls", "readable PEM files of a certificate and its key", str(problem)) from None
+        return context
+
+    async def _listen(self, name: str, at: Listener, kind: type[Session], tls: ssl.SSLContext | None) -> None:
+        if not at.enabled:
+            return
+        loop = asyncio.get_running_loop()
+        hooks = Hooks(self._gate, self._find, loop.time)
+        try:
+            server = await loop.create_server(
+                lambda: kind(hooks, self._gate, self._take, self._sessions, tls), at.host, at.port, backlog=1_024
+            )
+        except OSError as problem:
+            raise ConfigError(f"email.{name}", "an address and port that are free", str(problem)) from None
+        self._servers[name] = server
+        host, port = server.sockets[0].getsockname()[:2]
+        log.info("Mail listener started", action="email_listening", protocol=name, host=host, port=port)
+
+    def port(self, name: str) -> int:
+        """Where "smtp" or "lmtp" really listens."""
+        return int(self._servers[name].sockets[0].getsockname()[1])
+
+    async def stop_intake(self) -> None:
+        """Messages that came in whole are answered; everybody else is told to come again, and keeps what they have."""
+        self._gate.draining = True
+        for server in self._servers.values():
+            server.close()
+        for session in list(self._sessions):
+            if not session.recording:
+                session.dismiss("421 4.3.2 Closing down, try again later")
+        await self._gate.quiet.wait()
+
+    async def stop(self) -> None:
+        self._gate.draining = True
+        for server in self._servers.values():
+            server.close()
+        conversations = [session.conversation for session in self._sessions if session.conversation]
+        for session in list(self._sessions):
+            session.abort()
+        if conversations:
+            await asyncio.wait(conversations)
+        for server in self._servers.values():
+            await server.wait_closed()
+
+    def health(self) -> Health:
+        figures = {
+            "connections": float(self._gate.connections),
+            "in_flight": float(self._gate.in_flight),
+            "buffered_bytes": float(self._gate.buffered),
+        }
+        wanted = [n for n, at in (("smtp", self._settings.smtp), ("lmtp", self._settings.lmtp)) if at.enabled]
+        silent = [name for name in wanted if not self._is_listening(name)]
+        if silent:
+            return Health(False, f"not listening: {', '.join(silent)}", figures)
+        return Health(True, f"listening: {', '.join(wanted)}" if wanted else "no listener is enabled", figures)
+
+    def _is_listening(self, name: str) -> bool:
+        server = self._servers.get(name)
+        return server is not None and server.is_serving() and all(s.fileno() >= 0 for s in server.sockets)
+
+    def routes(self) -> Sequence[Any]:
+        return ()
+
+    def inform(self, news: Inform) -> None:
+        """A mail's sender is told nothing until somebody writes to them."""
+
+    # --- in ---------------------------------------------------------------------------------------------------------
+
+    def _find(self, address: str) -> Recipient | None:
+        """The address of ours that this one means, if the routing plan takes it at present."""
+        folded = address.lower()
+        ours, detail = self._ours.get(folded, ""), ""
+        if not ours and self._settings.plus_addressing and "+" in folded:
+            local, _, domain = address.rpartition("@")
+            base, _, detail = local.partition("+")
+            ours = self._ours.get(f"{base}@{domain}".lower(), "")
+        if not ours or not self._context.desk.routes("email", ours):
+            return None
+        return Recipient(ours, detail)
+
+    async def _take(self, raw: bytes, mail_from: str, recipients: Sequence[Recipient]) -> list[str]:
+        """Record one message for these recipients; the answer to each, in order."""
+        letter = await self._read(raw, mail_from)
+        try:
+            blob = await self._context.blobs.put(raw, media_type=RAW_TYPE, name="message.eml")
+        except (RouterError, OSError) as problem:
+            log.warning("Message not stored", action="email_not_stored", error=type(problem).__name__)
+            _messages.labels("refused").inc(len(recipients))
+            return [LATER] * len(recipients)
+        details: dict[str, str] = {}
+        for recipient in recipients:
+            details.setdefault(recipient.address, recipient.detail)
+        commands = [arrive(letter, address, blob, detail) for address, detail in details.items()]
+        answers = dict(zip(details, await self._record(commands), strict=True))
+        return [answers[recipient.address] for recipient in recipients]
+
+    async def _read(self, raw: bytes, mail_from: str) -> Letter:
+        limit = self._settings.max_header_bytes
+        try:
+            if len(raw) >= LARGE:
+                return await asyncio.to_thread(read_letter, raw, mail_from, limit)
+            return read_letter(raw, mail_from, limit)
+        except Exception as problem:  # whatever our reader trips over, the message must reach somebody
+            log.error("Message head not understood", action="email_unreadable", exc_info=problem)
+            await self._context.quarantine.put("email", raw, f"head not understood: {type(problem).__name__}")
+            return unreadable(raw, mail_from)
+
+    async def _record(self, commands: Sequence[Arrive]) -> list[str]:
+        """The status for each command, in order, within `record_timeout`."""
+        loop = asyncio.get_running_loop()
+        finished: asyncio.Future[None] = loop.create_future()
+        statuses = [TOO_SLOW] * len(commands)
+        open_ones = set(range(len(commands)))
+
+        def finish() -> None:
+            if not finished.done():
+                finished.set_result(None)
+
+        def settle(index: int, answer: Reply | RouterError) -> None:
+            statuses[index] = status_of(answer)
+            open_ones.discard(index)
+            if not open_ones:
+                finish()
+
+        limit_s = self._settings.record_timeout / 1_000
+        timer = loop.call_later(limit_s, finish) if limit_s else None
+        try:
+            for index, command in enumerate(commands):
+                self._context.desk.submit(command, partial(settle, index))
+            await finished
+        finally:
+            if timer:
+                timer.cancel()
+        for status in statuses:
+            _messages.labels("recorded" if status is RECORDED else "refused").inc()
+        return list(statuses)
+
+    # --- out --------------------------------------------------------------------------------------------------------
+
+    async def deliver(self, outbound: Outbound) -> None:
+        if outbound.action not in self.actions or outbound.message is None:
+            return
+        mail = await self._compose(outbound)
+        try:
+            data, wide = render(mail)
+        except ValueError as problem:
+            raise DeliveryFailed(str(problem), final=True) from None
+        if len(data) > self._settings.max_reply_bytes:
+            raise DeliveryFailed(f"the reply is larger than {self._settings.max_reply_bytes} bytes", final=True)
+        try:
+            await self._hand_on(outbound.outbound, mail, data, wide)
+        except DeliveryFailed as problem:
+            _replies.labels("refused" if problem.final else "retried").inc()
+            raise
+        _replies.labels("sent").inc()
+
+    async def _hand_on(self, number: int, mail: ReplyMail, data: bytes, wide: bool) -> None:
+        if self._settings.smart_host:
+            await self._send(mail, data, wide)
+        elif self._settings.outbox_folder:
+            folder = self._context.data / self._settings.outbox_folder
+            try:
+                await asyncio.to_thread(write_durably, folder, f"{number:09}.eml", data)
+            except OSError as problem:
+                raise DeliveryFailed(f"cannot write to {folder.name}: {problem.strerror}") from None
+        else:
+            raise DeliveryFailed("no way out for mail: set email.smart_host (or email.outbox_folder)", final=True)
+
+    async def _send(self, mail: ReplyMail, data: bytes, wide: bool) -> None:
+        host = self._settings.smart_host
+        assert host is not None
+        try:
+            await aiosmtplib.send(
+                data,
+                sender=mail.sender.address,
+                recipients=[box.address for box in mail.recipients],
+                mail_options=["SMTPUTF8"] if wide else [],
+                hostname=host.host,
+                port=host.port,
+                username=host.username or None,
+                password=host.password or None,
+                local_hostname=self._settings.hostname,
+                timeout=host.timeout / 1_000 or None,
+                start_tls=host.starttls,
+                cert_bundle=host.ca_file or None,
+            )
+        except (aiosmtplib.SMTPException, OSError, ValueError) as problem:
+            raise DeliveryFailed(why_not_sent(problem), final=is_final(problem)) from None
+
+    async def _compose(self, outbound: Outbound) -> ReplyMail:
+        assert outbound.message is not None
+        sender = self._sender(outbound)
+        letter = await self._answered(outbound)
+        token = next((t.removeprefix("mail:t:") for t in outbound.threads if t.startswith("mail:t:")), "")
+        domain = self._settings.message_id_domain or sender.address.rpartition("@")[2]
+        return ReplyMail(
+            message_id=reply_id(outbound.interaction, outbound.outbound, token or token_of("", sender.address), domain),
+            sender=sender,
+            recipients=self._recipients(letter, outbound),
+            subject=letter.subject if letter else outbound.subject,
+            text=outbound.message.text,
+            at_ms=outbound.at_ms,
+            in_reply_to=letter.message_id if letter else "",
+            references=(letter.references or letter.in_reply_to) if letter else (),
+            attachments=await self._attachments(outbound.message.blobs),
+        )
+
+    def _sender(self, outbound: Outbound) -> Mailbox:
+        address = self._settings.reply_from or outbound.recipient
+        if not canonical_address(address):
+            raise DeliveryFailed("no address to reply from: set email.reply_from", final=True)
+        entry = self._settings.addresses.get(self._ours.get(address.lower(), ""))
+        return Mailbox(entry.name if entry else "", address)
+
+    def _recipients(self, letter: Letter | None, outbound: Outbound) -> tuple[Mailbox, ...]:
+        """Where the customer wants replies. Never one of our own addresses: we would be talking to ourselves."""
+        wanted = [*letter.reply_to[:RECIPIENTS_MAX]] if letter else []
+        for boxes in (wanted, [*letter.senders[:1]] if letter else [], [Mailbox("", outbound.sender)]):
+            foreign = tuple(b for b in boxes if canonical_address(b.address) and self._find(b.address) is None)
+            if foreign:
+                return foreign
+        raise DeliveryFailed("the customer left no address that a reply can go to", final=True)
+
+    async def _answered(self, outbound: Outbound) -> Letter | None:
+        """The customer's last message before this reply, read from its source. None where it is gone."""
+        try:
+            view = self._context.desk.interaction(outbound.interaction)
+        except NotFound:
+            return None
+        spoken = [m for m in view.messages if m.author == "customer" and m.at_ms <= outbound.at_ms and raw_of(m)]
+        for message in reversed(spoken[-CANDIDATES:]):
+            blob = raw_of(message)
+            assert blob is not None
+            try:
+                letter = await self._read(await self._context.blobs.get(blob.digest), "")
+            except (RouterError, OSError) as problem:
+                log.warning("Answered message not at hand", action="email_source_missing", error=type(problem).__name__)
+                continue
+            if not outbound.sender or any(identity(b.address) == identity(outbound.sender) for b in letter.senders):
+                return letter
+        return None
+
+    async def _attachments(self, blobs: Sequence[Blob]) -> tuple[Attachment, ...]:
+        if sum(blob.size for blob in blobs) > self._settings.max_reply_bytes:
+            raise DeliveryFailed(f"the attachments are larger than {self._settings.max_reply_bytes} bytes", final=True)
+        try:
+            return tuple([Attachment(b.name, b.media_type, await self._context.blobs.get(b.digest)) for b in blobs])
+        except (RouterError, OSError) as problem:
+            raise DeliveryFailed(f"an attachment is not at hand: {type(problem).__name__}") from None
+
+    # --- for readers ------------------------------------------------------------------------------------------------
+
+    async def content(self, view: InteractionView) -> list[Content]:
+        """The interaction's messages as people read them. Raises RouterError where a source is gone."""
+        return [await self._content_of(message) for message in view.messages]
+
+    async def _content_of(self, message: MessageView) -> Content:
+        blob = raw_of(message)
+        if message.text or blob is None:
+            parts = tuple(Part(b.name, b.media_type, b.size) for b in message.attachments)
+            return Content(message.author, message.at_ms, message.text, parts)
+        async with self._reading:
+            read = await asyncio.to_thread(readable_text, await self._context.blobs.get(blob.digest))
+        return Content(message.author, message.at_ms, read.text, read.attachments, read.complete)
+
+
+def status_of(answer: Reply | RouterError) -> str:
+    """SMTP's words for the desk's answer."""
+    match answer:
+        case Reply():
+            return RECORDED
+        case NoRoute():
+            return "550 5.1.1 No such address here"
+        case TooLarge():
+            return "552 5.3.4 Too large"
+        case ClientError():
+            return f"554 5.6.0 Not taken ({answer.code})"
+        case Refusal():
+            return LATER
+    return "451 4.3.0 Something went wrong here, try again later"
+
+
+def raw_of(message: MessageView) -> Blob | None:
+    """The mail that this message was made of."""
+    first = message.attachments[:1]
+    return first[0] if first and first[0].media_type == RAW_TYPE else None
+
+
+def write_durably(folder: Path, name: str, data: bytes) -> None:
+    """The file is there whole or not at all, and once this returns it stays. The same name again replaces it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{name}.part"
+    with open(draft, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, folder / name)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_final(problem: Exception) -> bool:
+    """Whether the smart host will never take this message. A refused password is not: an operator mends it."""
+    match problem:
+        case aiosmtplib.SMTPAuthenticationError():
+            return False
+        case aiosmtplib.SMTPRecipientsRefused():
+            return all(refused.code >= 500 for refused in problem.recipients)
+        case aiosmtplib.SMTPNotSupported() | ValueError():
+            return True
+        case aiosmtplib.SMTPResponseException():
+            return problem.code >= 500 and not isinstance(problem, aiosmtplib.SMTPConnectResponseError)
+    return False
+
+
+def why_not_sent(problem: Exception) -> str:
+    """For the operator: code and text of the other side, without the customer's address where it can be helped."""
+    match problem:
+        case aiosmtplib.SMTPRecipientsRefused():
+            return "recipients refused: " + ", ".join(str(refused.code) for refused in problem.recipients)
+        case aiosmtplib.SMTPResponseException():
+            return f"the smart host said {problem.code}"
+    return f"the smart host was not reached or did not answer: {type(problem).__name__}"

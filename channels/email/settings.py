@@ -1,0 +1,112 @@
+"""Every option of the email channel. A section that is left out starts neither listener nor sender."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from router.engine.config import Duration
+from router.errors import ConfigError
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]  # 0: any free port
+Positive = Annotated[int, Meta(ge=1)]
+
+MIB = 1_048_576
+
+
+class Listener(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where we listen."""
+
+    port: Port
+    host: str = "127.0.0.1"  # left out: this machine only, behind a mail server of your own
+    enabled: bool = True
+
+
+class Tls(Struct, frozen=True, forbid_unknown_fields=True):
+    """What STARTTLS needs: paths to PEM files."""
+
+    certificate: str
+    key: str
+    required: bool = False  # true: no mail is taken before STARTTLS
+
+
+class Address(Struct, frozen=True, forbid_unknown_fields=True):
+    """One address that we take mail for."""
+
+    name: str = ""  # shown as the sender's name of replies; left out: the bare address
+
+
+class SmartHost(Struct, frozen=True, forbid_unknown_fields=True):
+    """The mail server that our replies leave through. It queues and retries towards the world; we do not."""
+
+    host: str
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 25
+    starttls: bool | None = None  # left out: used where offered; true: insisted on; false: never
+    username: str = ""  # left out: no authentication
+    password: str = ""
+    ca_file: str = ""  # whose certificates are believed; left out: the system's list
+    timeout: Duration = Duration(60_000)  # for each step; a delivery that takes longer is tried again
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The email channel."""
+
+    smtp: Listener = Listener(port=2525)
+    lmtp: Listener = Listener(port=2424)
+    hostname: str = "localhost"  # how we greet, and how we present ourselves to the smart host
+    tls: Tls | None = None  # left out: no STARTTLS; fine on loopback and on a private wire
+    addresses: dict[str, Address] = field(default_factory=dict)  # mail to any other address is refused with 550
+    plus_addressing: bool = True  # support+order17@ is mail for support@; the rest is the attribute `detail`
+
+    # Who may deliver. Mail has no password, so a listener beyond this machine must name the networks on purpose.
+    peers: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+
+    # What common providers take, after base64 has made it a third larger; beyond it: 552.
+    max_message_bytes: Annotated[int, Meta(ge=1_024, le=1_024 * MIB)] = 35 * MIB
+    # Of all messages being received together; beyond it a message gets 451 and stays with its sender.
+    max_buffered_bytes: Annotated[int, Meta(ge=1_024)] = 256 * MIB
+    # Headers beyond this are kept in the raw message but not read: real ones have 4 to 40 KiB.
+    max_header_bytes: Annotated[int, Meta(ge=1_024, le=4 * MIB)] = 128 * 1_024
+    # RFC 5321 4.5.3.1.8 asks for at least 100; each of them is an interaction of its own.
+    max_recipients: Annotated[int, Meta(ge=1, le=1_000)] = 100
+    # A command with its address and parameters; RFC 5321 4.5.3.1.4 asks for 512. Lines of a message have no limit of
+    # their own: nothing here reads a message by lines, and honest mail has lines over the 1,001 octets of the RFC.
+    max_command_octets: Annotated[int, Meta(ge=512, le=65_536)] = 2_048
+    max_connections: Positive = 500  # both listeners together: file descriptors and memory; beyond it: 421
+    max_connections_per_peer: Positive = 100  # one relay's usual parallelism is 20; beyond it: 421
+    # Left out: no limit, since the usual peer is your own relay, which would only queue what is refused. Beyond: 450.
+    max_messages_per_minute_per_peer: Annotated[int, Meta(ge=0)] = 0
+    max_errors: Positive = 20  # refused commands on one connection before it is closed: harvesting, lost protocol step
+    max_in_flight: Positive = 500  # messages between DATA and its answer; beyond it: 451
+    # How long an answer for the journal's sake may take before the sender is told to come back (451).
+    record_timeout: Duration = Duration(60_000)
+    idle_timeout: Duration = Duration(300_000)  # between commands; RFC 5321 4.5.3.2.7 asks for five minutes
+    data_timeout: Duration = Duration(600_000)  # for a whole message, so that a trickle ends (RFC 5321 4.5.3.2.6)
+
+    smart_host: SmartHost | None = None  # left out: replies need `outbox_folder`, or become dead letters
+    outbox_folder: str = ""  # instead of a smart host: replies are written here as .eml files (below the data folder)
+    reply_from: str = ""  # left out: replies come from the address that the customer wrote to
+    message_id_domain: str = ""  # right-hand side of our Message-IDs; left out: the domain that the reply comes from
+    max_reply_bytes: Annotated[int, Meta(ge=1_024)] = 25 * MIB  # text and attachments; most hosts refuse more
+
+
+def check(settings: Settings) -> None:
+    """What types cannot say. Raises ConfigError."""
+    for number, network in enumerate(settings.peers):
+        try:
+            ip_network(network)
+        except ValueError:
+            raise ConfigError(f"email.peers.{number}", 'a network such as "10.0.0.0/8"', repr(network)) from None
+    for address in [*settings.addresses, *filter(None, [settings.reply_from])]:
+        local, at, domain = address.rpartition("@")
+        if not (local and at and domain) or any(c.isspace() or c in "<>,;" for c in address):
+            raise ConfigError("email.addresses", "an address such as support@example.org", repr(address))
+    folded = [address.lower() for address in settings.addresses]
+    if len(set(folded)) < len(folded):
+        raise ConfigError("email.addresses", "each address once, whatever its case")
+    if settings.smart_host and settings.outbox_folder:
+        raise ConfigError("email.outbox_folder", "either a smart host or a folder", "both")
+    if settings.max_buffered_bytes < settings.max_message_bytes:
+        raise ConfigError("email.max_buffered_bytes", "at least max_message_bytes", str(settings.max_buffered_bytes))
