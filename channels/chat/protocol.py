@@ -499,7 +499,7 @@ class Room:
             self._put(conversation, error)
         elif answer.duplicate:
             self._no_longer_pending(conversation, mine, forget=False)
-            self._put(conversation, out.Delivered(re=mine.ident, at_ms=self._look.now_ms()))
+            self._put(conversation, out.Delivered(re=mine.ident, at_ms=self._look.now_ms(), duplicate=True))
 
     def _no_longer_pending(self, conversation: Conversation, mine: Pending, forget: bool) -> None:
         """No fact will come for this copy. Another copy of the same message may still be waiting for its own."""

@@ -79,10 +79,14 @@ class Message(Frame):
 
 
 class Delivered(Frame):
-    """Message `re` is recorded: it will not be lost any more."""
+    """Message `re` is recorded: it will not be lost any more.
+
+    For its sender it stands in the transcript here, unless it is a `duplicate`: then it has its place already.
+    """
 
     re: Ident
     at_ms: int
+    duplicate: bool = False
 
 
 class Ended(Frame):

@@ -68,8 +68,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for name in ("token_secret", "visitor_secret"):
             if 0 < len(getattr(self, name)) < SECRET_MIN:
-                raise ConfigError(f"channels.chat.{name}", f"at least {SECRET_MIN} characters", "fewer")
+                raise ConfigError(f"chat.{name}", f"at least {SECRET_MIN} characters", "fewer")
         if not self.path.startswith("/"):
-            raise ConfigError("channels.chat.path", "a path that starts with /", repr(self.path))
+            raise ConfigError("chat.path", "a path that starts with /", repr(self.path))
         if self.sweep <= 0:
-            raise ConfigError("channels.chat.sweep", "more than 0s", str(self.sweep))
+            raise ConfigError("chat.sweep", "more than 0s", str(self.sweep))
