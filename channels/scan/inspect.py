@@ -127,25 +127,33 @@ class Looker:
             return Finding(condition="unreadable", kind=kind, detail=line(f"{type(problem).__name__}: {problem}"))
 
     def _decode_pages(self, image: Image.Image, kind: str, pages: int, complaint: str) -> Finding:
-        tried, bad, why = 0, 0, ""
-        while tried < pages and not self._late():
+        reached, large, bad, why = 0, 0, 0, ""
+        while reached < pages and not self._late():
             try:
-                image.seek(tried)
-                self._load(image)
+                image.seek(reached)
+                large += not self._load(image)
             except (*_BOMB, MemoryError):
                 raise
             except Exception as problem:  # noqa: BLE001 - as above
                 bad += 1
                 why = why or f"{type(problem).__name__}: {problem}"
-            tried += 1
-        return _verdict(kind, pages, tried, bad, "; ".join(part for part in (complaint, line(why)) if part))
+            reached += 1
+        return _verdict(kind, pages, reached - large, bad, "; ".join(part for part in (complaint, line(why)) if part))
 
-    def _load(self, image: Image.Image) -> None:
-        """Decode, at reduced size where the format can; what would not fit into the memory is left untried."""
+    def _load(self, image: Image.Image) -> bool:
+        """Decode, at reduced size where the format can. False: left untried, since it would not fit into the memory."""
+        if self._cost(image) > self.memory_bytes // 2:
+            return False
+        image.load()
+        return True
+
+    def _cost(self, image: Image.Image) -> int:
+        """Bytes that decoding is likely to take, once the picture is asked for at an eighth of its size."""
         width, height = image.size
+        if "progressive" in image.info:
+            return width * height * 6  # its coefficients are kept at full size, whatever size is asked for
         image.draft(image.mode, (max(1, width // 8), max(1, height // 8)))
-        if image.size[0] * image.size[1] * max(1, len(image.getbands())) * 2 <= self.memory_bytes // 2:
-            image.load()
+        return image.size[0] * image.size[1] * max(1, len(image.getbands())) * 2
 
     def _late(self) -> bool:
         return time.monotonic() >= self.deadline_s
@@ -167,7 +175,7 @@ def _verdict(kind: str, pages: int, tried: int, bad: int, complaint: str) -> Fin
     if bad:
         notes.append(f"{bad} of {tried} pages cannot be shown")
     if tried < pages:
-        notes.append(f"only the first {tried} were tried")
+        notes.append(f"{tried} of {pages} pages were tried")
     if not pages or (tried and bad == tried):
         condition = "unreadable"
     else:

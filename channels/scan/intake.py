@@ -43,7 +43,7 @@ REASONS = {
     "too-many-pixels": "a picture larger than is decoded",
     "out-of-time": "looking into it took too long",
     "out-of-memory": "looking into it took too much memory",
-    "crashed": "looking into it broke the decoder",
+    "crashed": "looking into it broke the decoder, perhaps for want of memory",
     "bad-sidecar": "not understood; its document was taken without it",
     "left-sidecar": "its document is in quarantine",
     "orphan-sidecar": "no document came with it",

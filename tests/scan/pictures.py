@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from typing import Any
 
 from PIL import Image, TiffImagePlugin
@@ -58,3 +59,32 @@ def tiff_chain(links: list[int], entries: int = 1) -> bytes:
         data += struct.pack("<H", entries) + struct.pack("<HHII", 256, 4, 1, 7) * entries
         data += struct.pack("<I", 0 if link < 0 else where[link])
     return data
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A picture that announces its size and holds next to nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 1_000)) + chunk(b"IEND", b"")
+
+
+def pdf_bomb(mib: int) -> bytes:
+    """One page whose content is packed twice: some kilobytes that unfold to `mib` MiB."""
+    packer = zlib.compressobj(1)
+    once = b"".join(packer.compress(bytes(1 << 20)) for _ in range(mib)) + packer.flush()
+    twice = zlib.compress(once, 9)
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>",
+        b"<</Length %d/Filter[/FlateDecode/FlateDecode]>>stream\n%b\nendstream" % (len(twice), twice),
+    ]
+    data, table = b"%PDF-1.5\n", b"0000000000 65535 f \n"
+    for number, content in enumerate(objects, 1):
+        table += b"%010d 00000 n \n" % len(data)
+        data += b"%d 0 obj\n%b\nendobj\n" % (number, content)
+    trailer = b"trailer<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % len(data)
+    return data + b"xref\n0 5\n" + table + trailer
