@@ -24,7 +24,7 @@ def figure(world: World, name: str) -> float:
 async def until(true: Callable[[], bool]) -> None:
     """Let the loop run until it is so."""
     async with asyncio.timeout(10):
-        while not true():
+        while not true():  # noqa: ASYNC110 - what is waited for is the adapter's own, which offers no event
             await asyncio.sleep(0)
 
 
@@ -129,7 +129,7 @@ async def test_a_client_that_vanishes_mid_message_leaves_nothing(world: World) -
         await line.raw(b"From: a@b.example\r\n\r\nHalf a mess")
         await until(lambda: figure(world, "buffered_bytes") > 0)
         line.reset()
-    await until(lambda: figure(world, "connections") == 0)
+    await until(lambda: figure(world, "in_flight") == 0)
     assert world.arrived == []
     assert figure(world, "buffered_bytes") == 0
 
@@ -214,8 +214,14 @@ async def test_smtp_says_later_for_all_when_one_cannot_be_recorded(world: World)
 @pytest.mark.promise("IN-2")
 async def test_lmtp_answers_once_for_each_recipient(world: World) -> None:
     world.refuse(Unavailable("away"), to=SALES)
-    refused = await world.lmtp(lambda c: c.sendmail(ANN, [SUPPORT, "nobody@shop.example", SALES], MAIL))
-    assert codes(refused) == {"nobody@shop.example": 550, SALES: 451}
+
+    def talk(client: smtplib.LMTP) -> list[int]:
+        client.ehlo_or_helo_if_needed()
+        client.mail(ANN)
+        refused = [client.rcpt(one)[0] for one in (SUPPORT, "nobody@shop.example", SALES)]
+        return [*refused, client.data(MAIL)[0], client.getreply()[0]]
+
+    assert await world.lmtp(talk) == [250, 550, 250, 250, 451]
     assert [command.recipient for command in world.arrived] == [SUPPORT]
 
 
@@ -530,6 +536,7 @@ async def test_a_port_in_use_is_said(world: World, tmp_path: Path) -> None:
 @pytest.mark.promise("DU-6")
 async def test_draining_finishes_what_came_in_whole_and_sends_the_others_away(world: World) -> None:
     world.desk.held = []
+    port = world.adapter.port("smtp")
     async with world.dial() as taken, world.dial() as halfway, world.dial() as idle:
         await taken.ready()
         await taken.raw(MAIL + b".\r\n")
@@ -546,7 +553,7 @@ async def test_draining_finishes_what_came_in_whole_and_sends_the_others_away(wo
         assert (await taken.hear()).startswith("421 4.3.2")
         await draining
     with pytest.raises(ConnectionRefusedError):
-        await world.send(MAIL)
+        await asyncio.open_connection("127.0.0.1", port)
     assert not world.adapter.health().ok
 
 
@@ -554,8 +561,7 @@ async def test_stopping_lets_go_of_everybody(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world, world.dial() as line:
         await line.ready()
         await world.adapter.stop()
-        with pytest.raises(ConnectionError):
-            await line.hear()
+        assert await line.hear() == ""
 
 
 # --- real mail ------------------------------------------------------------------------------------------------------
