@@ -84,7 +84,7 @@ class PhoneAdapter:
 
     def __init__(self, settings: Settings, context: Context) -> None:
         for name, gateway in settings.gateways.items():
-            _refuse_demo_secrets(name, gateway, context.loopback_only)
+            _check(name, gateway, context.loopback_only)
         self._desk = context.desk
         self._quarantine = context.quarantine
         self._calls = CallMemory(settings.remember_calls, settings.remember)
@@ -278,6 +278,8 @@ class PhoneAdapter:
 
     async def _wait_again(self, outbound: Outbound) -> None:
         """The caller gets another agent. Where even that cannot be recorded now, all of it is tried again."""
+        if is_outdated(outbound, self._view(outbound.interaction)):
+            return  # while we tried, it went to somebody else, whose connection this is not
         name, call_id = call_of(outbound.threads)
         prefix = prefix_of(name)
         command = FailConnection(
@@ -333,7 +335,10 @@ def _is_final(status: int) -> bool:
     return 300 <= status < 500 and status not in _PASSING
 
 
-def _refuse_demo_secrets(name: str, gateway: Gateway, loopback_only: bool) -> None:
+def _check(name: str, gateway: Gateway, loopback_only: bool) -> None:
+    """What the types of the settings cannot say. Raises ConfigError."""
+    where = f"channels.phone.gateways.{name}"
+    if gateway.lease < 1_000:
+        raise ConfigError(f"{where}.lease", "at least 1s", str(gateway.lease))
     if not loopback_only and any(secret.startswith("dev-") for secret in gateway.secrets):
-        where = f"channels.phone.gateways.{name}.secrets"
-        raise ConfigError(where, "secrets of your own: demo secrets work on loopback only", '"dev-..."')
+        raise ConfigError(f"{where}.secrets", "secrets of your own: demo secrets work on loopback only", '"dev-..."')

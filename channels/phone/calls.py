@@ -59,7 +59,7 @@ class Outcome(Struct, frozen=True):
 
 NOTHING = Outcome("none")
 
-Verb = Literal["connect", "hangup", "hold", "resume", "transfer"]
+Verb = Literal["connect", "hangup", "hold", "resume", "transfer", "queue"]
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -69,9 +69,9 @@ class Order(Struct, frozen=True, kw_only=True):
     action: Verb
     call_id: str
     interaction: str
-    agent: str = ""
+    agent: str = ""  # who has the call; with `queue`, who had it
     agent_name: str = ""
-    endpoint: str = ""  # the agent's telephone, or the outside address of a transfer
+    endpoint: str = ""  # that agent's telephone, or the outside address of a transfer
     reason: str = ""
 
 
@@ -139,6 +139,7 @@ _VERBS: dict[str, Verb] = {
     "held": "hold",
     "resumed": "resume",
     "transferred": "transfer",
+    "requeued": "queue",
 }
 ACTIONS = frozenset(_VERBS)
 
@@ -174,5 +175,7 @@ def is_outdated(outbound: Outbound, view: InteractionView | None) -> bool:
             return view is None or view.state != "active" or view.agent != outbound.agent
         case "held" | "resumed":
             return view is None or view.state != "active" or view.on_hold != (outbound.action == "held")
+        case "requeued":
+            return view is None or view.state not in ("queued", "offered", "active")
         case _:
             return False

@@ -25,10 +25,11 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     control_url: Annotated[str, Meta(pattern=r"^(https?://\S+)?$")] = ""  # left out: the gateway gets no orders from us
     control_timeout: Duration = Duration(5_000)  # for one try; a gateway that takes longer is tried again
     # A caller and an agent are both waiting while a `connect` does not get through. After this the caller waits for
-    # somebody again instead.
-    connect_within: Duration = Duration(15_000)
+    # somebody again instead. At most half of what the outbox gives an order for a live call (20 s), or the outbox gives
+    # up first and the call's lease has to end it.
+    connect_within: Duration = Duration(10_000)
     # A call of which the gateway says nothing for so long is taken for over, and its agent is freed. Four times the
-    # 30 s in which gateways should send `alive`. "0s": a call whose end gets lost stays until an operator closes it.
+    # 30 s in which gateways should send `alive`. At least "1s": a call whose end got lost would never go away.
     lease: Duration = Duration(120_000)
     # A call's waiting starts when the gateway says that it came, but at most so long before we heard of it: a gateway
     # with a wrong clock must not jump the queue. "0s": when we heard of it.

@@ -20,7 +20,7 @@ from router.engine import commands as c
 from router.engine.views import InteractionView, Outbound
 from router.errors import IllegalMove, Unavailable
 from router.service.ports import DeliveryFailed
-from tests.phone.support import SECRET, Phone, phone_channel, told
+from tests.phone.support import SECRET, Phone, phone_channel, told, until
 
 
 class Switch:
@@ -133,6 +133,7 @@ async def test_an_accepted_call_is_connected_by_a_signed_order(switch: Switch, t
         ("held", "hold", ""),
         ("resumed", "resume", ""),
         ("transferred", "transfer", ""),
+        ("requeued", "queue", ""),
     ],
 )
 async def test_each_action_has_its_verb(switch: Switch, tmp_path: Path, action: str, verb: str, reason: str) -> None:
@@ -221,10 +222,10 @@ async def test_a_caller_who_cannot_be_connected_waits_again(switch: Switch, tmp_
 
 
 async def test_a_connection_that_does_not_get_through_in_time_is_given_up(switch: Switch, tmp_path: Path) -> None:
-    async with driven(switch, tmp_path, connect_within=15_000) as phone:
+    async with driven(switch, tmp_path, connect_within=10_000) as phone:
         switch.statuses = [503, 503]
         order = outbound(phone)
-        phone.desk.now += 14_999
+        phone.desk.now += 9_999
         assert not (await failure(phone, order)).final
         assert phone.desk.commands == []
         phone.desk.now += 1
@@ -255,6 +256,32 @@ async def test_nobody_is_connected_to_a_call_that_they_do_not_have_any_more(
             phone.desk.views[1] = now
         await phone.adapter.deliver(outbound(phone))
         assert switch.orders == []
+
+
+async def test_a_failed_connection_is_not_held_against_whoever_has_the_call_by_then(
+    switch: Switch, tmp_path: Path
+) -> None:
+    switch.never = asyncio.Event()
+    async with driven(switch, tmp_path) as phone:
+        switch.statuses = [422]
+        failing = asyncio.create_task(failure(phone, outbound(phone)))
+        await until(lambda: bool(switch.orders))
+        phone.desk.views[1] = view(agent="ben")
+        switch.never.set()
+        assert (await failing).final
+        assert phone.desk.commands == []
+
+
+@pytest.mark.parametrize(
+    ("state", "sent"), [("queued", 1), ("offered", 1), ("active", 1), ("wrap-up", 0), ("closed", 0)]
+)
+async def test_a_caller_is_sent_back_to_the_queue_while_the_call_lasts(
+    switch: Switch, tmp_path: Path, state: str, sent: int
+) -> None:
+    async with driven(switch, tmp_path) as phone:
+        phone.desk.views[1] = view(state, "")
+        await phone.adapter.deliver(outbound(phone, "requeued"))
+        assert len(switch.orders) == sent
 
 
 async def test_a_hold_that_was_taken_back_is_not_sent(switch: Switch, tmp_path: Path) -> None:

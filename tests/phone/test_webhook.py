@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -15,8 +14,9 @@ from hypothesis import strategies as st
 from channels.phone.settings import Gateway, Settings
 from channels.phone.signature import HEADER
 from router.engine import commands as c
+from router.engine.config import Duration
 from router.errors import ConfigError, Draining, NoRoute, Overloaded, RouterError, Unavailable
-from tests.phone.support import DEV, SECRET, Phone, phone_channel, told
+from tests.phone.support import DEV, SECRET, Phone, phone_channel, told, until
 
 
 @pytest.fixture
@@ -267,6 +267,25 @@ def test_demo_secrets_work_on_loopback_only(tmp_path: Path) -> None:
     assert SECRET not in str(refusal.value)
 
 
+@pytest.mark.promise("MV-3")
+def test_every_call_has_a_lease(tmp_path: Path) -> None:
+    Phone(Settings(gateways={"main": Gateway(secrets=(SECRET,), lease=Duration(1_000))}), tmp_path)
+    with pytest.raises(ConfigError) as refusal:
+        Phone(Settings(gateways={"main": Gateway(secrets=(SECRET,), lease=Duration(0))}), tmp_path)
+    assert refusal.value.path == "channels.phone.gateways.main.lease"
+
+
+@pytest.mark.promise("MV-3")
+async def test_a_call_lives_for_its_lease_unless_its_gateway_renews_it(tmp_path: Path) -> None:
+    async with phone_channel(tmp_path, lease=45_000) as phone:
+        await phone.answer(told("incoming"))
+        await phone.answer(told("alive"))
+        arrival, renewal = phone.desk.commands
+        assert isinstance(arrival, c.Arrive)
+        assert isinstance(renewal, c.Renew)
+        assert (arrival.lease_ms, renewal.lease_ms) == (45_000, 45_000)
+
+
 @pytest.mark.promise("OB-6")
 def test_settings_that_are_printed_hold_no_secret() -> None:
     assert SECRET not in repr(Settings(gateways={"dev": DEV}))
@@ -387,9 +406,3 @@ def release(phone: Phone) -> None:
     held, phone.desk.held = phone.desk.held or [], None
     for answer in held:
         answer()
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
-            await asyncio.sleep(0)
