@@ -11,9 +11,10 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from router.errors import BadMessage, ConfigError, TooLarge, Unauthenticated, Unavailable
+from router.errors import BadMessage, ClientError, ConfigError, TooLarge, Unauthenticated, Unavailable
 from router.http.house import House
-from router.service.routes import describe, json_response, read_body, read_query
+from router.service.problems import JSON_TYPE
+from router.service.routes import decode_json, describe, json_response, read_body, read_query
 
 
 class ConfigQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,10 +49,14 @@ class ConfigurationRoutes:
         body=dict[str, Any],
         bodies=("application/json", "application/toml"),
         answer=dict[str, Any],
-        refuses=(Unauthenticated, BadMessage, ConfigError, TooLarge, Unavailable),
+        refuses=(Unauthenticated, ClientError, BadMessage, ConfigError, TooLarge, Unavailable),
     )
     async def post(self, request: web.Request) -> web.Response:
         by = self._house.by(request)
         query = read_query(request, ConfigQuery)
         content = await read_body(request, self._house.settings.body_limit)
+        if not content.strip():
+            raise ClientError("the body is empty; send the whole configuration")
+        if request.content_type == JSON_TYPE:
+            decode_json(content, dict[str, Any])  # refused here in the words of every other body
         return json_response(await self._house.configure(content, query.dry_run, by))

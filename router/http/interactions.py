@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
 
 from router.engine import commands as c
 from router.engine.config import Duration
+from router.engine.requirements import Node
 from router.engine.views import InteractionView, MessageView, NoteView, interaction_id, number_of
 from router.errors import (
     BadMessage,
@@ -84,20 +86,33 @@ class AssignBody(Struct, frozen=True, forbid_unknown_fields=True):
     why: Why = ""
 
 
-class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """`to` has exactly one of queue, agent, requirement and address."""
+class Destination(Struct, frozen=True, forbid_unknown_fields=True):
+    """Exactly one of the four."""
 
-    to: c.Target
+    queue: Known | UnsetType = UNSET
+    agent: Known | UnsetType = UNSET
+    requirement: Node | UnsetType = UNSET
+    address: Annotated[str, Meta(min_length=1, max_length=320)] | UnsetType = UNSET
+
+
+_ONE_OF_FOUR = {"oneOf": [{"required": [name]} for name in ("queue", "agent", "requirement", "address")]}
+
+
+class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
+    to: Annotated[Destination, Meta(extra_json_schema=_ONE_OF_FOUR)]
     why: Why = ""
 
 
 class PriorityBody(Struct, frozen=True, forbid_unknown_fields=True):
     """At least one of the three; what is left out stays as it is."""
 
-    band: Annotated[str, Meta(max_length=64)] = ""
-    weight: Annotated[float, Meta(ge=0, le=1_000)] = 0.0
-    target: Duration | None = None
+    band: Known | UnsetType = UNSET
+    weight: Annotated[float, Meta(gt=0, le=1_000)] | UnsetType = UNSET
+    target: Duration | UnsetType = UNSET
     why: Why = ""
+
+
+_ANY_OF_THREE = {"anyOf": [{"required": [name]} for name in ("band", "weight", "target")]}
 
 
 _PATH = {"id": InteractionId}
@@ -201,19 +216,29 @@ class InteractionRoutes:
     async def transfer(self, request: web.Request) -> web.Response:
         by, number = self._house.by(request), interaction_of(request)
         body = await read_json(request, TransferBody)
-        to = body.to
-        if sum((bool(to.queue), bool(to.agent), to.requirement is not None, bool(to.address))) != 1:
+        given = {name: value for name, value in asdict(body.to).items() if value is not UNSET}
+        if len(given) != 1:
             raise BadMessage("to: say exactly one of queue, agent, requirement, address")
-        return await self._act(request, c.Transfer(interaction=number, to=to, by=by, why=body.why))
+        return await self._act(request, c.Transfer(interaction=number, to=c.Target(**given), by=by, why=body.why))
 
-    @_route("Change its place in the order", body=PriorityBody, answer=Done, refuses=(*ACTING, UnknownName))
+    @_route(
+        "Change its place in the order",
+        body=Annotated[PriorityBody, Meta(extra_json_schema=_ANY_OF_THREE)],
+        answer=Done,
+        refuses=(*ACTING, UnknownName),
+    )
     async def priority(self, request: web.Request) -> web.Response:
         by, number = self._house.by(request), interaction_of(request)
         body = await read_json(request, PriorityBody)
-        if not (body.band or body.weight or body.target is not None):
+        if body.band is UNSET and body.weight is UNSET and body.target is UNSET:
             raise BadMessage("say at least one of band, weight, target")
         command = c.Reprioritise(
-            interaction=number, by=by, band=body.band, weight=body.weight, target_ms=int(body.target or 0), why=body.why
+            interaction=number,
+            by=by,
+            band=body.band or "",
+            weight=body.weight or 0,
+            target_ms=int(body.target or 0),
+            why=body.why,
         )
         return await self._act(request, command)
 

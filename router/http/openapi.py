@@ -36,6 +36,7 @@ SCHEMES = {
     "operator": {"type": "http", "scheme": "bearer", "description": "An operator's token"},
     "agent": {"type": "http", "scheme": "bearer", "description": "An agent's token"},
 }
+TEXT = {"type": "string"}  # of a body that is not JSON
 GATEWAY_NOTE = "Verified by the gateway's own signature scheme."
 
 
@@ -62,7 +63,7 @@ def document(routes: Iterable[web.AbstractRoute]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in rows:
         paths[row.path][row.method] = operation(row, schemas)
-    return {
+    made = {
         "openapi": "3.1.0",
         "info": {
             "title": "Switchboard",
@@ -73,6 +74,8 @@ def document(routes: Iterable[web.AbstractRoute]) -> dict[str, Any]:
         "paths": dict(paths),
         "components": {"schemas": schemas.components, "securitySchemes": SCHEMES},
     }
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(made))  # as a reader gets it: no tuples
+    return plain
 
 
 class Schemas:
@@ -104,6 +107,8 @@ def schema_hook(kind: type) -> dict[str, Any]:
             "pattern": r"^(?=.)(\d{1,6}d)?(\d{1,6}h)?(\d{1,6}m)?(\d{1,9}s)?(\d{1,9}ms)?$",
             "examples": ["20s", "4h", "1h30m"],
         }
+    if kind is object:  # a requirement in its written form, which is a tree of tables
+        return {"description": "As it is written in a configuration"}
     raise NotImplementedError(kind)
 
 
@@ -123,7 +128,7 @@ def operation(row: Described, schemas: Schemas) -> dict[str, Any]:
     if parameters := [*path_parameters(row, schemas), *query_parameters(info, schemas)]:
         made["parameters"] = parameters
     if info.body is not None:
-        content = {media: {"schema": schemas.of(info.body)} for media in info.bodies}
+        content = {media: {"schema": schemas.of(info.body) if "json" in media else TEXT} for media in info.bodies}
         made["requestBody"] = {"required": info.body_required, "content": content}
     return made
 

@@ -47,6 +47,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # Seconds between two looks at the requests in progress; how exact the time limit of a request is.
 SWEEP_S = 0.5
 
+# Seconds for which the rest of a body is read after an early refusal, so that a client who is still sending sees it.
+LINGER_S = 2.0
+
 _BUSY = problems.encode(503, "overloaded", "all connections are in use; come back in a few seconds")
 BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 5\r\n"
@@ -64,10 +67,10 @@ class TurnedAway(asyncio.Protocol):
 
 
 class _OutsidersFault(logging.Filter):
-    """Bytes that are no HTTP are answered with 400 and are nothing that an operator must read about."""
+    """Bytes that are no HTTP, and clients that leave, are nothing that an operator must read about."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], BadHttpMessage))
+        return not (record.exc_info and isinstance(record.exc_info[1], BadHttpMessage | ConnectionError))
 
 
 _protocol_log = logging.getLogger("aiohttp.server")
@@ -151,6 +154,7 @@ class HttpServer:
             max_line_size=s.header_limit,
             max_field_size=s.header_limit,
             max_headers=s.headers,
+            lingering_time=LINGER_S,
             shutdown_timeout=s.stop_timeout / 1_000,
             logger=_protocol_log,
         )
@@ -268,7 +272,8 @@ class HttpServer:
                 raise error  # a redirect is no error
             return problems.library_response(error)
         if request.writer.output_size > 0:
-            raise error  # the answer is on its way already: nothing better can be said
+            break_off(request)
+            raise error  # the library logs it where it is no outsider's fault
         if isinstance(error, RouterError):
             return problems.problem_response(error)
         if isinstance(error, web.RequestPayloadError):
@@ -284,6 +289,7 @@ class HttpServer:
         self._cut.discard(task)
         task.uncancel()
         if request.writer.output_size > 0:
+            break_off(request)
             raise ConnectionResetError("cut in the middle of an answer")
         seconds = self._settings.request_timeout // 1_000
         response = problems.problem_response(Unavailable(f"no answer within {seconds} s; send it again"))
@@ -292,6 +298,15 @@ class HttpServer:
 
 
 _FAULTS = _OutsidersFault()
+
+
+def break_off(request: web.Request) -> None:
+    """The answer is on its way and can't be made good: end it so that nobody takes it for whole.
+
+    To close would wait until the reader has taken what is buffered, which may be never.
+    """
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def tls(settings: HttpSettings) -> ssl.SSLContext | None:
