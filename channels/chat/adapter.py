@@ -6,7 +6,7 @@ Nothing is decided here. A frame costs one synchronous call and whatever the roo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -56,8 +56,10 @@ class ChatAdapter:
     def __init__(self, settings: Settings, context: Context) -> None:
         self._settings = settings
         self._context = context
+        self._secret = b""
         self._room: Room | None = None
         self._peers: dict[int, Peer] = {}
+        self._count = 0  # sockets so far
         self._sweeping: asyncio.Task[None] | None = None
         self._swept_s = 0.0  # on the loop's clock
         self._is_open = False
@@ -73,15 +75,29 @@ class ChatAdapter:
         Must come before anything that submits commands: what is said while we look would be seen twice.
         """
         s, context = self._settings, self._context
-        secret = s.token_secret.encode() or await asyncio.to_thread(keep_secret, context.data / SECRET_FILE)
-        self._room = Room(s, context.desk, secret)
-        found = self._room.restore()
-        log.info("Chat open", action="chat_open", path=s.path, conversations=found)
+        self._secret = s.token_secret.encode() or await asyncio.to_thread(keep_secret, context.data / SECRET_FILE)
+        self._look_again()
         context.sockets.mount(s.path, SUBPROTOCOL, self._opened)
         self._is_open = True
         self._swept_s = asyncio.get_running_loop().time()
         self._sweeping = asyncio.create_task(self._sweep(), name="chat sweep")
         self._sweeping.add_done_callback(_sweep_over)
+
+    def reset(self, reason: str) -> None:
+        """The engine was read from its journal again: what is in memory may be ahead of it, or behind.
+
+        Visitors are sent away and find their transcript when they come back. Answers still on their way to the old room
+        stay there: who was waiting for them repeats themselves. To be called before anything else is submitted.
+        """
+        self.room.close()
+        self.act()
+        self._look_again()
+        log.info("Visitors sent back", action="chat_reset", reason=reason)
+
+    def _look_again(self) -> None:
+        self._room = Room(self._settings, self._context.desk, self._secret)
+        found = self._room.restore()
+        log.info("Chat open", action="chat_open", path=self._settings.path, conversations=found)
 
     async def stop_intake(self) -> None:
         self._is_open = False
@@ -129,12 +145,17 @@ class ChatAdapter:
     def routes(self) -> Sequence[Any]:
         return ()
 
+    def requeue_hooks(self) -> Mapping[str, Callable[[bytes, Any], Awaitable[object]]]:
+        """None: what a visitor's client sends wrongly is answered, so nothing is set aside."""
+        return {}
+
     # --- sockets --------------------------------------------------------------------------------------------------
 
     def _opened(self, peer: Peer) -> Visitor:
-        line = self.room.connected()
-        self._peers[line] = peer
-        return Visitor(self, line)
+        self._count += 1
+        self._peers[self._count] = peer
+        self.room.connected(self._count)
+        return Visitor(self, self._count)
 
     def closed(self, line: int) -> None:
         self._peers.pop(line, None)

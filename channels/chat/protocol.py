@@ -19,7 +19,7 @@ How a socket ends, and what its client does then ("port" marks what the websocke
 
     code  error before it    when                                         then
     1000  -                  the visitor said leave                       nothing
-    1001  -                  the server stops                             come back with token and last_seq
+    1001  -                  the server stops, or found its journal anew  come back with token and last_seq
     1003  -                  a binary frame (port)                        speak JSON text
     1008  -                  did not read what was sent (port)            come back with token and last_seq
     1009  -                  a frame of too many bytes (port)             send less
@@ -188,7 +188,6 @@ class Room:
         self._secret = secret
         self._chance = chance
         self._lines: dict[int, Line] = {}
-        self._count = 0
         self._open_ones = 0
         self._openings = 0  # hellos on their way to the journal
         self._draining = False
@@ -206,13 +205,11 @@ class Room:
                     found += 1
         return found
 
-    def connected(self) -> int:
-        """A socket was opened. Gives its line number."""
-        self._count += 1
+    def connected(self, number: int) -> None:
+        """A socket was opened, and is line `number` from now on: one that was never used before."""
         now = self._look.now_ms()
         frames = Bucket(self._settings.frame_rate, self._settings.frame_burst, now)
-        self._lines[self._count] = Line(self._count, frames, now)
-        return self._count
+        self._lines[number] = Line(number, frames, now)
 
     def received(self, number: int, data: bytes) -> None:
         """One text frame came in."""
@@ -266,7 +263,7 @@ class Room:
     def close(self) -> None:
         """Send everybody away."""
         for line in list(self._lines.values()):
-            self._hang_up(line, GOING_AWAY, "the server stops: come back with your token")
+            self._hang_up(line, GOING_AWAY, "the server starts anew: come back with your token")
 
     @property
     def waiting(self) -> int:

@@ -13,7 +13,6 @@ Pure, but for `keep_secret`, which the shell calls once.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
@@ -76,20 +75,17 @@ _statement = msgspec.json.Decoder(Statement).decode
 
 
 def seal(secret: bytes, claim: Claim) -> str:
-    body = msgspec.json.encode(claim)
-    return f"{_pack(body)}.{_pack(_sign(secret, b'token:', body))}"
+    body = _pack(msgspec.json.encode(claim))
+    return f"{body}.{_pack(_sign(secret, b'token:', body.encode()))}"
 
 
 def unseal(secret: bytes, token: str) -> Claim:
     """What we once signed. Its age is the caller's to judge. Raises Unauthenticated."""
-    body_text, _, signature_text = token.partition(".")
-    try:
-        body, signature = _unpack(body_text), _unpack(signature_text)
-    except (ValueError, binascii.Error):
-        raise Unauthenticated("this token is not one of ours: say hello without it") from None
-    if not hmac.compare_digest(signature, _sign(secret, b"token:", body)):
+    body, _, signature = token.partition(".")
+    expected = _pack(_sign(secret, b"token:", body.encode(errors="replace")))
+    if not hmac.compare_digest(signature.encode(errors="replace"), expected.encode()):
         raise Unauthenticated("this token is not one of ours: say hello without it")
-    return _claim(body)
+    return _claim(_unpack(body))
 
 
 def sign_visitor(secret: str, statement: Statement) -> str:

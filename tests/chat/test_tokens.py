@@ -41,7 +41,7 @@ def test_a_token_says_what_it_was_sealed_with_and_nobody_else_can_seal_one() -> 
 @given(st.data())
 def test_a_token_changed_anywhere_is_refused(data: st.DataObject) -> None:
     token = seal(SECRET, CLAIM)
-    at = data.draw(st.integers(0, len(token) - 2))  # the last character holds bits that mean nothing
+    at = data.draw(st.integers(0, len(token) - 1))
     other = data.draw(st.sampled_from("AZaz09-_.").filter(lambda ch: ch != token[at]))
     with pytest.raises(Unauthenticated):
         unseal(SECRET, token[:at] + other + token[at + 1 :])
@@ -57,8 +57,9 @@ def test_a_token_of_an_older_version_is_still_read() -> None:
     """Fields are added at the end and have defaults."""
     from channels.chat.tokens import _pack, _sign
 
-    body = b'["%s",7,1000]' % (b"ab" * 16)
-    assert unseal(SECRET, f"{_pack(body)}.{_pack(_sign(SECRET, b'token:', body))}") == Claim("ab" * 16, 7, 1_000)
+    body = _pack(b'["%s",7,1000]' % (b"ab" * 16))
+    token = f"{body}.{_pack(_sign(SECRET, b'token:', body.encode()))}"
+    assert unseal(SECRET, token) == Claim("ab" * 16, 7, 1_000)
 
 
 def test_a_signed_visitor_is_believed_until_it_expires() -> None:

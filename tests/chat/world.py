@@ -96,8 +96,10 @@ class EngineDesk:
             if one.done is not None:
                 one.done(one.answer)
 
-    def crash(self) -> None:
-        """What is not durable never happened."""
+    def crash(self, keep: int = 0) -> None:
+        """What is not durable never happened. The first `keep` commands were durable, but nobody was told of them."""
+        for one in self.waiting[:keep]:
+            self.durable += one.records
         self.waiting = []
         self.engine = Engine()
         for record in self.durable:
@@ -178,6 +180,7 @@ class World:
         self.dice = Dice(seed)
         self.desk = EngineDesk()
         self.sockets: dict[int, Socket] = {}
+        self.lines = 0
         self.start()
 
     def start(self) -> None:
@@ -187,10 +190,10 @@ class World:
         self.desk.inform = self._informed
         self.room.restore()
 
-    def restart(self, crash: bool = False) -> None:
-        """The process ends and another one starts. With `crash`, what was not durable is lost."""
-        if crash:
-            self.desk.crash()
+    def restart(self, keep: int | None = None) -> None:
+        """The process ends and another one starts. With `keep`, it crashes (see `EngineDesk.crash`)."""
+        if keep is not None:
+            self.desk.crash(keep)
         else:
             self.desk.flush()
         self.start()
@@ -202,8 +205,9 @@ class World:
         self.settle()
 
     def connect(self) -> Socket:
-        line = self.room.connected()
-        socket = self.sockets[line] = Socket(self, line)
+        self.lines += 1
+        socket = self.sockets[self.lines] = Socket(self, self.lines)
+        self.room.connected(self.lines)
         return socket
 
     def hello(self, **fields: Any) -> Socket:
