@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -90,6 +90,10 @@ class KioskAdapter:
 
     async def deliver(self, outbound: Outbound) -> None:
         raise DeliveryFailed("a kiosk takes no orders: visitors are called on the screen", final=True)
+
+    def requeue_hooks(self) -> Mapping[str, Callable[[bytes, Any], Awaitable[object]]]:
+        """None: a visitor whose check-in is refused stands there and tries again."""
+        return {}
 
     def routes(self) -> Sequence[Any]:
         return [

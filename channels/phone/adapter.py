@@ -45,7 +45,7 @@ from channels.phone.calls import (
 from channels.phone.kinds import KINDS, Kind
 from channels.phone.memory import CallMemory
 from channels.phone.request import Control, Raw
-from channels.phone.settings import Gateway, Settings
+from channels.phone.settings import Gateway, Settings, check
 from router.engine.commands import AnyCommand, FailConnection, Reply
 from router.engine.views import Inform, InteractionView, Outbound
 from router.errors import (
@@ -56,6 +56,7 @@ from router.errors import (
     NoRoute,
     NotFound,
     Overloaded,
+    Refusal,
     RouterError,
     TooLarge,
     Unauthenticated,
@@ -83,8 +84,9 @@ class PhoneAdapter:
     actions = ACTIONS
 
     def __init__(self, settings: Settings, context: Context) -> None:
+        check(settings)
         for name, gateway in settings.gateways.items():
-            _check(name, gateway, context.loopback_only)
+            _refuse_demo_secrets(name, gateway, context.loopback_only)
         self._desk = context.desk
         self._quarantine = context.quarantine
         self._calls = CallMemory(settings.remember_calls, settings.remember)
@@ -202,16 +204,16 @@ class PhoneAdapter:
         return Outcome("reject", reason=reply.code)
 
     async def _set_aside(self, line: _Line, body: bytes, problem: ClientError, now_ms: int) -> None:
-        """For an operator to see. Raises Unavailable: then the gateway has it still."""
+        """For an operator to see. Raises Refusal: then the gateway has it still."""
         digest = sha256(body).digest()
         if digest in line.aside or not line.aside_bucket.take(now_ms):
             return
         line.remember_aside(digest)
         try:
-            await self._quarantine.put(line.source, body, f"{problem.code}: {problem}")
-        except OSError as trouble:
+            await self._quarantine.put(line.source, body, str(problem), problem.code)
+        except Refusal:
             line.aside.pop(digest, None)
-            raise Unavailable("what was not understood cannot be set aside now") from trouble
+            raise
         log.warning("Event not understood", action="phone_event_set_aside", gateway=line.name, code=problem.code)
 
     def requeue_hooks(self) -> dict[str, Callable[[bytes, Any], Awaitable[object]]]:
@@ -335,10 +337,7 @@ def _is_final(status: int) -> bool:
     return 300 <= status < 500 and status not in _PASSING
 
 
-def _check(name: str, gateway: Gateway, loopback_only: bool) -> None:
-    """What the types of the settings cannot say. Raises ConfigError."""
-    where = f"channels.phone.gateways.{name}"
-    if gateway.lease < 1_000:
-        raise ConfigError(f"{where}.lease", "at least 1s", str(gateway.lease))
+def _refuse_demo_secrets(name: str, gateway: Gateway, loopback_only: bool) -> None:
     if not loopback_only and any(secret.startswith("dev-") for secret in gateway.secrets):
-        raise ConfigError(f"{where}.secrets", "secrets of your own: demo secrets work on loopback only", '"dev-..."')
+        expected = "secrets of your own: demo secrets work on loopback only"
+        raise ConfigError(f"phone.gateways.{name}.secrets", expected, '"dev-..."')

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from router.engine.config import Duration, Name
+from router.errors import ConfigError
 
 Secret = Annotated[str, Meta(min_length=8, max_length=256)]
 
@@ -58,3 +59,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     # second.
     remember: Duration = Duration(3_600_000)
     remember_calls: Annotated[int, Meta(ge=1, le=10_000_000)] = 20_000
+
+
+def check(settings: Settings) -> None:
+    """What the types cannot say. Raises ConfigError."""
+    for name, gateway in settings.gateways.items():
+        where = f"phone.gateways.{name}"
+        if gateway.lease < 1_000:
+            raise ConfigError(f"{where}.lease", "at least 1s", str(gateway.lease))
+        if gateway.control_url and not gateway.control_timeout:
+            raise ConfigError(f"{where}.control_timeout", "more than 0s", str(gateway.control_timeout))

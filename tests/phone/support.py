@@ -19,6 +19,7 @@ from channels.phone.signature import HEADER, sign
 from router.errors import RouterError
 from router.service.ports import Context
 from router.service.problems import problem_response
+from router.service.quarantine import Quarantine, QuarantineSettings
 from tests.support.desk import RecordingDesk
 
 SECRET = "dev-secret"
@@ -33,29 +34,16 @@ def told(type_: str = "incoming", call_id: str = "call-1", **more: object) -> di
     return event | {"from": "+493012345678", "to": "+15550100"} | more
 
 
-class FakeQuarantine:
-    """Only remembers what it was given: source, bytes, reason."""
-
-    def __init__(self) -> None:
-        self.kept: list[tuple[str, bytes, str]] = []
-        self.is_full = False
-
-    async def put(self, source: str, raw: bytes, reason: str) -> None:
-        if self.is_full:
-            raise OSError(28, "No space left on device")
-        self.kept.append((source, raw, reason))
-
-
 class Phone:
     """The channel under test and the gateway that talks to it."""
 
-    def __init__(self, settings: Settings, data: Path, loopback_only: bool = True) -> None:
+    def __init__(self, settings: Settings, data: Path, loopback_only: bool = True, quarantined: int = 1) -> None:
         self.desk = RecordingDesk()
-        self.quarantine = FakeQuarantine()
+        self.quarantine = Quarantine(data / "quarantine", QuarantineSettings(max_entries=quarantined))
         context = Context(
             desk=self.desk,
             blobs=cast("Any", None),
-            quarantine=cast("Any", self.quarantine),
+            quarantine=self.quarantine,
             sockets=cast("Any", None),
             data=data,
             loopback_only=loopback_only,
@@ -93,11 +81,11 @@ async def problems(
 
 @asynccontextmanager
 async def phone_channel(
-    data: Path, *, settings: Settings | None = None, loopback_only: bool = True, **gateway: Any
+    data: Path, *, settings: Settings | None = None, quarantined: int = 1, **gateway: Any
 ) -> AsyncIterator[Phone]:
     """The channel with one gateway `dev`, started and listening on a free port of this machine."""
     settings = settings or Settings(gateways={"dev": msgspec.structs.replace(DEV, **gateway)})
-    phone = Phone(settings, data, loopback_only)
+    phone = Phone(settings, data, quarantined=quarantined)
     app = web.Application(middlewares=[problems])
     app.add_routes(phone.adapter.routes())
     await phone.adapter.start()

@@ -54,7 +54,7 @@ async def test_a_call_that_no_rule_takes_is_rejected_so_that_the_caller_hears_so
     assert await phone.answer(event) == rejected
     assert await phone.answer(told("ended")) == {"interaction": None, "action": {"type": "none"}}
     assert await phone.answer(event) == rejected
-    assert phone.quarantine.kept == []
+    assert phone.quarantine.count == 0
 
 
 @pytest.mark.parametrize("type_", ["alive", "answered", "ended", "abandoned", "connect_failed"])
@@ -172,7 +172,7 @@ async def test_what_cannot_be_recorded_stays_with_the_gateway(phone: Phone, refu
     assert response.status == 503
     assert response.headers["Retry-After"] == "7"
     assert (await response.json())["code"] == refusal.code
-    assert phone.quarantine.kept == []
+    assert phone.quarantine.count == 0
     phone.desk.refuse = lambda command: None
     assert (await phone.tell(event))[0] == 200
 
@@ -226,7 +226,7 @@ async def test_nobody_speaks_without_a_good_signature(phone: Phone) -> None:
         response = await phone.post(body, headers)
         assert (response.status, (await response.json())["code"]) == (401, "unauthenticated")
     assert phone.desk.commands == []
-    assert phone.quarantine.kept == []
+    assert phone.quarantine.count == 0
 
 
 @pytest.mark.promise("OB-6")
@@ -263,7 +263,7 @@ def test_demo_secrets_work_on_loopback_only(tmp_path: Path) -> None:
     Phone(settings, tmp_path, loopback_only=True)
     with pytest.raises(ConfigError) as refusal:
         Phone(settings, tmp_path, loopback_only=False)
-    assert refusal.value.path == "channels.phone.gateways.main.secrets"
+    assert refusal.value.path == "phone.gateways.main.secrets"
     assert SECRET not in str(refusal.value)
 
 
@@ -272,7 +272,7 @@ def test_every_call_has_a_lease(tmp_path: Path) -> None:
     Phone(Settings(gateways={"main": Gateway(secrets=(SECRET,), lease=Duration(1_000))}), tmp_path)
     with pytest.raises(ConfigError) as refusal:
         Phone(Settings(gateways={"main": Gateway(secrets=(SECRET,), lease=Duration(0))}), tmp_path)
-    assert refusal.value.path == "channels.phone.gateways.main.lease"
+    assert refusal.value.path == "phone.gateways.main.lease"
 
 
 @pytest.mark.promise("MV-3")
@@ -323,30 +323,31 @@ async def test_what_is_not_understood_is_refused_and_set_aside_once(phone: Phone
         response = await phone.post(bad)
         assert (response.status, (await response.json())["code"]) == (422, "bad-message")
         assert response.content_type == "application/problem+json"
-    [(source, raw, reason)] = phone.quarantine.kept
-    assert (source, raw) == ("phone.dev", bad)
-    assert reason.startswith("bad-message: ")
+    [entry] = phone.quarantine.entries()
+    assert (entry.source, entry.code, phone.quarantine.read(entry.id)) == ("phone.dev", "bad-message", bad)
+    assert "$.type" in entry.reason
     assert (await phone.tell(told()))[0] == 200
 
 
 @pytest.mark.promise("IN-4")
 async def test_what_cannot_be_set_aside_stays_with_the_gateway(phone: Phone) -> None:
-    phone.quarantine.is_full = True
-    assert (await phone.post(b"nonsense")).status == 503
-    phone.quarantine.is_full = False
+    ident = await phone.quarantine.put("phone.dev", b"full", "no room for more")
+    response = await phone.post(b"nonsense")
+    assert (response.status, (await response.json())["code"]) == (503, "overloaded")
+    phone.quarantine.discard(ident)
     assert (await phone.post(b"nonsense")).status == 422
-    assert len(phone.quarantine.kept) == 1
+    assert phone.quarantine.count == 1
 
 
 @pytest.mark.promise("IN-5")
 async def test_a_gateway_cannot_fill_the_disk(tmp_path: Path) -> None:
-    async with phone_channel(tmp_path, set_aside=2) as phone:
+    async with phone_channel(tmp_path, quarantined=10, set_aside=2) as phone:
         for n in range(5):
             assert (await phone.post(b"nonsense %d" % n)).status == 422
-        assert len(phone.quarantine.kept) == 2
+        assert phone.quarantine.count == 2
         phone.desk.now += 1_801_000
         await phone.post(b"more nonsense")
-        assert len(phone.quarantine.kept) == 3
+        assert phone.quarantine.count == 3
 
 
 @pytest.mark.promise("IN-4")
@@ -374,7 +375,7 @@ async def test_a_body_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
             "/v1/phone/dev/events", data=in_pieces(), headers=phone.signed(fits + b" " * 1_000)
         )
         assert response.status == 413
-        assert phone.quarantine.kept == []
+        assert phone.quarantine.count == 0
 
 
 @pytest.mark.promise("IN-4")
@@ -382,7 +383,7 @@ async def test_a_body_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
 @given(bodies=st.lists(st.binary(max_size=300), min_size=1, max_size=10))
 def test_no_body_makes_the_channel_fail(tmp_path: Path, bodies: list[bytes]) -> None:
     async def play() -> None:
-        async with phone_channel(tmp_path) as phone:
+        async with phone_channel(tmp_path, quarantined=10_000) as phone:
             assert {(await phone.post(body)).status for body in bodies} <= {200, 413, 422}
 
     asyncio.run(play())
