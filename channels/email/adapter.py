@@ -166,6 +166,10 @@ class EmailAdapter:
         server = self._servers.get(name)
         return server is not None and server.is_serving() and all(s.fileno() >= 0 for s in server.sockets)
 
+    def requeue_hooks(self) -> dict[str, Any]:
+        """Nothing of this channel is set aside for another try."""
+        return {}
+
     def routes(self) -> Sequence[Any]:
         return ()
 

@@ -13,14 +13,13 @@ to the standard 32 seconds, during which it lets nobody else run. People need th
 
 from __future__ import annotations
 
-import binascii
 import email
 import html
 import re
 from collections.abc import Iterator
 from email.errors import MessageError
 from email.message import Message
-from email.policy import compat32
+from email.policy import Compat32
 from email.utils import collapse_rfc2231_value
 
 from msgspec import Struct
@@ -58,6 +57,18 @@ _BLANK = re.compile(r"[ \t\r\n\f\xa0]+")
 _LINE = "\ue000"  # stands for a line end that a tag asked for, while those of the source become blanks
 
 
+class _Repairing(Compat32):
+    """The classic policy, but raw bytes in a header come out as text: UTF-8 if they are that, else windows-1252."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:
+        if _HEADER_BYTES.search(value):
+            return decode(value.encode("utf-8", "surrogateescape"))
+        return value
+
+
+POLICY = _Repairing()
+
+
 class Part(Struct, frozen=True):
     """Something attached. `size` in bytes as decoded."""
 
@@ -75,14 +86,14 @@ class Readable(Struct, frozen=True):
 def readable_text(raw: bytes) -> Readable:
     """The words and the attachments of a raw message. Never raises."""
     try:
-        return _read(email.message_from_bytes(raw[:RAW_MAX], policy=compat32), len(raw) > RAW_MAX)
+        return _read(email.message_from_bytes(raw[:RAW_MAX], policy=POLICY), len(raw) > RAW_MAX)
     except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError, AssertionError):
         return Readable(UNREADABLE, complete=False)
 
 
 def attachment_content(raw: bytes, index: int) -> tuple[Part, bytes]:
     """The content of `readable_text(raw).attachments[index]`. Raises IndexError."""
-    message = email.message_from_bytes(raw[:RAW_MAX], policy=compat32)
+    message = email.message_from_bytes(raw[:RAW_MAX], policy=POLICY)
     parts = [part for part in _leaves(message) if _is_attachment(part)]
     content = _content(parts[index])
     return _describe(parts[index], content), content
@@ -117,9 +128,8 @@ def _leaves(message: Message) -> Iterator[Message]:
     stack: list[Message] = [message]
     while stack:
         part = stack.pop()
-        payload = part.get_payload()
-        if isinstance(payload, list) and part.get_content_maintype() == "multipart":
-            stack.extend(one for one in reversed(payload) if isinstance(one, Message))
+        if part.is_multipart() and part.get_content_maintype() == "multipart":
+            stack.extend(reversed(_inner(part)))
         else:
             yield part
 
@@ -131,7 +141,7 @@ def _is_attachment(part: Message) -> bool:
 
 
 def _disposition(part: Message) -> str:
-    return _repaired(part.get("Content-Disposition", "")).partition(";")[0].strip().lower()
+    return str(part.get("Content-Disposition", "")).partition(";")[0].strip().lower()
 
 
 def _describe(part: Message, content: bytes) -> Part:
@@ -150,19 +160,11 @@ def _file_name(part: Message) -> str:
         value = part.get_param(parameter, None, header)
         if value:
             text = collapse_rfc2231_value(value) if isinstance(value, tuple) else value
-            name = clean(decode_words(_repaired(text)), NAME_MAX)
+            name = clean(decode_words(text), NAME_MAX)
             name = name.replace("\\", "/").rpartition("/")[2].strip(" .")  # a name, never a path
             if name:
                 return name
     return ""
-
-
-def _repaired(text: object) -> str:
-    """A header of the classic parser: its raw bytes come as surrogates or as a `Header` object."""
-    words = str(text)
-    if _HEADER_BYTES.search(words):
-        return decode(words.encode("utf-8", "surrogateescape"))
-    return words
 
 
 def _charset(part: Message) -> str:
@@ -171,19 +173,20 @@ def _charset(part: Message) -> str:
 
 
 def _content(part: Message) -> bytes:
-    payload = part.get_payload()
-    if isinstance(payload, list):  # an attached message, or a multipart that is none
-        return b"".join(one.as_bytes() for one in payload if isinstance(one, Message))
-    data = str(payload).encode("utf-8", "surrogateescape")
-    encoding = _repaired(part.get("Content-Transfer-Encoding", "")).strip().lower()
-    if encoding == "base64":
+    if part.is_multipart():  # an attached message, or a multipart that is none
+        return b"".join(one.as_bytes() for one in _inner(part))
+    data = part.get_payload(decode=True)
+    if not isinstance(data, bytes):
+        return b""
+    declared = str(part.get("Content-Transfer-Encoding", "")).lower()
+    if declared != "base64" and declared.partition(";")[0].strip() == "base64":
         return base64_bytes(data) or b""
-    if encoding == "quoted-printable":
-        return binascii.a2b_qp(data)
-    if encoding in ("x-uuencode", "uuencode", "uue", "x-uue"):
-        decoded = part.get_payload(decode=True)
-        return decoded if isinstance(decoded, bytes) else data
     return data
+
+
+def _inner(part: Message) -> list[Message]:
+    payload = part.get_payload()
+    return [one for one in payload if isinstance(one, Message)] if isinstance(payload, list) else []
 
 
 def html_text(page: str) -> str:

@@ -1,15 +1,18 @@
 """What a sending mail server meets: SMTP and LMTP over real sockets."""
 
 import asyncio
+import contextlib
 import re
 import smtplib
+import ssl
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from channels.email import adapter as module
-from channels.email.settings import Listener
+from channels.email.settings import Listener, Tls
 from router.errors import ConfigError, NoRoute, Overloaded, TooLarge, Unavailable
 from tests.email.corpora import corpus_files, corpus_params
 from tests.email.world import ANN, SALES, SUPPORT, World, open_world
@@ -587,3 +590,61 @@ def with_crlf(raw: bytes) -> bytes:
     """As mail travels: every line ends with CRLF, the last one too."""
     lines = re.sub(rb"\r\n|\r|\n", b"\r\n", raw)
     return lines if lines.endswith(b"\r\n") else lines + b"\r\n"
+
+
+# --- TLS ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Tls:
+    """A certificate of our own making, for this machine."""
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", str(key), "-out", str(cert), "-days", "2", "-subj", "/CN=localhost"]
+    try:
+        subprocess.run([*command, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("openssl, which makes the certificate, is not installed")
+    return Tls(str(cert), str(key), required=True)
+
+
+async def test_starttls_protects_a_conversation(tmp_path: Path, certificate: Tls) -> None:
+    async with open_world(tmp_path, tls=certificate) as world:
+
+        def talk(client: smtplib.SMTP) -> None:
+            client.ehlo()
+            assert client.mail(ANN)[0] == 530
+            assert client.starttls(context=ssl.create_default_context(cafile=certificate.certificate))[0] == 220
+            client.ehlo()
+            assert not client.has_extn("starttls")
+            client.sendmail(ANN, [SUPPORT], MAIL)
+
+        await world.smtp(talk)
+        await world.smtp(talk)
+        assert world.interactions == 1
+        await until(lambda: figure(world, "connections") == 0)
+
+
+async def test_words_sent_ahead_of_tls_are_not_heard_behind_it(tmp_path: Path, certificate: Tls) -> None:
+    async with open_world(tmp_path, tls=certificate) as world:
+
+        def talk(client: smtplib.SMTP) -> bytes:
+            client.ehlo()
+            assert client.sock is not None
+            client.sock.sendall(b"STARTTLS\r\nEHLO injected\r\n")
+            assert client.getreply()[0] == 220
+            context = ssl.create_default_context(cafile=certificate.certificate)
+            with context.wrap_socket(client.sock, server_hostname="127.0.0.1") as safe:
+                safe.sendall(b"MAIL FROM:<ann@customer.example>\r\n")
+                heard = safe.recv(1_000)
+            client.close()
+            return heard
+
+        with contextlib.suppress(smtplib.SMTPServerDisconnected):
+            assert (await world.smtp(talk)).startswith(b"503")  # nobody has said hello under TLS yet
+
+
+@pytest.mark.promise("OB-4")
+async def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"email\.tls"):
+        await World(tmp_path, tls=Tls("no-such.pem", "no-such.pem")).adapter.start()
