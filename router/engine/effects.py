@@ -1,8 +1,9 @@
 """From a fact to what the outside must be told.
 
 `Tell` goes to an agent's stream, `Inform` to the adapter of the interaction's channel. Both are computed when the fact
-is applied, so that they show the state as of that fact, and are given out when it is durable. Things that must reach
-the outside at least once are no effects but part of the state (`State.outbound`), because they outlive the process.
+is applied, so that they show the state as of that fact, and are given out when it is durable. What must reach the
+outside at least once (`Outbound`) is part of the state as well, because it outlives the process; here it is only
+announced.
 
 This table and `evolve` agree on who is told: `tests/engine/test_streams.py` compares the numbers.
 """
@@ -16,9 +17,9 @@ from router.engine import events as e
 from router.engine.events import Event
 from router.engine.lookups import agent_view, interaction_view
 from router.engine.model import State
-from router.engine.views import Inform, Tell
+from router.engine.views import Inform, Outbound, Tell
 
-Effect = Tell | Inform
+Effect = Tell | Inform | Outbound
 
 
 def effects(state: State, event: Event, out: list[Effect]) -> None:
@@ -26,6 +27,8 @@ def effects(state: State, event: Event, out: list[Effect]) -> None:
     rule = EFFECTS.get(type(event))
     if rule is not None:
         rule(state, event, out)
+    if state.outbound and state.seq in state.outbound:
+        out.append(state.outbound[state.seq])
 
 
 def _tell(s: State, agent: str, event: Any, out: list[Effect]) -> None:
@@ -129,4 +132,5 @@ EFFECTS: dict[type[Event], Callable[[State, Any, list[Effect]], None]] = {
     e.SessionClosed: lambda s, ev, out: _tell_state(s, ev.agent, ev, out),
     e.StateRequested: lambda s, ev, out: _tell_state(s, ev.agent, ev, out),
     e.StateChanged: lambda s, ev, out: _tell_state(s, ev.agent, ev, out),
+    e.OutboundRetried: lambda s, ev, out: out.append(s.outbound[ev.outbound]),
 }

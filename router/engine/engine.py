@@ -27,7 +27,7 @@ from router.engine.events import Event, Record
 from router.engine.evolve import evolve, remember
 from router.engine.model import State
 from router.engine.plan import Plan
-from router.engine.presence import follow
+from router.engine.presence import RULES
 
 
 class Outcome(Struct, eq=False):
@@ -47,7 +47,8 @@ _NO_EVENTS = Reply()
 class Engine:
     """See the module."""
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet  # no effects: for simulation, where nobody listens
         self.state = State()
         self.plan = Plan(Config())
 
@@ -64,24 +65,30 @@ class Engine:
             if known is not None:
                 return Outcome(Reply(interaction=known, duplicate=True), now)
         facts = decide(state, self.plan, command, now)
-        out = Outcome(_NO_EVENTS, now, key, first_seq=state.seq + 1)
+        out = Outcome(_NO_EVENTS, now, key, [], [], state.seq + 1)
         for fact in facts:
             self._happen(fact, now, out)
         if type(command) is Tick:
             self._let_time_pass(now, out)
-        self._match(now, out)
+        matcher = state.matcher
+        if matcher.fresh_agents or matcher.fresh_items:
+            self._match(now, out)
         if facts:
             self._answer(command, facts[0], key, now, out)
         return out
 
     def _happen(self, fact: Event, now: int, out: Outcome) -> None:
-        evolve(self.state, fact, now)
+        state = self.state
+        evolve(state, fact, now)
         out.events.append(fact)
+        if not self.quiet:
+            out_effects.effects(state, fact, out.effects)
         if type(fact) is e.Configured:
-            self.plan = Plan(self.state.config)
-        out_effects.effects(self.state, fact, out.effects)
-        for further in follow(self.state, fact, now):
-            self._happen(further, now, out)
+            self.plan = Plan(state.config)
+        rule = RULES.get(type(fact))
+        if rule is not None:
+            for further in rule(state, fact, now):
+                self._happen(further, now, out)
 
     def _let_time_pass(self, now: int, out: Outcome) -> None:
         while facts := timers.next_due(self.state, now):

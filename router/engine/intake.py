@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.events import Event
@@ -18,7 +16,11 @@ def arrive(s: State, plan: Plan, ask: c.Arrive, now_ms: int) -> list[Event]:
     """A new interaction, or one more message of an open one."""
     if not ask.threads:
         raise BadMessage("threads: a contact needs at least one name to be found by")
-    known = next((s.threads[t] for t in ask.threads if t in s.threads), 0)
+    known = 0
+    for thread in ask.threads:
+        known = s.threads.get(thread, 0)
+        if known:
+            break
     if known and s.interactions[known].open:
         return _join(ask, known)
     return [_arrival(s, plan, ask, now_ms, known)]
@@ -63,14 +65,15 @@ def _arrival(s: State, plan: Plan, ask: c.Arrive, now_ms: int, follows: int) -> 
 def _customer(s: State, ask: c.Arrive) -> str:
     """The customer that one of the identities leads to (IN-6).
 
-    A customer's id is made from their first identity, so that nothing need be stored for the many who have one. Links
-    are kept only where a contact brought several.
+    A customer is named by the identity by which they first came, so that nothing need be stored for the many who have
+    one. Links are kept only where a contact brought several.
     """
     identities = ask.identities or ask.threads[:1]
-    for identity in identities:
-        if identity in s.links:
-            return s.links[identity]
-    return "c-" + hashlib.blake2b(identities[0].encode(), digest_size=8).hexdigest()
+    if s.links:
+        for identity in identities:
+            if identity in s.links:
+                return s.links[identity]
+    return identities[0]
 
 
 def _open(s: State, thread: str) -> Interaction:

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from router.engine.requirements import Node, agents_named, fits
+from router.engine.transitions import QUEUED
 
 if TYPE_CHECKING:
     from router.engine.model import Agent, Interaction
@@ -348,13 +349,18 @@ class Matcher:
 
     def place(self, agent: Agent) -> None:
         """Stand the agent in the cell that state and load put them in; nowhere, if they can take nothing."""
-        if not agent.available:
+        if not agent.counted:
             return
-        room = agent.capacity.room(agent.load)
+        capacity = agent.capacity
+        room = capacity.rooms.get(agent.load)
+        if room is None:
+            room = capacity.room(agent.load)
         if room:
             cell = self.cell_ids.get((agent.profile, room))
-            agent.cell = cell if cell is not None else self._cell(agent.profile, room)
-            self.idle.push(agent.cell, agent.stamp << AGENT_BITS | agent.index)
+            if cell is None:
+                cell = self._cell(agent.profile, room)
+            agent.cell = cell
+            self.idle.push(cell, agent.stamp << AGENT_BITS | agent.index)
 
     def withdraw(self, agent: Agent) -> None:
         if agent.cell >= 0:
@@ -466,9 +472,15 @@ class Matcher:
         Of all that became possible, the interaction that comes first; for it, the agent whom its queue's rule prefers
         among the whole qualified set.
         """
-        if not self.fresh_agents and not self.fresh_items:
-            return None
-        if len(self.fresh_agents) + len(self.fresh_items) > FRESH_MAX:
+        agents, fresh = self.fresh_agents, self.fresh_items
+        if not agents:
+            if not fresh:
+                return None
+            if len(fresh) == 1:
+                return self._for_item(fresh.pop())
+        elif len(agents) == 1 and not fresh:
+            return self._for_agent(agents[0], items, now_ms)
+        if len(agents) + len(fresh) > FRESH_MAX:
             item = self._first_servable(items, now_ms)
         else:
             item = self._first_fresh(items, now_ms)
@@ -478,6 +490,19 @@ class Matcher:
             return None
         agent = self.best_agent(item.place, item.tried)
         assert agent is not None, "a servable interaction has an agent"
+        return item, agent
+
+    def _for_item(self, item: Interaction) -> tuple[Interaction, Agent] | None:
+        """The usual case of an arrival: one interaction, and nobody who was idle before has become any fitter."""
+        agent = self.best_agent(item.place, item.tried) if item.state == QUEUED else None
+        return (item, agent) if agent is not None else None
+
+    def _for_agent(self, agent: Agent, items: dict[int, Interaction], now_ms: int) -> tuple[Interaction, Agent] | None:
+        """The usual case of a release: whatever waits fits nobody else who is idle, or it would not wait (RT-5)."""
+        item = self.best_item(agent, items, now_ms)
+        if item is None:
+            self.fresh_agents.clear()
+            return None
         return item, agent
 
     def _first_fresh(self, items: dict[int, Interaction], now_ms: int) -> Interaction | None:

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from router.engine import config as configuration
 from router.engine.events import InteractionArrived, Message
-from router.engine.matching import Capacity, ClassKey, Matcher, Tier
+from router.engine.matching import LOAD_BITS, Capacity, ClassKey, Matcher, Tier
 from router.engine.requirements import Node, both
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 from router.engine.views import Outbound
@@ -191,6 +191,7 @@ class State:
         self.config = configuration.Config()
         self.channels: tuple[str, ...] = ()
         self.channel_index: dict[str, int] = {}
+        self.units: dict[str, int] = {}
         self.queues: dict[str, QueueState] = {}
         self.band_rank: dict[str, int] = {}
         self.usual_place: dict[tuple[str, str], int] = {}
@@ -237,6 +238,7 @@ class State:
         # A channel keeps its number for good: loads are packed by it.
         self.channels = (*self.channels, *(c for c in config.channels if c not in self.channels))
         self.channel_index = {name: i for i, name in enumerate(self.channels)}
+        self.units = {name: 1 << LOAD_BITS * i for i, name in enumerate(self.channels)}
         self.band_rank = {band.name: i for i, band in enumerate(config.bands)}
         self.intake_keys.retention_ms = config.memory.intake_keys
         self.command_keys.retention_ms = config.memory.command_keys
@@ -309,7 +311,7 @@ class State:
 
     def unit(self, channel: str) -> int:
         """What one interaction of this channel adds to an agent's packed load."""
-        return 1 << 8 * self.channel_index[channel]
+        return self.units[channel]
 
     def tally(self, item: Interaction, change: int) -> None:
         """Count the interaction in, or out of, its queue's counter for its state."""

@@ -81,7 +81,7 @@ def _compile(source: str, path: str) -> tuple[Any, Any]:
     try:
         expression = env.compile(source)
     except Exception as error:  # the library raises its own and built-in types
-        raise ConfigError(path, "a CEL expression", f"{source!r}: {str(error).strip()}") from error
+        raise ConfigError(path, "a CEL expression", f"{source!r}: {' '.join(str(error).split())}") from error
     if expression.return_type() != cel.Type.BOOL:
         raise ConfigError(path, "a CEL expression that is true or false", repr(source))
     return expression, cel

@@ -1,6 +1,6 @@
 """Decide what agents' sessions and states make true, and what follows from facts by policy.
 
-`follow` is the engine's house rules: after a fact was applied it says what else is now true. Each rule looks at the
+`RULES` are the engine's house rules: after a fact was applied it says what else is now true. Each rule looks at the
 fact and at the state that holds it; together with matching they make sure that no command needs to know what others may
 have to happen.
 """
@@ -46,24 +46,20 @@ def set_state(s: State, ask: c.SetState, now_ms: int) -> list[Event]:
 # --- what follows -----------------------------------------------------------------------------------------------------
 
 
-def follow(s: State, event: Event, now_ms: int) -> Iterable[Event]:
-    """The facts that the house rules add to this one, given the state that holds it already."""
-    rule = RULES.get(type(event))
-    return rule(s, event, now_ms) if rule is not None else ()
-
-
 def _withdrawals(s: State, agent: Agent, reason: str) -> list[Event]:
     return [e.OfferWithdrawn(n, s.offers[n].interaction, agent.id, reason) for n in agent.offers]
 
 
 def _after_offer(s: State, event: e.OfferMade, now_ms: int) -> Iterable[Event]:
-    if s.queue_config(s.interactions[event.interaction].queue).auto_accept and event.cause == "routed":
+    if event.cause == "routed" and s.queues[s.interactions[event.interaction].queue].config.auto_accept:
         return (e.OfferAccepted(event.offer, event.interaction, event.agent),)
     return ()
 
 
 def _after_accept(s: State, event: e.OfferAccepted, now_ms: int) -> Iterable[Event]:
     others = s.interactions[event.interaction].offers
+    if not others:
+        return ()
     return [e.OfferWithdrawn(n, event.interaction, s.offers[n].agent, "taken") for n in others]
 
 

@@ -20,6 +20,7 @@ from router.engine.model import (
     OFFER_DUE,
     RETURN_DUE,
     WRAP_UP_DUE,
+    Interaction,
     State,
     Timer,
 )
@@ -40,6 +41,12 @@ def next_due(state: State, now_ms: int) -> list[Event]:
         return []
     _, kind, number, agent = state.timers[0]
     return FACTS[kind](state, number, agent)
+
+
+def deadlines_of(state: State, item: Interaction) -> list[int]:
+    """When time will next change something about a waiting interaction (Unix ms)."""
+    found = [item.lease_until_ms, state.band_due_ms(item), *item.tried.values()]
+    return [due for due in found if due]
 
 
 def _drop_stale(state: State) -> None:

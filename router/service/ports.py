@@ -7,7 +7,7 @@ journal holds the facts. Effects come to it later through `tell`, `inform` and `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,8 @@ from router.service.blobs import BlobStore
 from router.service.quarantine import Quarantine
 from router.service.sockets import SocketServer
 
-Done = Callable[[Reply | RouterError], None]
+Outcome = Reply | RouterError
+Done = Callable[[Outcome], None]
 
 
 class Desk(Protocol):
@@ -118,6 +119,9 @@ class Adapter(Protocol):
 
     def routes(self) -> Sequence[Any]:
         """aiohttp route definitions to be mounted on the HTTP server."""
+
+    def requeue_hooks(self) -> Mapping[str, Callable[[bytes, Any], Awaitable[object]]]:
+        """Quarantine source -> what takes an entry's raw bytes once more, when an operator says so."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+"""The one list to extend for a new channel: kind -> its settings, and what builds its adapter.
+
+Adapters are imported when they are built, so that checking a configuration loads no mail server and no picture library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from channels.chat.settings import Settings as Chat
+from channels.email.settings import Settings as Email
+from channels.email.settings import check as check_email
+from channels.kiosk.settings import Settings as Kiosk
+from channels.phone.settings import Settings as Phone
+from channels.scan.settings import Settings as Scan
+
+if TYPE_CHECKING:
+    from router.service.ports import Adapter, Context
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of channel. `actions` says which of the engine's channels must be told what, durably."""
+
+    settings: type[Struct]
+    build: Callable[[Any, Context], Adapter]
+    actions: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
+    check: Callable[[Any], None] = lambda settings: None
+
+
+def _phone(settings: Phone, context: Context) -> Adapter:
+    from channels.phone.adapter import PhoneAdapter
+
+    return PhoneAdapter(settings, context)
+
+
+def _phone_actions(settings: Phone) -> dict[str, tuple[str, ...]]:
+    """A gateway without a control address gets no orders, so none are kept for it."""
+    from channels.phone.adapter import PhoneAdapter
+
+    controlled = any(gateway.control_url for gateway in settings.gateways.values())
+    return {"phone": tuple(sorted(PhoneAdapter.actions))} if controlled else {}
+
+
+def _email(settings: Email, context: Context) -> Adapter:
+    from channels.email.adapter import EmailAdapter
+
+    return EmailAdapter(settings, context)
+
+
+def _chat(settings: Chat, context: Context) -> Adapter:
+    from channels.chat.adapter import ChatAdapter
+
+    return ChatAdapter(settings, context)
+
+
+def _scan(settings: Scan, context: Context) -> Adapter:
+    from channels.scan.adapter import ScanAdapter
+
+    return ScanAdapter(settings, context)
+
+
+def _kiosk(settings: Kiosk, context: Context) -> Adapter:
+    from channels.kiosk.adapter import KioskAdapter
+
+    return KioskAdapter(settings, context)
+
+
+KINDS: dict[str, Kind] = {
+    "phone": Kind(Phone, _phone, _phone_actions),
+    "email": Kind(Email, _email, lambda settings: {"email": ("message",)}, check_email),
+    "chat": Kind(Chat, _chat),
+    "scan": Kind(Scan, _scan),
+    "kiosk": Kind(Kiosk, _kiosk),
+}

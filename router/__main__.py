@@ -1,0 +1,213 @@
+"""The command line. Each command imports what it needs when it runs, so that `--help` is quick.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or a configuration that must not be used. Errors are one line on stderr that
+says what to do.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router import __version__
+from router.errors import ConfigError, RouterError
+
+CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path), default=Path("config/dev.toml"), show_default=True, metavar="FILE"
+)
+DATA = click.option("--data", type=click.Path(path_type=Path), default=Path("var"), show_default=True, metavar="DIR")
+URL = click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="the daemon's HTTP address")
+TOKEN = click.option("--token", envvar="SWITCHBOARD_TOKEN", default="dev-operator", help="an operator's token")
+JSON = click.option("--json", "as_json", is_flag=True, help="for machines")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="switchboard")
+def cli() -> None:
+    """Switchboard: every channel in one queue, each contact to the agent who fits best.
+
+    Example: switchboard serve --config config/dev.toml
+    """
+
+
+def example(text: str) -> str:
+    return f"Example: {text}"
+
+
+@cli.command(epilog=example("switchboard serve --config /etc/switchboard/router.toml"))
+@CONFIG
+@click.option(
+    "--data", type=click.Path(path_type=Path), default=None, metavar="DIR", help="instead of the file's `data`"
+)
+@click.option("--loop", type=click.Choice(["auto", "uvloop", "asyncio"]), default="auto", show_default=True)
+def serve(config: Path, data: Path | None, loop: str) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C, then drain and stop."""
+    from msgspec.structs import replace
+
+    from router import app, observe, welcome
+    from router.settings import load
+
+    loaded = load(config)
+    if data is not None:
+        loaded = replace(loaded, settings=replace(loaded.settings, data=str(data)))
+    observe.setup(loaded.settings.log_level, loaded.settings.log_json)
+    sys.exit(app.run(loaded, lambda running: click.echo(welcome.text(running)), loop))
+
+
+@cli.command(epilog=example("switchboard check --config config/router.toml"))
+@CONFIG
+def check(config: Path) -> None:
+    """Check a configuration: exit 0, or 2 with `file: dotted.path: what was expected, what was found`."""
+    from router.settings import load
+
+    loaded = load(config)
+    c = loaded.config
+    click.echo(f"{config}: good ({len(c.queues)} queues, {len(c.rules)} rules, {len(c.agents)} agents)")
+
+
+@cli.command(epilog=example("switchboard explain i-4711"))
+@click.argument("interaction")
+@URL
+@TOKEN
+@click.option("--journal", type=click.Path(path_type=Path), metavar="FILE", help="tell from a journal instead")
+@JSON
+def explain(interaction: str, url: str, token: str, journal: Path | None, as_json: bool) -> None:
+    """Why an interaction is where it is."""
+    from router import inspect
+
+    if journal is not None:
+        inspect.from_journal(journal, interaction, as_json)
+    else:
+        inspect.show(inspect.get(url, f"/v1/interactions/{interaction}/explain", token), as_json)
+
+
+@cli.command("why-not", epilog=example("switchboard why-not ana i-4711"))
+@click.argument("agent")
+@click.argument("interaction")
+@URL
+@TOKEN
+@click.option("--journal", type=click.Path(path_type=Path), metavar="FILE", help="tell from a journal instead")
+@JSON
+def why_not(agent: str, interaction: str, url: str, token: str, journal: Path | None, as_json: bool) -> None:
+    """Why this agent has not got that interaction."""
+    from router import inspect
+
+    if journal is not None:
+        inspect.show(inspect.why_not_from_journal(journal, interaction, agent), as_json)
+    else:
+        inspect.show(inspect.get(url, f"/v1/interactions/{interaction}/why-not/{agent}", token), as_json)
+
+
+@cli.command(epilog=example("switchboard agent ana"))
+@click.argument("name")
+@click.option("--url", default="ws://127.0.0.1:8081/agent", show_default=True)
+@click.option("--token", envvar="SWITCHBOARD_AGENT_TOKEN", default=None, help="left out: dev-NAME")
+@click.option("--auto", is_flag=True, help="accept and complete everything by itself, for demonstrations")
+@click.option(
+    "--script", is_flag=True, help="commands from stdin, JSON lines to stdout; also when stdin is no terminal"
+)
+def agent(name: str, url: str, token: str | None, auto: bool, script: bool) -> None:
+    """Answer interactions from a terminal."""
+    from router.agents.terminal import run_agent
+
+    sys.exit(run_agent(name, token or f"dev-{name}", url, auto=auto, script=script or not sys.stdin.isatty()))
+
+
+@cli.group()
+def journal() -> None:
+    """Look after the log."""
+
+
+@journal.command(epilog=example("switchboard journal verify --data var"))
+@DATA
+@JSON
+def verify(data: Path, as_json: bool) -> None:
+    """Check every record: checksums, gaps, a torn tail. Exit 1 when something is damaged."""
+    from router import inspect
+    from router.journal.inspection import verify as look
+
+    report = look(_journal_file(data))
+    inspect.show(json.loads(_encoded(report)), as_json)
+    sys.exit(0 if report.ok else 1)
+
+
+@journal.command(epilog=example("switchboard journal export --data var > journal.jsonl"))
+@DATA
+@click.option("--after", default=0, metavar="SEQ", help="only records after this one")
+def export(data: Path, after: int) -> None:
+    """Write the records as JSON lines to stdout."""
+    from router.journal.inspection import export as write
+
+    write(_journal_file(data), sys.stdout.buffer, after)
+
+
+@journal.command(epilog=example("switchboard journal snapshot --data var"))
+@DATA
+def snapshot(data: Path) -> None:
+    """Make a snapshot, which shortens the next start. May run beside the daemon, which does it by itself."""
+    from router.journal.sqlite import SqliteJournal
+    from router.service.recovery import make_snapshot
+
+    log = SqliteJournal(_journal_file(data), read_only=True)
+    log.open()
+    try:
+        click.echo(f"snapshot of record {make_snapshot(log)}")
+    finally:
+        log.close()
+
+
+def _journal_file(data: Path) -> Path:
+    file = data if data.is_file() else data / "journal.db"
+    if not file.exists():
+        raise click.UsageError(f"{file} does not exist; name the data folder with --data")
+    return file
+
+
+def _encoded(value: Any) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(value)
+
+
+@cli.command(epilog=example("switchboard bench engine --json"))
+@click.argument("name", required=False)
+@click.option("--rounds", default=5, show_default=True, help="medians are taken over so many rounds")
+@click.option("--quick", is_flag=True, help="small sizes, to see that it runs")
+@JSON
+def bench(name: str | None, rounds: int, quick: bool, as_json: bool) -> None:
+    """Measure engine, pipeline, journal, recovery, edges (all without a name), beside floors of the same run."""
+    from router.bench import run_benchmarks
+
+    sys.exit(run_benchmarks(name, rounds=rounds, quick=quick, as_json=as_json))
+
+
+def main() -> None:
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ConfigError as error:
+        click.echo(f"{_config_named()}{error}", err=True)
+        sys.exit(2)
+    except RouterError as error:
+        click.echo(f"switchboard: {error}", err=True)
+        sys.exit(1)
+
+
+def _config_named() -> str:
+    """The file that the error is about, as it was named on the command line."""
+    words = sys.argv[1:]
+    named = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--config"]
+    named += [word.partition("=")[2] for word in words if word.startswith("--config=")]
+    return f"{named[-1] if named else 'config/dev.toml'}: "
+
+
+if __name__ == "__main__":
+    main()

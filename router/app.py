@@ -1,0 +1,294 @@
+"""The only place where the parts meet: what is built from what, in which order they start, and how they stop.
+
+Start: journal, writer (the engine is read), configuration, stores, sockets with the agents' link, channels, HTTP,
+outbox. Intake opens last, so that nothing is taken before it can be kept.
+Stop (DU-6): intake closes first; what was taken is finished; clients are told when to come back; deliveries under way
+end; the journal is closed and says so. Each stage has a time limit, and a stage that misses it is left behind with a
+word in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from channels.registry import KINDS
+from router.agents.server import AgentServer
+from router.engine import commands as c
+from router.engine.views import Inform, Outbound
+from router.errors import RouterError
+from router.http.access import is_loopback
+from router.http.server import HttpServer
+from router.journal.port import Journal, Opened
+from router.journal.sqlite import SqliteJournal
+from router.observe import get_logger
+from router.service.blobs import BlobStore
+from router.service.clock import SystemClock
+from router.service.desk import EngineDesk
+from router.service.outbox import Outbox
+from router.service.ports import Adapter, Context, Health
+from router.service.quarantine import Quarantine
+from router.service.sockets import SocketServer
+from router.service.supervision import Snapshots, matching_health
+from router.service.writer import Writer
+from router.settings import Loaded, parse
+
+log = get_logger("app")
+
+# A wall clock that was moved by more than this is shown; decisions do not follow it.
+DRIFT_MAX_MS = 60_000
+
+
+class App:
+    """One process with everything in it."""
+
+    def __init__(self, loaded: Loaded, journal: Journal | None = None) -> None:
+        settings = loaded.settings
+        self.loaded, self.settings = loaded, settings
+        self.data = Path(settings.data).absolute()
+        self.clock = SystemClock()
+        self.journal = journal or SqliteJournal(self.data / "journal.db")
+        self.opened: Opened | None = None
+        self.writer = Writer(self.journal, self.clock, settings.mailbox)
+        self.desk = EngineDesk(self.writer)
+        self.blobs = BlobStore(self.data / "blobs", settings.blobs)
+        self.quarantine = Quarantine(self.data / "quarantine", settings.quarantine)
+        self.sockets = SocketServer(settings.sockets.host, settings.sockets.port, settings.sockets)
+        self.agents = AgentServer(self.desk, self.sockets, settings.agent_link)
+        self.adapters = self._build_adapters()
+        self._by_channel = {channel: a for a in self.adapters for channel in a.channels}
+        self.outbox = Outbox(self.desk, self.clock, settings.outbox, self._by_channel)
+        self.snapshots = Snapshots(self.data, settings.journal.snapshot_every, lambda: self.writer.engine.state.seq)
+        self.http = self._build_http()
+        self._wire()
+        self._started: list[str] = []
+
+    @property
+    def loopback_only(self) -> bool:
+        return is_loopback(self.settings.http.host) and is_loopback(self.settings.sockets.host)
+
+    def _build_adapters(self) -> list[Adapter]:
+        context = Context(self.desk, self.blobs, self.quarantine, self.sockets, self.data, self.loopback_only)
+        return [KINDS[kind].build(section, context) for kind, section in self.settings.adapters.items()]
+
+    def _build_http(self) -> HttpServer:
+        server = HttpServer(
+            self.settings.http,
+            self.desk,
+            parts=self.health,
+            quarantine=self.quarantine,
+            blobs=self.blobs,
+            operators=self.settings.operators.tokens,
+            agents=self.settings.agent_link.tokens,
+            requeue_hooks=self._requeue_hooks(),
+            configure=self.configure,
+        )
+        for adapter in self.adapters:
+            server.add_routes(adapter.routes())
+        return server
+
+    def _requeue_hooks(self) -> dict[str, Any]:
+        hooks: dict[str, Any] = {}
+        for adapter in self.adapters:
+            hooks |= adapter.requeue_hooks()
+        return hooks
+
+    def _wire(self) -> None:
+        writer = self.writer
+        writer.tell = self.agents.tell
+        writer.inform = self._inform
+        writer.post = self._post
+        writer.on_failure.append(self._failed)
+        writer.on_recovery.append(self.outbox.reload)
+
+    def _inform(self, news: Inform) -> None:
+        adapter = self._by_channel.get(news.channel)
+        if adapter is not None:
+            adapter.inform(news)
+
+    def _post(self, letter: Outbound) -> None:
+        self.outbox.post(letter)
+
+    def _failed(self, why: str) -> None:
+        """The engine in memory is void: nothing of it may be delivered, and clients must look again."""
+        self.outbox.stop()
+        self.agents.reset("restarting")
+
+    # --- start -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Returns when everything listens. Raises RouterError with what to do; then `stop` cleans up."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.opened = await asyncio.to_thread(self.journal.open)
+        for note in self.opened.notes:
+            log.warning("Journal", action="journal_opened", note=note)
+        await self.writer.start()
+        await self.desk.ask(c.Configure(document=self.loaded.document, by="file"))
+        self.outbox.reload()
+        for adapter in self.adapters:
+            await adapter.start()
+            self._started.append(adapter.name)
+        await self.sockets.start()
+        await self.http.start()
+        await self.snapshots.start()
+        _settle_memory()
+        log.info("Started", action="started", seq=self.writer.engine.state.seq, data=str(self.data))
+
+    # --- stop ------------------------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Drain and stop. Never raises: what goes wrong on the way is logged, and the journal is closed at the end."""
+        limits = self.settings.stop
+        await self.http.stop_intake()
+        for adapter in self._running():
+            await _stage(f"{adapter.name} intake", adapter.stop_intake(), limits.intake)
+        await _stage("accepted work", self.writer.drain(), limits.intake)
+        self.agents.drain()
+        await _stage("outbox", self.outbox.finish(), limits.outbox)
+        self.outbox.stop()
+        await self.snapshots.stop()
+        for adapter in self._running():
+            await _stage(adapter.name, adapter.stop(), limits.edges)
+        await _stage("sockets", self.sockets.stop(), limits.edges)
+        await _stage("http", self.http.stop(), limits.edges)
+        await _stage("writer", self.writer.stop(), limits.intake)
+        self.blobs.close()
+        try:
+            self.journal.close()
+        except RouterError as error:
+            log.warning("Journal not closed", action="journal_not_closed", problem=str(error))
+        log.info("Stopped", action="stopped")
+
+    def _running(self) -> list[Adapter]:
+        return [a for a in self.adapters if a.name in self._started]
+
+    # --- health and configuration ----------------------------------------------------------------------------------
+
+    def health(self) -> dict[str, Health]:
+        """Each part's state for `/readyz` (OB-1)."""
+        parts = {
+            "writer": self.writer.health(),
+            "matching": matching_health(self.writer.engine),
+            "clock": self._clock_health(),
+            "outbox": self.outbox.health(),
+            "sockets": self.sockets.health(),
+            "agents": self.agents.health(),
+            "http": self.http.health(),
+        }
+        return parts | {adapter.name: adapter.health() for adapter in self.adapters}
+
+    def _clock_health(self) -> Health:
+        drift = self.clock.drift_ms()
+        moved = abs(drift) > DRIFT_MAX_MS
+        detail = f"the wall clock was moved by {drift / 1_000:.0f} s; restart to follow it" if moved else ""
+        return Health(True, detail, {"drift_ms": float(drift)})
+
+    async def configure(self, content: bytes, dry_run: bool, by: str) -> dict[str, Any]:
+        """Check a configuration and decide by it. Ports, secrets and limits of the edges need a restart; it says so."""
+        loaded = parse(content)
+        version, document = self.desk.configuration()
+        changed = loaded.document != document
+        if changed and not dry_run:
+            await self.desk.ask(c.Configure(document=loaded.document, by=by))
+        return {
+            "version": self.desk.configuration()[0],
+            "changed": changed,
+            "applied": changed and not dry_run,
+            "restart_needed": loaded.settings != self.settings,
+            "was_version": version,
+        }
+
+
+async def _stage(what: str, work: Awaitable[object], limit_ms: int) -> None:
+    try:
+        async with asyncio.timeout(limit_ms / 1_000):
+            await work
+    except TimeoutError:
+        log.warning("Stage not finished in time", action="stage_late", stage=what, limit_ms=int(limit_ms))
+    except Exception:
+        log.exception("Stage failed", action="stage_failed", stage=what)
+
+
+def _settle_memory() -> None:
+    """What was read at the start stays: keep the garbage collector off it, and let it look seldom.
+
+    A full pass over a million tracked objects stops the loop for 0.2 s; the bulk of the state is not tracked at all.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+
+def run(loaded: Loaded, ready: Callable[[App], None], loop: str = "auto") -> int:
+    """Run the daemon until it is told to stop; the process's exit code."""
+    main = _main(loaded, ready)
+    if loop in ("auto", "uvloop"):
+        try:
+            import uvloop
+        except ImportError:
+            if loop == "uvloop":
+                raise
+        else:
+            return uvloop.run(main)
+    _tune_stock_loop()
+    return asyncio.run(main)
+
+
+def _tune_stock_loop() -> None:
+    """Read 64 KiB at a time. The default of 256 KiB is above malloc's mmap threshold, so every read may cost page
+    faults.
+
+    A private name of the standard library, so it is only changed where it is what we know.
+    """
+    transport: Any = getattr(asyncio.selector_events, "_SelectorTransport", None)
+    if isinstance(getattr(transport, "max_size", None), int):
+        transport.max_size = 64 * 1024
+
+
+async def _main(loaded: Loaded, ready: Callable[[App], None]) -> int:
+    app = App(loaded)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        await app.start()
+    except (RouterError, OSError) as error:
+        print(f"switchboard: cannot start: {error}", file=sys.stderr)
+        await app.stop()
+        return 1
+    ready(app)
+    _tell_systemd("READY=1")
+    await stopping.wait()
+    _tell_systemd("STOPPING=1")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _leave_now)
+    await app.stop()
+    return 0
+
+
+def _leave_now() -> None:
+    """Told twice: whoever says so means it. What is durable is durable, what is not was not answered."""
+    os._exit(130)
+
+
+def _tell_systemd(state: str) -> None:
+    """sd_notify(3): one datagram to the socket named by NOTIFY_SOCKET, if there is one."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    import socket
+
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.connect("\0" + address[1:] if address.startswith("@") else address)
+        s.sendall(state.encode())

@@ -1,0 +1,434 @@
+"""What must hold of a state, worked out again the slow way.
+
+Everything here counts and compares from the primary fields (interactions, offers, agents, configuration) and trusts no
+index, counter or line: those are what it checks. It costs time in proportion to the whole state, so it belongs to tests
+and to simulations; a live engine never calls it.
+
+    broken_step(state)  after every event, also between the events of one command
+    broken(state)       after every command; adds what matching and the house rules owe by then
+    Watch               what needs the way that led to the state: no capacity is exceeded but on purpose (CP-2)
+
+Each answers with a list of sentences, empty when all is well.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from router.engine import events as e
+from router.engine.events import Event
+from router.engine.matching import AGENT_BITS, ITEM_BITS, LOAD_BITS, LOAD_MASK, NONE, Profile
+from router.engine.model import (
+    BAND_DUE,
+    COOL_OFF_DUE,
+    GRACE_DUE,
+    LEASE_DUE,
+    OFFER_DUE,
+    RETURN_DUE,
+    WRAP_UP_DUE,
+    Agent,
+    Interaction,
+    State,
+    Timer,
+)
+from router.engine.requirements import fits
+from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
+
+
+def broken_step(s: State) -> list[str]:
+    """What is wrong with a state that may stand in the middle of a command."""
+    return [wrong for check in STEP for wrong in check(s)]
+
+
+def broken(s: State) -> list[str]:
+    """What is wrong with a state that a command left behind."""
+    return [wrong for check in (*STEP, *SETTLED) for wrong in check(s)]
+
+
+# --- counting again ---------------------------------------------------------------------------------------------------
+
+
+def held_by(s: State, agent: Agent) -> Counter[str]:
+    """Open offers, work and wrap-up by channel, from the interactions and offers themselves."""
+    held = Counter(item.born.channel for item in s.interactions.values() if _works_on(item, agent.id))
+    held.update(s.interactions[o.interaction].born.channel for o in s.offers.values() if o.agent == agent.id)
+    return held
+
+
+def _works_on(item: Interaction, agent: str) -> bool:
+    return item.owner == agent and item.state in (ACTIVE, WRAP_UP)
+
+
+def within_capacity(s: State, agent: Agent, held: Counter[str]) -> bool:
+    """Whether the agent may have all this at once, by the words of the configuration (CP-1)."""
+    channels = s.config.channels
+    if any(n > agent.config.caps.get(c, channels[c].cap if c in channels else 0) for c, n in held.items() if n):
+        return False
+    if agent.config.budget and sum(n * channels[c].weight for c, n in held.items()) > agent.config.budget:
+        return False
+    return held.total() <= 1 or not any(channels[c].exclusive for c, n in held.items() if n)
+
+
+def has_room(s: State, agent: Agent, channel: str) -> bool:
+    """Whether there is room for one more. Asked in this order: exclusive work, the channel's cap, the budget."""
+    held, channels = held_by(s, agent), s.config.channels
+    if channel not in channels or any(n and channels[c].exclusive for c, n in held.items()):
+        return False
+    if channels[channel].exclusive and held.total():
+        return False
+    if held[channel] >= agent.config.caps.get(channel, channels[channel].cap):
+        return False
+    used = sum(n * channels[c].weight for c, n in held.items())
+    return not agent.config.budget or used + channels[channel].weight <= agent.config.budget
+
+
+def is_present(agent: Agent) -> bool:
+    """Declared ready, connected, not about to leave and in the configuration (AG-1)."""
+    return agent.declared == "ready" and len(agent.sessions) > 0 and agent.requested == "" and not agent.retired
+
+
+def meets(s: State, agent: Agent, item: Interaction) -> bool:
+    """Whether the agent has what the interaction asks for, asked of the requirement itself."""
+    has = agent.config
+    return fits(s.requirement_of(item), Profile(has.skills, has.languages, has.attributes, has.team, agent.id))
+
+
+def could_take(s: State, agent: Agent, item: Interaction) -> bool:
+    """Whether this waiting interaction could be offered to this agent at once."""
+    return (
+        is_present(agent)
+        and agent.id not in item.tried
+        and meets(s, agent, item)
+        and has_room(s, agent, item.born.channel)
+    )
+
+
+# --- after every event ------------------------------------------------------------------------------------------------
+
+
+def _loads(s: State) -> Iterator[str]:
+    """One number says what an agent has, and it is the truth (CP-3)."""
+    for agent in s.agents.values():
+        held = held_by(s, agent)
+        for i, channel in enumerate(s.channels):
+            if agent.load >> LOAD_BITS * i & LOAD_MASK != held[channel]:
+                yield f"{agent.id}: load says {agent.load >> LOAD_BITS * i & LOAD_MASK} {channel}, has {held[channel]}"
+        if agent.load >> LOAD_BITS * len(s.channels):
+            yield f"{agent.id}: load counts a channel that does not exist"
+
+
+def _offers(s: State) -> Iterator[str]:
+    """A reservation exists only as an open offer of one open interaction to one agent (OF-6)."""
+    for number, offer in s.offers.items():
+        item, agent = s.interactions.get(offer.interaction), s.agents.get(offer.agent)
+        if offer.number != number:
+            yield f"offer {number} calls itself {offer.number}"
+        if item is None or number not in item.offers:
+            yield f"offer {number}: interaction {offer.interaction} does not know it"
+        if agent is None or number not in agent.offers:
+            yield f"offer {number}: agent {offer.agent} does not know it"
+    for item in s.interactions.values():
+        for number in item.offers:
+            if number not in s.offers or s.offers[number].interaction != item.number:
+                yield f"interaction {item.number} lists offer {number}, which is not its own"
+        agents = [s.offers[n].agent for n in item.offers if n in s.offers]
+        if len(set(agents)) != len(agents):
+            yield f"interaction {item.number} is offered twice to one agent"
+        if item.state == OFFERED and not item.offers:
+            yield f"interaction {item.number} is offered to nobody"
+        if item.offers and item.state not in (OFFERED, ACTIVE):
+            yield f"interaction {item.number} has offers in state {item.state}"
+    for agent in s.agents.values():
+        for number in agent.offers:
+            if number not in s.offers or s.offers[number].agent != agent.id:
+                yield f"agent {agent.id} lists offer {number}, which is not theirs"
+
+
+def _owners(s: State) -> Iterator[str]:
+    """What is active or wrapped up has exactly one owner, who knows it (MV-1)."""
+    for item in s.interactions.values():
+        if item.state in (ACTIVE, WRAP_UP):
+            owners = [agent.id for agent in s.agents.values() if item.number in agent.work]
+            if owners != [item.owner]:
+                yield f"interaction {item.number} belongs to {item.owner!r} and is listed by {owners}"
+        elif item.owner and item.state != CLOSED:
+            yield f"interaction {item.number} waits but has owner {item.owner}"
+    for agent in s.agents.values():
+        for number in agent.work:
+            found = s.interactions.get(number)
+            if found is None or not _works_on(found, agent.id):
+                yield f"agent {agent.id} lists interaction {number}, which is not theirs"
+
+
+def _lines(s: State) -> Iterator[str]:
+    """What waits stands in exactly one line or cooling set, in its own class, and nothing else does."""
+    m = s.matcher
+    standing: Counter[tuple[int, int]] = Counter()
+    for c in range(len(m.class_keys)):
+        entries = list(m.waiting.walk(c))
+        yield from _line_is_sound("class", m.waiting.head[c], m.waiting.filled >> c & 1, entries, c)
+        if m.waiting.count(c) != len(entries):
+            yield f"class {c} counts {m.waiting.count(c)} of {len(entries)}"
+        for entry in entries:
+            number = entry & ((1 << ITEM_BITS) - 1)
+            standing[c, number] += 1
+            if number in s.interactions and s.interactions[number].tried:
+                yield f"interaction {number} stands in a line, but passes somebody over"
+    for c, members in m.cooling.items():
+        if not members or not m.cooling_classes >> c & 1:
+            yield f"class {c} is not cooling, but noted so"
+        for number, item in members.items():
+            standing[c, number] += 1
+            if s.interactions.get(number) is not item or not item.tried:
+                yield f"interaction {number} cools without reason"
+    if m.cooling_classes.bit_count() != len(m.cooling):
+        yield "the bit set of cooling classes is wrong"
+    expected = Counter((item.place, item.number) for item in s.interactions.values() if item.state == QUEUED)
+    if standing != expected:
+        yield f"waiting lines differ: too many {dict(standing - expected)}, missing {dict(expected - standing)}"
+    for item in s.interactions.values():
+        if item.state == QUEUED and m.class_keys[item.place] != s.class_key(item):
+            yield f"interaction {item.number} stands in a class that is not its own"
+
+
+def _line_is_sound(kind: str, head: int, filled: int, entries: list[int], line: int) -> Iterator[str]:
+    if entries != sorted(set(entries)):
+        yield f"{kind} {line} is out of order"
+    if head != (entries[0] if entries else NONE):
+        yield f"{kind} {line} has a wrong head"
+    if bool(filled) != bool(entries):
+        yield f"{kind} {line} has a wrong bit in its filled set"
+
+
+def _cells(s: State) -> Iterator[str]:
+    """Whoever is available with room stands in exactly the cell of their profile and room; nobody else stands."""
+    m = s.matcher
+    standing: Counter[tuple[int, int]] = Counter()
+    for cell in range(len(m.cell_keys)):
+        entries = list(m.idle.walk(cell))
+        yield from _line_is_sound("cell", m.idle.head[cell], m.idle.filled >> cell & 1, entries, cell)
+        for entry in entries:
+            standing[cell, entry] += 1
+    expected: Counter[tuple[int, int]] = Counter()
+    for agent in s.agents.values():
+        rooms = _rooms(s, agent)
+        if not rooms:
+            if agent.cell >= 0:
+                yield f"agent {agent.id} can take nothing, but stands in cell {agent.cell}"
+        elif agent.cell < 0 or m.cell_keys[agent.cell] != (agent.profile, rooms):
+            yield f"agent {agent.id} with room {rooms:b} does not stand where they should"
+        else:
+            expected[agent.cell, agent.stamp << AGENT_BITS | agent.index] += 1
+        if agent.index >= len(m.agents) or m.agents[agent.index] is not agent:
+            yield f"agent {agent.id} is not number {agent.index}"
+        yield from _profile(s, agent)
+    if standing != expected:
+        yield f"idle lines differ: too many {dict(standing - expected)}, missing {dict(expected - standing)}"
+
+
+def _rooms(s: State, agent: Agent) -> int:
+    """Bit set of the channels that the agent can take one more of now; 0 for somebody who is not there."""
+    if not is_present(agent):
+        return 0
+    return sum(1 << i for i, channel in enumerate(s.channels) if has_room(s, agent, channel))
+
+
+def _profile(s: State, agent: Agent) -> Iterator[str]:
+    p, has = s.matcher.profiles[agent.profile], agent.config
+    if (p.skills, p.languages, p.attributes, p.team) != (has.skills, has.languages, has.attributes, has.team):
+        yield f"agent {agent.id} has a profile that is not theirs"
+    if p.agent != (agent.id if agent.id in s.matcher.named else ""):
+        yield f"agent {agent.id} has a profile of {p.agent or 'nobody in particular'!r}"
+
+
+def _fit(s: State) -> Iterator[str]:
+    """The sets of what fits what are what the requirements say."""
+    m = s.matcher
+    for c, key in enumerate(m.class_keys):
+        cells = 0
+        for cell, (profile, room) in enumerate(m.cell_keys):
+            if room >> key.channel & 1 and fits(key.requirement, m.profiles[profile]):
+                cells |= 1 << cell
+                if not m.classes_of[cell] >> c & 1 or c not in m.tiers_of[cell].get(key.tier, ()):
+                    yield f"cell {cell} does not know that it fits class {c}"
+            elif m.classes_of[cell] >> c & 1:
+                yield f"cell {cell} believes that it fits class {c}"
+        if m.cells_of[c] != cells or sum(1 << cell for cell in m.cell_list_of[c]) != cells:
+            yield f"class {c} is wrong about the cells that fit it"
+
+
+def _counters(s: State) -> Iterator[str]:
+    """Counters say what counting says."""
+    for name, queue in s.queues.items():
+        states = Counter(item.state for item in s.interactions.values() if item.queue == name)
+        counted = (states[QUEUED], states[OFFERED], states[ACTIVE] + states[WRAP_UP])
+        if (queue.waiting, queue.offered, queue.active) != counted:
+            yield f"queue {name} says {queue.waiting, queue.offered, queue.active}, counted {counted}"
+    homeless = {i.queue for i in s.interactions.values() if i.state != CLOSED} - set(s.queues)
+    if homeless:
+        yield f"open interactions of unknown queues {homeless}"
+    present = Counter(agent.profile for agent in s.agents.values() if is_present(agent))
+    for p, n in enumerate(s.matcher.present):
+        if n != present[p]:
+            yield f"profile {p} says that {n} are present, counted {present[p]}"
+
+
+def _timers(s: State) -> Iterator[str]:
+    """Every deadline has a timer at or before it, so none can be slept through."""
+    first: dict[tuple[int, int, str], int] = {}
+    for due, kind, number, agent in s.timers:
+        first[kind, number, agent] = min(due, first.get((kind, number, agent), due))
+    for i in range(1, len(s.timers)):
+        if s.timers[(i - 1) // 2] > s.timers[i]:
+            yield "the heap of timers is no heap"
+            break
+    for due, kind, number, agent in _deadlines(s):
+        if first.get((kind, number, agent), due + 1) > due:
+            yield f"nothing will wake up for deadline {kind} of {number or agent} at {due}"
+
+
+def _deadlines(s: State) -> Iterator[Timer]:
+    for offer in s.offers.values():
+        yield offer.expires_at_ms, OFFER_DUE, offer.number, ""
+    for item in s.interactions.values():
+        if item.lease_until_ms and item.state not in (WRAP_UP, CLOSED):
+            yield item.lease_until_ms, LEASE_DUE, item.number, ""
+        if item.state == WRAP_UP and item.wrap_up_until_ms:
+            yield item.wrap_up_until_ms, WRAP_UP_DUE, item.number, ""
+        if item.state in (QUEUED, OFFERED):
+            for agent, until in item.tried.items():
+                yield until, COOL_OFF_DUE, item.number, agent
+            due = s.band_due_ms(item)
+            if due:
+                yield due, BAND_DUE, item.number, ""
+    for someone in s.agents.values():
+        if someone.grace_until_ms:
+            yield someone.grace_until_ms, GRACE_DUE, 0, someone.id
+        if someone.return_at_ms:
+            yield someone.return_at_ms, RETURN_DUE, 0, someone.id
+
+
+def _names(s: State) -> Iterator[str]:
+    """Threads lead to interactions that know them; what is closed is kept in the order of closing."""
+    for thread, number in s.threads.items():
+        item = s.interactions.get(number)
+        if item is None or thread not in item.threads:
+            yield f"thread {thread!r} leads to interaction {number}, which does not know it"
+    for item in s.interactions.values():
+        if item.state != CLOSED:
+            for thread in item.threads:
+                leads_to = s.interactions.get(s.threads.get(thread, 0))
+                if leads_to is None or (leads_to is not item and leads_to.state == CLOSED):
+                    yield f"open interaction {item.number} cannot be found by {thread!r}"
+    closed = [item.number for item in s.interactions.values() if item.state == CLOSED]
+    if sorted(s.closed) != closed:
+        yield f"closed {sorted(s.closed)} kept, {closed} there"
+    if list(s.interactions) != sorted(s.interactions):
+        yield "interactions are not in order of number"
+
+
+def _memory(s: State) -> Iterator[str]:
+    """Letters are either to be delivered or dead; keys are known exactly while they are in line to be forgotten."""
+    if s.outbound.keys() & s.dead.keys():
+        yield f"letters {s.outbound.keys() & s.dead.keys()} are both dead and alive"
+    for memory in (s.intake_keys, s.command_keys):
+        if Counter(key for _, key in memory.order) != Counter(memory.known.keys()):
+            yield "keys that are known differ from those that will be forgotten"
+
+
+def _agents(s: State) -> Iterator[str]:
+    """Places among the idle are unique; who is out of the configuration stays only while there is something to do."""
+    stamps = Counter(agent.stamp for agent in s.agents.values() if agent.stamp)
+    for stamp, n in stamps.items():
+        if n > 1 or stamp > s.last_stamp:
+            yield f"place {stamp} among the idle is held {n} times; the last one given is {s.last_stamp}"
+    for agent in s.agents.values():
+        if agent.retired != (agent.id not in s.config.agents):
+            yield f"agent {agent.id}: retired is {agent.retired}"
+        if agent.retired and not (agent.work or agent.offers):
+            yield f"agent {agent.id} should have gone"
+        if agent.counted != is_present(agent):
+            yield f"agent {agent.id} is counted as {'' if agent.counted else 'not '}present"
+        if agent.sessions and agent.grace_until_ms:
+            yield f"agent {agent.id} is here and yet in grace"
+        if not agent.retired and agent.config != s.config.agents[agent.id]:
+            yield f"agent {agent.id} works by an old configuration"
+
+
+# --- after every command ----------------------------------------------------------------------------------------------
+
+
+def _live(s: State) -> Iterator[str]:
+    """No waiting interaction stands beside an idle agent who could take it (RT-5)."""
+    waiting = [item for item in s.interactions.values() if item.state == QUEUED]
+    if not waiting:
+        return
+    for agent in s.agents.values():
+        rooms = _rooms(s, agent)
+        for item in waiting:
+            if rooms >> s.channel_index[item.born.channel] & 1 and agent.id not in item.tried and meets(s, agent, item):
+                yield f"interaction {item.number} waits although {agent.id} is free for it"
+    if s.matcher.fresh_agents or s.matcher.fresh_items:
+        yield "matching stopped before it had looked at everything"
+
+
+def _patience(s: State) -> Iterator[str]:
+    """Somebody is passed over only while there is somebody else who may come (OF-3)."""
+    for item in s.interactions.values():
+        if item.state == QUEUED and item.tried:
+            others = (a for a in s.agents.values() if is_present(a) and a.id not in item.tried and meets(s, a, item))
+            if next(others, None) is None:
+                yield f"interaction {item.number} passes over {list(item.tried)}, and there is nobody else"
+
+
+def _offered(s: State) -> Iterator[str]:
+    """Offers are open only for what is offered, to those who are there and meet the requirement (AG-6, AG-8)."""
+    for offer in s.offers.values():
+        item, agent = s.interactions[offer.interaction], s.agents[offer.agent]
+        if item.state != OFFERED:
+            yield f"offer {offer.number} is open, but interaction {item.number} is in state {item.state}"
+        if not is_present(agent):
+            yield f"offer {offer.number} is open, but {agent.id} is not available"
+        if not meets(s, agent, item):
+            yield f"offer {offer.number} is open, but {agent.id} does not fit"
+    for agent in s.agents.values():
+        if agent.requested and not agent.work:
+            yield f"agent {agent.id} asked for {agent.requested}, has no work, and waits"
+
+
+def _due(s: State) -> Iterator[str]:
+    """Who has work and no session is in grace, or the grace is over and what is left is theirs to keep (AG-2)."""
+    for agent in s.agents.values():
+        if agent.sessions or agent.grace_until_ms:
+            continue
+        for number in agent.work:
+            item = s.interactions[number]
+            if item.state == ACTIVE and s.agent_lost(item) == "return" and item.accepted_at_ms:
+                yield f"interaction {number} stays with {agent.id}, who is gone"
+
+
+STEP = (_loads, _offers, _owners, _lines, _cells, _fit, _counters, _timers, _names, _memory, _agents)
+SETTLED = (_live, _patience, _offered, _due)
+
+
+class Watch:
+    """Follows a history event by event and tells where capacity was exceeded without anybody asking for it (CP-2).
+
+    Two things excuse more than capacity allows: an assignment that says `override`, and a configuration that lowers it
+    under what somebody has. The excuse ends when the agent is within capacity again.
+    """
+
+    def __init__(self) -> None:
+        self.excused: set[str] = set()
+
+    def after(self, s: State, event: Event) -> list[str]:
+        """What the event, which was just applied, broke."""
+        over = {a.id for a in s.agents.values() if not within_capacity(s, a, held_by(s, a))}
+        if type(event) is e.Configured:
+            self.excused = set(over)
+        elif type(event) is e.OfferMade and event.cause == "assign-override":
+            self.excused.add(event.agent)
+        wrong = [f"{name} has more than capacity allows after {event}" for name in sorted(over - self.excused)]
+        self.excused &= over
+        return wrong

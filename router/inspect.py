@@ -1,0 +1,122 @@
+"""What the looking commands share: asking a running daemon, reading a journal, and showing answers to people."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router.engine.engine import Engine
+from router.engine.explain import explain, why_not
+from router.engine.views import interaction_id, number_of
+from router.errors import NotFound, RouterError
+from router.journal import codec
+from router.journal.inspection import iso
+from router.journal.sqlite import SqliteJournal
+from router.service.recovery import restore
+
+
+def get(url: str, path: str, token: str) -> Any:
+    """A JSON answer of the daemon. Raises RouterError in words."""
+    request = urllib.request.Request(url.rstrip("/") + path, headers={"Authorization": f"Bearer {token}"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the operator named the address
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise RouterError(_problem(error)) from error
+    except (urllib.error.URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise RouterError(f"{url} does not answer ({reason}); is the daemon running? ./run starts it") from error
+
+
+def _problem(error: urllib.error.HTTPError) -> str:
+    try:
+        body = json.load(error)
+        return str(body.get("detail") or body.get("title"))
+    except ValueError:
+        return f"the daemon answered {error.code}"
+
+
+def show(answer: Any, as_json: bool) -> None:
+    """JSON for machines, a table for people."""
+    if as_json:
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
+    for key, value in answer.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            console.print(_table(key, value))
+        else:
+            console.print(f"[bold]{key.replace('_', ' ')}[/bold]  ", end="")
+            console.print(_plain(key, value), markup=False, highlight=False)
+
+
+def _table(title: str, rows: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(title=title, title_justify="left", show_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "))
+    for row in rows:
+        table.add_row(*(_plain(column, row.get(column, "")) for column in columns))
+    return table
+
+
+def _plain(key: str, value: Any) -> str:
+    if isinstance(value, int) and key.endswith("at_ms") and value:
+        return iso(value)
+    if isinstance(value, int) and key.endswith("_ms"):
+        return f"{value / 1_000:g} s"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _engine(journal: Path) -> Engine:
+    log = SqliteJournal(journal, read_only=True)
+    log.open()
+    try:
+        return restore(log)
+    finally:
+        log.close()
+
+
+def why_not_from_journal(journal: Path, interaction: str, agent: str) -> dict[str, Any]:
+    engine = _engine(journal)
+    return why_not(engine.state, number_of(interaction, "i"), agent, engine.state.now_ms)
+
+
+def from_journal(journal: Path, interaction: str, as_json: bool) -> None:
+    """Its history, record by record, and where it stood when the journal ended."""
+    number = number_of(interaction, "i")
+    log = SqliteJournal(journal, read_only=True)
+    log.open()
+    history = []
+    try:
+        for seq, payload in log.read():
+            record = codec.decode(payload)
+            if getattr(record.event, "interaction", 0) == number:
+                told = codec.named(record.event)
+                history.append({"seq": seq, "at": iso(record.at_ms), "event": type(record.event).__name__, **told})
+    finally:
+        log.close()
+    if not history:
+        raise NotFound(f"the journal knows no interaction {interaction_id(number)}")
+    engine = _engine(journal)
+    known = number in engine.state.interactions
+    at_the_end = explain(engine.state, number, engine.state.now_ms) if known else {"interaction": interaction}
+    rows = history if as_json else [_line(row) for row in history]
+    show({**at_the_end, "history": rows}, as_json)
+
+
+def _line(row: dict[str, Any]) -> dict[str, Any]:
+    """One record in a line: what happened, without the words of customers."""
+    quiet = {"seq", "at", "event", "interaction", "message", "attributes", "subject", "notes", "text"}
+    said = (f"{key} {value}" for key, value in row.items() if key not in quiet and value not in ("", 0, None, [], {}))
+    return {"seq": row["seq"], "at": row["at"], "event": row["event"], "what": ", ".join(said)}

@@ -1,0 +1,89 @@
+"""The desk of a process that holds the engine: commands go to the writer, questions to the state."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from router.engine import lookups
+from router.engine.commands import AnyCommand, Arrive, Reply
+from router.engine.explain import explain, why_not
+from router.engine.model import State
+from router.engine.views import AgentView, Estimate, InteractionView, Outbound, QueueView
+from router.errors import NoRoute, RouterError
+from router.service.ports import Done, Outcome
+from router.service.writer import Writer
+
+
+class EngineDesk:
+    """See ports.Desk."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    @property
+    def _state(self) -> State:
+        return self._writer.engine.state
+
+    def submit(self, command: AnyCommand, done: Done) -> None:
+        self._writer.submit(command, done)
+
+    def now_ms(self) -> int:
+        return self._writer.clock.now_ms()
+
+    async def ask(self, command: AnyCommand) -> Reply:
+        waiting: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def done(outcome: Outcome) -> None:
+            if not waiting.done():  # the caller may have been cancelled meanwhile; the facts stand all the same
+                waiting.set_result(outcome)
+
+        self._writer.submit(command, done)
+        outcome = await waiting
+        if isinstance(outcome, RouterError):
+            raise outcome
+        return outcome
+
+    def interaction(self, number: int) -> InteractionView:
+        s = self._state
+        return lookups.interaction_view(s, lookups.find_interaction(s, number), full=True)
+
+    def find(self, thread: str) -> int | None:
+        number = self._state.threads.get(thread)
+        item = self._state.interactions.get(number) if number is not None else None
+        return number if item is not None and item.open else None
+
+    def interactions(self, state: str = "", queue: str = "", after: int = 0, limit: int = 100) -> list[InteractionView]:
+        return lookups.list_interactions(self._state, state, queue, after, limit)
+
+    def agent(self, agent: str) -> AgentView:
+        return lookups.agent_view(self._state, lookups.find_agent(self._state, agent))
+
+    def agents(self) -> list[AgentView]:
+        return [lookups.agent_view(self._state, agent, brief=True) for agent in self._state.agents.values()]
+
+    def queues(self) -> list[QueueView]:
+        return lookups.queue_views(self._state)
+
+    def estimate(self, number: int) -> Estimate | None:
+        return lookups.estimate(self._state, number, self._writer.clock.now_ms())
+
+    def explain(self, number: int) -> dict[str, Any]:
+        return explain(self._state, number, self._writer.clock.now_ms())
+
+    def why_not(self, number: int, agent: str) -> dict[str, Any]:
+        return why_not(self._state, number, agent, self._writer.clock.now_ms())
+
+    def routes(self, channel: str, to: str) -> bool:
+        """Asks the plan with a contact that has nothing but a channel and an address."""
+        try:
+            self._writer.engine.plan.route(Arrive(channel=channel, threads=("probe",), recipient=to))
+        except NoRoute:
+            return self._writer.engine.plan.takes(channel, to)
+        return True
+
+    def outbounds(self, dead: bool = False) -> list[Outbound]:
+        return list((self._state.dead if dead else self._state.outbound).values())
+
+    def configuration(self) -> tuple[int, bytes]:
+        return self._state.version, self._state.document

@@ -1,0 +1,150 @@
+"""Effects that the outside must be told at least once: gateway commands, outgoing mail.
+
+The list of what is still to be told is part of the engine's state, so it survives the process. Here it is worked off:
+letters of one interaction one after another (a hang-up never overtakes its connect), different interactions side by
+side, a bounded number at once. A letter is delivered with its number as idempotency key, tried again with growing
+pauses, and given up after its time: then it is a dead letter, which an operator sees, retries or discards.
+
+A crash between delivery and record means that it is delivered again; the receiver tells by the key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from router.engine import commands as c
+from router.engine.config import Duration
+from router.engine.views import Outbound
+from router.observe import counter, get_logger
+from router.service.clock import Clock
+from router.service.ports import Adapter, DeliveryFailed, Desk, Health, Outcome
+
+log = get_logger("outbox")
+
+delivered = counter("switchboard_outbound_delivered", "Outbound actions delivered", ("channel", "action"))
+retried = counter("switchboard_outbound_retried", "Deliveries that failed and will be tried again", ("channel",))
+given_up = counter("switchboard_outbound_given_up", "Dead letters", ("channel",))
+
+
+class OutboxSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How stubbornly the outside is told."""
+
+    concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 64  # deliveries under way at once: bounds sockets and memory
+    timeout: Duration = Duration(30_000)  # one attempt
+    first_pause: Duration = Duration(1_000)  # doubled after each failure
+    longest_pause: Duration = Duration(300_000)
+    give_up_calls: Duration = Duration(20_000)  # what concerns a live call is useless later
+    give_up: Duration = Duration(172_800_000)  # 2 days for mail; RFC 5321 4.5.4.1 suggests four to five
+
+
+def pause_ms(settings: OutboxSettings, failures: int) -> int:
+    """Milliseconds to wait after so many failures in a row (1, 2, ...)."""
+    assert failures >= 1
+    return min(settings.first_pause << min(failures - 1, 30), settings.longest_pause)
+
+
+class Outbox:
+    """See the module. One task for each interaction that has letters; none when there is nothing to tell."""
+
+    def __init__(self, desk: Desk, clock: Clock, settings: OutboxSettings, adapters: dict[str, Adapter]) -> None:
+        self._desk, self._clock, self._settings, self._adapters = desk, clock, settings, adapters
+        self._letters: dict[int, deque[Outbound]] = {}  # by interaction
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._known: set[int] = set()
+        self._room = asyncio.Semaphore(settings.concurrency)
+        self._failing: dict[int, str] = {}  # letter -> the last failure
+
+    def post(self, letter: Outbound) -> None:
+        """Deliver this letter after those of its interaction that came before."""
+        if letter.outbound in self._known:
+            return
+        self._known.add(letter.outbound)
+        waiting = self._letters.setdefault(letter.interaction, deque())
+        waiting.append(letter)
+        if letter.interaction not in self._tasks:
+            self._tasks[letter.interaction] = asyncio.ensure_future(self._work_off(letter.interaction, waiting))
+
+    def reload(self) -> None:
+        """Begin anew with what the state holds: after a start, or when the engine was restored."""
+        self.stop()
+        for letter in self._desk.outbounds():
+            self.post(letter)
+
+    def stop(self) -> None:
+        """What was not delivered stays in the state."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+        self._letters.clear()
+        self._known.clear()
+        self._failing.clear()
+
+    async def finish(self) -> None:
+        """Wait until nothing is under way (used while draining)."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
+    def health(self) -> Health:
+        dead = len(self._desk.outbounds(dead=True))
+        figures = {"waiting": float(len(self._known)), "failing": float(len(self._failing)), "dead": float(dead)}
+        return Health(True, next(iter(self._failing.values()), ""), figures)
+
+    async def _work_off(self, interaction: int, waiting: deque[Outbound]) -> None:
+        try:
+            while waiting:
+                letter = waiting[0]
+                error = await self._deliver(letter)
+                await self._record(letter, error)
+                waiting.popleft()
+                self._known.discard(letter.outbound)
+                self._failing.pop(letter.outbound, None)
+        finally:
+            if self._letters.get(interaction) is waiting:
+                del self._letters[interaction]
+                self._tasks.pop(interaction, None)
+
+    async def _deliver(self, letter: Outbound) -> str:
+        """Try until it is delivered ("") or useless (the last error)."""
+        failures = 0
+        while True:
+            try:
+                async with self._room, asyncio.timeout(self._settings.timeout / 1_000):
+                    await self._adapters[letter.channel].deliver(letter)
+                delivered.labels(letter.channel, letter.action).inc()
+                return ""
+            except DeliveryFailed as failure:
+                error, final = str(failure), failure.final
+            except TimeoutError:
+                error, final = f"no answer within {self._settings.timeout}", False
+            except Exception as bug:
+                log.exception("Delivery failed", action="delivery_bug", outbound=letter.outbound)
+                error, final = f"bug: {bug!r}", False
+            failures += 1
+            self._failing[letter.outbound] = error
+            pause = pause_ms(self._settings, failures)
+            if final or self._clock.now_ms() + pause > letter.at_ms + self._patience_ms(letter):
+                return error
+            retried.labels(letter.channel).inc()
+            await asyncio.sleep(pause / 1_000)
+
+    def _patience_ms(self, letter: Outbound) -> int:
+        return self._settings.give_up if letter.action == "message" else self._settings.give_up_calls
+
+    async def _record(self, letter: Outbound, error: str) -> None:
+        if error:
+            given_up.labels(letter.channel).inc()
+            log.warning("Given up", action="outbound_dead", outbound=letter.outbound, problem=error)
+            command: c.AnyCommand = c.FailOutbound(outbound=letter.outbound, error=error[:500])
+        else:
+            command = c.SettleOutbound(outbound=letter.outbound)
+        recorded: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._desk.submit(command, lambda outcome: None if recorded.done() else recorded.set_result(outcome))
+        outcome = await recorded
+        if isinstance(outcome, Exception):
+            # Discarded by an operator meanwhile, or the journal is away: then the state is reloaded and says what is
+            # left.
+            log.info("Not recorded", action="outbound_unrecorded", outbound=letter.outbound, problem=str(outcome))

@@ -1,0 +1,61 @@
+"""From the journal to an engine: start-up, recovery after a failed append, and snapshots are the same walk.
+
+An engine is rebuilt from the newest usable snapshot and the records after it. It takes what the journal holds and
+nothing else, so memory that ran ahead of a failed append is forgotten here, and its callers, who were never answered,
+try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from router.engine.engine import Engine
+from router.errors import JournalCorrupt
+from router.journal import codec
+from router.journal.port import Journal, Snapshot
+from router.observe import get_logger
+
+log = get_logger("journal")
+
+Progress = Callable[[int], None]
+
+
+def restore(journal: Journal, progress: Progress | None = None) -> Engine:
+    """The engine as the open journal has it. `progress` is told the number of each thousandth record.
+
+    Raises JournalCorrupt and JournalVersion.
+    """
+    engine, after = _from_snapshot(journal)
+    decode, apply = codec.decode, engine.apply
+    seq = after
+    for seq, payload in journal.read(after):
+        try:
+            apply(decode(payload))
+        except (KeyError, AttributeError, AssertionError) as error:
+            raise JournalCorrupt(seq, f"does not follow from the records before it ({error!r})") from error
+        if progress is not None and seq % 1000 == 0:
+            progress(seq)
+    assert engine.state.seq == seq, f"applied {engine.state.seq} records of {seq}"
+    engine.resume()
+    return engine
+
+
+def _from_snapshot(journal: Journal) -> tuple[Engine, int]:
+    snapshot = journal.latest_snapshot()
+    if snapshot is None:
+        return Engine(), 0
+    try:
+        return Engine.restore(snapshot.data), snapshot.seq
+    except msgspec.DecodeError as error:
+        # A snapshot only saves time: one of another version is passed over and the log read from its beginning.
+        log.warning("Snapshot not usable", action="snapshot_unusable", seq=snapshot.seq, problem=str(error))
+        return Engine(), 0
+
+
+def make_snapshot(journal: Journal) -> int:
+    """Read the log and keep a snapshot of where it ends; the number of its last record."""
+    engine = restore(journal)
+    journal.save_snapshot(Snapshot(engine.state.seq, engine.snapshot()))
+    return engine.state.seq

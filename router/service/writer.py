@@ -1,0 +1,318 @@
+"""The single writer: commands in, facts durable, answers and effects out, in that order and no other.
+
+Output commit. A command is decided and applied at once, in the caller's turn of the event loop. Its records join the
+batch that is filling; its answer and effects wait behind them. One thread makes one batch durable while the next one
+fills, and wakes the loop once for it. So a batch is as large as the disk is slow, nobody outside hears of a fact that
+could still be lost, and the hot path has no task and no future of its own.
+
+Fail-stop. Memory runs ahead of the journal by the batches in flight, never more. When an append fails, or a decision
+hits a bug, the engine in memory is worthless: everybody who waits is told to come back (`Unavailable`), nothing more is
+decided, and health says why. Then, every second, the journal is opened anew; when a probe shows that it can be written,
+a new engine is read from it and work goes on, without anybody's help (DU-2). What of the failed batch had reached the
+disk is in that engine; its callers repeat themselves and their keys make that harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from router.engine import commands as c
+from router.engine.engine import Engine
+from router.engine.events import Event
+from router.engine.views import Inform, Outbound, Tell
+from router.errors import ClientError, ConfigError, Draining, JournalError, RouterError, Unavailable
+from router.journal import codec
+from router.journal.port import Journal
+from router.observe import counter, get_logger, histogram
+from router.service.clock import Clock
+from router.service.mailbox import Batch, Mailbox, MailboxSettings
+from router.service.ports import Done, Health
+from router.service.recovery import restore
+
+log = get_logger("writer")
+
+RETRY_S = 1.0  # between attempts to get a failed journal back: short beside the Retry-After that callers are told
+# An engine pass that has not come back for this long makes readiness bad (OB-1).
+STUCK_MS = 5_000
+
+commits = counter("switchboard_commits", "Batches made durable")
+records = counter("switchboard_records", "Records made durable")
+refused = counter("switchboard_refused", "Commands refused, by code", ("code",))
+commit_size = histogram(
+    "switchboard_commit_records", "Records in a batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
+)
+
+Observer = Callable[[int, int, Sequence[Event]], None]
+
+
+class Writer:
+    """See the module. `sinks` are set by the application before `start`."""
+
+    def __init__(self, journal: Journal, clock: Clock, settings: MailboxSettings | None = None) -> None:
+        self.journal = journal
+        self.clock = clock
+        self.engine = Engine()
+        self.failed = "not started"
+        self.draining = False
+        self.tell: Callable[[Tell], None] = lambda news: None
+        self.inform: Callable[[Inform], None] = lambda news: None
+        self.post: Callable[[Outbound], None] = lambda letter: None
+        self.observers: list[Observer] = []
+        self.on_failure: list[Callable[[str], None]] = []
+        self.on_recovery: list[Callable[[], None]] = []
+        self._mailbox = Mailbox(settings or MailboxSettings())
+        self._busy = False  # a batch is with the thread, or about to be
+        self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due_ms = 0
+        self._recovery: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._in_flight_since_ms = 0
+        self._with_thread = 0  # batches that the thread has not given back
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Read the journal (it must be open) and begin to take commands."""
+        self._loop = asyncio.get_running_loop()
+        self.engine = await asyncio.to_thread(restore, self.journal)
+        self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
+        self._thread.start()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._mailbox.open = Batch(self.engine.state.seq + 1)
+        self.failed = ""
+        self.submit(c.Restart(), _nobody)
+
+    async def drain(self) -> None:
+        """Refuse new contacts and wait until everything that was taken is durable and answered."""
+        self.draining = True
+        await self._idle.wait()
+
+    async def stop(self) -> None:
+        """Finish what is in flight and end the thread. The journal stays open."""
+        self.draining = True
+        if not self.failed:
+            await self._idle.wait()
+        self.failed = self.failed or "stopped"
+        if self._recovery is not None:
+            self._recovery.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._thread is not None:
+            self._batches.put(None)
+            await asyncio.to_thread(self._thread.join)
+
+    def health(self) -> Health:
+        waits_ms = self.clock.now_ms() - self._in_flight_since_ms if self._busy else 0
+        seq, waiting = self.engine.state.seq, self._mailbox.waiting
+        figures = {"seq": float(seq), "waiting": float(waiting), "busy_ms": float(waits_ms)}
+        if self.failed:
+            return Health(False, self.failed, figures)
+        if waits_ms > STUCK_MS:
+            return Health(False, f"a batch has been with the disk for {waits_ms} ms", figures)
+        return Health(True, "draining" if self.draining else "", figures)
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    def submit(self, command: c.AnyCommand, done: Done) -> None:
+        """Decide now, answer when durable. See ports.Desk."""
+        refusal = self._refusal(command)
+        if refusal is not None:
+            refused.labels(refusal.code).inc()
+            self._soon(done, refusal)
+            return
+        mailbox = self._mailbox
+        batch = mailbox.open
+        try:
+            out = self.engine.handle(command, self.clock.now_ms())
+        except (ClientError, ConfigError) as error:
+            # It may have been decided by facts that are not durable yet, so it waits for them like any answer.
+            refused.labels(error.code).inc()
+            self._wait(batch, done, error, [])
+            return
+        except Exception as bug:  # noqa: BLE001 - whatever it is, the state is not to be trusted any more
+            self._fail(f"bug while deciding {type(command).__name__}: {bug!r}", bug)
+            self._soon(done, Unavailable("the router restarts from its journal; come back in a moment"))
+            return
+        if out.events:
+            key, at_ms, encode, payloads = out.key, out.at_ms, codec.encode, batch.payloads
+            for event in out.events:
+                payloads.append(encode(at_ms, key, event))  # type: ignore[arg-type]
+                key = ""
+            if self.observers:
+                self._observe(out.first_seq, at_ms, out.events)
+        self._wait(batch, done, out.reply, out.effects)
+        timers = self.engine.state.timers
+        if timers and (self._timer is None or timers[0][0] < self._timer_due_ms):
+            self._arm(timers[0][0])
+
+    def _refusal(self, command: c.AnyCommand) -> RouterError | None:
+        if self.failed:
+            return Unavailable(f"not taking anything now: {self.failed}")
+        if self.draining and type(command) is c.Arrive:
+            return Draining("stopping; come back in a moment")
+        return self._mailbox.refusal(command)
+
+    def _wait(self, batch: Batch, done: Done, outcome: Any, effects: list[Tell | Inform | Outbound]) -> None:
+        batch.answers.append((done, outcome, effects))
+        self._mailbox.waiting += 1
+        if not self._busy:
+            self._busy = True
+            self._idle.clear()
+            self._soon(self._hand_over)
+
+    def _soon(self, call: Callable[..., object], *args: object) -> None:
+        assert self._loop is not None, "the writer was not started"
+        self._loop.call_soon(call, *args)
+
+    def _observe(self, first_seq: int, at_ms: int, events: Sequence[Event]) -> None:
+        for observer in self.observers:
+            observer(first_seq, at_ms, events)
+
+    # --- batches ---------------------------------------------------------------------------------------------------
+
+    def _hand_over(self) -> None:
+        """Give the filled batch to the thread. Without records there is nothing to wait for."""
+        if self.failed:
+            return
+        batch = self._mailbox.take(self.engine.state.seq + 1)
+        self._in_flight_since_ms = self.clock.now_ms()
+        if batch.payloads:
+            self._with_thread += 1
+            self._batches.put(batch)
+        else:
+            self._deliver(batch)
+
+    def _write(self) -> None:
+        """The thread: one batch after another until told to stop."""
+        assert self._loop is not None
+        while (batch := self._batches.get()) is not None:
+            try:
+                self.journal.append(batch.first_seq, batch.payloads)
+            except JournalError as error:
+                self._loop.call_soon_threadsafe(self._not_durable, batch, error)
+            except BaseException as error:  # noqa: BLE001 - the thread must not die with callers waiting
+                self._loop.call_soon_threadsafe(self._not_durable, batch, error)
+            else:
+                self._loop.call_soon_threadsafe(self._durable, batch)
+
+    def _durable(self, batch: Batch) -> None:
+        self._with_thread -= 1
+        commits.inc()
+        records.inc(len(batch.payloads))
+        commit_size.observe(len(batch.payloads))
+        self._deliver(batch)
+
+    def _deliver(self, batch: Batch) -> None:
+        """Now the outside may hear of it."""
+        mailbox = self._mailbox
+        if mailbox.open.answers and not self.failed:
+            self._hand_over()
+        else:
+            self._busy = False
+        mailbox.waiting -= len(batch.answers)
+        for done, outcome, effects in batch.answers:
+            try:
+                done(outcome)
+                for effect in effects:
+                    self._give(effect)
+            except Exception:
+                # One edge's fault must not keep the others from their answers.
+                log.exception("Answer not delivered", action="answer_failed")
+        if not self._busy:
+            self._idle.set()
+
+    def _give(self, effect: Tell | Inform | Outbound) -> None:
+        kind = type(effect)
+        if kind is Tell:
+            self.tell(effect)  # type: ignore[arg-type]
+        elif kind is Inform:
+            self.inform(effect)  # type: ignore[arg-type]
+        else:
+            self.post(effect)  # type: ignore[arg-type]
+
+    def _not_durable(self, batch: Batch, error: BaseException) -> None:
+        self._with_thread -= 1
+        self._fail(f"the journal failed: {error}", error)
+        self._abandon(batch)
+
+    # --- time ------------------------------------------------------------------------------------------------------
+
+    def _arm(self, due_ms: int) -> None:
+        """Send a Tick at the engine's next deadline."""
+        assert self._loop is not None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due_ms = due_ms
+        delay_ms = max(0, due_ms - self.clock.now_ms())
+        self._timer = self._loop.call_later(delay_ms / 1_000, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self.failed:
+            return
+        due_ms = self.engine.next_deadline_ms()
+        if due_ms is None:
+            return
+        if due_ms <= self.clock.now_ms():
+            self.submit(c.Tick(), _nobody)
+            due_ms = self.engine.next_deadline_ms()
+        if due_ms is not None:
+            self._arm(due_ms)
+
+    # --- failure ---------------------------------------------------------------------------------------------------
+
+    def _fail(self, why: str, error: BaseException) -> None:
+        """Stop deciding; tell everybody who waits to come back; begin to recover."""
+        if self.failed:
+            return
+        self.failed = why
+        self._busy = False
+        self._idle.set()
+        log.error("Writer stopped", action="writer_failed", problem=why, exc_info=error)
+        self._abandon(self._mailbox.take(0))
+        for call in self.on_failure:
+            call(why)
+        self._recovery = asyncio.ensure_future(self._recover())
+
+    def _abandon(self, batch: Batch) -> None:
+        self._mailbox.waiting -= len(batch.answers)
+        for done, _, _ in batch.answers:
+            done(Unavailable(f"not recorded: {self.failed}"))
+
+    async def _recover(self) -> None:
+        """Until it works: open the journal, prove that it can be written, read a new engine from it."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            if self._with_thread:
+                continue  # the disk has not given an answer for a batch yet: the journal is still in use
+            try:
+                engine = await asyncio.to_thread(self._reopen)
+            except (RouterError, OSError) as error:
+                self.failed = f"the journal cannot be used: {error}"
+                continue
+            self.engine = engine
+            log.info("Writer recovered", action="writer_recovered", seq=engine.state.seq)
+            self._begin()
+            for call in self.on_recovery:
+                call()
+            return
+
+    def _reopen(self) -> Engine:
+        self.journal.close()
+        self.journal.open()
+        self.journal.probe()
+        return restore(self.journal)
+
+
+def _nobody(outcome: object) -> None:
+    """For commands that the process gives itself."""

@@ -1,0 +1,259 @@
+"""From a configuration file to settings that may be used: one TOML file, decoded, checked, explained when it is wrong.
+
+The file holds two kinds of things side by side. What the engine decides by (channels, queues, rules, agents ...:
+`engine.config.Config`) becomes one document that is journaled. What the edges need (ports, limits, secrets) stays
+outside the journal. Both are checked as a whole before anything starts (OB-4): every error names the dotted path, what
+was expected and what was found, and what looks like a secret is never repeated.
+
+Environment variables override single values: SWITCHBOARD__HTTP__PORT=9090 is `http.port`. They are read as TOML values
+where they parse as such, otherwise as text.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, field
+from msgspec.structs import fields, replace
+
+from channels.registry import KINDS
+from router.agents.settings import Settings as AgentLink
+from router.engine import config as engine
+from router.engine.config import Duration
+from router.engine.plan import check_config
+from router.errors import ConfigError
+from router.http.settings import HttpSettings
+from router.service.blobs import BlobSettings
+from router.service.mailbox import MailboxSettings
+from router.service.outbox import OutboxSettings
+from router.service.quarantine import QuarantineSettings
+from router.service.sockets import SocketSettings
+
+ENV_PREFIX = "SWITCHBOARD__"
+_SECRET = re.compile(r"token|secret|password|key", re.IGNORECASE)
+
+
+class Sockets(SocketSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The shared websocket port: agents under /agent, visitors under /chat."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8081
+
+
+class Operators(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may use the operator API. Left out: nobody, and then nothing listens beyond loopback."""
+
+    tokens: dict[str, str] = field(default_factory=dict)  # token -> name, as the audit shows it
+
+
+class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The log."""
+
+    # A snapshot after so many records bounds the time of a restart: applying takes about 10 s for a million records.
+    snapshot_every: Annotated[int, Meta(ge=1_000)] = 200_000
+
+
+class Stop(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long each stage of stopping may take before the next one begins."""
+
+    intake: Duration = Duration(10_000)  # contacts that are being taken
+    outbox: Duration = Duration(5_000)  # deliveries under way; the rest is delivered after the next start
+    edges: Duration = Duration(5_000)  # goodbyes and open requests
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All sections that are not the engine's. A channel's section that is left out switches that channel off."""
+
+    data: str = "var"  # journal, blobs, drop folders, quarantine; relative to the working directory
+    log_level: str = "info"  # debug, info, warning, error
+    log_json: bool | None = None  # left out: JSON unless a person is watching
+    http: HttpSettings = HttpSettings()
+    sockets: Sockets = Sockets()
+    agent_link: AgentLink = AgentLink()
+    operators: Operators = Operators()
+    journal: JournalSettings = JournalSettings()
+    mailbox: MailboxSettings = MailboxSettings()
+    outbox: OutboxSettings = OutboxSettings()
+    blobs: BlobSettings = BlobSettings()
+    quarantine: QuarantineSettings = QuarantineSettings()
+    stop: Stop = Stop()
+    adapters: dict[str, Any] = field(default_factory=dict)  # kind -> its settings; in the file, a section for each
+
+
+class Loaded(Struct, frozen=True):
+    """A configuration that may be used."""
+
+    settings: Settings
+    config: engine.Config
+
+    @property
+    def document(self) -> bytes:
+        return engine.to_bytes(self.config)
+
+
+ENGINE_KEYS = frozenset(f.encode_name for f in fields(engine.Config))
+EDGE_KEYS = frozenset(f.encode_name for f in fields(Settings)) - {"adapters"}
+
+
+def load(path: Path, env: Mapping[str, str] | None = None) -> Loaded:
+    """Read and check a configuration file. Raises ConfigError."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError("file", "a file that can be read", error.strerror or str(error)) from error
+    return parse(content, os.environ if env is None else env)
+
+
+def parse(content: bytes, env: Mapping[str, str] | None = None) -> Loaded:
+    """As `load`, from the bytes of a TOML document."""
+    try:
+        raw = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("file", "TOML in UTF-8", str(error)) from error
+    for name, value in (env or {}).items():
+        if name.startswith(ENV_PREFIX):
+            _override(raw, name, value)
+    return from_data(raw)
+
+
+def from_data(raw: dict[str, Any]) -> Loaded:
+    """As `load`, from decoded data."""
+    known = ENGINE_KEYS | EDGE_KEYS | KINDS.keys()
+    for key in raw:
+        if key not in known:
+            raise ConfigError(key, _instead(key, known), "an unknown section")
+    adapters = {kind: _decode(raw[kind], KINDS[kind].settings, kind) for kind in KINDS if kind in raw}
+    edges = _decode({k: v for k, v in raw.items() if k in EDGE_KEYS}, Settings, "")
+    config = _decode({k: v for k, v in raw.items() if k in ENGINE_KEYS}, engine.Config, "")
+    for kind, section in adapters.items():
+        KINDS[kind].check(section)
+    settings = replace(edges, adapters=adapters)
+    config = _with_actions(config, adapters)
+    check_config(config)
+    _check_together(settings, config)
+    return Loaded(settings, config)
+
+
+def _with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Config:
+    """Tell the engine what each channel's gateway must be told."""
+    wanted: dict[str, tuple[str, ...]] = {}
+    for kind, section in adapters.items():
+        wanted |= KINDS[kind].actions(section)
+    channels = {name: replace(c, actions=wanted.get(name, ())) for name, c in config.channels.items()}
+    return replace(config, channels=channels)
+
+
+def _check_together(settings: Settings, config: engine.Config) -> None:
+    """What one section says of another."""
+    for agent in settings.agent_link.tokens.values():
+        if agent not in config.agents:
+            raise ConfigError("agent_link.tokens", _instead(agent, config.agents), repr(agent))
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        raise ConfigError("log_level", "debug, info, warning or error", repr(settings.log_level))
+
+
+# --- decoding, with errors that say where -----------------------------------------------------------------------------
+
+
+def _decode(raw: Any, kind: Any, path: str) -> Any:
+    try:
+        return msgspec.convert(raw, kind, dec_hook=engine.decode_hook)
+    except msgspec.ValidationError as error:
+        raise explained(error, raw, kind, path) from error
+
+
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<where>[^`]*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
+
+
+def explained(error: msgspec.ValidationError, raw: Any, kind: Any, path: str = "") -> ConfigError:
+    """msgspec's error with a path that names the keys of tables, too, and with the value that was found."""
+    found = _AT.match(str(error))
+    assert found is not None
+    what, where = found["what"], found["where"] or "$"
+    steps = list(_steps(where, raw, kind, str(error)))
+    at: Any = raw
+    for step in steps:
+        at = at[step] if not isinstance(at, Mapping) or step in at else None
+    dotted = _dotted([*([path] if path else []), *steps])
+    unknown = re.search(r"unknown field `([^`]*)`", what)
+    if unknown:
+        return ConfigError(_dotted([dotted, unknown[1]]) if dotted else unknown[1], "a known option", "an unknown one")
+    missing = re.search(r"missing required field `([^`]*)`", what)
+    if missing:
+        return ConfigError(_dotted([dotted, missing[1]]) if dotted else missing[1], "a value", "nothing")
+    expected = re.sub(r"^[Ee]xpected ", "", what.split(", got ")[0])
+    return ConfigError(dotted or "file", expected, _shown(dotted, at))
+
+
+def _steps(where: str, raw: Any, kind: Any, message: str) -> Iterator[str | int]:
+    """The keys on the way; `[...]` stands for a key of a table, found by trying each one alone."""
+    at, way = raw, []  # type: ignore[var-annotated]
+    for match in _STEP.finditer(where):
+        if match[1] is not None:
+            step: str | int = match[1]
+        elif match[2] is not None:
+            step = int(match[2])
+        else:
+            step = next((k for k in at if _fails_alone(raw, way, k, kind, message)), "?")
+        yield step
+        way.append(step)
+        at = at.get(step, {}) if isinstance(at, Mapping) else at[int(step)]
+
+
+def _fails_alone(raw: Any, way: list[str | int], key: str, kind: Any, message: str) -> bool:
+    """Whether the same error comes when the table at `way` has this key only."""
+    alone = _only(raw, way, key)
+    try:
+        msgspec.convert(alone, kind, dec_hook=engine.decode_hook)
+    except msgspec.ValidationError as error:
+        return str(error) == message
+    return False
+
+
+def _only(raw: Any, way: list[str | int], key: str) -> Any:
+    if not way:
+        return {key: raw[key]}
+    first, rest = way[0], way[1:]
+    if isinstance(raw, Mapping):
+        return {**raw, first: _only(raw[first], rest, key)}
+    return [_only(x, rest, key) if i == first else x for i, x in enumerate(raw)]
+
+
+def _dotted(steps: list[Any]) -> str:
+    text = ""
+    for step in steps:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
+
+
+def _shown(path: str, value: Any) -> str:
+    if _SECRET.search(path.rsplit(".", 1)[-1]):
+        return "another kind of value (not shown: it may be a secret)"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _instead(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"{near[0]!r}" if near else "one of " + ", ".join(sorted(known))
+
+
+def _override(raw: dict[str, Any], name: str, value: str) -> None:
+    *way, last = name[len(ENV_PREFIX) :].lower().split("__")
+    at = raw
+    for step in way:
+        at = at.setdefault(step, {})
+        if not isinstance(at, dict):
+            raise ConfigError(name, "the name of a setting", f"{step} is not a section")
+    try:
+        at[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        at[last] = value

@@ -1,0 +1,72 @@
+"""What the daemon says when it is ready: every address, and how to try each, for a person who just cloned it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from router.app import App
+
+
+def text(app: App) -> str:
+    """The lines for the terminal."""
+    s = app.settings
+    http = app.http.url
+    socket = f"ws://{s.sockets.host}:{app.sockets.port}"
+    lines = ["", "Switchboard is ready. Ctrl-C drains and stops it.", ""]
+    lines += _addresses(app, http, socket)
+    if _demo(app):
+        lines += [
+            "",
+            "The demo tokens and secrets (dev-...) work on this machine only. Try it, in other terminals:",
+            "",
+        ]
+        lines += _tries(app, http)
+    return "\n".join([*lines, ""])
+
+
+def _addresses(app: App, http: str, socket: str) -> list[str]:
+    rows = [("health", f"{http}/readyz"), ("metrics", f"{http}/metrics"), ("operator API", f"{http}/v1/openapi.json")]
+    rows.append(("agents", f"{socket}/agent"))
+    kinds = app.settings.adapters
+    if "chat" in kinds:
+        rows.append(("chat", f"{socket}{kinds['chat'].path}"))
+    if "phone" in kinds:
+        rows += [(f"phone {name}", f"{http}/v1/phone/{name}/events") for name in kinds["phone"].gateways]
+    if "email" in kinds:
+        mail = kinds["email"]
+        rows.append(("mail", f"SMTP {mail.smtp.host}:{mail.smtp.port}, LMTP {mail.lmtp.host}:{mail.lmtp.port}"))
+    if "scan" in kinds:
+        rows += [
+            (f"drop {name}", str(app.data / (f.path or f"drop/{name}"))) for name, f in kinds["scan"].folders.items()
+        ]
+    if "kiosk" in kinds:
+        rows.append(("walk-ins", f"{http}/kiosk and {http}/kiosk/now-serving"))
+    rows.append(("data", str(app.data)))
+    return [f"  {name:<14}{address}" for name, address in rows]
+
+
+def _demo(app: App) -> bool:
+    return any(token.startswith("dev-") for token in app.settings.agent_link.tokens)
+
+
+def _tries(app: App, http: str) -> list[str]:
+    kinds = app.settings.adapters
+    rows = [("answer as an agent", "./run agent ana")]
+    if "kiosk" in kinds:
+        body = """'{"topic":"support","name":"Eva"}'"""
+        rows.append(("check in at the kiosk", f"curl -X POST {http}/v1/kiosk/checkins -d {body}"))
+    if "phone" in kinds:
+        rows.append(("make a call", "./run try call"))
+    if "chat" in kinds:
+        rows.append(("chat as a visitor", "./run try chat"))
+    if "email" in kinds:
+        mail = f"smtp://{kinds['email'].smtp.host}:{kinds['email'].smtp.port}"
+        rows.append(
+            ("send a mail", f"curl {mail} --mail-from me@example.org --mail-rcpt support@localhost -T README.md")
+        )
+    if "scan" in kinds:
+        folder = next(iter(kinds["scan"].folders), "fax")
+        rows.append(("drop a fax", f"cp SCAN.pdf {app.data}/drop/{folder}/"))
+    rows.append(("look at everything", f"curl -H 'Authorization: Bearer dev-operator' {http}/v1/interactions"))
+    return [f"  {what:<24}{how}" for what, how in rows]
