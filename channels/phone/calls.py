@@ -95,7 +95,7 @@ def command_of(event: CallEvent, prefix: str, gateway: Gateway, now_ms: int) -> 
         case "incoming":
             return _arrival(event, key, thread, gateway, now_ms)
         case "alive":
-            return c.Renew(thread=thread, lease_ms=gateway.lease)
+            return c.Renew(thread=thread, lease_ms=int(gateway.lease))
         case "answered":
             return c.ConfirmConnection(key=key, thread=thread)
         case "ended" | "abandoned":
@@ -121,8 +121,8 @@ def _arrival(event: CallEvent, key: str, thread: str, gateway: Gateway, now_ms: 
         subject=event.attributes.get("subject", ""),
         language=event.attributes.get("language", ""),
         attributes=event.attributes,
-        lease_ms=gateway.lease,
-        received_at_ms=_start_of_wait(event.at_ms, gateway.backdate, now_ms),
+        lease_ms=int(gateway.lease),
+        received_at_ms=_start_of_wait(event.at_ms, int(gateway.backdate), now_ms),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.phone.calls import CallEvent, command_of
+from channels.phone.calls import CallEvent, EventType, command_of
 from channels.phone.generic.parse import parse
 from channels.phone.request import Raw
 from channels.phone.settings import Gateway
@@ -64,6 +65,13 @@ def test_each_other_type_asks_for_its_own() -> None:
     assert of("connect_failed", reason="busy") == c.FailConnection(key=key, thread=thread, reason="busy")
     digits = Message(text="12#A", external_id="e-1")
     assert of("dtmf", digits="12#a") == c.Append(key=key, thread=thread, message=digits)
+
+
+@pytest.mark.parametrize("type_", get_args(EventType))
+def test_commands_are_plain_data_that_a_journal_takes(type_: str) -> None:
+    """A duration of the settings is a number with manners, which no journal can write."""
+    command = asked(told(type_, at=NOW // 1_000 - 400, attributes={"digits": "1"}))
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(command), type=type(command)) == command
 
 
 @pytest.mark.parametrize("caller", ["", "anonymous", "sip:anonymous@anonymous.invalid", "Restricted", "unavailable"])
