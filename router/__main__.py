@@ -48,7 +48,8 @@ def serve(config: Path, data: Path | None, loop: str) -> None:
     """Run the daemon until SIGTERM or Ctrl-C, then drain and stop."""
     from msgspec.structs import replace
 
-    from router import app, observe, welcome
+    from router import app, observe
+    from router.cli import welcome
     from router.settings import load
 
     loaded = load(config)
@@ -77,12 +78,12 @@ def check(config: Path) -> None:
 @JSON
 def explain(interaction: str, url: str, token: str, journal: Path | None, as_json: bool) -> None:
     """Why an interaction is where it is."""
-    from router import inspect
+    from router.cli import looking
 
     if journal is not None:
-        inspect.from_journal(journal, interaction, as_json)
+        looking.from_journal(journal, interaction, as_json)
     else:
-        inspect.show(inspect.get(url, f"/v1/interactions/{interaction}/explain", token), as_json)
+        looking.show(looking.get(url, f"/v1/interactions/{interaction}/explain", token), as_json)
 
 
 @cli.command("why-not", epilog=example("switchboard why-not ana i-4711"))
@@ -94,12 +95,12 @@ def explain(interaction: str, url: str, token: str, journal: Path | None, as_jso
 @JSON
 def why_not(agent: str, interaction: str, url: str, token: str, journal: Path | None, as_json: bool) -> None:
     """Why this agent has not got that interaction."""
-    from router import inspect
+    from router.cli import looking
 
     if journal is not None:
-        inspect.show(inspect.why_not_from_journal(journal, interaction, agent), as_json)
+        looking.show(looking.why_not_from_journal(journal, interaction, agent), as_json)
     else:
-        inspect.show(inspect.get(url, f"/v1/interactions/{interaction}/why-not/{agent}", token), as_json)
+        looking.show(looking.get(url, f"/v1/interactions/{interaction}/why-not/{agent}", token), as_json)
 
 
 @cli.command(epilog=example("switchboard agent ana"))
@@ -127,11 +128,11 @@ def journal() -> None:
 @JSON
 def verify(data: Path, as_json: bool) -> None:
     """Check every record: checksums, gaps, a torn tail. Exit 1 when something is damaged."""
-    from router import inspect
+    from router.cli import looking
     from router.journal.inspection import verify as look
 
     report = look(_journal_file(data))
-    inspect.show(json.loads(_encoded(report)), as_json)
+    looking.show(json.loads(_encoded(report)), as_json)
     sys.exit(0 if report.ok else 1)
 
 

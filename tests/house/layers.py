@@ -14,6 +14,7 @@ OURS = ("router", "channels")
 # Each room may import what stands to its right. Rooms that share a place never import one another.
 ORDER: tuple[tuple[str, ...], ...] = (
     ("router.__main__",),
+    ("router.cli",),
     ("router.app",),
     ("router.settings",),
     ("channels.registry",),

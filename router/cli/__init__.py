@@ -1,0 +1,1 @@
+"""What the command line does beside running the daemon: looking, trying things out, and saying where they are."""
