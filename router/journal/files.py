@@ -17,10 +17,11 @@ PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and what is missing above it, so that they survive a power cut."""
+def make_folder(folder: Path, private: bool = True) -> None:
+    """Make a folder and what is missing above it, so that they survive a power cut. What is above is not private."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(PRIVATE_FOLDER if private else 0o777, exist_ok=True)
     for path in reversed(missing):
         sync_folder(path.parent)
 
@@ -34,13 +35,14 @@ def sync_folder(folder: Path | str) -> None:
         os.close(fd)
 
 
-def write_new(path: Path | str, parts: Iterable[bytes]) -> None:
+def write_new(path: Path | str, parts: Iterable[bytes], sync: bool = True) -> None:
     """Write a file that must not exist yet and sync its bytes; not its name. A half-written one is removed."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     try:
         for part in parts:
             write_all(fd, part)
-        os.fsync(fd)
+        if sync:
+            os.fsync(fd)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(path)

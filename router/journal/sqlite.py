@@ -37,7 +37,7 @@ import apsw
 
 from router.errors import JournalCorrupt, JournalError, JournalFailed, SequenceGap
 from router.journal import codec
-from router.journal.files import make_folder
+from router.journal.files import PRIVATE_FILE, make_folder
 from router.journal.lock import FileLock
 from router.journal.port import Opened, Snapshot
 from router.journal.snapshots import SnapshotFolder
@@ -150,8 +150,9 @@ class SqliteJournal:
         return opened
 
     def _take_over(self) -> Opened:
-        make_folder(self.path.parent)
+        make_folder(self.path.parent, private=False)  # drop folders stand there too
         self._lock.acquire()
+        self.path.touch(PRIVATE_FILE)  # SQLite gives its WAL the rights of the file
         self._db = db = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         if _is_empty(db):
             _create(db, self.format)

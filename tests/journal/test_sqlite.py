@@ -518,4 +518,6 @@ def test_a_snapshot_lies_beside_the_journal(journal: SqliteJournal) -> None:
 
 
 def test_nobody_else_on_the_machine_may_read_it(journal: SqliteJournal) -> None:
-    assert journal.path.parent.stat().st_mode & 0o077 == 0
+    fill(journal, [1])
+    for name in ("journal.db", "journal.db-wal", "journal.db.lock"):
+        assert journal.path.with_name(name).stat().st_mode & 0o077 == 0, name
