@@ -405,8 +405,10 @@ class Conversation:
 
     def _submit(self, line: Line, asked: m.Asked, key: str, fingerprint: int) -> None:
         try:
+            if isinstance(asked, m.Say):
+                self._hub.check_uploads(asked)
             command = command_of(asked, self.agent, f"agent:{self.agent}:{key}")
-        except ClientError as problem:  # depends on the message alone, so it is the same again without being kept
+        except ClientError as problem:  # nothing was decided, so nothing is kept
             self._wire.send(answer_of(asked.id, problem))
             return
         answer = line.answers[key] = Answer(line, key, asked.id, fingerprint, self)
@@ -457,10 +459,19 @@ class AgentHub:
     """All agents. Implements `router.service.ports.AgentsEdge`.
 
     `later(seconds, call)` is the shell's clock. `prefix` makes session names differ from those of earlier processes.
+    `uploaded` says whether the blob store holds this digest: the journal must not name what nobody has (IN-7).
     """
 
-    def __init__(self, desk: Desk, settings: Settings, later: Later, prefix: str = "s") -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        settings: Settings,
+        later: Later,
+        prefix: str = "s",
+        uploaded: Callable[[str], bool] = lambda digest: True,
+    ) -> None:
         self.desk = desk
+        self.uploaded = uploaded
         self.settings = settings
         self.later = later
         self.conversations: set[Conversation] = set()
@@ -489,6 +500,12 @@ class AgentHub:
 
     def agent_of(self, token: str) -> str | None:
         return self._tokens.get(hashlib.sha256(token.encode()).digest())
+
+    def check_uploads(self, asked: m.Say) -> None:
+        """Raises NotFound."""
+        for attachment in asked.attachments:
+            if not self.uploaded(attachment.digest):
+                raise NotFound(f"nothing with the digest {attachment.digest} was uploaded; upload it first")
 
     # Signing in and out.
 

@@ -19,6 +19,7 @@ from router.service.sockets import Peer, SocketServer
 
 if TYPE_CHECKING:
     from router.engine.views import Tell
+    from router.service.blobs import BlobStore
     from router.service.ports import Desk, Health
 
 PATH = "/agent"
@@ -28,9 +29,12 @@ _sessions = gauge("agent_sessions", "Sessions of agents that are signed in.")
 class AgentServer:
     """Implements `router.service.ports.AgentsEdge`. Make it before the socket server starts."""
 
-    def __init__(self, desk: Desk, sockets: SocketServer, settings: Settings | None = None) -> None:
+    def __init__(
+        self, desk: Desk, sockets: SocketServer, settings: Settings | None = None, blobs: BlobStore | None = None
+    ) -> None:
         self.settings = settings or Settings()
-        self.hub = AgentHub(desk, self.settings, _later, f"s{secrets.token_hex(3)}")
+        uploaded = blobs.exists if blobs is not None else _nothing
+        self.hub = AgentHub(desk, self.settings, _later, f"s{secrets.token_hex(3)}", uploaded)
         self._sockets = sockets
         sockets.mount(PATH, SUBPROTOCOL, self._opened)
         _sessions.set_function(lambda: self.hub.signed_in)
@@ -59,6 +63,11 @@ class AgentServer:
         conversation = self.hub.converse(peer)
         _later(self.settings.hello_timeout / 1000, conversation.hello_overdue)
         return conversation
+
+
+def _nothing(digest: str) -> bool:
+    """Without a blob store no file was ever uploaded."""
+    return False
 
 
 def _later(seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
