@@ -150,7 +150,7 @@ class PhoneAdapter:
         async def hook(request: web.Request) -> web.Response:
             try:
                 body = await read_body(request, line.gateway.max_body)
-                return await self._event(line, Raw(path, request.path_qs, request.headers, body))
+                return await self._event(line, Raw(path, request.raw_path, request.headers, body))
             except RouterError as refusal:
                 line.count(refusal.code)
                 raise

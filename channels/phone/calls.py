@@ -17,11 +17,12 @@ An interaction is the whole life of one call at one gateway: its thread is "phon
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, assert_never
 
 from msgspec import Struct
 
-from channels.phone.numbers import bare, e164, is_withheld
+from channels.phone.numbers import bare, e164
 from channels.phone.settings import Gateway
 from router.engine import commands as c
 from router.engine.events import Message
@@ -109,14 +110,14 @@ def command_of(event: CallEvent, prefix: str, gateway: Gateway, now_ms: int) -> 
 
 
 def _arrival(event: CallEvent, key: str, thread: str, gateway: Gateway, now_ms: int) -> c.Arrive:
-    caller = "" if is_withheld(event.sender) else e164(event.sender, gateway.country)
+    caller = e164(event.sender, gateway.country)  # "" where the number is withheld: no word for that is a number
     return c.Arrive(
         key=key,
         channel=CHANNEL,
         threads=(thread,),
         identities=(f"tel:{caller}",) if caller else (),  # two callers without a number are two customers
         sender=caller or bare(event.sender),
-        recipient=e164(event.recipient, gateway.country) or bare(event.recipient),
+        recipient=_dialled(event.recipient, gateway.country) or bare(event.recipient),
         name=event.attributes.get("name", ""),
         subject=event.attributes.get("subject", ""),
         language=event.attributes.get("language", ""),
@@ -124,6 +125,9 @@ def _arrival(event: CallEvent, key: str, thread: str, gateway: Gateway, now_ms: 
         lease_ms=int(gateway.lease),
         received_at_ms=_start_of_wait(event.at_ms, int(gateway.backdate), now_ms),
     )
+
+
+_dialled = lru_cache(maxsize=1_024)(e164)  # callers are many, the numbers that they dial are few
 
 
 def _start_of_wait(at_ms: int | None, backdate_ms: int, now_ms: int) -> int:

@@ -50,14 +50,18 @@ class CallMemory:
 
     def admits(self, thread: str, key: str, now_ms: int) -> bool:
         """Whether the beginning `key` of this call may be submitted: it is not over, or this may be a repetition."""
-        self._forget(now_ms)
         call = self._calls.get(thread)
-        return call is None or not call.over or call.any_key or key in call.keys
+        if call is None or not call.over or now_ms - call.touched_ms > self._keep_ms:
+            return True
+        return call.any_key or key in call.keys
 
     def _touch(self, thread: str, now_ms: int) -> _Call:
-        call = self._calls.setdefault(thread, _Call())
+        call = self._calls.get(thread)
+        if call is None:
+            call = self._calls[thread] = _Call()
+        else:
+            self._calls.move_to_end(thread)
         call.touched_ms = now_ms
-        self._calls.move_to_end(thread)
         self._forget(now_ms)
         return call
 

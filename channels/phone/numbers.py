@@ -22,9 +22,6 @@ _ADDRESS = re.compile(r'(?:"[^"]*"\s*|[^<>"]*)<([^<>]*)>.*|(.*)', re.DOTALL)
 _SCHEME = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
 _ENOUGH = (ValidationResult.IS_POSSIBLE, ValidationResult.IS_POSSIBLE_LOCAL_ONLY)
 
-# What gateways write in place of a number that the caller holds back.
-_NOBODY = frozenset({"", "anonymous", "unknown", "private", "restricted", "unavailable", "withheld", "blocked"})
-
 
 def bare(text: str) -> str:
     """The number or name within a SIP or tel address; anything else as it is, without spaces around it."""
@@ -34,10 +31,6 @@ def bare(text: str) -> str:
     if scheme := _SCHEME.match(inner):
         inner = inner[scheme.end() :].partition("@")[0].partition(";")[0].partition(":")[0]
     return inner
-
-
-def is_withheld(text: str) -> bool:
-    return bare(text).lower() in _NOBODY
 
 
 @lru_cache(maxsize=4_096)

@@ -11,7 +11,7 @@ class Raw:
     """What a gateway sent. `headers` can be asked in any case."""
 
     path: str  # what follows the gateway's name: "events"
-    path_qs: str  # the whole path with its query, as received: some gateways sign it
+    target: str  # the whole path with its query, as received: some gateways sign it
     headers: Mapping[str, str]
     body: bytes
 

@@ -36,7 +36,8 @@ def test_an_end_is_remembered_for_its_time() -> None:
     calls.ended("c", was_known=False, now_ms=0)
     assert not calls.admits("c", "k", 1_000)
     assert calls.admits("c", "k", 1_001)
-    assert len(calls) == 0
+    calls.ended("d", was_known=False, now_ms=1_001)
+    assert len(calls) == 1
 
 
 def test_no_more_is_remembered_than_the_limit() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.phone.numbers import bare, e164, is_withheld
+from channels.phone.numbers import bare, e164
 
 pytestmark = pytest.mark.promise("IN-6")
 
@@ -54,8 +54,6 @@ def test_a_number_that_is_not_certain_is_none(text: str, country: str) -> None:
 def test_what_stands_within_an_address() -> None:
     assert bare(' "A" <sip:alice@example.org;x=y> ') == "alice"
     assert bare("support") == "support"
-    assert is_withheld("<sip:Anonymous@anonymous.invalid>")
-    assert not is_withheld("anonymous-coward")
 
 
 CODES = st.sampled_from(sorted(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE)))

@@ -74,7 +74,7 @@ def test_commands_are_plain_data_that_a_journal_takes(type_: str) -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(command), type=type(command)) == command
 
 
-@pytest.mark.parametrize("caller", ["", "anonymous", "sip:anonymous@anonymous.invalid", "Restricted", "unavailable"])
+@pytest.mark.parametrize("caller", ["", "anonymous", "sip:anonymous@anonymous.invalid", "Restricted", "private", "0"])
 def test_a_caller_who_holds_the_number_back_is_nobody_known(caller: str) -> None:
     arrival = asked(told(**{"from": caller}))
     assert isinstance(arrival, c.Arrive)

@@ -75,6 +75,7 @@ def test_fields_of_later_versions_are_left_alone() -> None:
         "t=1700000000,v1=",
         "t=1700000000,v1=\udcff\u00e9",
         f"t=01700000000,v1={OLD_MAC}",
+        f"t=1700000000{',v1=00' * 8},v1={OLD_MAC}",
     ],
 )
 def test_what_is_not_a_good_header_is_refused(header: str) -> None:

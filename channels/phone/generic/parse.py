@@ -69,7 +69,10 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise BadMessage("the body is not JSON that can be read") from problem
     attributes = _texts(event.attributes)
-    _check_limits(event, attributes, gateway)
+    if len(attributes) > gateway.max_attributes:
+        raise TooLarge(f"{len(attributes)} attributes; at most {gateway.max_attributes} are taken here")
+    if len(raw.body) > gateway.max_text:  # otherwise no text within it is longer
+        _check_lengths(event, attributes, gateway.max_text)
     return CallEvent(
         event_id=event.event_id,
         call_id=event.call_id,
@@ -84,21 +87,21 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
 
 
 def _texts(attributes: dict[str, str | int | float | bool | None]) -> dict[str, str]:
-    return {name: _text(value) for name, value in attributes.items() if value is not None}
+    return {
+        name: value if isinstance(value, str) else _text(value)
+        for name, value in attributes.items()
+        if value is not None
+    }
 
 
-def _text(value: str | float | bool) -> str:
-    if isinstance(value, str):
-        return value
+def _text(value: float | bool) -> str:
     return ("false", "true")[value] if isinstance(value, bool) else str(value)
 
 
-def _check_limits(event: Event, attributes: dict[str, str], gateway: Gateway) -> None:
-    if len(attributes) > gateway.max_attributes:
-        raise TooLarge(f"{len(attributes)} attributes; at most {gateway.max_attributes} are taken here")
+def _check_lengths(event: Event, attributes: dict[str, str], most: int) -> None:
     longest = max(map(len, (event.sender, event.recipient, *attributes, *attributes.values())))
-    if longest > gateway.max_text:
-        raise TooLarge(f"a text has {longest} characters; at most {gateway.max_text} are taken here")
+    if longest > most:
+        raise TooLarge(f"a text has {longest} characters; at most {most} are taken here")
 
 
 def _milliseconds(at: datetime | float | None) -> int | None:
