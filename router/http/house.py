@@ -14,12 +14,17 @@ from router.errors import Unavailable
 from router.http.access import Access
 from router.http.settings import HttpSettings
 from router.observe import get_logger
+from router.service.blobs import BlobStore
 from router.service.ports import Desk, Health
+from router.service.quarantine import Entry, Quarantine
 
 log = get_logger("http")
 
 # (content, dry_run, by) -> what was found or applied. Raises ConfigError.
 Configure = Callable[[bytes, bool, str], Awaitable[dict[str, Any]]]
+
+# Takes the raw bytes of a quarantine entry in again. Raises ClientError where they still cannot be read.
+Requeue = Callable[[bytes, Entry], Awaitable[object]]
 
 
 async def no_configure(content: bytes, dry_run: bool, by: str) -> dict[str, Any]:
@@ -34,9 +39,9 @@ class House:
     desk: Desk
     access: Access
     parts: Callable[[], Mapping[str, Health]]
-    quarantine: Any
-    blobs: Any
-    requeue_hooks: Mapping[str, Callable[[bytes, Any], Awaitable[object]]] = field(default_factory=dict)
+    quarantine: Quarantine
+    blobs: BlobStore
+    requeue_hooks: Mapping[str, Requeue] = field(default_factory=dict)
     configure: Configure = no_configure
 
     async def act(self, request: web.Request, what: str, command: AnyCommand) -> Reply:

@@ -7,49 +7,20 @@ that succeeds does the entry go away.
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from router.errors import BadMessage, IllegalMove, NotFound, Overloaded, RouterError, Unauthenticated
 from router.http.blobs import send_file
-from router.http.house import House
+from router.http.house import House, Requeue
 from router.http.interactions import Limit
 from router.observe import get_logger
+from router.service.quarantine import Entry
 from router.service.routes import describe, json_response, read_query
 
 log = get_logger("http")
-
-
-class Entry(Protocol):
-    """What is needed here of an entry."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def at_ms(self) -> int: ...
-    @property
-    def size(self) -> int: ...
-
-
-class Shelf(Protocol):
-    """What is needed here of the quarantine. All of it touches the disk, so it is called in threads."""
-
-    def entries(self, after: str = "", limit: int = 100) -> list[Entry]: ...
-    def entry(self, ident: str) -> Entry:
-        """Raises NotFound."""
-
-    def path(self, ident: str) -> Path:
-        """Where the raw bytes are. Raises NotFound."""
-
-    def discard(self, ident: str) -> None:
-        """Raises NotFound."""
 
 
 class QuarantineQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,9 +31,12 @@ class QuarantineQuery(Struct, frozen=True, forbid_unknown_fields=True):
 class EntryShown(Struct, frozen=True):
     id: str
     source: str
+    name: str  # what it was called when it came
+    code: str
     reason: str
     at_ms: int
     size: int  # bytes
+    detail: dict[str, str]
     can_retry: bool
 
 
@@ -98,8 +72,22 @@ class QuarantineRoutes:
         ]
 
     def _show(self, entry: Entry) -> EntryShown:
-        can = entry.source in self._house.requeue_hooks
-        return EntryShown(entry.id, entry.source, entry.reason, entry.at_ms, entry.size, can)
+        return EntryShown(
+            id=entry.id,
+            source=entry.source,
+            name=entry.name,
+            code=entry.code,
+            reason=entry.reason,
+            at_ms=entry.at_ms,
+            size=entry.size,
+            detail=entry.detail,
+            can_retry=self._hook(entry) is not None,
+        )
+
+    def _hook(self, entry: Entry) -> Requeue | None:
+        """What takes its source again: "scan.fax" itself, or else "scan"."""
+        hooks = self._house.requeue_hooks
+        return hooks.get(entry.source) or hooks.get(entry.source.partition(".")[0])
 
     @describe(
         "A page of what was set aside",
@@ -112,6 +100,7 @@ class QuarantineRoutes:
     async def list_(self, request: web.Request) -> web.Response:
         self._house.access.operator(request)
         query = read_query(request, QuarantineQuery)
+        # In a thread: the list is in memory, but its lock is held while an entry is written.
         found = await asyncio.to_thread(self._shelf.entries, query.after, query.limit)
         page = [self._show(entry) for entry in found]
         return json_response(EntryPage(page, page[-1].id if len(page) == query.limit else ""))
@@ -133,18 +122,19 @@ class QuarantineRoutes:
         self._house.access.operator(request)
         entry = await self._entry(request)
         path = await asyncio.to_thread(self._shelf.path, entry.id)
-        return await send_file(request, path, f"{entry.id}.bin", self._house.settings.write_timeout / 1_000)
+        return await send_file(
+            request, path, entry.name or f"{entry.id}.bin", self._house.settings.write_timeout / 1_000
+        )
 
     @describe("Take it in again", group="quarantine", who="operator", answer=Gone, refuses=ACTING)
     async def retry(self, request: web.Request) -> web.Response:
         by = self._house.by(request)
         entry = await self._entry(request)
-        hook = self._house.requeue_hooks.get(entry.source)
+        hook = self._hook(entry)
         if hook is None:
             raise IllegalMove(f"nothing takes {entry.source} again; get the raw bytes, or discard it")
         with self._alone(entry.id):
-            path = await asyncio.to_thread(self._shelf.path, entry.id)
-            await hook(await asyncio.to_thread(path.read_bytes), entry)
+            await hook(await asyncio.to_thread(self._shelf.read, entry.id), entry)
             await asyncio.to_thread(self._shelf.discard, entry.id)
         self._note(by, "quarantine_taken", entry)
         return json_response(Gone(entry.id, "taken"))
@@ -163,8 +153,7 @@ class QuarantineRoutes:
         return await self.discard(request)
 
     async def _entry(self, request: web.Request) -> Entry:
-        found: Entry = await asyncio.to_thread(self._shelf.entry, request.match_info["id"])
-        return found
+        return self._shelf.entry(request.match_info["id"])
 
     def _alone(self, ident: str) -> _Alone:
         return _Alone(self._busy, ident)

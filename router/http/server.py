@@ -1,9 +1,10 @@
 """The HTTP port: one aiohttp application for operators, probes, gateways' webhooks and the kiosk.
 
-The way of a webhook is kept short: one middleware, which turns errors into problem details and does nothing else that
-costs (the limit in time is kept by a sweep over the requests in progress, not by a timer for each; statuses are counted
-in a plain dict that is read when somebody asks for metrics). There is no access log: counters say how many, and what
-matters to somebody is in the journal.
+The way of a webhook is kept short. One coroutine stands around the whole application, which turns errors into problem
+details and does nothing else that costs: the limit in time is kept by a sweep over the requests in progress, not by a
+timer for each; statuses are counted in a plain dict that is read when somebody asks for metrics. It is no middleware of
+aiohttp, since those cost several times as much. There is no access log: counters say how many, and what matters to
+somebody is in the journal.
 
 What a client can hold is bounded: connections, head and body sizes, the time until a head is complete, until an answer,
 and for each part of a download. A connection too many is told so and closed.
@@ -28,7 +29,7 @@ from router.http.agents import AgentRoutes
 from router.http.blobs import BlobRoutes
 from router.http.configuration import ConfigurationRoutes
 from router.http.health import HealthRoutes
-from router.http.house import Configure, House, no_configure
+from router.http.house import Configure, House, Requeue, no_configure
 from router.http.interactions import InteractionRoutes
 from router.http.openapi import openapi_route
 from router.http.outbound import OutboundRoutes
@@ -37,12 +38,14 @@ from router.http.quarantine import QuarantineRoutes
 from router.http.settings import HttpSettings
 from router.observe import PREFIX, REGISTRY, get_logger
 from router.service import problems
+from router.service.blobs import BlobStore
 from router.service.ports import Desk, Health
+from router.service.quarantine import Quarantine
 from router.service.routes import UNHURRIED
 
 log = get_logger("http")
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 # Seconds between two looks at the requests in progress; how exact the time limit of a request is.
 SWEEP_S = 0.5
@@ -89,12 +92,12 @@ class HttpServer:
         desk: Desk,
         *,
         parts: Callable[[], Mapping[str, Health]],
-        quarantine: Any,
-        blobs: Any,
+        quarantine: Quarantine,
+        blobs: BlobStore,
         operators: Mapping[str, str],
         agents: Mapping[str, str] | None = None,
         adapters_routes: Iterable[web.AbstractRouteDef] = (),
-        requeue_hooks: Mapping[str, Callable[[bytes, Any], Awaitable[object]]] | None = None,
+        requeue_hooks: Mapping[str, Requeue] | None = None,
         configure: Configure = no_configure,
         links: Sequence[tuple[str, str]] = LINKS,
     ) -> None:
@@ -119,7 +122,7 @@ class HttpServer:
             requeue_hooks=dict(requeue_hooks or {}),
             configure=configure,
         )
-        self.app = web.Application(middlewares=[self._middleware()], client_max_size=settings.body_limit)
+        self.app = web.Application(client_max_size=settings.body_limit)
         self.app[UNHURRIED] = self._unhurried
         # Most wanted first: the table of paths that have parameters is walked in order.
         self.app.add_routes(adapters_routes)
@@ -160,6 +163,8 @@ class HttpServer:
         )
         _protocol_log.addFilter(_FAULTS)
         await self._runner.setup()
+        assert self._runner.server is not None
+        self._runner.server.request_handler = self._around(self._runner.server.request_handler)
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(self._connect, s.host, s.port, ssl=context, backlog=1_024)
@@ -242,12 +247,12 @@ class HttpServer:
         if task is not None:
             self._running.pop(task, None)
 
-    def _middleware(self) -> Any:
+    def _around(self, handler: Handler) -> Handler:
+        """The application, refusing in our words."""
         running, answers = self._running, self.answers
         current = asyncio.current_task
 
-        @web.middleware
-        async def refuse_in_our_words(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def guarded(request: web.BaseRequest) -> web.StreamResponse:
             task = current()
             assert task is not None
             running[task] = self._sweep
@@ -264,9 +269,9 @@ class HttpServer:
             answers[response.status] = answers.get(response.status, 0) + 1
             return response
 
-        return refuse_in_our_words
+        return guarded
 
-    def _answer_to(self, request: web.Request, error: Exception) -> web.StreamResponse:
+    def _answer_to(self, request: web.BaseRequest, error: Exception) -> web.StreamResponse:
         if isinstance(error, web.HTTPException):
             if error.status < 400:
                 raise error  # a redirect is no error
@@ -282,7 +287,7 @@ class HttpServer:
             return web.Response(status=499)  # gone before we could answer; nobody reads this
         return problems.unexpected(error)
 
-    def _too_slow(self, request: web.Request, task: asyncio.Task[Any]) -> web.StreamResponse:
+    def _too_slow(self, request: web.BaseRequest, task: asyncio.Task[Any]) -> web.StreamResponse:
         """Cut by us: not recorded as far as the caller knows, so "come back". Cancelled by others: goes on."""
         if task not in self._cut:
             raise asyncio.CancelledError
@@ -300,7 +305,7 @@ class HttpServer:
 _FAULTS = _OutsidersFault()
 
 
-def break_off(request: web.Request) -> None:
+def break_off(request: web.BaseRequest) -> None:
     """The answer is on its way and can't be made good: end it so that nobody takes it for whole.
 
     To close would wait until the reader has taken what is buffered, which may be never.

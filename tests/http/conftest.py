@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,8 +12,9 @@ import pytest
 from router.engine.config import Duration
 from router.http.server import HttpServer
 from router.http.settings import HttpSettings
+from router.service.blobs import BlobStore
 from router.service.ports import Health
-from tests.http.shelves import FakeBlobs, FakeShelf
+from router.service.quarantine import Quarantine
 from tests.http.views import agent_view, interaction_view
 from tests.support.desk import RecordingDesk
 
@@ -25,14 +27,21 @@ Start = Callable[..., Awaitable[HttpServer]]
 class Scene:
     """What a test sets up before, and looks at after."""
 
-    def __init__(self, blobs: FakeBlobs, shelf: FakeShelf) -> None:
+    def __init__(self, folder: Path) -> None:
         self.desk = RecordingDesk()
         self.desk.views = {n: interaction_view(n) for n in range(1, 4)}
         self.desk.agent_views = {name: agent_view(name) for name in ("ana", "ben")}
         self.parts: dict[str, Health] = {"engine": Health(ok=True), "email": Health(ok=True, detail="listening")}
-        self.blobs, self.shelf = blobs, shelf
+        self.blobs, self.quarantine = BlobStore(folder / "blobs"), Quarantine(folder / "quarantine")
         self.retried: list[tuple[bytes, Any]] = []
         self.configured: list[tuple[bytes, bool, str]] = []
+
+    def set_aside(self, source: str, raw: bytes) -> str:
+        return self.quarantine.keep_now(source, "", raw, "not readable", "unreadable", 1_700_000_000_000)
+
+    @property
+    def held(self) -> list[str]:
+        return [entry.id for entry in self.quarantine.entries()]
 
     async def requeue(self, raw: bytes, entry: Any) -> None:
         self.retried.append((raw, entry))
@@ -43,8 +52,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Any) -> Scene:
-    return Scene(FakeBlobs(tmp_path), FakeShelf(tmp_path))
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
 
 
 @pytest.fixture
@@ -56,7 +65,7 @@ async def start(scene: Scene) -> AsyncIterator[Start]:
             HttpSettings(port=0, stop_timeout=Duration(200), **options),
             scene.desk,
             parts=lambda: scene.parts,
-            quarantine=scene.shelf,
+            quarantine=scene.quarantine,
             blobs=scene.blobs,
             operators={"op-token": "olga"},
             agents={"ana-token": "ana"},

@@ -22,7 +22,6 @@ from router.http.server import HttpServer
 from router.http.settings import HttpSettings
 from router.service.routes import describe
 from tests.http.conftest import OPERATOR, Scene
-from tests.http.shelves import FakeBlobs, FakeShelf
 from tests.http.views import outbound
 
 EXAMPLES = 20  # for each operation, besides the edges of each schema: 20 s in all on a quiet machine
@@ -32,7 +31,7 @@ class House:
     """A server on a loop of its own, since the requests are made by a synchronous client."""
 
     def __init__(self, folder: Path) -> None:
-        self.scene = Scene(FakeBlobs(folder), FakeShelf(folder))
+        self.scene = Scene(folder)
         self.scene.desk.dead = [outbound(1)]
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -47,7 +46,7 @@ class House:
             HttpSettings(port=0),
             self.scene.desk,
             parts=lambda: self.scene.parts,
-            quarantine=self.scene.shelf,
+            quarantine=self.scene.quarantine,
             blobs=self.scene.blobs,
             operators={"op-token": "olga"},
             requeue_hooks={"email": self.scene.requeue},

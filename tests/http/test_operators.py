@@ -288,20 +288,20 @@ async def test_an_operator_sets_an_agents_state(http: aiohttp.ClientSession, sce
 
 @pytest.mark.promise("IN-4")
 async def test_a_bad_input_can_be_seen_fetched_and_taken_again(http: aiohttp.ClientSession, scene: Scene) -> None:
-    scene.shelf.put("q1", "email", b"raw mail")
+    ident = scene.set_aside("email", b"raw mail")
     page = await (await http.get("/v1/quarantine", headers=OPERATOR)).json()
-    assert page["entries"] == [await (await http.get("/v1/quarantine/q1", headers=OPERATOR)).json()]
+    assert page["entries"] == [await (await http.get(f"/v1/quarantine/{ident}", headers=OPERATOR)).json()]
     assert (page["entries"][0]["size"], page["entries"][0]["can_retry"]) == (8, True)
 
-    raw = await http.get("/v1/quarantine/q1/raw", headers=OPERATOR)
+    raw = await http.get(f"/v1/quarantine/{ident}/raw", headers=OPERATOR)
     assert await raw.read() == b"raw mail"
-    assert raw.headers["Content-Disposition"] == 'attachment; filename="q1.bin"'
+    assert raw.headers["Content-Disposition"] == f'attachment; filename="{ident}.bin"'
     assert raw.headers["X-Content-Type-Options"] == "nosniff"
 
-    response = await http.post("/v1/quarantine/q1/retry", headers=OPERATOR)
-    assert await response.json() == {"id": "q1", "outcome": "taken"}
+    response = await http.post(f"/v1/quarantine/{ident}/retry", headers=OPERATOR)
+    assert await response.json() == {"id": ident, "outcome": "taken"}
     assert [raw for raw, entry in scene.retried] == [b"raw mail"]
-    assert (await http.get("/v1/quarantine/q1", headers=OPERATOR)).status == 404
+    assert (await http.get(f"/v1/quarantine/{ident}", headers=OPERATOR)).status == 404
 
 
 @pytest.mark.promise("IN-4")
@@ -311,24 +311,27 @@ async def test_what_still_cannot_be_read_stays(http: aiohttp.ClientSession, scen
 
     scene.requeue = still_bad  # type: ignore[method-assign]
     server = await start()
-    scene.shelf.put("q1", "email", b"raw mail")
+    ident = scene.set_aside("email", b"raw mail")
     async with aiohttp.ClientSession(server.url) as session:
-        response = await session.post("/v1/quarantine/q1/retry", headers=OPERATOR)
+        response = await session.post(f"/v1/quarantine/{ident}/retry", headers=OPERATOR)
         assert (response.status, (await problem(response))["detail"]) == (422, "still unreadable")
-    assert list(scene.shelf.held) == ["q1"]
+    assert scene.held == [ident]
 
 
 async def test_a_source_that_takes_nothing_again_says_so(http: aiohttp.ClientSession, scene: Scene) -> None:
-    scene.shelf.put("q2", "fax", b"x")
-    response = await http.post("/v1/quarantine/q2/retry", headers=OPERATOR)
+    ident = scene.set_aside("fax", b"x")
+    response = await http.post(f"/v1/quarantine/{ident}/retry", headers=OPERATOR)
     assert (response.status, (await problem(response))["code"]) == (409, "illegal-move")
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/quarantine/q1/discard"), ("DELETE", "/v1/quarantine/q1")])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/quarantine/{}/discard"), ("DELETE", "/v1/quarantine/{}")])
 async def test_a_bad_input_can_be_discarded(http: aiohttp.ClientSession, scene: Scene, method: str, path: str) -> None:
-    scene.shelf.put("q1", "email", b"x")
-    assert await (await http.request(method, path, headers=OPERATOR)).json() == {"id": "q1", "outcome": "discarded"}
-    assert scene.shelf.held == {}
+    ident = scene.set_aside("email", b"x")
+    assert await (await http.request(method, path.format(ident), headers=OPERATOR)).json() == {
+        "id": ident,
+        "outcome": "discarded",
+    }
+    assert scene.held == []
 
 
 async def test_dead_letters_are_retried_or_discarded(http: aiohttp.ClientSession, scene: Scene) -> None:
@@ -362,7 +365,7 @@ async def test_a_configuration_is_handed_on_with_who_sent_it(http: aiohttp.Clien
 
 async def test_a_blob_is_a_download_for_operators_and_agents(http: aiohttp.ClientSession, scene: Scene) -> None:
     content = b"<script>alert(1)</script>" * 40_000  # several chunks
-    digest = scene.blobs.put(content)
+    digest = scene.blobs.put_now(content).digest
     for headers in (OPERATOR, AGENT):
         response = await http.get(f"/v1/blobs/{digest}?name=Página 1.html", headers=headers)
         assert await response.read() == content
