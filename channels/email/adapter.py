@@ -173,6 +173,9 @@ class EmailAdapter:
     def routes(self) -> Sequence[Any]:
         return ()
 
+    def reset(self, reason: str) -> None:
+        """Nothing is kept here that the engine's state could contradict."""
+
     def inform(self, news: Inform) -> None:
         """A mail's sender is told nothing until somebody writes to them."""
 

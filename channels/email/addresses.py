@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 from channels.email.text import clean, decode_words
@@ -32,6 +33,8 @@ _INSIDE = re.compile(r'[^\s<>"(),;:\[\]]+@(?:\[[^\s\[\]<>]+\]|[^\s<>"(),;:\[\]]+
 
 def mailboxes(header: str) -> list[Mailbox]:
     """The mailboxes of an address header (`header` is decoded to characters, but its encoded words are not)."""
+    if not header:
+        return []
     if found := _PLAIN.fullmatch(header):
         return _mailbox(found[1] or found[2] or "", found[3])
     if found := _BARE.fullmatch(header):
@@ -113,6 +116,7 @@ def _mailbox(name: str, address: str) -> list[Mailbox]:
     return [Mailbox(clean(decode_words(name), NAME_MAX).strip("'\" "), canonical)] if canonical else []
 
 
+@lru_cache(maxsize=4_096)
 def canonical_address(address: str) -> str:
     """`<@relay:Ann@Example.ORG>` as `Ann@example.org`, or "" where it is no address."""
     address = address.strip().removeprefix("<").removesuffix(">").strip()

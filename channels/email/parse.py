@@ -138,7 +138,8 @@ def _letter(fields: dict[bytes, str], digest: str, message_id: str, mail_from: s
     senders = mailboxes(get(b"from", "")) or mailboxes(get(b"sender", "")) or mailboxes(get(b"reply-to", ""))
     if not senders and (envelope := canonical_address(mail_from)):
         senders = [Mailbox("", envelope)]
-    letter = Letter(
+    cc = mailboxes(get(b"cc", ""))
+    return Letter(
         digest=digest,
         message_id=message_id,
         in_reply_to=message_ids(get(b"in-reply-to", "")),
@@ -146,13 +147,12 @@ def _letter(fields: dict[bytes, str], digest: str, message_id: str, mail_from: s
         senders=tuple(senders),
         reply_to=tuple(mailboxes(get(b"reply-to", ""))),
         to=tuple(mailboxes(get(b"to", ""))),
-        cc=tuple(mailboxes(get(b"cc", ""))),
+        cc=tuple(cc),
         subject=subject,
         language=found[1].lower() if (found := _LANGUAGE.match(get(b"content-language", ""))) else "",
         auto=kind_of_automatic(fields, subject, mail_from),
-        attributes=_attributes(fields, senders, mail_from),
+        attributes=_attributes(fields, senders, cc, mail_from),
     )
-    return letter
 
 
 def unreadable(raw: bytes, mail_from: str) -> Letter:
@@ -207,11 +207,11 @@ def kind_of_automatic(fields: dict[bytes, str], subject: str, mail_from: str) ->
     return "list" if precedence in ("bulk", "junk") else ""
 
 
-def _attributes(fields: dict[bytes, str], senders: list[Mailbox], mail_from: str) -> dict[str, str]:
+def _attributes(fields: dict[bytes, str], senders: list[Mailbox], cc: list[Mailbox], mail_from: str) -> dict[str, str]:
     get = fields.get
     found = {
         "content_type": get(b"content-type", "").partition(";")[0].strip().lower(),
-        "cc": ", ".join(box.address for box in mailboxes(get(b"cc", ""))[:10]),
+        "cc": ", ".join(box.address for box in cc[:10]),
         "list_id": get(b"list-id", ""),
         "spam": _first_word(get(b"x-spam-flag", "") or get(b"x-spam-status", "")),
         "spam_score": _first_word(get(b"x-spam-score", "")),

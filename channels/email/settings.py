@@ -47,7 +47,7 @@ class SmartHost(Struct, frozen=True, forbid_unknown_fields=True):
     username: str = ""  # left out: no authentication
     password: str = ""
     ca_file: str = ""  # whose certificates are believed; left out: the system's list
-    timeout: Duration = Duration(60_000)  # for each step; a delivery that takes longer is tried again
+    timeout: Duration = Duration(20_000)  # for each step; below the outbox's own patience with one attempt (30s)
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

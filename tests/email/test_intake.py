@@ -648,3 +648,23 @@ async def test_words_sent_ahead_of_tls_are_not_heard_behind_it(tmp_path: Path, c
 async def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"email\.tls"):
         await World(tmp_path, tls=Tls("no-such.pem", "no-such.pem")).adapter.start()
+
+
+@pytest.mark.promise("OB-3")
+async def test_a_client_that_sends_ahead_without_end_does_not_stop_others(world: World) -> None:
+    async with world.dial() as flood, world.dial() as other:
+        await flood.greet()
+        await other.greet()
+        await flood.raw(b"NOOP\r\n" * 10_000)
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(count())
+        assert set(await flood.codes(10_000)) == {"250"}
+        counting.cancel()
+        assert turns > 300
