@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from channels.scan.intake import Intake, Place, Unroutable
 from channels.scan.settings import Settings
 from channels.scan.watch import Item, Leftover, Watch
 from router.engine.views import Inform, Outbound
-from router.errors import ConfigError, Refusal
+from router.errors import ConfigError, Refusal, Unavailable
 from router.observe import counter, get_logger
 from router.service.ports import Context, DeliveryFailed, Health
 
@@ -59,7 +60,7 @@ class ScanAdapter:
     name = "scan"
     actions: frozenset[str] = frozenset()  # a fax server is not told anything
 
-    def __init__(self, settings: Settings, context: Context) -> None:
+    def __init__(self, settings: Settings, context: Context, inspectors: Sequence[Inspector] = ()) -> None:
         self._settings = settings
         self._context = context
         places = [
@@ -71,7 +72,8 @@ class ScanAdapter:
         self._folders = [_Folder(place, Watch(place.folder)) for place in places]
         self._hands = settings.inspector.concurrency + 2  # one looked into, one kept, one recorded
         self._executor = ThreadPoolExecutor(self._hands + 1, thread_name_prefix="scan")
-        self._inspectors = [Inspector(settings.inspector) for _ in range(settings.inspector.concurrency)]
+        concurrency = range(settings.inspector.concurrency)
+        self._inspectors = list(inspectors) or [Inspector(settings.inspector) for _ in concurrency]
         self._free: asyncio.Queue[Inspector] = asyncio.Queue()
         for inspector in self._inspectors:
             self._free.put_nowait(inspector)
@@ -97,7 +99,7 @@ class ScanAdapter:
             except OSError as problem:
                 expected = "a folder that can be made, read and written"
                 raise ConfigError(f"scan.folders.{one.place.name}.path", expected, str(problem)) from problem
-        self._beat_s = loop.time()
+        self._beat_s = time.monotonic()
         self._task = asyncio.create_task(self._run(), name="scan")
         self._waker = asyncio.create_task(self._listen(), name="scan-events")
 
@@ -128,6 +130,9 @@ class ScanAdapter:
         }
         return Health(not troubles, "; ".join(troubles), figures)
 
+    def reset(self, reason: str) -> None:
+        """Nothing is kept here that the engine's state could contradict."""
+
     def inform(self, news: Inform) -> None:
         """A folder is told nothing."""
 
@@ -136,6 +141,19 @@ class ScanAdapter:
 
     def routes(self) -> Sequence[Any]:
         return ()
+
+    def requeue_hooks(self) -> dict[str, Callable[[bytes, Any], Awaitable[object]]]:
+        """By quarantine source: takes a file that was set aside once more."""
+        return {one.place.source: self._again(one.place) for one in self._folders}
+
+    def _again(self, place: Place) -> Callable[[bytes, Any], Awaitable[object]]:
+        async def again(raw: bytes, entry: Any) -> object:
+            try:
+                return await self._intake.again(place, raw, entry)
+            except InspectorDown as problem:
+                raise Unavailable(str(problem)) from problem
+
+        return again
 
     # --- the work -----------------------------------------------------------------------------------------------------
 
@@ -147,6 +165,8 @@ class ScanAdapter:
         ready: list[tuple[_Folder, Item | Leftover]] = []
         for one in self._folders:
             ready += [(one, found) for found in await self._observe(one, now_ms)]
+        if not ready:
+            self._refusals, self._paused_for = 0, ""
         first = self._settings.files_per_pass
         taken = sorted(ready, key=lambda pair: _came_ns(pair[1]))[:first]
         waiting = iter(taken)
@@ -184,7 +204,7 @@ class ScanAdapter:
         files = [found.file] if isinstance(found, Leftover) else list(found.documents)
         try:
             if isinstance(found, Leftover):
-                await self._intake.set_aside(one.place, found)
+                await self._intake.put_away(one.place, found)
             else:
                 await self._intake.take(one.place, found)
         except drop.Changed:
@@ -197,6 +217,10 @@ class ScanAdapter:
             return
         except (OSError, Unroutable) as problem:
             self._put_off(one, [file.name for file in files], str(getattr(problem, "strerror", "") or problem))
+            return
+        except Exception as problem:  # our own fault: logged, shown in health, and no end of the others
+            log.error("Scan failed", action="scan_failed", folder=one.place.name, exc_info=problem)
+            self._put_off(one, [file.name for file in files], f"internal ({type(problem).__name__})")
             return
         self._refusals, self._paused_for = 0, ""
         for file in files:
@@ -248,7 +272,7 @@ class ScanAdapter:
             await asyncio.sleep(WAKE_AGAIN_S)
 
     def _beat(self) -> None:
-        self._beat_s = asyncio.get_running_loop().time()
+        self._beat_s = time.monotonic()
 
     def _count(self, place: Place, outcome: str) -> None:
         self._outcomes[outcome] += 1
@@ -260,7 +284,7 @@ class ScanAdapter:
             found.append("not watching")
         else:
             longest_s = self._settings.poll / 1_000 + self._settings.inspector.seconds + 10
-            silent_s = asyncio.get_running_loop().time() - self._beat_s
+            silent_s = time.monotonic() - self._beat_s
             if silent_s > longest_s:
                 found.append(f"no pass for {silent_s:.0f} s")
         if self._paused_for:

@@ -13,9 +13,12 @@ so finds its thread again.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import Executor
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,10 +30,12 @@ from channels.scan.inspector import Inspector
 from channels.scan.parse import NO_SIDECAR, Sidecar, Taken, arrival, parse_sidecar, printable, reference
 from channels.scan.settings import Folder
 from channels.scan.watch import Item, Leftover, Seen
+from router.engine.commands import Reply
 from router.engine.events import Blob
-from router.errors import BadMessage, ClientError, NoRoute
+from router.errors import BadMessage, ClientError, NoRoute, Refusal, TooLarge
 from router.observe import get_logger
 from router.service.ports import Context
+from router.service.quarantine import Entry
 
 log = get_logger("scan")
 T = TypeVar("T")
@@ -65,6 +70,11 @@ class Place(Struct, frozen=True):
     @property
     def to(self) -> str:
         return self.folder.to or self.name
+
+    @property
+    def source(self) -> str:
+        """Its name in quarantine."""
+        return f"scan.{self.name}"
 
 
 class Verdict(Struct, frozen=True):
@@ -110,9 +120,39 @@ class Intake:
             else:
                 await self._off(drop.take_out, place.path, verdict.file)
 
-    async def set_aside(self, place: Place, leftover: Leftover) -> None:
+    async def put_away(self, place: Place, leftover: Leftover) -> None:
         """Quarantine what will never become an item. Raises Changed and OSError."""
         await self.quarantine(place, leftover.file, leftover.code, "")
+
+    async def again(self, place: Place, raw: bytes, entry: Entry) -> Reply:
+        """Take in what was in quarantine, because an operator says so. Raises BadMessage if it still cannot be shown.
+
+        Recorded under the entry's name, so asking twice records once. Its sidecar has an entry of its own.
+        """
+        name = printable(entry.name or entry.id)[:200]
+        own = f"again-{sha256(entry.id.encode()).hexdigest()[:18]}"
+        with tempfile.TemporaryFile() as file:
+            await self._off(file.write, raw)
+            await self._off(file.seek, 0)
+            finding = await self._look(file.fileno(), name, place.folder.max_pages)
+        if not finding.showable:
+            raise BadMessage(f"{REASONS.get(finding.condition, finding.condition)}: {finding.detail}")
+        blob = await self._context.blobs.put(raw)
+        at_ns = entry.at_ms * 1_000_000
+        taken = Taken(
+            folder=place.name,
+            channel=place.folder.channel,
+            to=place.to,
+            file=Seen(name, len(raw), at_ns, at_ns, 0),
+            blob=blob,
+            finding=finding,
+            country=self._country,
+            oldest_ms=self._oldest_ms,
+            own=own,
+        )
+        reply = await self._context.desk.ask(arrival(taken, self._context.desk.now_ms()))
+        self._note(place, reply, finding)
+        return reply
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -139,12 +179,21 @@ class Intake:
             finding = await self._look(fd, file.name, place.folder.max_pages)
             if not finding.showable:
                 return Verdict(file, finding, code=finding.condition, detail=finding.detail)
-            blob = await self._context.blobs.put_file(place.path / file.name)
+            blob = await self._keep(place, file)
             await self._off(drop.settle_on_disk, fd)
             await self._off(drop.check_unchanged, place.path, file)
+        except TooLarge as problem:
+            return Verdict(file, finding, code=problem.code, detail=str(problem))
         finally:
             os.close(fd)
         return Verdict(file, finding, blob)
+
+    async def _keep(self, place: Place, file: Seen) -> Blob:
+        """The bytes into the blob store, durably. Raises TooLarge where its own limit is lower than ours."""
+        try:
+            return await self._context.blobs.put_file(place.path / file.name)
+        except (FileNotFoundError, BadMessage):
+            raise drop.Changed from None  # gone, or no plain file any more
 
     async def _look(self, fd: int, name: str, max_pages: int) -> Finding:
         inspector = await self._inspectors.get()
@@ -192,17 +241,20 @@ class Intake:
             if isinstance(problem, NoRoute) and not self._context.desk.routes(place.folder.channel, place.to):
                 raise Unroutable(f"no rule takes {place.folder.channel} to {place.to!r}") from problem
             return Verdict(verdict.file, verdict.finding, code=problem.code, detail=str(problem)[:300])
+        self._note(place, reply, verdict.finding)
+        return verdict
+
+    def _note(self, place: Place, reply: Reply, finding: Finding) -> None:
         self._count(place, "duplicate" if reply.duplicate else "recorded")
         log.info(
             "Scan recorded",
             action="scan_recorded",
             folder=place.name,
             interaction=f"i-{reply.interaction}",
-            condition=verdict.finding.condition,
-            pages=verdict.finding.pages,
+            condition=finding.condition,
+            pages=finding.pages,
             duplicate=reply.duplicate,
         )
-        return verdict
 
     # --- letting go ---------------------------------------------------------------------------------------------------
 
@@ -221,21 +273,36 @@ class Intake:
             return  # a new one by now: it waits for its own document
 
     async def quarantine(self, place: Place, file: Seen, code: str, detail: str) -> None:
+        """Keep it for an operator, then remove it. Raises Changed, and OSError where the quarantine has no room."""
         await self._off(drop.check_unchanged, place.path, file)
-        path = place.path / file.name
-        await self._context.quarantine.keep(
-            source=f"scan.{place.name}",
-            name=printable(file.name)[:200],
-            data=path,
-            reason=REASONS.get(code, detail or code),
-            code=code,
-            at_ms=self._context.desk.now_ms(),
-            detail=detail,
-        )
-        if await self._off(os.path.lexists, path):
-            await self._off(drop.take_out, place.path, file)
+        own = reference(file)
+        if not await self._off(self._is_kept, place, own):
+            await self._set_aside(place, file, code, {"reference": own, "detail": detail})
+        await self._off(drop.take_out, place.path, file)
         self._count(place, "quarantined")
         log.warning("Scan quarantined", action="scan_quarantined", folder=place.name, code=code, size=file.size)
+
+    def _is_kept(self, place: Place, own: str) -> bool:
+        """Whether a crash came between keeping this very file and removing it."""
+        entries = self._context.quarantine.entries(limit=self._context.quarantine.count)
+        return any(entry.source == place.source and entry.detail.get("reference") == own for entry in entries)
+
+    async def _set_aside(self, place: Place, file: Seen, code: str, detail: dict[str, str]) -> None:
+        try:
+            await self._context.quarantine.keep(
+                source=place.source,
+                name=printable(file.name),
+                data=place.path / file.name,
+                reason=REASONS.get(code, detail["detail"] or code),
+                code=code,
+                at_ms=self._context.desk.now_ms(),
+                detail={name: text for name, text in detail.items() if text},
+            )
+            await self._off(drop.check_unchanged, place.path, file)
+        except (FileNotFoundError, BadMessage):
+            raise drop.Changed from None  # gone, or no plain file any more
+        except Refusal as problem:
+            raise OSError(errno.ENOSPC, str(problem)) from problem  # of this file only: good ones need no quarantine
 
     async def _off(self, work: Callable[..., T], *arguments: object) -> T:
         """Run what may block on a disk in a thread."""
