@@ -106,7 +106,7 @@ class App:
         writer.inform = self._inform
         writer.post = self._post
         writer.on_failure.append(self._failed)
-        writer.on_recovery.append(self.outbox.reload)
+        writer.on_recovery.append(self._recovered)
 
     def _inform(self, news: Inform) -> None:
         adapter = self._by_channel.get(news.channel)
@@ -120,6 +120,11 @@ class App:
         """The engine in memory is void: nothing of it may be delivered, and clients must look again."""
         self.outbox.stop()
         self.agents.reset("restarting")
+
+    def _recovered(self) -> None:
+        self.outbox.reload()
+        for adapter in self._running():
+            adapter.reset("recovered")
 
     # --- start -----------------------------------------------------------------------------------------------------
 

@@ -210,15 +210,25 @@ class EmailAdapter:
         return [answers[recipient.address] for recipient in recipients]
 
     async def _read(self, raw: bytes, mail_from: str) -> Letter:
-        limit = self._settings.max_header_bytes
         try:
-            if len(raw) >= LARGE:
-                return await asyncio.to_thread(read_letter, raw, mail_from, limit)
-            return read_letter(raw, mail_from, limit)
+            return await self._head(raw, mail_from)
         except Exception as problem:  # whatever our reader trips over, the message must reach somebody
             log.error("Message head not understood", action="email_unreadable", exc_info=problem)
-            await self._context.quarantine.put("email", raw, f"head not understood: {type(problem).__name__}")
+            await self._set_aside(raw, f"head not understood: {type(problem).__name__}")
             return unreadable(raw, mail_from)
+
+    async def _head(self, raw: bytes, mail_from: str) -> Letter:
+        limit = self._settings.max_header_bytes
+        if len(raw) >= LARGE:
+            return await asyncio.to_thread(read_letter, raw, mail_from, limit)
+        return read_letter(raw, mail_from, limit)
+
+    async def _set_aside(self, raw: bytes, reason: str) -> None:
+        """For an operator to see what our reader cannot do. The message itself is recorded all the same."""
+        try:
+            await self._context.quarantine.put("email", raw, reason)
+        except (RouterError, OSError) as problem:
+            log.warning("Message not set aside", action="email_not_set_aside", error=type(problem).__name__)
 
     async def _record(self, commands: Sequence[Arrive]) -> list[str]:
         """The status for each command, in order, within `record_timeout`."""
@@ -347,9 +357,9 @@ class EmailAdapter:
             blob = raw_of(message)
             assert blob is not None
             try:
-                letter = await self._read(await self._context.blobs.get(blob.digest), "")
-            except (RouterError, OSError) as problem:
-                log.warning("Answered message not at hand", action="email_source_missing", error=type(problem).__name__)
+                letter = await self._head(await self._context.blobs.get(blob.digest), "")
+            except Exception as problem:  # gone, damaged or beyond our reader: the reply goes out without it
+                log.warning("Answered message not at hand", action="email_source_missing", exc_info=problem)
                 continue
             if not outbound.sender or any(identity(b.address) == identity(outbound.sender) for b in letter.senders):
                 return letter

@@ -85,6 +85,10 @@ class KioskAdapter:
         detail = "" if self._started else "not started"
         return Health(ok=self._started, detail=detail, figures={"called": float(len(self._board))})
 
+    def reset(self, reason: str) -> None:
+        """The screen shows what the restored engine says."""
+        self._board.refill(self._being_served())
+
     def inform(self, news: Inform) -> None:
         self._board.follow(news, self._ticket(news.interaction), self._desk.now_ms())
 

@@ -117,6 +117,9 @@ class PhoneAdapter:
         failing = [f"{line.name}: {line.trouble}" for line in self._lines.values() if line.trouble]
         return Health(ok=True, detail="; ".join(failing), figures=figures)
 
+    def reset(self, reason: str) -> None:
+        """Nothing is kept here that the engine's state could contradict."""
+
     def inform(self, news: Inform) -> None:
         """Nothing: a gateway is told by orders, which are kept until it has them."""
 

@@ -58,7 +58,7 @@ def _inform(s: State, event: Any, out: list[Effect], agent: str = "") -> None:
     if item is not None:
         who = s.agents.get(agent)
         name = (who.config.name or who.id) if who is not None else ""
-        out.append(Inform(item.born.channel, item.number, item.threads, event, name))
+        out.append(Inform(item.born.channel, item.number, item.threads, event, name, s.now_ms))
 
 
 def _offer_made(s: State, event: e.OfferMade, out: list[Effect]) -> None:

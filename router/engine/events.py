@@ -248,6 +248,9 @@ class OfferWithdrawn(Event, frozen=True, tag="offer-withdrawn"):
     interaction: int
     agent: str
     reason: str
+    by: str = ""
+    why: str = ""
+    passed_over: bool = False  # that agent is skipped, as after a declined offer
 
 
 class CoolOffEnded(Event, frozen=True, tag="cool-off-ended"):

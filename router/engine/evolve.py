@@ -136,10 +136,11 @@ def _forgive_if_alone(s: State, item: Interaction) -> None:
     """When everybody present who fits has been tried, all of them are eligible again."""
     if not item.tried:
         return
-    requirement = s.requirement_of(item)
+    requirement, channel = s.requirement_of(item), 1 << s.channel_index[item.born.channel]
     tried = [s.agents[name] for name in item.tried if name in s.agents]
-    present = sum(1 for a in tried if a.counted and s.matcher.meets_node(a, requirement))
-    if s.matcher.staff(requirement) <= present:
+    able = [a for a in tried if a.counted and a.capacity.room(0) & channel]
+    present = sum(1 for a in able if s.matcher.meets_node(a, requirement))
+    if s.matcher.staff(requirement, channel) <= present:
         item.tried = {}
 
 
@@ -230,6 +231,7 @@ def _back_in_line(s: State, item: Interaction) -> None:
 def _configured(s: State, ev: e.Configured, at_ms: int) -> None:
     s.version = ev.version
     s.adopt(ev.document)
+    _recheck_cooling(s)
     for queue in [q for q in s.removals if q not in s.queues]:
         del s.removals[queue]
 
@@ -266,8 +268,10 @@ def _arrived(s: State, ev: e.InteractionArrived, at_ms: int) -> None:
     s.interactions[number] = item
     for thread in ev.threads:
         s.threads[thread] = number
-    for identity in ev.identities[1:]:
-        s.links.setdefault(identity, ev.customer)
+    if len(ev.identities) > 1:
+        for identity in ev.identities:
+            if identity != ev.customer:
+                s.links.setdefault(identity, ev.customer)
     if ev.lease_ms:
         item.lease_until_ms = at_ms + ev.lease_ms
         heappush(s.timers, (item.lease_until_ms, LEASE_DUE, number, ""))
@@ -286,15 +290,21 @@ def _message(s: State, ev: e.MessageAdded, at_ms: int) -> None:
         item.said = []
     item.said.append(Said(at_ms, ev.author, ev.agent, ev.message))
     del item.said[: -s.config.memory.transcript]
-    new = tuple(t for t in ev.threads if t not in item.threads)
-    if new:
-        item.threads += new
-    for thread in ev.threads:
-        s.threads[thread] = item.number
+    if ev.threads:
+        _also_known_as(s, item, ev.threads)
     if item.owner:
         _told(s.agents[item.owner])
     if ev.author == "agent":
         _post(s, "message", item, at_ms, message=ev.message, agent=ev.agent)
+
+
+def _also_known_as(s: State, item: Interaction, threads: tuple[str, ...]) -> None:
+    """Let these names lead to the interaction, other than those by which another open one is known."""
+    for thread in threads:
+        known = s.threads.get(thread, 0)
+        if known != item.number and not (known and s.interactions[known].open):
+            s.threads[thread] = item.number
+            item.threads += (thread,)
 
 
 def _note(s: State, ev: e.NoteAdded, at_ms: int) -> None:
@@ -303,13 +313,15 @@ def _note(s: State, ev: e.NoteAdded, at_ms: int) -> None:
         item.remarks = []
     item.remarks.append(Remark(at_ms, ev.by, ev.text))
     del item.remarks[: -s.config.memory.transcript]
-    if item.owner:
-        _told(s.agents[item.owner])
+    owner = s.agents.get(item.owner)  # of a closed interaction, whose agent may have left the configuration
+    if owner is not None:
+        _told(owner)
 
 
 def _lease(s: State, ev: e.LeaseRenewed, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
-    if not item.lease_until_ms:
+    # A later deadline is found when the entry of the earlier one surfaces; a sooner one needs an entry of its own.
+    if not item.lease_until_ms or ev.until_ms < item.lease_until_ms:
         heappush(s.timers, (ev.until_ms, LEASE_DUE, item.number, ""))
     item.lease_until_ms = ev.until_ms
 
@@ -339,6 +351,8 @@ def _held(s: State, ev: e.Held | e.Resumed, at_ms: int) -> None:
 
 def _requeued(s: State, ev: e.Requeued, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
+    if item.state == WRAP_UP:
+        _reopen(s, item)
     former = _release(s, item)
     _told(former)
     item.lifted = item.lifted or ev.lifted
@@ -348,6 +362,13 @@ def _requeued(s: State, ev: e.Requeued, at_ms: int) -> None:
     _move(s, item, QUEUED)
     _time_band(s, item)
     _post(s, "requeued", item, at_ms, agent=former.id)
+
+
+def _reopen(s: State, item: Interaction) -> None:
+    item.ended_at_ms = item.wrap_up_until_ms = 0
+    item.reason = ""
+    if item.lease_until_ms:
+        heappush(s.timers, (item.lease_until_ms, LEASE_DUE, item.number, ""))
 
 
 def _transferred(s: State, ev: e.Transferred, at_ms: int) -> None:
@@ -442,7 +463,10 @@ def _wrap_up_finished(s: State, ev: e.WrapUpFinished, at_ms: int) -> None:
 def _offer_made(s: State, ev: e.OfferMade, at_ms: int) -> None:
     item, agent = s.interactions[ev.interaction], s.agents[ev.agent]
     number = s.last_offer = ev.offer
-    s.offers[number] = Offer(number, item.number, agent.id, at_ms, ev.expires_at_ms, agent.stamp, ev.cause)
+    # `_take_load` gives out the next stamp.
+    s.offers[number] = Offer(
+        number, item.number, agent.id, at_ms, ev.expires_at_ms, agent.stamp, ev.cause, s.last_stamp + 1
+    )
     item.offers += (number,)
     agent.offers[number] = None
     if item.state == QUEUED:
@@ -492,8 +516,24 @@ def _offer_expired(s: State, ev: e.OfferExpired, at_ms: int) -> None:
 
 
 def _offer_withdrawn(s: State, ev: e.OfferWithdrawn, at_ms: int) -> None:
-    item, _ = _drop_offer(s, ev.offer, s.offers[ev.offer].stamp)
+    item, _ = _drop_offer(s, ev.offer, _place_given_back(s, s.offers[ev.offer]))
+    if ev.passed_over:
+        _pass_over(s, item, ev.agent, at_ms)
     _back_in_line(s, item)
+
+
+def _place_given_back(s: State, offer: Offer) -> int:
+    """The agent's place among the idle as if this offer had never been made (OF-5).
+
+    What else gave the agent a new place meanwhile stays: work that ended, an offer declined. Of several open offers,
+    the one made next remembers this one's place as the place before it; it inherits the place before this one.
+    """
+    agent = s.agents[offer.agent]
+    for number in agent.offers:
+        other = s.offers[number]
+        if other.stamp == offer.taken:
+            other.stamp = offer.stamp
+    return offer.stamp if agent.stamp == offer.taken else agent.stamp
 
 
 def _cool_off_ended(s: State, ev: e.CoolOffEnded, at_ms: int) -> None:

@@ -7,23 +7,23 @@ from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import Interaction, State
 from router.engine.plan import Plan
-from router.engine.transitions import ACTIVE, NEXT, QUEUED, demand
+from router.engine.transitions import ACTIVE, NEXT, QUEUED, WRAP_UP, demand
 from router.engine.work import ended, withdrawals
 from router.errors import BadMessage, IllegalMove, NotFound
 
 
 def arrive(s: State, plan: Plan, ask: c.Arrive, now_ms: int) -> list[Event]:
-    """A new interaction, or one more message of an open one."""
+    """A new interaction, or one more message of a live one. After the end of a contact a new one follows it."""
     if not ask.threads:
         raise BadMessage("threads: a contact needs at least one name to be found by")
-    known = 0
+    follows = 0
     for thread in ask.threads:
         known = s.threads.get(thread, 0)
         if known:
-            break
-    if known and s.interactions[known].open:
-        return _join(ask, known)
-    return [_arrival(s, plan, ask, now_ms, known)]
+            if s.interactions[known].live:
+                return _join(ask, known)
+            follows = follows or known
+    return [_arrival(s, plan, ask, now_ms, follows)]
 
 
 def _join(ask: c.Arrive, number: int) -> list[Event]:
@@ -89,6 +89,8 @@ def append(s: State, ask: c.Append, now_ms: int) -> list[Event]:
 
 
 def renew(s: State, ask: c.Renew, now_ms: int) -> list[Event]:
+    if ask.lease_ms <= 0:
+        raise BadMessage("lease_ms: must be a positive number of milliseconds")
     item = _open(s, ask.thread)
     if (item.state, e.LeaseRenewed) not in NEXT:
         return []
@@ -115,7 +117,7 @@ def fail_connection(s: State, ask: c.FailConnection, now_ms: int) -> list[Event]
 def leave(s: State, ask: c.Leave, now_ms: int) -> list[Event]:
     """The customer is gone: abandoned if nobody had them yet."""
     item = _open(s, ask.thread)
-    if (item.state, e.InteractionEnded) not in NEXT:
+    if item.state == WRAP_UP:
         return []  # over already, and its agent is documenting it
     if item.state == ACTIVE:
         return [ended(s, item, "customer-left", now_ms)]

@@ -104,6 +104,14 @@ def could_take(s: State, agent: Agent, item: Interaction) -> bool:
     )
 
 
+def might_take(s: State, agent: Agent, item: Interaction) -> bool:
+    """Whether somebody who is there could be offered it when they are free."""
+    channel = s.config.channels[item.born.channel]
+    cap = agent.config.caps.get(item.born.channel, channel.cap)
+    fits_in = not agent.config.budget or channel.weight <= agent.config.budget
+    return is_present(agent) and cap > 0 and fits_in and meets(s, agent, item)
+
+
 # --- after every event ------------------------------------------------------------------------------------------------
 
 
@@ -268,10 +276,9 @@ def _counters(s: State) -> Iterator[str]:
     homeless = {i.queue for i in s.interactions.values() if i.state != CLOSED} - set(s.queues)
     if homeless:
         yield f"open interactions of unknown queues {homeless}"
-    present = Counter(agent.profile for agent in s.agents.values() if is_present(agent))
-    for p, n in enumerate(s.matcher.present):
-        if n != present[p]:
-            yield f"profile {p} says that {n} are present, counted {present[p]}"
+    present = Counter((a.profile, a.capacity.room(0)) for a in s.agents.values() if is_present(a))
+    if Counter(s.matcher.present) != present:
+        yield f"present are {dict(present)}, the matcher counts {s.matcher.present}"
 
 
 def _timers(s: State) -> Iterator[str]:
@@ -376,10 +383,9 @@ def _live(s: State) -> Iterator[str]:
 def _patience(s: State) -> Iterator[str]:
     """Somebody is passed over only while there is somebody else who may come (OF-3)."""
     for item in s.interactions.values():
-        if item.state == QUEUED and item.tried:
-            others = (a for a in s.agents.values() if is_present(a) and a.id not in item.tried and meets(s, a, item))
-            if next(others, None) is None:
-                yield f"interaction {item.number} passes over {list(item.tried)}, and there is nobody else"
+        others = (a for a in s.agents.values() if a.id not in item.tried and might_take(s, a, item))
+        if item.state == QUEUED and item.tried and next(others, None) is None:
+            yield f"interaction {item.number} passes over {list(item.tried)}, and there is nobody else"
 
 
 def _offered(s: State) -> Iterator[str]:

@@ -6,7 +6,7 @@ Their cost is bounded: a list is cut at its limit, and nothing here walks all wa
 from __future__ import annotations
 
 from router.engine.matching import LOAD_BITS, LOAD_MASK
-from router.engine.model import Agent, Interaction, State
+from router.engine.model import Agent, Interaction, Said, State
 from router.engine.requirements import Node, as_data, walk
 from router.engine.transitions import QUEUED, STATE_NAMES
 from router.engine.views import (
@@ -76,9 +76,11 @@ def interaction_view(s: State, item: Interaction, agent: Agent | None = None, fu
 
 def transcript(item: Interaction) -> tuple[MessageView, ...]:
     first = item.born.message
-    said = [MessageView("customer", item.enqueued_at_ms, first.text, "", first.blobs)] if first is not None else []
-    said += [MessageView(x.author, x.at_ms, x.message.text, x.agent, x.message.blobs) for x in item.said or ()]
-    return tuple(said)
+    said = [Said(item.enqueued_at_ms, "customer", "", first)] if first is not None else []
+    return tuple(
+        MessageView(x.author, x.at_ms, x.message.text, x.agent, x.message.blobs, x.message.external_id)
+        for x in (*said, *(item.said or ()))
+    )
 
 
 def matched_skills(requirement: Node, agent: Agent) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ AGENT_BITS = 24
 ITEM_MASK = (1 << ITEM_BITS) - 1
 AGENT_MASK = (1 << AGENT_BITS) - 1
 NONE = 1 << 120  # larger than any entry
+ALL_CHANNELS = -1  # as a bit set
 LOAD_BITS = 8  # an agent's load: a counter for each channel, packed into one int
 LOAD_MASK = (1 << LOAD_BITS) - 1
 
@@ -179,12 +180,17 @@ class Tier(Struct, frozen=True):
     """Classes whose members compare by time alone."""
 
     band: int  # rank; 0 is the most urgent
-    slope: float  # weight / target, per millisecond
+    weight: float
+    target_ms: int
     head_start_ms: int
 
     def value(self, entry: int, now_ms: int) -> float:
-        """How much of its promise the interaction has used, times its weight."""
-        return self.slope * (now_ms - (entry >> ITEM_BITS) + self.head_start_ms)
+        """How much of its promise the interaction has used, times its weight.
+
+        Divided last: the product is exact for all usual weights, so values that are equal on paper are equal here, and
+        the older interaction wins (RT-2).
+        """
+        return self.weight * (now_ms - (entry >> ITEM_BITS) + self.head_start_ms) / self.target_ms
 
 
 class ClassKey(Struct, frozen=True):
@@ -215,7 +221,8 @@ class Matcher:
         self.profile_ids: dict[object, int] = {}
         self.profiles: list[Profile] = []
         self.meets: list[set[int]] = []  # profile -> requirements
-        self.present: list[int] = []  # profile -> agents who are signed in and ready, busy or not
+        # (profile, channels that they ever have room for) -> agents who are signed in and ready, busy or not
+        self.present: dict[tuple[int, int], int] = {}
         self.cells_with: list[list[int]] = []  # profile -> cells
         # cells
         self.cell_ids: dict[tuple[int, int], int] = {}
@@ -286,7 +293,6 @@ class Matcher:
         profile = Profile(config.skills, config.languages, config.attributes, config.team, own)
         self.profiles.append(profile)
         self.meets.append({r for r, node in enumerate(self.requirements) if fits(node, profile)})
-        self.present.append(0)
         self.cells_with.append([])
         return p
 
@@ -326,10 +332,11 @@ class Matcher:
         )
         return fits(node, named)
 
-    def staff(self, node: Node) -> int:
-        """How many agents who meet this requirement are signed in and ready, busy or not."""
+    def staff(self, node: Node, channels: int) -> int:
+        """How many agents who meet this requirement and work on one of these channels (a bit set) are signed in and
+        ready, busy or not."""
         r = self._requirement(node)
-        return sum(n for n, met in zip(self.present, self.meets, strict=True) if n and r in met)
+        return sum(n for (p, able), n in self.present.items() if able & channels and r in self.meets[p])
 
     # --- agents ----------------------------------------------------------------------------------------------------
 
@@ -339,13 +346,14 @@ class Matcher:
         agent.profile = self.profile_of(agent)
 
     def reprofile(self, agent: Agent) -> None:
+        standing = agent.cell >= 0  # somebody whose load is not counted yet must not be placed by it
         self.withdraw(agent)
-        if agent.counted:
-            self.present[agent.profile] -= 1
+        present = agent.counted
+        self.count(agent, False)
         agent.profile = self.profile_of(agent)
-        if agent.counted:
-            self.present[agent.profile] += 1
-        self.place(agent)
+        self.count(agent, present)
+        if standing:
+            self.place(agent)
 
     def place(self, agent: Agent) -> None:
         """Stand the agent in the cell that state and load put them in; nowhere, if they can take nothing."""
@@ -371,7 +379,8 @@ class Matcher:
         """Keep the number of those present; it decides whether somebody else can take what was declined."""
         if agent.counted != present:
             agent.counted = present
-            self.present[agent.profile] += 1 if present else -1
+            kind = (agent.profile, agent.capacity.room(0))
+            self.present[kind] = self.present.get(kind, 0) + (1 if present else -1)
 
     # --- interactions ----------------------------------------------------------------------------------------------
 

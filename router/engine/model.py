@@ -91,6 +91,11 @@ class Interaction(Struct, array_like=True, gc=False, eq=False):
     def open(self) -> bool:
         return self.state != CLOSED
 
+    @property
+    def live(self) -> bool:
+        """Somebody will still read what the customer says: not in wrap-up, where the contact is over."""
+        return self.state in (QUEUED, OFFERED, ACTIVE)
+
 
 class Offer(Struct, array_like=True, gc=False, eq=False):
     """An interaction shown to one agent until a deadline."""
@@ -102,6 +107,7 @@ class Offer(Struct, array_like=True, gc=False, eq=False):
     expires_at_ms: int
     stamp: int  # the agent's place among the idle before it: given back if it is withdrawn
     cause: str
+    taken: int = 0  # and the place that it gave them
 
 
 class Agent(Struct, eq=False):
@@ -342,8 +348,7 @@ class State:
 
     def class_key(self, item: Interaction) -> ClassKey:
         queue = self.queue_config(item.queue)
-        slope = (item.weight or queue.weight) / self.target_ms(item)
-        tier = Tier(self.rank_of_band(item), slope, queue.head_start)
+        tier = Tier(self.rank_of_band(item), item.weight or queue.weight, self.target_ms(item), queue.head_start)
         return ClassKey(item.queue, self.channel_index[item.born.channel], self.requirement_of(item), tier)
 
     def rank_of_band(self, item: Interaction) -> int:
@@ -358,7 +363,9 @@ class State:
         return queue if item.requirement is None else both(queue, item.requirement)
 
     def band_of(self, item: Interaction) -> str:
-        return item.band or self.queue_config(item.queue).band or self.config.default_band
+        # A band that was asked for and that the configuration has dropped since is as good as none.
+        own = item.band if item.band in self.band_rank else ""
+        return own or self.queue_config(item.queue).band or self.config.default_band
 
     def target_ms(self, item: Interaction) -> int:
         queue, channel = self.queue_config(item.queue), item.born.channel

@@ -107,7 +107,13 @@ class Plan:
                 continue
             if condition is None or condition.holds(arrival):
                 return Routed(
-                    rule.queue, rule.requirement, rule.band or "", rule.weight or 0.0, rule.target or 0, rule.name
+                    # The event holds plain milliseconds: a Duration would be written as text.
+                    rule.queue,
+                    rule.requirement,
+                    rule.band or "",
+                    rule.weight or 0.0,
+                    int(rule.target or 0),
+                    rule.name,
                 )
         if self._default is None:
             raise NoRoute(f"no rule takes {channel} to {to[:80]!r}; add one, or set default_queue")

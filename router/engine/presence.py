@@ -13,10 +13,13 @@ from typing import Any
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.events import Event
+from router.engine.matching import ALL_CHANNELS
 from router.engine.model import Agent, State
 from router.engine.transitions import ACTIVE, WRAP_UP
 from router.engine.work import agent_of
 from router.errors import BadMessage
+
+MISSED = "missed-offers"  # why an agent was taken off; removals are counted by it
 
 
 def open_session(s: State, ask: c.OpenSession, now_ms: int) -> list[Event]:
@@ -36,8 +39,11 @@ def set_state(s: State, ask: c.SetState, now_ms: int) -> list[Event]:
     agent = agent_of(s, ask.agent)
     if len(ask.reason) > 200:
         raise BadMessage("reason: at most 200 characters")
-    if (agent.requested or agent.declared, agent.requested_reason or agent.reason) == (ask.state, ask.reason):
+    wanted = (agent.requested, agent.requested_reason) if agent.requested else (agent.declared, agent.reason)
+    if wanted == (ask.state, ask.reason):
         return []
+    if ask.reason == MISSED:
+        raise BadMessage(f"reason: {MISSED!r} is said by the engine alone")
     if agent.work and ask.state == "not_ready":
         return [e.StateRequested(ask.agent, ask.state, ask.reason, ask.by)]
     return [e.StateChanged(ask.agent, ask.state, ask.reason, ask.by)]
@@ -115,7 +121,7 @@ def _after_miss(s: State, event: e.OfferExpired, now_ms: int) -> Iterable[Event]
     if not spared:
         return alerts
     wait = s.config.presence.return_after
-    return (e.StateChanged(agent.id, "not_ready", "missed-offers", "", now_ms + wait if wait else 0),)
+    return (e.StateChanged(agent.id, "not_ready", MISSED, "", now_ms + wait if wait else 0),)
 
 
 def _spared(s: State, agent: Agent, now_ms: int) -> tuple[bool, list[Event]]:
@@ -131,7 +137,7 @@ def _spared(s: State, agent: Agent, now_ms: int) -> tuple[bool, list[Event]]:
         if not s.matcher.meets_node(agent, queue.config.requirement):
             continue
         gone = sum(1 for t in s.removals.get(name, ()) if t > since)
-        staff = s.matcher.staff(queue.config.requirement) + gone
+        staff = s.matcher.staff(queue.config.requirement, ALL_CHANNELS) + gone
         if gone + 1 > max(1, int(rule.brake_share * staff)):
             spared = False
             if s.brakes.get(name, 0) <= since:

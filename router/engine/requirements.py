@@ -199,6 +199,12 @@ def _known(name: str, known: Iterable[str], kind: str, path: str) -> None:
     raise UnknownName(f"{path}: there is no {kind} {name!r}{hint}")
 
 
+def canonical(node: Node) -> Node:
+    """The tree as a decoder makes it. Defaults are left out of bytes by identity, so only such trees that are equal
+    are sure to have equal bytes (DU-3)."""
+    return convert(as_data(node), Node)
+
+
 def as_data(node: Node) -> Any:
     """The written form, for answers and explanations."""
     return to_builtins(node)

@@ -41,6 +41,8 @@ NEXT: dict[tuple[int, type[e.Event]], frozenset[int]] = {
     (WRAP_UP, e.WrapUpFinished): _ONE[CLOSED],
     (WRAP_UP, e.WrapUpExtended): _ONE[WRAP_UP],
     (ACTIVE, e.Requeued): _ONE[QUEUED],
+    # An operator opens it again: it was ended by mistake. A call that is really over runs out of its lease.
+    (WRAP_UP, e.Requeued): _ONE[QUEUED],
     (ACTIVE, e.ConnectFailed): _ONE[QUEUED],
     (QUEUED, e.Transferred): _ONE[QUEUED],
     (ACTIVE, e.Transferred): _ONE[QUEUED],

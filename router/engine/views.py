@@ -34,6 +34,7 @@ class MessageView(Struct, frozen=True, omit_defaults=True):
     text: str = ""
     agent: str = ""
     attachments: tuple[Blob, ...] = ()
+    external_id: str = ""  # what the channel calls it
 
 
 class NoteView(Struct, frozen=True):
@@ -133,6 +134,7 @@ class Inform(Struct, frozen=True):
     threads: tuple[str, ...]
     event: AnyEvent
     agent_name: str = ""
+    at_ms: int = 0
 
 
 class Outbound(Struct, frozen=True, kw_only=True):

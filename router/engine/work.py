@@ -5,11 +5,14 @@ from __future__ import annotations
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.events import Event
+from router.engine.matching import LOAD_BITS, LOAD_MASK
 from router.engine.model import Agent, Interaction, Offer, State
 from router.engine.plan import names_of
-from router.engine.requirements import Node, both, check
+from router.engine.requirements import Node, both, canonical, check
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP, demand
 from router.errors import BadMessage, IllegalMove, NoCapacity, NotEligible, NotFound, NotOwner, OfferGone, UnknownName
+
+MAX_WEIGHT = 1_000  # as in the configuration
 
 
 def interaction(s: State, number: int) -> Interaction:
@@ -35,9 +38,11 @@ def owned(s: State, number: int, agent: str) -> Interaction:
     return item
 
 
-def withdrawals(s: State, item: Interaction, reason: str) -> list[Event]:
+def withdrawals(
+    s: State, item: Interaction, reason: str, by: str = "", why: str = "", passed_over: bool = False
+) -> list[Event]:
     """Its open offers are taken back; the agents lose nothing by it (OF-5)."""
-    return [e.OfferWithdrawn(n, item.number, s.offers[n].agent, reason) for n in item.offers]
+    return [e.OfferWithdrawn(n, item.number, s.offers[n].agent, reason, by, why, passed_over) for n in item.offers]
 
 
 def ended(s: State, item: Interaction, reason: str, now_ms: int, **more: str) -> e.InteractionEnded:
@@ -72,35 +77,47 @@ def decline(s: State, ask: c.Decline, now_ms: int) -> list[Event]:
 
 
 def pick(s: State, ask: c.Pick, now_ms: int) -> list[Event]:
-    return _give(s, ask.interaction, ask.agent, now_ms, "pick", "", "", override=False)
+    item = interaction(s, ask.interaction)
+    if item.state == OFFERED:
+        raise IllegalMove(f"i-{item.number} is being offered; wait for the answer")
+    demand(item.number, item.state, e.OfferMade)
+    return _give(s, item, ask.agent, now_ms, "pick", "", "", override=False)
 
 
 def assign(s: State, ask: c.Assign, now_ms: int) -> list[Event]:
+    """From whatever state is not over: who had it or was offered it loses it in the same command (MV-2)."""
+    item = interaction(s, ask.interaction)
+    if item.state == ACTIVE and item.owner == ask.agent:
+        raise IllegalMove(f"i-{item.number} is {ask.agent}'s already")
+    freed = _freed(s, item, "reassigned", ask.by, ask.why, passed_over=False)
     cause = "assign-override" if ask.override else "assign"
-    return _give(s, ask.interaction, ask.agent, now_ms, cause, ask.by, ask.why, ask.override)
+    return [*freed, *_give(s, item, ask.agent, now_ms, cause, ask.by, ask.why, ask.override)]
 
 
-def _give(s: State, number: int, name: str, now_ms: int, cause: str, by: str, why: str, override: bool) -> list[Event]:
-    """Give a waiting interaction to one agent who need not accept: an offer that is accepted at once (MV-4)."""
-    item, agent = interaction(s, number), agent_of(s, name)
-    if item.state == OFFERED:
-        raise IllegalMove(f"i-{number} is being offered; requeue it first or wait for the answer")
-    demand(number, item.state, e.OfferMade)
-    if not agent.sessions:
-        raise NotEligible(f"{name} is not signed in")
-    if not override:
-        _must_fit(s, item, agent)
+def _give(
+    s: State, item: Interaction, name: str, now_ms: int, cause: str, by: str, why: str, override: bool
+) -> list[Event]:
+    """Give an interaction to one agent who need not accept: an offer that is accepted at once (MV-4)."""
+    agent = agent_of(s, name)
+    if not agent.sessions or agent.retired:
+        raise NotEligible(f"{name} is not signed in" if not agent.retired else f"{name} is leaving")
+    if not override and not s.matcher.meets_node(agent, s.requirement_of(item)):
+        raise NotEligible(f"{name} does not meet the requirement of i-{item.number}")
+    _must_have_room(s, item, agent, override)
     offer = s.last_offer + 1
     return [
-        e.OfferMade(offer, number, name, now_ms + s.queue_config(item.queue).offer_timeout, cause, by, why),
-        e.OfferAccepted(offer, number, name),
+        e.OfferMade(offer, item.number, name, now_ms + s.queue_config(item.queue).offer_timeout, cause, by, why),
+        e.OfferAccepted(offer, item.number, name),
     ]
 
 
-def _must_fit(s: State, item: Interaction, agent: Agent) -> None:
-    if not s.matcher.meets_class(agent, item.place):
-        raise NotEligible(f"{agent.id} does not meet the requirement of i-{item.number}")
-    if not agent.capacity.room(agent.load) >> s.channel_index[item.born.channel] & 1:
+def _must_have_room(s: State, item: Interaction, agent: Agent, override: bool) -> None:
+    """Room beside what the agent has; this very interaction, offered to them or theirs, takes none."""
+    c = s.channel_index[item.born.channel]
+    has_it = item.owner == agent.id or any(s.offers[n].agent == agent.id for n in item.offers)
+    load = agent.load - s.unit(item.born.channel) if has_it else agent.load
+    # A counter of a load holds no more than LOAD_MASK, not even on purpose.
+    if not (agent.capacity.room(load) >> c & 1 or (override and load >> LOAD_BITS * c & LOAD_MASK < LOAD_MASK)):
         raise NoCapacity(f"{agent.id} has no room for one more {item.born.channel}")
 
 
@@ -174,12 +191,16 @@ def extend_wrap_up(s: State, ask: c.ExtendWrapUp, now_ms: int) -> list[Event]:
 def transfer(s: State, ask: c.Transfer, now_ms: int) -> list[Event]:
     """Give it on at once (blind, MV-1): it waits for its new agent with the time that it has waited already."""
     item = owned(s, ask.interaction, ask.agent) if ask.agent else interaction(s, ask.interaction)
-    by = ask.by or ask.agent
-    if ask.to.address:
+    by, to = ask.by or ask.agent, ask.to
+    if sum((bool(to.queue), bool(to.agent), to.requirement is not None, bool(to.address))) != 1:
+        raise BadMessage("to: say exactly one of queue, agent, requirement, address")
+    if to.address:
         return [_to_outside(s, item, ask, by, now_ms)]
-    demand(item.number, item.state, e.Transferred)
-    queue, requirement = _destination(s, item, ask.to)
-    return [e.Transferred(item.number, queue, requirement, item.owner, by, ask.why)]
+    if item.state != OFFERED:
+        demand(item.number, item.state, e.Transferred)
+    queue, requirement = _destination(s, item, to)
+    moved = e.Transferred(item.number, queue, requirement, item.owner, by, ask.why)
+    return [*withdrawals(s, item, "transferred", by, ask.why), moved]
 
 
 def _to_outside(s: State, item: Interaction, ask: c.Transfer, by: str, now_ms: int) -> Event:
@@ -190,29 +211,35 @@ def _to_outside(s: State, item: Interaction, ask: c.Transfer, by: str, now_ms: i
 
 
 def _destination(s: State, item: Interaction, to: c.Target) -> tuple[str, Node | None]:
-    if sum((bool(to.queue), bool(to.agent), to.requirement is not None)) != 1:
-        raise BadMessage("to: say exactly one of queue, agent, requirement, address")
     if to.queue:
         if to.queue not in s.queues:
             raise UnknownName(f"to.queue: there is no queue {to.queue[:64]!r}")
         return to.queue, None
     if to.agent:
-        agent_of(s, to.agent)
+        # It would wait for ever, and nobody would be told why.
+        agent = agent_of(s, to.agent)
+        if agent.retired or not s.matcher.meets_node(agent, s.queue_config(item.queue).requirement):
+            raise NotEligible(f"{to.agent} does not meet the requirement of queue {item.queue}; transfer to a queue")
         return item.queue, Node(agent=(to.agent,))
     assert to.requirement is not None
     check(to.requirement, names_of(s.config), "to.requirement")
-    return item.queue, to.requirement if item.requirement is None else both(item.requirement, to.requirement)
+    further = canonical(to.requirement)
+    return item.queue, further if item.requirement is None else both(item.requirement, further)
 
 
 def requeue(s: State, ask: c.Requeue, now_ms: int) -> list[Event]:
-    """Back to waiting, from whatever state is not over (MV-2)."""
-    item = interaction(s, ask.interaction)
-    if item.state == OFFERED:
-        return withdrawals(s, item, "requeued")
+    """Back to waiting, from whatever state is not over (MV-2); who had it or was offered it is passed over."""
+    return _freed(s, interaction(s, ask.interaction), "operator", ask.by, ask.why, passed_over=True)
+
+
+def _freed(s: State, item: Interaction, reason: str, by: str, why: str, passed_over: bool) -> list[Event]:
+    """The interaction is taken from everybody who has it or sees it."""
     if item.state == QUEUED:
         return []
+    if item.state == OFFERED:
+        return withdrawals(s, item, "requeued" if reason == "operator" else reason, by, why, passed_over)
     demand(item.number, item.state, e.Requeued)
-    return [e.Requeued(item.number, "operator", item.owner, by=ask.by, why=ask.why, passed_over=True)]
+    return [e.Requeued(item.number, reason, item.owner, False, by, why, passed_over)]
 
 
 def close(s: State, ask: c.Close, now_ms: int) -> list[Event]:
@@ -222,7 +249,7 @@ def close(s: State, ask: c.Close, now_ms: int) -> list[Event]:
     if item.state == WRAP_UP:
         return [e.WrapUpFinished(item.number, item.owner, "closed")]
     over = e.InteractionEnded(item.number, "closed", item.owner, by=ask.by, why=ask.why)
-    return [*withdrawals(s, item, "closed"), over]
+    return [*withdrawals(s, item, "closed", ask.by, ask.why), over]
 
 
 def reprioritise(s: State, ask: c.Reprioritise, now_ms: int) -> list[Event]:
@@ -230,13 +257,13 @@ def reprioritise(s: State, ask: c.Reprioritise, now_ms: int) -> list[Event]:
     demand(item.number, item.state, e.PriorityChanged)
     if ask.band and ask.band not in s.band_rank:
         raise UnknownName(f"band: there is no band {ask.band[:64]!r}; known: {', '.join(s.band_rank)}")
-    if ask.weight < 0 or ask.target_ms < 0:
-        raise BadMessage("weight and target must be positive")
+    if not (0 <= ask.weight <= MAX_WEIGHT and ask.target_ms >= 0):
+        raise BadMessage(f"weight and target must be positive, and weight at most {MAX_WEIGHT}")
     return [
         e.PriorityChanged(
             item.number,
             ask.band or item.band,
-            ask.weight or item.weight,
+            float(ask.weight or item.weight),  # a whole number would come back from the journal as another type
             ask.target_ms or item.target_ms,
             ask.by,
             ask.why,

@@ -51,7 +51,7 @@ class EngineDesk:
     def find(self, thread: str) -> int | None:
         number = self._state.threads.get(thread)
         item = self._state.interactions.get(number) if number is not None else None
-        return number if item is not None and item.open else None
+        return number if item is not None and item.live else None
 
     def interactions(self, state: str = "", queue: str = "", after: int = 0, limit: int = 100) -> list[InteractionView]:
         return lookups.list_interactions(self._state, state, queue, after, limit)

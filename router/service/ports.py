@@ -96,9 +96,17 @@ class DeliveryFailed(Exception):
 class Adapter(Protocol):
     """One channel's shell. The application starts, feeds and stops it."""
 
-    name: str  # as in `/readyz`: "phone", "email", "chat"
-    channels: tuple[str, ...]  # the engine's channel names that it serves
-    actions: frozenset[str]  # the outbound actions that it must be given (`Outbound.action`); others are never made
+    @property
+    def name(self) -> str:
+        """As in `/readyz`: "phone", "email", "chat"."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The engine's channel names that it serves."""
+
+    @property
+    def actions(self) -> frozenset[str]:
+        """The outbound actions that it must be given (`Outbound.action`); others are never made."""
 
     async def start(self) -> None:
         """Returns when it listens or polls. Raises RouterError with what to do."""
@@ -110,6 +118,9 @@ class Adapter(Protocol):
         """Let go of everything."""
 
     def health(self) -> Health: ...
+
+    def reset(self, reason: str) -> None:
+        """The engine was restored from its journal: what was told before may differ, so look again. Synchronous."""
 
     def inform(self, news: Inform) -> None:
         """Something happened to an interaction of its channels. Quick and synchronous; must not raise."""
