@@ -14,6 +14,8 @@ import pytest
 from channels.email import adapter as module
 from channels.email.settings import Listener, Tls
 from router.errors import ConfigError, NoRoute, Overloaded, TooLarge, Unavailable
+from router.service.blobs import BlobStore
+from router.service.quarantine import Quarantine
 from tests.email.corpora import corpus_files, corpus_params
 from tests.email.world import ANN, SALES, SUPPORT, World, open_world
 
@@ -152,6 +154,28 @@ async def test_a_message_that_defeats_the_reader_reaches_a_person(
     assert (first.subject, first.sender, world.raw_of(first)) == ("(unreadable message)", ANN, MAIL)
     assert second.subject == "Hi"
     assert world.shelf.kept == [("email", MAIL, "head not understood: RuntimeError")]
+
+
+@pytest.mark.promise("IN-7")
+async def test_with_the_real_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    blobs, shelf = BlobStore(tmp_path / "blobs"), Quarantine(tmp_path / "quarantine")
+    async with open_world(tmp_path, stores=(blobs, shelf)) as world:
+        await world.send(MAIL)
+        monkeypatch.setattr(module, "read_letter", broken)
+        await world.send(MAIL)
+        for command in world.arrived:
+            assert command.message is not None
+            assert await blobs.get(command.message.blobs[0].digest) == MAIL
+        (entry,) = shelf.entries()
+        assert (entry.source, shelf.read(entry.id)) == ("email", MAIL)
+        blobs.close()
+        monkeypatch.undo()
+        with pytest.raises(smtplib.SMTPDataError) as failed:
+            await world.send(MAIL)
+        assert failed.value.smtp_code == 451
 
 
 # --- recipients -----------------------------------------------------------------------------------------------------

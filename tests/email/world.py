@@ -14,7 +14,9 @@ from channels.email.settings import Address, Listener, Settings
 from router.engine.commands import Arrive
 from router.engine.events import Blob
 from router.errors import NotFound, RouterError
+from router.service.blobs import BlobStore
 from router.service.ports import Context
+from router.service.quarantine import Quarantine
 from tests.support.desk import RecordingDesk
 
 SUPPORT, SALES = "support@shop.example", "sales@shop.example"
@@ -53,8 +55,9 @@ class Shelf:
 
 
 class World:
-    def __init__(self, data: Path, **options: Any) -> None:
+    def __init__(self, data: Path, stores: tuple[BlobStore, Quarantine] | None = None, **options: Any) -> None:
         self.desk, self.blobs, self.shelf = RecordingDesk(), Blobs(), Shelf()
+        blobs, shelf = stores or (self.blobs, self.shelf)
         defaults: dict[str, Any] = {
             "smtp": Listener(port=0),
             "lmtp": Listener(port=0),
@@ -63,8 +66,8 @@ class World:
         }
         context = Context(
             desk=self.desk,
-            blobs=cast(Any, self.blobs),
-            quarantine=cast(Any, self.shelf),
+            blobs=cast(Any, blobs),
+            quarantine=cast(Any, shelf),
             sockets=cast(Any, None),
             data=data,
             loopback_only=True,
