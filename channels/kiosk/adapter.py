@@ -90,7 +90,7 @@ class KioskAdapter:
         self._board.refill(self._being_served())
 
     def inform(self, news: Inform) -> None:
-        self._board.follow(news, self._ticket(news.interaction), self._desk.now_ms())
+        self._board.follow(news, self._ticket(news.interaction))
 
     async def deliver(self, outbound: Outbound) -> None:
         raise DeliveryFailed("a kiosk takes no orders: visitors are called on the screen", final=True)

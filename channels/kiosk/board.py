@@ -41,12 +41,12 @@ class Board:
         self._calls = dict(calls)
         self._trim()
 
-    def follow(self, news: Inform, ticket: str, now_ms: int) -> None:
+    def follow(self, news: Inform, ticket: str) -> None:
         """Take note of what happened to a visitor."""
         match news.event:
             case e.OfferAccepted():
                 self._calls.pop(news.interaction, None)
-                self._calls[news.interaction] = Call(ticket, news.agent_name, now_ms)
+                self._calls[news.interaction] = Call(ticket, news.agent_name, news.at_ms)
                 self._trim()
             case e.InteractionEnded() | e.Requeued() | e.Transferred() | e.ConnectFailed():
                 self._calls.pop(news.interaction, None)

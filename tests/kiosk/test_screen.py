@@ -29,7 +29,7 @@ async def kiosk(tmp_path: Path) -> AsyncIterator[Kiosk]:
 
 
 def news(number: int, event: e.AnyEvent, agent_name: str = "") -> Inform:
-    return Inform("walkin", number, (f"kiosk:{number}",), event, agent_name)
+    return Inform("walkin", number, (f"kiosk:{number}",), event, agent_name, 5_000)
 
 
 def accepted(number: int, agent: str = "Ana") -> Inform:
@@ -41,7 +41,7 @@ async def test_a_visitor_is_called_when_an_agent_has_accepted(kiosk: Kiosk) -> N
     kiosk.adapter.inform(news(17, e.OfferMade(1, 17, "ana", 0)))
     assert await kiosk.serving() == []
     kiosk.adapter.inform(accepted(17))
-    assert await kiosk.serving() == [{"ticket": "A-017", "agent": "Ana", "called_at_ms": kiosk.desk.now}]
+    assert await kiosk.serving() == [{"ticket": "A-017", "agent": "Ana", "called_at_ms": 5_000}]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,13 @@ async def test_after_a_restart_the_screen_shows_who_is_with_whom(tmp_path: Path)
         ]
 
 
+async def test_when_the_engine_was_read_again_so_is_the_screen(kiosk: Kiosk) -> None:
+    kiosk.adapter.inform(accepted(17))
+    kiosk.desk.views = {18: view(18, "ben")}
+    kiosk.adapter.reset("restored")
+    assert [call["ticket"] for call in await kiosk.serving()] == ["A-018"]
+
+
 async def test_the_screen_is_never_taken_from_a_cache(kiosk: Kiosk) -> None:
     response = await kiosk.client.get("/v1/kiosk/now-serving")
     assert response.headers["Cache-Control"] == "no-store"
@@ -108,7 +115,7 @@ async def test_a_kiosk_takes_no_orders(kiosk: Kiosk) -> None:
 def test_a_board_that_is_refilled_keeps_to_its_size() -> None:
     board = Board(2)
     for number in range(5):
-        board.follow(accepted(number + 1), f"A-{number}", 0)
+        board.follow(accepted(number + 1), f"A-{number}")
     assert len(board) == 2
 
 
