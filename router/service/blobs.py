@@ -117,8 +117,11 @@ class BlobStore:
             with self._mutex, _explained():
                 self._prepare()
             digest, size, draft = self._copy(source, path.name)
-        with self._mutex:
-            self._place({digest: draft}, {digest})
+        with self._mutex, _explained():
+            drafts = {digest: draft}
+            if _size(self._name(digest)) == size:  # and somebody knows: it must outlive a failure here
+                _remove([drafts.pop(digest)])
+            self._place(drafts, {digest})
         return Blob(digest, size, media_type, name)
 
     # --- get ---
@@ -268,8 +271,6 @@ class BlobStore:
             new = {digest: data for digest, data in contents.items() if digest not in present}
             small = {digest: data for digest, data in new.items() if len(data) < LARGE}
             try:
-                for digest in present:
-                    _sync(self._name(digest))
                 if small:
                     spool.append(small)
                 for digest, data in new.items():
@@ -283,10 +284,15 @@ class BlobStore:
             self._fold_later(spool)
 
     def _place(self, drafts: dict[str, str], unspooled: Set[str]) -> None:
-        """Give drafts their names, durably where no pack holds them. The mutex is held. Raises Unavailable."""
+        """Give drafts their names, durably where no pack holds them. The mutex is held. Raises Unavailable.
+
+        What is unspooled and no draft was there already.
+        """
         named: list[str] = []
         try:
             with _explained():
+                for digest in unspooled - drafts.keys():
+                    _sync(self._name(digest))
                 for digest, draft in drafts.items():
                     named.append(self._name(digest))
                     os.rename(draft, named[-1])
@@ -327,9 +333,11 @@ class BlobStore:
                 (self.root / f"{number:02x}").mkdir(PRIVATE_FOLDER, exist_ok=True)
             sync_folder(self.root)
             _remove(entry.path for entry in os.scandir(self._tmp))
-            self._root_fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
-            self._spool = Spool(self.root / "spool")
-            self._recover(self._spool)
+            if self._root_fd < 0:  # else this has failed before
+                self._root_fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+            spool = Spool(self.root / "spool")
+            self._recover(spool)
+            self._spool = spool
         return self._spool
 
     def _recover(self, spool: Spool) -> None:

@@ -252,6 +252,36 @@ async def test_a_failed_file_is_unavailable_and_leaves_nothing(
     assert not store.exists(digest_of(b"scan"))
 
 
+@pytest.mark.promise("IN-7")
+async def test_content_that_somebody_was_told_of_outlives_a_failure_to_put_it_again(
+    store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scan.pdf").write_bytes(b"scan")
+    digest = (await store.put(b"scan")).digest
+    with monkeypatch.context() as patch:
+        patch.setattr(blobs, "sync_folder", failing)
+        for again in (store.put(b"scan"), store.put_file(tmp_path / "scan.pdf")):
+            with pytest.raises(Unavailable):
+                await again
+    assert store.read(digest) == b"scan"
+    assert list((store.root / "tmp").iterdir()) == []
+
+
+async def test_a_start_that_failed_half_way_is_done_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = BlobStore(root)
+    digest = (await killed.put(b"content")).digest
+    killed.path(digest).unlink()  # it was never synced
+    store = BlobStore(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", failing)
+        with pytest.raises(Unavailable):
+            await store.put(b"other")
+    await store.put(b"other")
+    assert store.read(digest) == b"content"
+    for each in (store, killed):
+        each.close()
+
+
 async def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "blobs").write_bytes(b"a file where the folder should be")
     store = BlobStore(tmp_path / "blobs")
