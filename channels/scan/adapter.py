@@ -35,6 +35,7 @@ log = get_logger("scan")
 
 LISTING_MAX = 20_000  # entries of one folder that are looked at in a pass: 5 MB; the rest follows when these are gone
 FIRST_BACKOFF_MS = 1_000
+FAILING = 3  # one file that nobody can read is that file's trouble; so many with none between are the folder's
 WAKE_AGAIN_S = 30  # after the watcher gave up; listing goes on meanwhile
 WAKE_GAP_MS = 200  # events that come closer together than this wake once
 
@@ -50,6 +51,7 @@ class _Folder:
     trouble: str = ""  # why the whole folder is not served
     stuck: dict[str, str] = field(default_factory=dict)  # files that could not be taken, with the reason
     tries: dict[str, int] = field(default_factory=dict)
+    in_a_row: int = 0  # files put off since one was taken
     others: int = 0
     cut: bool = False
 
@@ -120,15 +122,22 @@ class ScanAdapter:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def health(self) -> Health:
+        """Bad while files cannot be taken. Single files that stay are named, but they are not the channel's failure."""
         troubles = self._troubles()
+        stuck = [
+            f"{one.place.name}: {len(one.stuck)} files stay: {next(iter(one.stuck.values()))}"
+            for one in self._folders
+            if one.stuck
+        ]
         figures = {
             "folders": float(len(self._folders)),
             "incomplete": float(sum(one.watch.pending for one in self._folders)),
             "not_files": float(sum(one.others for one in self._folders)),
             "stuck": float(sum(len(one.stuck) for one in self._folders)),
+            "overfull": float(sum(one.cut for one in self._folders)),  # folders with more than LISTING_MAX entries
             **{name: float(count) for name, count in self._outcomes.items()},
         }
-        return Health(not troubles, "; ".join(troubles), figures)
+        return Health(not troubles, "; ".join(troubles + stuck), figures)
 
     def reset(self, reason: str) -> None:
         """Nothing is kept here that the engine's state could contradict."""
@@ -222,7 +231,7 @@ class ScanAdapter:
             log.error("Scan failed", action="scan_failed", folder=one.place.name, exc_info=problem)
             self._put_off(one, [file.name for file in files], f"internal ({type(problem).__name__})")
             return
-        self._refusals, self._paused_for = 0, ""
+        self._refusals, self._paused_for, one.in_a_row = 0, "", 0
         for file in files:
             one.stuck.pop(file.name, None)
 
@@ -235,6 +244,7 @@ class ScanAdapter:
         log.warning("Scan folders pause", action="scan_paused", why=why, wait_ms=wait_ms)
 
     def _put_off(self, one: _Folder, names: list[str], why: str) -> None:
+        one.in_a_row += 1
         for name in names:
             count = one.tries[name] = one.tries.get(name, 0) + 1
             wait_ms = min(FIRST_BACKOFF_MS << min(count, 20), self._settings.longest_backoff)
@@ -291,8 +301,8 @@ class ScanAdapter:
             found.append(f"files stay in their folders: {self._paused_for}")
         for one in self._folders:
             found += [one.trouble] if one.trouble else []
-            if one.stuck:
-                found.append(f"{one.place.name}: {len(one.stuck)} files stay: {next(iter(one.stuck.values()))}")
+            if len(one.stuck) >= FAILING and one.in_a_row >= FAILING:
+                found.append(f"{one.place.name}: nothing can be taken")
         return found
 
 

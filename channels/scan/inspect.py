@@ -27,7 +27,7 @@ from typing import Any, BinaryIO
 
 import puremagic
 import pypdfium2
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 from pypdfium2 import raw as pdfium
 
 from channels.scan import tiff
@@ -121,6 +121,8 @@ class Looker:
                 return _with_size(found, size, image.info.get("dpi"))
         except _BOMB as problem:
             return Finding(condition="too-many-pixels", kind=kind, detail=line(problem))
+        except UnidentifiedImageError:
+            return Finding(condition="unreadable", kind=kind, detail="nothing follows its first bytes that makes sense")
         except MemoryError:
             raise
         except Exception as problem:  # noqa: BLE001 - a decoder raises anything on hostile bytes

@@ -328,7 +328,8 @@ async def test_a_disk_that_is_full_leaves_files_in_place(
                 patch.setattr(world.quarantine, "keep", refuse)
             await world.settle()
             assert world.left() == ["fax1.tif"]
-            assert not world.adapter.health().ok
+            says = {"blobs": "refused (unavailable)", "quarantine": "the quarantine is full"}[where]
+            assert says in world.adapter.health().detail
         await world.settle(ms=60_000)
         assert world.left() == []
 
@@ -353,6 +354,30 @@ async def test_a_file_that_cannot_be_read_is_shown_and_does_not_hold_up_the_othe
         (world.folder() / "secret.tif").unlink()
         await world.settle()
         assert "stay" not in world.adapter.health().detail
+
+
+@pytest.mark.promise("OB-1")
+async def test_a_folder_from_which_nothing_can_be_taken_is_a_failure_and_a_single_file_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(path: Path) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    async with running(tmp_path) as world:
+        await world.adapter.start()
+        with monkeypatch.context() as patch:
+            patch.setattr(drop, "open_file", forbidden)
+            world.drop("fax1.tif", pictures.fax())
+            await world.settle(3, ms=60_000)
+            assert world.adapter.health().ok
+            for number in (2, 3):
+                world.drop(f"fax{number}.tif", pictures.fax())
+            await world.settle(3, ms=60_000)
+            assert not world.adapter.health().ok
+            assert "fax: nothing can be taken" in world.adapter.health().detail
+        await world.settle(3, ms=60_000)
+        assert world.adapter.health().ok
+        assert world.left() == []
 
 
 @pytest.mark.promise("IN-4")

@@ -257,3 +257,14 @@ def test_closing_ends_the_nurse(inspector: Inspector) -> None:
     one.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, signal.SIG_DFL)
+
+
+def test_the_nurse_ends_by_itself_when_the_daemon_is_killed() -> None:
+    """All that is left to it then is a socket that closed."""
+    one = Inspector(Limits())
+    look(one, pictures.png())
+    assert one._link is not None
+    assert one._process is not None
+    one._link.close()
+    assert one._process.wait(10) == 0
+    one.close()
