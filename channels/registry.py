@@ -16,6 +16,7 @@ from channels.email.settings import Settings as Email
 from channels.email.settings import check as check_email
 from channels.kiosk.settings import Settings as Kiosk
 from channels.phone.settings import Settings as Phone
+from channels.phone.settings import check as check_phone
 from channels.scan.settings import Settings as Scan
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _kiosk(settings: Kiosk, context: Context) -> Adapter:
 
 
 KINDS: dict[str, Kind] = {
-    "phone": Kind(Phone, _phone, _phone_actions),
+    "phone": Kind(Phone, _phone, _phone_actions, check_phone),
     "email": Kind(Email, _email, lambda settings: {"email": ("message",)}, check_email),
     "chat": Kind(Chat, _chat),
     "scan": Kind(Scan, _scan),

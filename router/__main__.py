@@ -70,6 +70,14 @@ def check(config: Path) -> None:
     click.echo(f"{config}: good ({len(c.queues)} queues, {len(c.rules)} rules, {len(c.agents)} agents)")
 
 
+@cli.command(epilog=example("switchboard reference > config/router.toml"))
+def reference() -> None:
+    """Print a configuration file with every option, its default and its reason."""
+    from router.cli import reference as written
+
+    click.echo(written.text(), nl=False)
+
+
 @cli.command(epilog=example("switchboard explain i-4711"))
 @click.argument("interaction")
 @URL

@@ -22,13 +22,13 @@ from typing import Any
 from channels.registry import KINDS
 from router.agents.server import AgentServer
 from router.engine import commands as c
-from router.engine.views import Inform, Outbound
+from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import RouterError
 from router.http.access import is_loopback
 from router.http.server import HttpServer
 from router.journal.port import Journal, Opened
 from router.journal.sqlite import SqliteJournal
-from router.observe import get_logger
+from router.observe import get_logger, report_stray
 from router.service.blobs import BlobStore
 from router.service.clock import SystemClock
 from router.service.desk import EngineDesk
@@ -89,6 +89,7 @@ class App:
             agents=self.settings.agent_link.tokens,
             requeue_hooks=self._requeue_hooks(),
             configure=self.configure,
+            readable=self.readable,
         )
         for adapter in self.adapters:
             server.add_routes(adapter.routes())
@@ -210,6 +211,11 @@ class App:
             "was_version": version,
         }
 
+    async def readable(self, view: InteractionView) -> tuple[MessageView, ...]:
+        """What was said, as people read it: for mail the text that its raw message holds."""
+        adapter = self._by_channel.get(view.channel)
+        return await adapter.readable(view) if adapter is not None else view.messages
+
 
 async def _stage(what: str, work: Awaitable[object], limit_ms: int) -> None:
     try:
@@ -261,9 +267,10 @@ def _tune_stock_loop() -> None:
 
 
 async def _main(loaded: Loaded, ready: Callable[[App], None]) -> int:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(report_stray)
     app = App(loaded)
     stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     try:

@@ -14,7 +14,7 @@ from channels.chat.protocol import CHANNEL, HangUp, Room, Send, Submit
 from channels.chat.settings import Settings
 from channels.chat.tokens import keep_secret
 from router.engine.commands import Reply
-from router.engine.views import Inform, Outbound
+from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import RouterError
 from router.observe import counter, gauge, get_logger
 from router.service.ports import Context, DeliveryFailed, Health
@@ -144,6 +144,9 @@ class ChatAdapter:
 
     def routes(self) -> Sequence[Any]:
         return ()
+
+    async def readable(self, view: InteractionView) -> tuple[MessageView, ...]:
+        return view.messages
 
     def requeue_hooks(self) -> Mapping[str, Callable[[bytes, Any], Awaitable[object]]]:
         """None: what a visitor's client sends wrongly is answered, so nothing is set aside."""

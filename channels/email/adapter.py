@@ -24,6 +24,7 @@ from typing import Any
 
 import aiosmtplib
 from msgspec import Struct
+from msgspec.structs import replace
 
 from channels.email.addresses import Mailbox, canonical_address, identity
 from channels.email.body import Part, readable_text
@@ -165,6 +166,11 @@ class EmailAdapter:
     def _is_listening(self, name: str) -> bool:
         server = self._servers.get(name)
         return server is not None and server.is_serving() and all(s.fileno() >= 0 for s in server.sockets)
+
+    async def readable(self, view: InteractionView) -> tuple[MessageView, ...]:
+        """Each message with the text that people read; the raw mail stays its attachment."""
+        texts = [content.text for content in await self.content(view)]
+        return tuple(replace(message, text=text) for message, text in zip(view.messages, texts, strict=True))
 
     def requeue_hooks(self) -> dict[str, Any]:
         """Nothing of this channel is set aside for another try."""

@@ -23,7 +23,7 @@ from channels.kiosk.rates import Rates
 from channels.kiosk.render import Page, kiosk_page, screen_page
 from channels.kiosk.settings import Settings
 from channels.kiosk.ticket import ticket
-from router.engine.views import Inform, InteractionView, Outbound, interaction_id, number_of
+from router.engine.views import Inform, InteractionView, MessageView, Outbound, interaction_id, number_of
 from router.errors import (
     BadMessage,
     ClientError,
@@ -94,6 +94,9 @@ class KioskAdapter:
 
     async def deliver(self, outbound: Outbound) -> None:
         raise DeliveryFailed("a kiosk takes no orders: visitors are called on the screen", final=True)
+
+    async def readable(self, view: InteractionView) -> tuple[MessageView, ...]:
+        return view.messages
 
     def requeue_hooks(self) -> Mapping[str, Callable[[bytes, Any], Awaitable[object]]]:
         """None: a visitor whose check-in is refused stands there and tries again."""

@@ -47,7 +47,7 @@ from channels.phone.memory import CallMemory
 from channels.phone.request import Control, Raw
 from channels.phone.settings import Gateway, Settings, check
 from router.engine.commands import AnyCommand, FailConnection, Reply
-from router.engine.views import Inform, InteractionView, Outbound
+from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import (
     BadMessage,
     ClientError,
@@ -218,6 +218,9 @@ class PhoneAdapter:
             line.aside.pop(digest, None)
             raise
         log.warning("Event not understood", action="phone_event_set_aside", gateway=line.name, code=problem.code)
+
+    async def readable(self, view: InteractionView) -> tuple[MessageView, ...]:
+        return view.messages
 
     def requeue_hooks(self) -> dict[str, Callable[[bytes, Any], Awaitable[object]]]:
         """By quarantine source: takes raw bytes that were set aside once more. They were signed when they came."""

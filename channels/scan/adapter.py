@@ -26,7 +26,7 @@ from channels.scan.inspector import Inspector, InspectorDown
 from channels.scan.intake import Intake, Place, Unroutable
 from channels.scan.settings import Settings
 from channels.scan.watch import Item, Leftover, Watch
-from router.engine.views import Inform, Outbound
+from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ConfigError, Refusal, Unavailable
 from router.observe import counter, get_logger
 from router.service.ports import Context, DeliveryFailed, Health
@@ -150,6 +150,9 @@ class ScanAdapter:
 
     def routes(self) -> Sequence[Any]:
         return ()
+
+    async def readable(self, view: InteractionView) -> tuple[MessageView, ...]:
+        return view.messages
 
     def requeue_hooks(self) -> dict[str, Callable[[bytes, Any], Awaitable[object]]]:
         """By quarantine source: takes a file that was set aside once more."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from channels.email.adapter import EmailAdapter
+
 if TYPE_CHECKING:
     from router.app import App
 
@@ -34,8 +36,8 @@ def _addresses(app: App, http: str, socket: str) -> list[str]:
     if "phone" in kinds:
         rows += [(f"phone {name}", f"{http}/v1/phone/{name}/events") for name in kinds["phone"].gateways]
     if "email" in kinds:
-        mail = kinds["email"]
-        rows.append(("mail", f"SMTP {mail.smtp.host}:{mail.smtp.port}, LMTP {mail.lmtp.host}:{mail.lmtp.port}"))
+        listening = [f"{name.upper()} {_mail_at(app, name)}" for name in ("smtp", "lmtp") if _mail_at(app, name)]
+        rows.append(("mail", ", ".join(listening)))
     if "scan" in kinds:
         rows += [
             (f"drop {name}", str(app.data / (f.path or f"drop/{name}"))) for name, f in kinds["scan"].folders.items()
@@ -44,6 +46,13 @@ def _addresses(app: App, http: str, socket: str) -> list[str]:
         rows.append(("walk-ins", f"{http}/kiosk and {http}/kiosk/now-serving"))
     rows.append(("data", str(app.data)))
     return [f"  {name:<14}{address}" for name, address in rows]
+
+
+def _mail_at(app: App, name: str) -> str:
+    """Where "smtp" or "lmtp" really listens, "" where it does not: a configured port of 0 means any free one."""
+    listener = getattr(app.settings.adapters["email"], name)
+    adapter = next(a for a in app.adapters if isinstance(a, EmailAdapter))
+    return f"{listener.host}:{adapter.port(name)}" if listener.enabled else ""
 
 
 def _demo(app: App) -> bool:
@@ -60,8 +69,8 @@ def _tries(app: App, http: str) -> list[str]:
         rows.append(("make a call", "./run try call"))
     if "chat" in kinds:
         rows.append(("chat as a visitor", "./run try chat"))
-    if "email" in kinds:
-        mail = f"smtp://{kinds['email'].smtp.host}:{kinds['email'].smtp.port}"
+    if "email" in kinds and _mail_at(app, "smtp"):
+        mail = f"smtp://{_mail_at(app, 'smtp')}"
         rows.append(
             ("send a mail", f"curl {mail} --mail-from me@example.org --mail-rcpt support@localhost -T README.md")
         )

@@ -56,7 +56,7 @@ def encode_hook(value: Any) -> Any:
 SECOND = Duration(1_000)
 MINUTE = Duration(60_000)
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$(?!\n)")]
 Count = Annotated[int, Meta(ge=0, le=1_000)]
 
 

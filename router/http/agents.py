@@ -59,9 +59,8 @@ class AgentRoutes:
     async def list_(self, request: web.Request) -> web.Response:
         self._house.access.operator(request)
         query = read_query(request, AgentsQuery)
-        wanted = sorted((a for a in self._desk.agents() if a.agent > query.after), key=lambda a: a.agent)
-        page = wanted[: query.limit]
-        return json_response(AgentPage(page, page[-1].agent if len(wanted) > len(page) else ""))
+        page = self._desk.agents(query.after, query.limit)
+        return json_response(AgentPage(page, page[-1].agent if len(page) == query.limit else ""))
 
     @describe("One agent", group="agents", who="operator", answer=AgentView, refuses=LOOKING)
     async def get(self, request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from router.engine.commands import AnyCommand, Reply
-from router.engine.views import interaction_id, number_of
+from router.engine.views import InteractionView, MessageView, interaction_id, number_of
 from router.errors import Unavailable
 from router.http.access import Access
 from router.http.settings import HttpSettings
@@ -25,6 +25,14 @@ Configure = Callable[[bytes, bool, str], Awaitable[dict[str, Any]]]
 
 # Takes the raw bytes of a quarantine entry in again. Raises ClientError where they still cannot be read.
 Requeue = Callable[[bytes, Entry], Awaitable[object]]
+
+
+# An interaction's messages as people read them.
+Readable = Callable[[InteractionView], Awaitable[tuple[MessageView, ...]]]
+
+
+async def as_recorded(view: InteractionView) -> tuple[MessageView, ...]:
+    return view.messages
 
 
 async def no_configure(content: bytes, dry_run: bool, by: str) -> dict[str, Any]:
@@ -43,6 +51,7 @@ class House:
     blobs: BlobStore
     requeue_hooks: Mapping[str, Requeue] = field(default_factory=dict)
     configure: Configure = no_configure
+    readable: Readable = as_recorded
 
     async def act(self, request: web.Request, what: str, command: AnyCommand) -> Reply:
         """A privileged act: the command says who, so the journal has the audit; the log has a line too (OB-5)."""

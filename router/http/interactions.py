@@ -175,7 +175,7 @@ class InteractionRoutes:
         found = self._desk.interaction(interaction_of(request))
         if role == "agent" and not self._concerns(found, name):
             raise Forbidden(f"{found.id} is not yours")
-        return json_response(Contents(found.id, found.messages, found.notes))
+        return json_response(Contents(found.id, await self._house.readable(found), found.notes))
 
     def _concerns(self, view: InteractionView, agent: str) -> bool:
         """Whether this agent has the interaction, or is offered it."""

@@ -29,7 +29,7 @@ from router.http.agents import AgentRoutes
 from router.http.blobs import BlobRoutes
 from router.http.configuration import ConfigurationRoutes
 from router.http.health import HealthRoutes
-from router.http.house import Configure, House, Requeue, no_configure
+from router.http.house import Configure, House, Readable, Requeue, as_recorded, no_configure
 from router.http.interactions import InteractionRoutes
 from router.http.openapi import openapi_route
 from router.http.outbound import OutboundRoutes
@@ -99,6 +99,7 @@ class HttpServer:
         adapters_routes: Iterable[web.AbstractRouteDef] = (),
         requeue_hooks: Mapping[str, Requeue] | None = None,
         configure: Configure = no_configure,
+        readable: Readable = as_recorded,
         links: Sequence[tuple[str, str]] = LINKS,
     ) -> None:
         self._settings = settings
@@ -121,6 +122,7 @@ class HttpServer:
             blobs=blobs,
             requeue_hooks=dict(requeue_hooks or {}),
             configure=configure,
+            readable=readable,
         )
         self.app = web.Application(client_max_size=settings.body_limit)
         self.app[UNHURRIED] = self._unhurried

@@ -1,1 +1,1 @@
-"""What stands between the engine and the edges: the writer, the outbox, and the stores of what the journal only names."""
+"""What holds the house together: one writer, its answers and effects, the stores, the clock and the sockets."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from typing import Any
 
 from router.engine import lookups
@@ -59,8 +60,10 @@ class EngineDesk:
     def agent(self, agent: str) -> AgentView:
         return lookups.agent_view(self._state, lookups.find_agent(self._state, agent))
 
-    def agents(self) -> list[AgentView]:
-        return [lookups.agent_view(self._state, agent, brief=True) for agent in self._state.agents.values()]
+    def agents(self, after: str = "", limit: int = 1_000) -> list[AgentView]:
+        known = self._state.agents
+        page = heapq.nsmallest(min(limit, 1_000), (name for name in known if name > after))
+        return [lookups.agent_view(self._state, known[name], brief=True) for name in page]
 
     def queues(self) -> list[QueueView]:
         return lookups.queue_views(self._state)

@@ -138,6 +138,10 @@ class Outbox:
         if error:
             given_up.labels(letter.channel).inc()
             log.warning("Given up", action="outbound_dead", outbound=letter.outbound, problem=error)
+            if letter.action == "assigned":
+                # Nobody will connect this customer any more: they wait for somebody again instead of for the lease.
+                again = c.FailConnection(thread=letter.threads[0], reason="undeliverable")
+                self._desk.submit(again, _whatever)
             command: c.AnyCommand = c.FailOutbound(outbound=letter.outbound, error=error[:500])
         else:
             command = c.SettleOutbound(outbound=letter.outbound)
@@ -148,3 +152,7 @@ class Outbox:
             # Discarded by an operator meanwhile, or the journal is away: then the state is reloaded and says what is
             # left.
             log.info("Not recorded", action="outbound_unrecorded", outbound=letter.outbound, problem=str(outcome))
+
+
+def _whatever(outcome: Outcome) -> None:
+    """The interaction may have moved on by itself meanwhile; then there is nothing to undo."""

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from router.engine.commands import AnyCommand, Reply
-from router.engine.views import AgentView, Estimate, Inform, InteractionView, Outbound, QueueView, Tell
+from router.engine.views import AgentView, Estimate, Inform, InteractionView, MessageView, Outbound, QueueView, Tell
 from router.errors import RouterError
 from router.service.blobs import BlobStore
 from router.service.quarantine import Quarantine
@@ -54,7 +54,8 @@ class Desk(Protocol):
     def agent(self, agent: str) -> AgentView:
         """Raises NotFound."""
 
-    def agents(self) -> list[AgentView]: ...
+    def agents(self, after: str = "", limit: int = 1_000) -> list[AgentView]:
+        """In order of id, without offers and interactions; `limit` at most 1,000."""
 
     def queues(self) -> list[QueueView]: ...
 
@@ -130,6 +131,9 @@ class Adapter(Protocol):
 
     def routes(self) -> Sequence[Any]:
         """aiohttp route definitions to be mounted on the HTTP server."""
+
+    async def readable(self, view: InteractionView) -> tuple[MessageView, ...]:
+        """The interaction's messages as people read them. Raises NotFound and Unavailable where content is gone."""
 
     def requeue_hooks(self) -> Mapping[str, Callable[[bytes, Any], Awaitable[object]]]:
         """Quarantine source -> what takes an entry's raw bytes once more, when an operator says so."""

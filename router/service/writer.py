@@ -22,6 +22,7 @@ from typing import Any
 
 from router.engine import commands as c
 from router.engine.engine import Engine
+from router.engine.engine import Outcome as Decided
 from router.engine.events import Event
 from router.engine.views import Inform, Outbound, Tell
 from router.errors import ClientError, ConfigError, Draining, JournalError, RouterError, Unavailable
@@ -134,6 +135,7 @@ class Writer:
         batch = mailbox.open
         try:
             out = self.engine.handle(command, self.clock.now_ms())
+            payloads = _encoded(out)
         except (ClientError, ConfigError) as error:
             # It may have been decided by facts that are not durable yet, so it waits for them like any answer.
             refused.labels(error.code).inc()
@@ -143,13 +145,10 @@ class Writer:
             self._fail(f"bug while deciding {type(command).__name__}: {bug!r}", bug)
             self._soon(done, Unavailable("the router restarts from its journal; come back in a moment"))
             return
-        if out.events:
-            key, at_ms, encode, payloads = out.key, out.at_ms, codec.encode, batch.payloads
-            for event in out.events:
-                payloads.append(encode(at_ms, key, event))  # type: ignore[arg-type]
-                key = ""
+        if payloads:
+            batch.payloads += payloads
             if self.observers:
-                self._observe(out.first_seq, at_ms, out.events)
+                self._observe(out.first_seq, out.at_ms, out.events)
         self._wait(batch, done, out.reply, out.effects)
         timers = self.engine.state.timers
         if timers and (self._timer is None or timers[0][0] < self._timer_due_ms):
@@ -312,6 +311,16 @@ class Writer:
         self.journal.open()
         self.journal.probe()
         return restore(self.journal)
+
+
+def _encoded(out: Decided) -> list[bytes]:
+    """The records of one command. The key stands on the first of them."""
+    encode, at_ms, key = codec.encode, out.at_ms, out.key
+    payloads = []
+    for event in out.events:
+        payloads.append(encode(at_ms, key, event))  # type: ignore[arg-type]
+        key = ""
+    return payloads
 
 
 def _nobody(outcome: object) -> None:

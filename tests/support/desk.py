@@ -96,8 +96,8 @@ class RecordingDesk:
             raise NotFound(f"no agent {agent}")
         return self.agent_views[agent]
 
-    def agents(self) -> list[AgentView]:
-        return list(self.agent_views.values())
+    def agents(self, after: str = "", limit: int = 1_000) -> list[AgentView]:
+        return [self.agent_views[name] for name in sorted(self.agent_views) if name > after][:limit]
 
     def queues(self) -> list[QueueView]:
         return []

@@ -1,0 +1,121 @@
+"""Files under `config/` are used as they stand, and the reference tells of every option there is."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec import Struct
+from msgspec.structs import fields
+
+from channels.registry import KINDS
+from router.cli import reference
+from router.engine.config import Config, Duration
+from router.errors import ConfigError
+from router.settings import Settings, load, parse
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "config").glob("*.toml"))
+DEV = (ROOT / "config/dev.toml").read_text()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_shipped_configuration_can_be_used(path: Path) -> None:
+    load(path, env={})
+
+
+def test_the_reference_file_is_what_the_settings_say_of_themselves() -> None:
+    assert (ROOT / "config/router.toml").read_text() == reference.text(), "run: ./run reference > config/router.toml"
+
+
+def structs(kind: type[Struct], seen: set[type[Struct]]) -> set[type[Struct]]:
+    if kind not in seen and kind.__name__ != "Node":
+        seen.add(kind)
+        for f in fields(kind):
+            inner, _ = reference._inner(f.type)
+            if inner is not None:
+                structs(inner, seen)
+    return seen
+
+
+@pytest.mark.promise("OB-4")
+def test_every_option_stands_in_the_reference_with_its_default() -> None:
+    text = (ROOT / "config/router.toml").read_text()
+    everything: set[type[Struct]] = set()
+    for kind in (Settings, Config, *(entry.settings for entry in KINDS.values())):
+        structs(kind, everything)
+    for kind in everything:
+        for f in fields(kind):
+            if f.name == "adapters" or reference._inner(f.type)[0] not in (None, reference.Node):
+                continue
+            default = f.default if f.default is not msgspec.NODEFAULT else None
+            if isinstance(default, str | int | float | bool | Duration) and (kind.__name__, f.name) != (
+                "Listener",
+                "port",
+            ):
+                assert f"{f.encode_name} = {reference.toml(default)}" in text, f"{kind.__name__}.{f.name}"
+            else:
+                assert re.search(rf"^(# )*{re.escape(f.encode_name)} =", text, re.MULTILINE), (
+                    f"{kind.__name__}.{f.name}"
+                )
+
+
+def test_the_reference_decodes_to_the_defaults() -> None:
+    loaded = load(ROOT / "config/router.toml", env={})
+    plain = parse(b"")
+    assert msgspec.structs.replace(loaded.settings, adapters={}) == plain.settings
+    assert loaded.config.presence == plain.config.presence
+    assert loaded.config.memory == plain.config.memory
+
+
+# What is written wrongly, where the error must point, and words that it must hold.
+MISTAKES = [
+    ('target = "60s"', 'target = "60x"', "channels.chat.target", "a duration such as"),
+    ("cap = 3", 'cap = "3"', "channels.chat.cap", "`int`"),
+    ('skill = "sales"', 'skill = "sale"', "queues.sales.requirement", "did you mean 'sales'"),
+    ("weight = 1.5", "wieght = 1.5", "queues.sales.wieght", "a known option"),
+    ('secrets = ["dev-secret"]', "", "phone.gateways.dev.secrets", "a value, found nothing"),
+    ('name = "written"\nqueue = "mailroom"', 'name = "written"\nqueue = "mailrom"', "rules[3].queue", "'mailroom'"),
+    ("'language == \"es\"'", "'langage == \"es\"'", "rules[0].when", "a CEL expression"),
+    ('dev-ana = "ana"', 'dev-ana = "anna"', "agent_link.tokens", "'ana'"),
+    ("[kiosk]", "[kiosks]", "kiosks", "'kiosk'"),
+    ("support = 5, mailroom = 3", "support = 50, mailroom = 3", "agents.ana.skills.support", "<= 10"),
+    ('data = "var"', "data = ", "file", "TOML"),
+]
+
+
+@pytest.mark.promise("OB-4")
+@pytest.mark.parametrize(("right", "wrong", "path", "words"), MISTAKES, ids=[m[2] for m in MISTAKES])
+def test_a_mistake_is_named_with_its_path_and_what_would_be_right(
+    right: str, wrong: str, path: str, words: str
+) -> None:
+    assert right in DEV
+    with pytest.raises(ConfigError) as caught:
+        parse(DEV.replace(right, wrong, 1).encode())
+    assert caught.value.path == path
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.promise("OB-6")
+def test_a_wrong_secret_is_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(DEV.replace('secrets = ["dev-secret"]', "secrets = [815815815]").encode())
+    assert "815815815" not in str(caught.value)
+
+
+def test_the_environment_overrides_single_values() -> None:
+    loaded = parse(DEV.encode(), {"SWITCHBOARD__HTTP__PORT": "9090", "SWITCHBOARD__LOG_LEVEL": "debug", "OTHER": "x"})
+    assert loaded.settings.http.port == 9090
+    assert loaded.settings.log_level == "debug"
+
+
+def test_the_demo_is_what_the_contract_says() -> None:
+    loaded = load(ROOT / "config/dev.toml", env={})
+    assert set(loaded.config.agents) == {"ana", "ben", "chen", "dora", "sam"}
+    assert set(loaded.config.queues) == {"support", "sales", "mailroom"}
+    assert loaded.settings.agent_link.tokens == {f"dev-{name}": name for name in loaded.config.agents}
+    assert "dev-operator" in loaded.settings.operators.tokens
+    assert loaded.settings.adapters["phone"].gateways["dev"].secrets == ("dev-secret",)
+    assert set(loaded.settings.adapters["email"].addresses) == {"support@localhost", "sales@localhost"}
+    assert set(loaded.settings.adapters["kiosk"].topics) == {"support", "sales"}
