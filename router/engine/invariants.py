@@ -410,7 +410,7 @@ def _due(s: State) -> Iterator[str]:
             continue
         for number in agent.work:
             item = s.interactions[number]
-            if item.state == ACTIVE and s.agent_lost(item) == "return" and item.accepted_at_ms:
+            if item.state == WRAP_UP or agent.retired or s.agent_lost(item) == "return":
                 yield f"interaction {number} stays with {agent.id}, who is gone"
 
 

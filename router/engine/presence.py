@@ -15,7 +15,7 @@ from router.engine import events as e
 from router.engine.events import Event
 from router.engine.matching import ALL_CHANNELS
 from router.engine.model import Agent, State
-from router.engine.transitions import ACTIVE, WRAP_UP
+from router.engine.transitions import WRAP_UP
 from router.engine.work import agent_of
 from router.errors import BadMessage
 
@@ -91,24 +91,45 @@ def _after_restart(s: State, event: e.Restarted, now_ms: int) -> Iterable[Event]
     return [w for agent in s.agents.values() if not agent.sessions for w in _withdrawals(s, agent, "restart")]
 
 
-def _after_grace(s: State, event: e.GraceEnded, now_ms: int) -> Iterator[Event]:
-    """What an agent who does not come back had goes back with a lift, or waits for them, by policy (AG-2)."""
-    agent = s.agents[event.agent]
+def _after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterable[Event]:
+    """The wrap-up of an agent who is gone, and whom the interaction waited for, would never end."""
+    agent = s.agents.get(event.agent)
+    if event.wrap_up and agent is not None and _is_gone(agent):
+        return (e.WrapUpFinished(event.interaction, agent.id, "agent-lost"),)
+    return _after_work(s, event.agent)
+
+
+def _is_gone(agent: Agent) -> bool:
+    return not agent.sessions and not agent.grace_until_ms
+
+
+def _after_grace(s: State, event: e.GraceEnded, now_ms: int) -> Iterable[Event]:
+    return _give_up(s, s.agents[event.agent])
+
+
+def _give_up(s: State, agent: Agent) -> Iterator[Event]:
+    """What an agent who does not come back had goes back with a lift, or waits for them, by policy (AG-2).
+
+    Nobody waits for an agent who has left the configuration as well.
+    """
     for number in list(agent.work):
         item = s.interactions[number]
         if item.state == WRAP_UP:
             yield e.WrapUpFinished(number, agent.id, "agent-lost")
-        elif item.state == ACTIVE and s.agent_lost(item) == "return":
+        elif agent.retired or s.agent_lost(item) == "return":
             yield e.Requeued(number, "agent-lost", agent.id, lifted=True)
 
 
 def _after_configuration(s: State, event: e.Configured, now_ms: int) -> Iterator[Event]:
-    """Open offers that no longer fit are withdrawn (AG-8)."""
+    """Open offers that no longer fit are withdrawn (AG-8), and work that agents who are gone may not keep goes back."""
     for offer in list(s.offers.values()):
         agent, item = s.agents[offer.agent], s.interactions[offer.interaction]
         over = agent.capacity.room(agent.load - s.unit(item.born.channel)) >> s.channel_index[item.born.channel] & 1
         if not (over and agent.available and s.matcher.meets_node(agent, s.requirement_of(item))):
             yield e.OfferWithdrawn(offer.number, offer.interaction, offer.agent, "no-longer-fits")
+    for agent in list(s.agents.values()):
+        if agent.work and _is_gone(agent):
+            yield from _give_up(s, agent)
 
 
 def _after_miss(s: State, event: e.OfferExpired, now_ms: int) -> Iterable[Event]:
@@ -149,7 +170,7 @@ RULES: dict[type[Event], Callable[[State, Any, int], Iterable[Event]]] = {
     e.OfferMade: _after_offer,
     e.OfferAccepted: _after_accept,
     e.OfferExpired: _after_miss,
-    e.InteractionEnded: lambda s, ev, now: _after_work(s, ev.agent),
+    e.InteractionEnded: _after_end,
     e.WrapUpFinished: lambda s, ev, now: _after_work(s, ev.agent),
     e.Requeued: lambda s, ev, now: _after_work(s, ev.agent),
     e.Transferred: lambda s, ev, now: _after_work(s, ev.from_agent),

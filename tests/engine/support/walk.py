@@ -1,0 +1,402 @@
+"""Walks by chance: everything that can be asked, in any order, at any time, by anybody.
+
+All chance comes from one seeded generator, so a seed is a history. Names come from small pools, so that commands meet:
+the same agent is offered two things while a configuration takes their skill away. Most commands make sense for the
+state that they find; some do not, because clients are late, confused or repeat themselves.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from msgspec.structs import replace
+
+from router.engine import commands as c
+from router.engine.config import Agent, Band, Channel, Config, Duration, Memory, Presence, Queue, Rule, WrapUp, to_bytes
+from router.engine.events import Message
+from router.engine.model import State
+from router.engine.requirements import Node
+from router.engine.transitions import ACTIVE, OFFERED, QUEUED, WRAP_UP
+from tests.engine.support.checked import Checked
+
+START_MS = 1_764_000_000_000
+AGENTS = ("ana", "ben", "chen", "dora", "eve")
+QUEUES = ("support", "sales", "mailroom")
+CHANNELS = ("phone", "chat", "email")
+SKILLS = ("support", "sales", "spanish")
+BANDS = ("urgent", "normal", "low")
+ACTIONS = ("assigned", "message", "ended", "held", "resumed", "transferred", "requeued")
+
+
+def seconds(n: float) -> Duration:
+    return Duration(int(n * 1_000))
+
+
+# --- configurations ---------------------------------------------------------------------------------------------------
+
+
+def requirement(r: Random, agents: tuple[str, ...] = AGENTS) -> Node:
+    """Mostly simple, sometimes nested, sometimes what nobody meets."""
+    pick = r.random()
+    if pick < 0.25:
+        return Node(all=())
+    if pick < 0.6:
+        return Node(skill=r.choice(SKILLS), op=r.choice((">=", ">=", ">", "<", "==", "!=")), level=r.randint(1, 6))
+    if pick < 0.7 and agents:
+        return Node(agent=tuple(r.sample(agents, min(len(agents), r.randint(1, 2)))))
+    if pick < 0.78:
+        return Node(team=(r.choice(("red", "blue")),))
+    if pick < 0.84:
+        return Node(language=r.choice(("en", "es")))
+    if pick < 0.9:
+        return Node(negated=requirement(r, agents))
+    parts = (requirement(r, agents), requirement(r, agents))
+    return Node(all=parts) if r.random() < 0.5 else Node(any=parts)
+
+
+def an_agent(r: Random) -> Agent:
+    return Agent(
+        skills={skill: r.randint(1, 6) for skill in SKILLS if r.random() < 0.6},
+        languages=tuple(x for x in ("en", "es-MX") if r.random() < 0.6),
+        team=r.choice(("", "red", "blue")),
+        caps={channel: r.randint(0, 3) for channel in CHANNELS if r.random() < 0.2},
+        budget=r.choice((None, None, 2, 4)),
+    )
+
+
+def a_queue(r: Random, agents: tuple[str, ...]) -> Queue:
+    return Queue(
+        requirement=requirement(r, agents),
+        band=r.choice((None, None, *BANDS)),
+        weight=r.choice((1.0, 2.0, 0.5)),
+        target=r.choice((None, seconds(10), seconds(30), seconds(60))),
+        targets={r.choice(CHANNELS): seconds(40)} if r.random() < 0.2 else {},
+        head_start=r.choice((seconds(0), seconds(20), seconds(5))),
+        offer_timeout=r.choice((seconds(5), seconds(20))),
+        auto_accept=r.random() < 0.15,
+        parallel_offers=r.choice((1, 1, 1, 2, 3)),
+        cool_off=r.choice((seconds(0), seconds(10), seconds(30))),
+        wrap_up=WrapUp(
+            r.choice(("none", "none", "optional", "timed", "forced")), seconds(r.choice((0, 15))), seconds(40)
+        ),
+        agent_lost=r.choice((None, "stay", "return")),
+    )
+
+
+def a_wrap_up(r: Random) -> WrapUp:
+    return WrapUp(r.choice(("none", "none", "optional", "timed", "forced")), seconds(r.choice((0, 15))), seconds(40))
+
+
+def a_presence(r: Random) -> Presence:
+    grace, back, share = seconds(r.choice((0, 10, 30))), seconds(r.choice((0, 20))), r.choice((0.25, 1.0))
+    return Presence(grace, r.randint(0, 3), back, share, seconds(60))
+
+
+def a_config(r: Random) -> Config:
+    agents = tuple(name for name in AGENTS if r.random() < 0.8)
+    queues = tuple(name for name in QUEUES if r.random() < 0.9) or QUEUES[:1]
+    channels = tuple(name for name in CHANNELS if r.random() < 0.95) or CHANNELS[:1]
+    bands = r.choice((BANDS, BANDS, ("urgent", "normal"), ("normal",)))
+    return Config(
+        channels={name: a_channel(r, name) for name in r.sample(channels, len(channels))},
+        bands=tuple(Band(name, seconds(r.choice((0, 30, 120)))) for name in bands),
+        skills=SKILLS,
+        teams=("red", "blue"),
+        queues={name: _known_band(a_queue(r, agents), bands, channels) for name in queues},
+        rules=tuple(a_rule(r, i, queues, channels, bands, agents) for i in range(r.randint(0, 3))),
+        default_queue=r.choice(queues) if r.random() < 0.9 else None,
+        agents={name: _known_channels(an_agent(r), channels) for name in agents},
+        presence=a_presence(r),
+        memory=Memory(seconds(600), seconds(30), r.choice((1, 2, 5, 50)), 3),
+    )
+
+
+def a_channel(r: Random, name: str) -> Channel:
+    return Channel(
+        exclusive=name == "phone",
+        weight=r.choice((1, 1, 2)),
+        cap=1 if name == "phone" else r.randint(1, 3),
+        target=seconds(r.choice((10, 20, 60))),
+        agent_lost=r.choice(("return", "stay")),
+        actions=ACTIONS if r.random() < 0.7 else (),
+    )
+
+
+Names = tuple[str, ...]
+
+
+def a_rule(r: Random, i: int, queues: Names, channels: Names, bands: Names, agents: Names) -> Rule:
+    return Rule(
+        f"rule-{i}",
+        r.choice(queues),
+        channel=(r.choice(channels),) if r.random() < 0.6 else (),
+        to=(r.choice(("a", "b")),) if r.random() < 0.4 else (),
+        requirement=requirement(r, agents) if r.random() < 0.4 else None,
+        band=r.choice((None, *bands)),
+        weight=r.choice((None, 3.0)),
+        target=r.choice((None, seconds(15))),
+    )
+
+
+def _known_band(queue: Queue, bands: tuple[str, ...], channels: tuple[str, ...]) -> Queue:
+    targets = {name: t for name, t in queue.targets.items() if name in channels}
+    return replace(queue, band=queue.band if queue.band in bands else None, targets=targets)
+
+
+def _known_channels(agent: Agent, channels: tuple[str, ...]) -> Agent:
+    return replace(agent, caps={name: cap for name, cap in agent.caps.items() if name in channels})
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+class Walk:
+    """One history. `step` asks one thing; `run` many."""
+
+    def __init__(self, seed: int, thrift: int = 1) -> None:
+        self.r = Random(seed)
+        self.checked = Checked(thrift)
+        self.now_ms = START_MS
+        self.refused = 0
+        self.serial = 0
+        self.checked.do(c.Configure(document=to_bytes(a_config(self.r))), self.now_ms)
+
+    @property
+    def state(self) -> State:
+        return self.checked.engine.state
+
+    def run(self, steps: int) -> Walk:
+        for _ in range(steps):
+            self.step()
+        return self
+
+    def step(self) -> None:
+        self._pass_time()
+        if self.r.random() < 0.004:
+            self.checked.restart(self.now_ms)
+            return
+        command = self._repeat(self.command())
+        if self.checked.try_to(command, self.now_ms) is None:
+            self.refused += 1
+
+    def _pass_time(self) -> None:
+        """Mostly a little, sometimes to the next deadline or far beyond; some clocks jump back."""
+        pick, due = self.r.random(), self.checked.engine.next_deadline_ms()
+        if pick < 0.5:
+            self.now_ms += self.r.randint(0, 3_000)
+        elif pick < 0.6 and due is not None:
+            self.now_ms = max(self.now_ms, due + self.r.randint(-1, 1))
+        elif pick < 0.62:
+            self.now_ms += self.r.randint(0, 3_600_000)
+        elif pick < 0.63:
+            self.now_ms -= self.r.randint(0, 10_000)
+
+    def _repeat(self, command: c.AnyCommand) -> c.AnyCommand:
+        """Some commands carry a key, and some of those keys were used before."""
+        if self.r.random() < 0.3 and not isinstance(command, c.Tick):
+            kind = self.r.choice(("agent:ana:", "mail:"))
+            return replace(command, key=f"{kind}{self.r.randint(0, 60)}")
+        return command
+
+    def command(self) -> c.AnyCommand:
+        kinds = list(CHOICES)
+        kind = self.r.choices(kinds, weights=[CHOICES[k] for k in kinds])[0]
+        made: c.AnyCommand = getattr(self, f"_{kind}")()
+        return made
+
+    # --- who and what
+
+    def _agent(self) -> str:
+        return self.r.choice(AGENTS)
+
+    def _item(self, *states: int) -> int:
+        found = [i.number for i in self.state.interactions.values() if not states or i.state in states]
+        return self.r.choice(found) if found and self.r.random() < 0.95 else self.r.randint(1, 30)
+
+    def _thread(self) -> str:
+        known = [i.threads[0] for i in self.state.interactions.values() if i.open]
+        return self.r.choice(known) if known and self.r.random() < 0.9 else f"t{self.r.randint(0, 9)}"
+
+    def _own(self, *states: int) -> tuple[str, int]:
+        """Mostly an agent and what they have; sometimes any agent and anything."""
+        found = [(i.owner, i.number) for i in self.state.interactions.values() if i.owner and i.state in states]
+        return self.r.choice(found) if found and self.r.random() < 0.9 else (self._agent(), self._item())
+
+    def _offered(self) -> tuple[str, int]:
+        found = [(o.agent, o.number) for o in self.state.offers.values()]
+        if found and self.r.random() < 0.9:
+            return self.r.choice(found)
+        return self._agent(), self.r.randint(1, self.state.last_offer + 1)
+
+    def _message(self) -> Message:
+        self.serial += 1
+        return Message(f"m{self.serial}")
+
+    # --- what can be asked
+
+    def _arrive(self) -> c.Arrive:
+        r = self.r
+        self.serial += 1
+        shared = tuple(f"t{r.randint(0, 9)}" for _ in range(r.randint(1, 2)))
+        return c.Arrive(
+            channel=r.choice(CHANNELS),
+            threads=(f"n{self.serial}",) if r.random() < 0.75 else shared,
+            identities=tuple(f"tel:{r.randint(0, 5)}" for _ in range(r.randint(0, 2))),
+            recipient=r.choice(("a", "b", "c")),
+            lease_ms=r.choice((0, 0, 20_000)),
+            received_at_ms=r.choice((0, 0, self.now_ms - r.randint(-1_000, 50_000))),
+            message=self._message() if r.random() < 0.5 else None,
+        )
+
+    def _append(self) -> c.Append:
+        return c.Append(thread=self._thread(), message=self._message())
+
+    def _renew(self) -> c.Renew:
+        return c.Renew(thread=self._thread(), lease_ms=self.r.choice((5_000, 20_000, 60_000)))
+
+    def _confirm(self) -> c.ConfirmConnection:
+        return c.ConfirmConnection(thread=self._thread())
+
+    def _fail(self) -> c.FailConnection:
+        return c.FailConnection(thread=self._thread())
+
+    def _leave(self) -> c.Leave:
+        return c.Leave(thread=self._thread())
+
+    def _open(self) -> c.OpenSession:
+        return c.OpenSession(agent=self._agent(), session=self.r.choice(("s1", "s2")))
+
+    def _close_session(self) -> c.CloseSession:
+        return c.CloseSession(agent=self._agent(), session=self.r.choice(("s1", "s2")))
+
+    def _state(self) -> c.SetState:
+        state, reason = self.r.choice((("ready", ""), ("ready", ""), ("not_ready", "lunch"), ("not_ready", "")))
+        return c.SetState(agent=self._agent(), state=state, reason=reason)  # type: ignore[arg-type]
+
+    def _accept(self) -> c.Accept:
+        agent, offer = self._offered()
+        return c.Accept(agent=agent, offer=offer)
+
+    def _decline(self) -> c.Decline:
+        agent, offer = self._offered()
+        return c.Decline(agent=agent, offer=offer)
+
+    def _say(self) -> c.Say:
+        agent, number = self._own(ACTIVE)
+        return c.Say(agent=agent, interaction=number, message=self._message())
+
+    def _note(self) -> c.Note:
+        return c.Note(interaction=self._item(), text="seen", by=self._agent())
+
+    def _hold(self) -> c.Hold:
+        agent, number = self._own(ACTIVE)
+        return c.Hold(agent=agent, interaction=number)
+
+    def _resume(self) -> c.Resume:
+        agent, number = self._own(ACTIVE)
+        return c.Resume(agent=agent, interaction=number)
+
+    def _complete(self) -> c.Complete:
+        agent, number = self._own(ACTIVE, WRAP_UP)
+        return c.Complete(agent=agent, interaction=number, notes=self.r.choice(("", "done")))
+
+    def _finish(self) -> c.FinishWrapUp:
+        agent, number = self._own(WRAP_UP)
+        return c.FinishWrapUp(agent=agent, interaction=number)
+
+    def _extend(self) -> c.ExtendWrapUp:
+        agent, number = self._own(WRAP_UP)
+        return c.ExtendWrapUp(agent=agent, interaction=number, by_ms=self.r.randint(0, 20_000))
+
+    def _pick(self) -> c.Pick:
+        return c.Pick(agent=self._agent(), interaction=self._item(QUEUED))
+
+    def _transfer(self) -> c.Transfer:
+        r = self.r
+        agent, number = self._own(ACTIVE) if r.random() < 0.7 else ("", self._item())
+        to = r.choice(
+            (
+                c.Target(queue=r.choice(QUEUES)),
+                c.Target(agent=self._agent()),
+                c.Target(requirement=requirement(r)),
+                c.Target(address="tel:+15550199"),
+            )
+        )
+        return c.Transfer(interaction=number, to=to, agent=agent, by="" if agent else "operator:sam")
+
+    def _requeue(self) -> c.Requeue:
+        return c.Requeue(interaction=self._item(OFFERED, ACTIVE, WRAP_UP), by="operator:sam")
+
+    def _assign(self) -> c.Assign:
+        override = self.r.random() < 0.4
+        return c.Assign(interaction=self._item(), agent=self._agent(), by="operator:sam", override=override)
+
+    def _close(self) -> c.Close:
+        return c.Close(interaction=self._item(QUEUED, OFFERED, ACTIVE, WRAP_UP), by="operator:sam")
+
+    def _reprioritise(self) -> c.Reprioritise:
+        r = self.r
+        return c.Reprioritise(
+            interaction=self._item(QUEUED, OFFERED),
+            by="operator:sam",
+            band=r.choice(("", *BANDS)),
+            weight=r.choice((0.0, 4.0, 1)),
+            target_ms=r.choice((0, 5_000)),
+        )
+
+    def _configure(self) -> c.Configure:
+        return c.Configure(document=to_bytes(a_config(self.r)), by="operator:sam")
+
+    def _restart(self) -> c.Restart:
+        return c.Restart()
+
+    def _tick(self) -> c.Tick:
+        return c.Tick()
+
+    def _letter(self) -> int:
+        letters = [*self.state.outbound, *self.state.dead]
+        return self.r.choice(letters) if letters else 1
+
+    def _settle(self) -> c.SettleOutbound:
+        return c.SettleOutbound(outbound=self._letter(), discard=self.r.random() < 0.2)
+
+    def _fail_outbound(self) -> c.FailOutbound:
+        return c.FailOutbound(outbound=self._letter(), error="refused")
+
+    def _retry(self) -> c.RetryOutbound:
+        return c.RetryOutbound(outbound=self._letter(), by="operator:sam")
+
+
+# How often each is asked, of about 100.
+CHOICES = {
+    "arrive": 16,
+    "append": 2,
+    "renew": 2,
+    "confirm": 2,
+    "fail": 2,
+    "leave": 3,
+    "open": 6,
+    "close_session": 3,
+    "state": 8,
+    "accept": 10,
+    "decline": 3,
+    "say": 2,
+    "note": 1,
+    "hold": 1,
+    "resume": 1,
+    "complete": 6,
+    "finish": 2,
+    "extend": 1,
+    "pick": 2,
+    "transfer": 3,
+    "requeue": 2,
+    "assign": 2,
+    "close": 1,
+    "reprioritise": 2,
+    "configure": 1,
+    "restart": 0.3,
+    "tick": 12,
+    "settle": 3,
+    "fail_outbound": 1,
+    "retry": 1,
+}
