@@ -62,20 +62,15 @@ def _demo(app: App) -> bool:
 def _tries(app: App, http: str) -> list[str]:
     kinds = app.settings.adapters
     rows = [("answer as an agent", "./run agent ana")]
-    if "kiosk" in kinds:
-        body = """'{"topic":"support","name":"Eva"}'"""
-        rows.append(("check in at the kiosk", f"curl -X POST {http}/v1/kiosk/checkins -d {body}"))
     if "phone" in kinds:
         rows.append(("make a call", "./run try call"))
     if "chat" in kinds:
         rows.append(("chat as a visitor", "./run try chat"))
-    if "email" in kinds and _mail_at(app, "smtp"):
-        mail = f"smtp://{_mail_at(app, 'smtp')}"
-        rows.append(
-            ("send a mail", f"curl {mail} --mail-from me@example.org --mail-rcpt support@localhost -T README.md")
-        )
+    if "email" in kinds:
+        rows.append(("send a mail", "./run try mail"))
     if "scan" in kinds:
-        folder = next(iter(kinds["scan"].folders), "fax")
-        rows.append(("drop a fax", f"cp SCAN.pdf {app.data}/drop/{folder}/"))
+        rows.append(("drop a fax", "./run try fax"))
+    if "kiosk" in kinds:
+        rows.append(("check in at the kiosk", "./run try walk-in"))
     rows.append(("look at everything", f"curl -H 'Authorization: Bearer dev-operator' {http}/v1/interactions"))
     return [f"  {what:<24}{how}" for what, how in rows]
