@@ -126,6 +126,30 @@ def agent(name: str, url: str, token: str | None, auto: bool, script: bool) -> N
     sys.exit(run_agent(name, token or f"dev-{name}", url, auto=auto, script=script or not sys.stdin.isatty()))
 
 
+@cli.command("try", epilog=example("switchboard try call"))
+@click.argument("what", type=click.Choice(["call", "chat", "mail", "fax", "walk-in"]))
+@click.option("--topic", type=click.Choice(["support", "sales"]), default="support", show_default=True)
+@URL
+@click.option("--chat-url", default="ws://127.0.0.1:8081/chat", show_default=True)
+@click.option("--smtp", default="127.0.0.1:2525", show_default=True)
+@DATA
+def try_(what: str, topic: str, url: str, chat_url: str, smtp: str, data: Path) -> None:
+    """Be a customer of the demo configuration for a minute."""
+    from router.cli import tries
+
+    if what == "call":
+        tries.call(url, {"support": "+15550100", "sales": "+15550101"}[topic], "dev-secret")
+    elif what == "chat":
+        tries.chat(chat_url, topic)
+    elif what == "mail":
+        host, _, port = smtp.rpartition(":")
+        tries.mail((host, int(port)), f"{topic}@localhost")
+    elif what == "fax":
+        tries.scan(data / "drop" / "fax")
+    else:
+        tries.walk_in(url, topic)
+
+
 @cli.group()
 def journal() -> None:
     """Look after the log."""

@@ -1,0 +1,126 @@
+"""`switchboard try`: be a customer for a minute, on the demo configuration.
+
+Each try is a real client from outside the process: it signs a webhook as a gateway does, opens a websocket as a browser
+does, speaks SMTP, writes a file into the drop folder. It prints what it sends and what comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import smtplib
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from router.errors import RouterError
+
+# The smallest PDF with a page: enough for a scan folder to take it.
+PDF = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+    b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>endobj\n"
+    b"trailer<</Root 1 0 R>>\n%%EOF\n"
+)
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def call(url: str, to: str, secret: str, ask: Callable[[str], str] = input) -> None:
+    """Ring, wait, hang up: three signed events of the generic gateway `dev`."""
+    call_id = f"try-{uuid.uuid4().hex[:8]}"
+    say(f"calling {to} as +15550199 ...")
+    say(f"  answer: {_event(url, secret, call_id, 'incoming', to)}")
+    if sys.stdin.isatty():
+        ask("the caller waits (answer with: ./run agent ana); Enter hangs up ")
+    say(f"  answer: {_event(url, secret, call_id, 'ended', to)}")
+
+
+def _event(url: str, secret: str, call_id: str, kind: str, to: str) -> Any:
+    event = {"event_id": uuid.uuid4().hex, "call_id": call_id, "type": kind, "from": "+15550199", "to": to}
+    body = json.dumps(event | {"at": time.time(), "attributes": {}}).encode()
+    at = str(int(time.time()))
+    signature = hmac.new(secret.encode(), at.encode() + b"." + body, hashlib.sha256).hexdigest()
+    headers = {"Switchboard-Signature": f"t={at},v1={signature}", "Content-Type": "application/json"}
+    return post(f"{url}/v1/phone/dev/events", body, headers)
+
+
+def post(url: str, body: bytes, headers: dict[str, str]) -> Any:
+    """The JSON answer. Raises RouterError in words."""
+    request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - the user named the address
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise RouterError(f"{error.code}: {error.read().decode(errors='replace')}") from error
+    except OSError as error:
+        raise RouterError(f"{url} does not answer ({error}); is the daemon running? ./run starts it") from error
+
+
+def walk_in(url: str, topic: str) -> None:
+    body = json.dumps({"topic": topic, "name": "Eva"}).encode()
+    answer = post(f"{url}/v1/kiosk/checkins", body, {"Content-Type": "application/json"})
+    say(f"  ticket {answer['ticket']}, position {answer['position']}: {answer}")
+
+
+def mail(address: tuple[str, int], to: str) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "Eva <eva@example.org>", to, "Where is my parcel?"
+    message["Message-ID"] = f"<{uuid.uuid4().hex}@example.org>"
+    message.set_content("Hello,\n\nmy parcel 4711 has not arrived. Can you look?\n\nEva\n")
+    try:
+        with smtplib.SMTP(*address, timeout=10) as server:
+            server.send_message(message)
+    except OSError as error:
+        raise RouterError(f"no mail to {address[0]}:{address[1]} ({error}); is the daemon running?") from error
+    say(f"  250: the mail to {to} is recorded")
+
+
+def scan(folder: Path) -> None:
+    if not folder.is_dir():
+        raise RouterError(f"{folder} does not exist; name the data folder with --data")
+    name = f"try-{uuid.uuid4().hex[:8]}"
+    part = folder / f"{name}.pdf.part"
+    part.write_bytes(PDF)
+    (folder / f"{name}.json").write_text(json.dumps({"from": "+15550199"}))
+    part.rename(folder / f"{name}.pdf")
+    say(f"  {folder / name}.pdf is there; it disappears when it is recorded, after about two seconds")
+
+
+def chat(url: str, topic: str) -> None:
+    """Lines from the terminal are messages; what comes is printed. Ctrl-D leaves."""
+    try:
+        asyncio.run(_chat(url, topic))
+    except (KeyboardInterrupt, EOFError):
+        say("left")
+    except OSError as error:
+        raise RouterError(f"{url} does not answer ({error}); is the daemon running?") from error
+
+
+async def _chat(url: str, topic: str) -> None:
+    from websockets.asyncio.client import connect
+
+    async with connect(url, subprotocols=["switchboard.chat.v1"]) as socket:  # type: ignore[list-item]
+        await socket.send(json.dumps({"type": "hello", "topic": topic, "name": "Eva"}))
+        reader = asyncio.create_task(_print_all(socket))
+        number = 0
+        while (line := await asyncio.to_thread(sys.stdin.readline)) and not reader.done():
+            number += 1
+            await socket.send(json.dumps({"type": "message", "id": f"m{number}", "text": line.rstrip("\n")}))
+        await socket.send(json.dumps({"type": "leave"}))
+        await asyncio.wait([reader], timeout=2)
+
+
+async def _print_all(socket: Any) -> None:
+    async for text in socket:
+        say(f"  < {text}")
