@@ -376,7 +376,7 @@ class Visitor(Socket):
         elif kind == "joined":
             self.state = "active"
         elif kind == "queued":
-            self.state = "queued"
+            self.state, self.interaction = "queued", message["interaction"]
         elif kind == "ended":
             self.state = "ended"
         elif kind == "message" and message["author"] == "agent":

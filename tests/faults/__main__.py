@@ -1,0 +1,86 @@
+"""`./run faults --rounds 100 --seed 1`: the fault laboratory. The last line on stdout is JSON; exit 1 for any finding."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tests.faults.campaign import Result, run
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="./run faults",
+        description="Kill a working daemon again and again and hold what it acknowledged against its journal.",
+        epilog="Example: ./run faults --rounds 100 --seed 1",
+    )
+    parser.add_argument("--rounds", type=_positive, default=20, metavar="N", help="how often it dies (default 20)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the moments and the crowd (default 1)")
+    parser.add_argument("--keep", action="store_true", help="keep data folders and logs, and say where")
+    asked = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="switchboard-faults-"))
+    began = time.monotonic()
+    result = _run(asked.rounds, asked.seed, folder)
+    _report(result, time.monotonic() - began)
+    if asked.keep or not result.good:
+        print(f"kept: {folder}", file=sys.stderr)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(json.dumps(summary(result, asked.seed)))
+    return 0 if result.good else 1
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _run(rounds: int, seed: int, folder: Path) -> Result:
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("rounds", total=rounds)
+
+        def told(so_far: Result) -> None:
+            bar.update(task, completed=so_far.rounds, description=f"{so_far.acknowledged} acknowledged")
+            if not console.is_terminal and so_far.rounds % 10 == 0:
+                print(f"{so_far.rounds} rounds, {so_far.acknowledged} acknowledged", file=sys.stderr)
+
+        return run(rounds, seed, folder, told)
+
+
+def _report(result: Result, seconds: float) -> None:
+    ways = ", ".join(f"{way} {count}" for way, count in sorted(result.ways.items()))
+    print(f"{result.rounds} rounds in {seconds:.0f} s ({ways}); {result.records} records", file=sys.stderr)
+    found = result.findings
+    for name, lines in (("lost", found.lost), ("doubled", found.doubled), ("stuck", found.stuck)):
+        for line in lines[:20]:
+            print(f"{name}: {line}", file=sys.stderr)
+    for line in result.troubles[:20]:
+        print(f"trouble: {line[:2_000]}", file=sys.stderr)
+
+
+def summary(result: Result, seed: int) -> dict[str, int]:
+    found = result.findings
+    return {
+        "rounds": result.rounds,
+        "acknowledged": result.acknowledged,
+        "lost": len(found.lost),
+        "doubled": len(found.doubled),
+        "stuck": len(found.stuck),
+        "seed": seed,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
