@@ -13,10 +13,10 @@ from typing import Any
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.events import Event
+from router.engine.lookups import find_agent as agent_of
 from router.engine.matching import ALL_CHANNELS
 from router.engine.model import Agent, State
 from router.engine.transitions import WRAP_UP
-from router.engine.work import agent_of
 from router.errors import BadMessage
 
 MISSED = "missed-offers"  # why an agent was taken off; removals are counted by it

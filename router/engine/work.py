@@ -5,28 +5,16 @@ from __future__ import annotations
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.events import Event
+from router.engine.lookups import find_agent as agent_of
+from router.engine.lookups import find_interaction as interaction
 from router.engine.matching import LOAD_BITS, LOAD_MASK
 from router.engine.model import Agent, Interaction, Offer, State
 from router.engine.plan import names_of
 from router.engine.requirements import Node, both, canonical, check
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP, demand
-from router.errors import BadMessage, IllegalMove, NoCapacity, NotEligible, NotFound, NotOwner, OfferGone, UnknownName
+from router.errors import BadMessage, IllegalMove, NoCapacity, NotEligible, NotOwner, OfferGone, UnknownName
 
 MAX_WEIGHT = 1_000  # as in the configuration
-
-
-def interaction(s: State, number: int) -> Interaction:
-    item = s.interactions.get(number)
-    if item is None:
-        raise NotFound(f"there is no interaction i-{number}")
-    return item
-
-
-def agent_of(s: State, name: str) -> Agent:
-    agent = s.agents.get(name)
-    if agent is None:
-        raise NotFound(f"there is no agent {name[:64]!r}")
-    return agent
 
 
 def owned(s: State, number: int, agent: str) -> Interaction:
