@@ -273,6 +273,8 @@ class SqliteJournal:
             while rows := next_rows(db, seq, self.torn):
                 yield from self._verified(rows, seq)
                 seq = rows[-1][0]
+                if self.read_only:  # beside a running daemon the log grows, and what can be read is durable
+                    self._last_seq = max(self._last_seq, seq)
         finally:
             db.close()
 
