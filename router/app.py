@@ -134,7 +134,7 @@ class App:
         self.data.mkdir(parents=True, exist_ok=True)
         self.opened = await asyncio.to_thread(self.journal.open)
         for note in self.opened.notes:
-            log.warning("Journal", action="journal_opened", note=note)
+            log.warning("Journal opened", action="journal_opened", found=note)
         await self.writer.start()
         await self.desk.ask(c.Configure(document=self.loaded.document, by="file"))
         self.outbox.reload()

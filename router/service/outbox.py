@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 from router.engine import commands as c
 from router.engine.config import Duration
 from router.engine.views import Outbound
+from router.errors import Refusal, RouterError
 from router.observe import counter, get_logger
 from router.service.clock import Clock
 from router.service.ports import Adapter, DeliveryFailed, Desk, Health, Outcome
@@ -91,6 +92,9 @@ class Outbox:
     def health(self) -> Health:
         dead = len(self._desk.outbounds(dead=True))
         figures = {"waiting": float(len(self._known)), "failing": float(len(self._failing)), "dead": float(dead)}
+        orphans = len(self._known) - sum(len(waiting) for waiting in self._letters.values())
+        if orphans:
+            return Health(False, f"{orphans} letters have nobody who delivers them", figures)
         return Health(True, next(iter(self._failing.values()), ""), figures)
 
     async def _work_off(self, interaction: int, waiting: deque[Outbound]) -> None:
@@ -113,7 +117,7 @@ class Outbox:
         while True:
             try:
                 async with self._room, asyncio.timeout(self._settings.timeout / 1_000):
-                    await self._adapters[letter.channel].deliver(letter)
+                    await self._adapter(letter).deliver(letter)
                 delivered.labels(letter.channel, letter.action).inc()
                 return ""
             except DeliveryFailed as failure:
@@ -131,6 +135,12 @@ class Outbox:
             retried.labels(letter.channel).inc()
             await asyncio.sleep(pause / 1_000)
 
+    def _adapter(self, letter: Outbound) -> Adapter:
+        adapter = self._adapters.get(letter.channel)
+        if adapter is None:
+            raise DeliveryFailed(f"nothing configured serves the channel {letter.channel!r}", final=True)
+        return adapter
+
     def _patience_ms(self, letter: Outbound) -> int:
         return self._settings.give_up if letter.action == "message" else self._settings.give_up_calls
 
@@ -145,13 +155,19 @@ class Outbox:
             command: c.AnyCommand = c.FailOutbound(outbound=letter.outbound, error=error[:500])
         else:
             command = c.SettleOutbound(outbound=letter.outbound)
+        outcome = await self._answer(command)
+        while isinstance(outcome, Refusal):
+            # Too much is in flight. If the journal is away instead, we are stopped and begin anew with its state.
+            await asyncio.sleep(outcome.retry_after_s)
+            outcome = await self._answer(command)
+        if isinstance(outcome, RouterError):
+            # Discarded by an operator meanwhile.
+            log.info("Not recorded", action="outbound_unrecorded", outbound=letter.outbound, problem=str(outcome))
+
+    def _answer(self, command: c.AnyCommand) -> asyncio.Future[Outcome]:
         recorded: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._desk.submit(command, lambda outcome: None if recorded.done() else recorded.set_result(outcome))
-        outcome = await recorded
-        if isinstance(outcome, Exception):
-            # Discarded by an operator meanwhile, or the journal is away: then the state is reloaded and says what is
-            # left.
-            log.info("Not recorded", action="outbound_unrecorded", outbound=letter.outbound, problem=str(outcome))
+        return recorded
 
 
 def _whatever(outcome: Outcome) -> None:

@@ -21,11 +21,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from router.engine import commands as c
-from router.engine.engine import Engine
+from router.engine.engine import Engine, Outcome
 from router.engine.engine import Outcome as Decided
 from router.engine.events import Event
 from router.engine.views import Inform, Outbound, Tell
-from router.errors import ClientError, ConfigError, Draining, JournalError, RouterError, Unavailable
+from router.errors import ClientError, ConfigError, Draining, RouterError, Unavailable
 from router.journal import codec
 from router.journal.port import Journal
 from router.observe import counter, get_logger, histogram
@@ -37,6 +37,7 @@ from router.service.recovery import restore
 log = get_logger("writer")
 
 RETRY_S = 1.0  # between attempts to get a failed journal back: short beside the Retry-After that callers are told
+TICK_GAP_MS = 5  # between two Ticks, whatever the deadlines are
 # An engine pass that has not come back for this long makes readiness bad (OB-1).
 STUCK_MS = 5_000
 
@@ -77,6 +78,8 @@ class Writer:
         self._idle.set()
         self._in_flight_since_ms = 0
         self._with_thread = 0  # batches that the thread has not given back
+        self._reopening: asyncio.Future[Engine] | None = None
+        self._ended = asyncio.Event()  # the thread is done
 
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -106,11 +109,13 @@ class Writer:
         self.failed = self.failed or "stopped"
         if self._recovery is not None:
             self._recovery.cancel()
+        if self._reopening is not None:
+            await asyncio.wait([self._reopening])  # it uses the journal
         if self._timer is not None:
             self._timer.cancel()
         if self._thread is not None:
             self._batches.put(None)
-            await asyncio.to_thread(self._thread.join)
+            await self._ended.wait()
 
     def health(self) -> Health:
         waits_ms = self.clock.now_ms() - self._in_flight_since_ms if self._busy else 0
@@ -118,8 +123,13 @@ class Writer:
         figures = {"seq": float(seq), "waiting": float(waiting), "busy_ms": float(waits_ms)}
         if self.failed:
             return Health(False, self.failed, figures)
+        if self._thread is None or not self._thread.is_alive():
+            return Health(False, "the thread that writes the journal has ended", figures)
         if waits_ms > STUCK_MS:
             return Health(False, f"a batch has been with the disk for {waits_ms} ms", figures)
+        late_ms = self.clock.now_ms() - (self.engine.next_deadline_ms() or self.clock.now_ms())
+        if late_ms > STUCK_MS:
+            return Health(False, f"a deadline is overdue by {late_ms} ms", figures)
         return Health(True, "draining" if self.draining else "", figures)
 
     # --- commands --------------------------------------------------------------------------------------------------
@@ -131,11 +141,10 @@ class Writer:
             refused.labels(refusal.code).inc()
             self._soon(done, refusal)
             return
-        mailbox = self._mailbox
-        batch = mailbox.open
+        batch = self._mailbox.open
         try:
             out = self.engine.handle(command, self.clock.now_ms())
-            payloads = _encoded(out)
+            self._put(batch, out)
         except (ClientError, ConfigError) as error:
             # It may have been decided by facts that are not durable yet, so it waits for them like any answer.
             refused.labels(error.code).inc()
@@ -145,14 +154,21 @@ class Writer:
             self._fail(f"bug while deciding {type(command).__name__}: {bug!r}", bug)
             self._soon(done, Unavailable("the router restarts from its journal; come back in a moment"))
             return
-        if payloads:
-            batch.payloads += payloads
-            if self.observers:
-                self._observe(out.first_seq, out.at_ms, out.events)
         self._wait(batch, done, out.reply, out.effects)
         timers = self.engine.state.timers
         if timers and (self._timer is None or timers[0][0] < self._timer_due_ms):
             self._arm(timers[0][0])
+
+    def _put(self, batch: Batch, out: Outcome) -> None:
+        """The records of a decision into the batch. What cannot be written down raises, and voids the engine."""
+        if not out.events:
+            return
+        key, at_ms, encode, payloads = out.key, out.at_ms, codec.encode, batch.payloads
+        for event in out.events:
+            payloads.append(encode(at_ms, key, event))  # type: ignore[arg-type]
+            key = ""
+        if self.observers:
+            self._observe(out.first_seq, at_ms, out.events)
 
     def _refusal(self, command: c.AnyCommand) -> RouterError | None:
         if self.failed:
@@ -197,12 +213,11 @@ class Writer:
         while (batch := self._batches.get()) is not None:
             try:
                 self.journal.append(batch.first_seq, batch.payloads)
-            except JournalError as error:
-                self._loop.call_soon_threadsafe(self._not_durable, batch, error)
             except BaseException as error:  # noqa: BLE001 - the thread must not die with callers waiting
                 self._loop.call_soon_threadsafe(self._not_durable, batch, error)
             else:
                 self._loop.call_soon_threadsafe(self._durable, batch)
+        self._loop.call_soon_threadsafe(self._ended.set)
 
     def _durable(self, batch: Batch) -> None:
         self._with_thread -= 1
@@ -212,23 +227,21 @@ class Writer:
         self._deliver(batch)
 
     def _deliver(self, batch: Batch) -> None:
-        """Now the outside may hear of it."""
+        """Now the outside may hear of it: all of this batch before anything of the next."""
         mailbox = self._mailbox
-        if mailbox.open.answers and not self.failed:
-            self._hand_over()
+        if mailbox.open.payloads and not self.failed:
+            self._hand_over()  # first of all, so that the disk does not wait for us
         else:
-            self._busy = False
+            self._busy = bool(mailbox.open.answers) and not self.failed
         mailbox.waiting -= len(batch.answers)
         for done, outcome, effects in batch.answers:
-            try:
-                done(outcome)
-                for effect in effects:
-                    self._give(effect)
-            except Exception:
-                # One edge's fault must not keep the others from their answers.
-                log.exception("Answer not delivered", action="answer_failed")
+            _safely(done, outcome)
+            for effect in effects:
+                _safely(self._give, effect)
         if not self._busy:
             self._idle.set()
+        elif not self._with_thread:
+            self._hand_over()  # answers without facts that waited for their turn
 
     def _give(self, effect: Tell | Inform | Outbound) -> None:
         kind = type(effect)
@@ -266,7 +279,8 @@ class Writer:
             self.submit(c.Tick(), _nobody)
             due_ms = self.engine.next_deadline_ms()
         if due_ms is not None:
-            self._arm(due_ms)
+            # A Tick that is refused for want of room is tried again soon, not at once for as long as that lasts.
+            self._arm(max(due_ms, self.clock.now_ms() + TICK_GAP_MS))
 
     # --- failure ---------------------------------------------------------------------------------------------------
 
@@ -279,14 +293,14 @@ class Writer:
         self._idle.set()
         log.error("Writer stopped", action="writer_failed", problem=why, exc_info=error)
         self._abandon(self._mailbox.take(0))
-        for call in self.on_failure:
-            call(why)
         self._recovery = asyncio.ensure_future(self._recover())
+        for call in self.on_failure:
+            _safely(call, why)
 
     def _abandon(self, batch: Batch) -> None:
         self._mailbox.waiting -= len(batch.answers)
         for done, _, _ in batch.answers:
-            done(Unavailable(f"not recorded: {self.failed}"))
+            _safely(done, Unavailable(f"not recorded: {self.failed}"))
 
     async def _recover(self) -> None:
         """Until it works: open the journal, prove that it can be written, read a new engine from it."""
@@ -295,16 +309,23 @@ class Writer:
             if self._with_thread:
                 continue  # the disk has not given an answer for a batch yet: the journal is still in use
             try:
-                engine = await asyncio.to_thread(self._reopen)
-            except (RouterError, OSError) as error:
-                self.failed = f"the journal cannot be used: {error}"
+                self._reopening = asyncio.ensure_future(asyncio.to_thread(self._reopen))
+                engine = await asyncio.shield(self._reopening)
+            except Exception as error:  # noqa: BLE001 - nobody else would try again
+                self._not_yet(f"the journal cannot be used: {error}", error)
                 continue
             self.engine = engine
             log.info("Writer recovered", action="writer_recovered", seq=engine.state.seq)
             self._begin()
             for call in self.on_recovery:
-                call()
+                _safely(call)
             return
+
+    def _not_yet(self, why: str, error: Exception) -> None:
+        """Said once for each reason, not every second."""
+        if why != self.failed:
+            log.error("Writer not recovered", action="writer_not_recovered", problem=why, error=type(error).__name__)
+        self.failed = why
 
     def _reopen(self) -> Engine:
         self.journal.close()
@@ -321,6 +342,14 @@ def _encoded(out: Decided) -> list[bytes]:
         payloads.append(encode(at_ms, key, event))  # type: ignore[arg-type]
         key = ""
     return payloads
+
+
+def _safely(call: Callable[..., object], *args: object) -> None:
+    """One edge's fault must not keep the others from their answers, nor the writer from its work."""
+    try:
+        call(*args)
+    except Exception:
+        log.exception("Edge failed", action="edge_failed", edge=getattr(call, "__qualname__", repr(call)))
 
 
 def _nobody(outcome: object) -> None:
