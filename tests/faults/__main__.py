@@ -1,4 +1,4 @@
-"""`./run faults --rounds 100 --seed 1`: the fault laboratory. The last line on stdout is JSON; exit 1 for any finding."""
+"""`./run faults --rounds 100 --seed 1`: the fault laboratory. Its last line is JSON; exit 1 for any finding."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ import smtplib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -176,7 +175,8 @@ class World:
                     await asyncio.to_thread(clients.send_mail, at, raw, lmtp=lmtp)
                     break
                 except smtplib.SMTPResponseException as refused:
-                    assert 400 <= refused.smtp_code < 500, refused
+                    if refused.smtp_code >= 500:
+                        raise
                 except (smtplib.SMTPException, OSError):
                     pass
                 await asyncio.sleep(AGAIN_S)
@@ -186,7 +186,7 @@ class World:
         """Acknowledged when the file is gone."""
         contact = self.contact("fax", f"{name}.png")
         path = clients.drop(self.daemon.data / "drop" / "fax", f"{name}.png", clients.scan(self.chance))
-        while await asyncio.to_thread(path.exists):
+        while await asyncio.to_thread(path.exists):  # noqa: ASYNC110 - the file does not say when it goes
             await asyncio.sleep(AGAIN_S)
         contact.acknowledged = True
 
