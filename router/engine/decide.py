@@ -38,7 +38,7 @@ def configure(s: State, ask: c.Configure, now_ms: int) -> list[Event]:
     """Refuses a configuration that is wrong in itself, or that would leave work without a home."""
     try:
         new = config.from_bytes(ask.document)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:  # the latter for a requirement nested without end
         raise ConfigError("config", "a configuration document", str(error)) from error
     check_config(new)
     if ask.document == s.document:

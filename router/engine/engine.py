@@ -8,8 +8,8 @@
 The clock it is given may stand still or jump back; its own never does: a decision is taken at the later of `now_ms` and
 the latest time seen. After every command no waiting interaction stands beside an idle agent who fits (RT-5).
 
-A ClientError means that nothing has changed. Any other exception from `handle` is a bug, and the object is then in no
-defined state: throw it away and restore from the journal.
+A ClientError or ConfigError means that nothing has changed. Any other exception from `handle` is a bug, and the object
+is then in no defined state: throw it away and restore from the journal.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Engine:
     # --- live ------------------------------------------------------------------------------------------------------
 
     def handle(self, command: AnyCommand, now_ms: int) -> Outcome:
-        """Take one command. Raises ClientError (nothing has changed)."""
+        """Take one command. Raises ClientError, or ConfigError for a configuration (nothing has changed)."""
         state = self.state
         now = now_ms if now_ms > state.now_ms else state.now_ms
         key = command.key
@@ -65,7 +65,8 @@ class Engine:
             if known is not None:
                 return Outcome(Reply(interaction=known, duplicate=True), now)
         facts = decide(state, self.plan, command, now)
-        out = Outcome(_NO_EVENTS, now, key, [], [], state.seq + 1)
+        # A command that makes nothing true is not remembered, here and in a replay.
+        out = Outcome(_NO_EVENTS, now, key if facts else "", [], [], state.seq + 1)
         for fact in facts:
             self._happen(fact, now, out)
         if type(command) is Tick:

@@ -366,7 +366,7 @@ def _requeued(s: State, ev: e.Requeued, at_ms: int) -> None:
 
 def _reopen(s: State, item: Interaction) -> None:
     item.ended_at_ms = item.wrap_up_until_ms = 0
-    item.reason = ""
+    item.reason = item.disposition = ""
     if item.lease_until_ms:
         heappush(s.timers, (item.lease_until_ms, LEASE_DUE, item.number, ""))
 

@@ -149,7 +149,7 @@ def parse(raw: object, names: Names, path: str = "requirement") -> Node:
     """
     try:
         node = convert(raw, Node)
-    except ValidationError as error:
+    except (ValidationError, RecursionError) as error:
         raise UnknownName(f"{path}: {error}") from error
     check(node, names, path)
     return node

@@ -10,7 +10,7 @@ from router.engine.lookups import find_interaction as interaction
 from router.engine.matching import LOAD_BITS, LOAD_MASK
 from router.engine.model import Agent, Interaction, Offer, State
 from router.engine.plan import names_of
-from router.engine.requirements import Node, both, canonical, check
+from router.engine.requirements import Node, canonical, check
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP, demand
 from router.errors import BadMessage, IllegalMove, NoCapacity, NotEligible, NotOwner, OfferGone, UnknownName
 
@@ -211,8 +211,8 @@ def _destination(s: State, item: Interaction, to: c.Target) -> tuple[str, Node |
         return item.queue, Node(agent=(to.agent,))
     assert to.requirement is not None
     check(to.requirement, names_of(s.config), "to.requirement")
-    further = canonical(to.requirement)
-    return item.queue, further if item.requirement is None else both(item.requirement, further)
+    # In place of what was asked for before: that may have been the very agent who now gives it on.
+    return item.queue, canonical(to.requirement)
 
 
 def requeue(s: State, ask: c.Requeue, now_ms: int) -> list[Event]:
