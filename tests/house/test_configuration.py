@@ -11,6 +11,7 @@ from msgspec.structs import fields
 from channels.registry import KINDS
 from router.cli import reference
 from router.engine.config import Config, Duration
+from router.engine.requirements import Node
 from router.errors import ConfigError
 from router.settings import Settings, load, parse
 
@@ -46,7 +47,7 @@ def test_every_option_stands_in_the_reference_with_its_default() -> None:
         structs(kind, everything)
     for kind in everything:
         for f in fields(kind):
-            if f.name == "adapters" or reference._inner(f.type)[0] not in (None, reference.Node):
+            if f.name == "adapters" or reference._inner(f.type)[0] not in (None, Node):
                 continue
             default = f.default if f.default is not msgspec.NODEFAULT else None
             if isinstance(default, str | int | float | bool | Duration) and (kind.__name__, f.name) != (
