@@ -126,7 +126,7 @@ class Outbox:
                 error, final = f"no answer within {self._settings.timeout}", False
             except Exception as bug:
                 log.exception("Delivery failed", action="delivery_bug", outbound=letter.outbound)
-                error, final = f"bug: {bug!r}", False
+                error, final = f"a bug ({type(bug).__name__}); see the log", False
             failures += 1
             self._failing[letter.outbound] = error
             pause = pause_ms(self._settings, failures)

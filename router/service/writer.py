@@ -151,7 +151,8 @@ class Writer:
             self._wait(batch, done, error, [])
             return
         except Exception as bug:  # noqa: BLE001 - whatever it is, the state is not to be trusted any more
-            self._fail(f"bug while deciding {type(command).__name__}: {bug!r}", bug)
+            # Its text may hold a customer's words, and this is shown: the trace in the log has the place.
+            self._fail(f"a bug ({type(bug).__name__}) while deciding {type(command).__name__}", bug)
             self._soon(done, Unavailable("the router restarts from its journal; come back in a moment"))
             return
         self._wait(batch, done, out.reply, out.effects)

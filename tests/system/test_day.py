@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ async def signed_in(daemon: Daemon, *names: str) -> AsyncIterator[list[Agent]]:
             assert agent.faults == []
 
 
-async def call(daemon: Daemon, name: str, kind: str = "incoming", **more: object) -> str:
+async def call(daemon: Daemon, name: str, kind: str = "incoming", **more: Any) -> str:
     status, answer = await phone(daemon.session, daemon.http, call_event(kind, name, **more))
     assert status == 200, answer
     interaction: str = answer["interaction"]
