@@ -1,0 +1,432 @@
+"""An agent in a terminal, for trying things and for scripts: `switchboard agent NAME`.
+
+Two faces on one `Link`:
+    Script    lines in, JSON lines out: where stdin is no terminal
+    Screen    a person's view, drawn from the mirror four times a second and after every message
+
+A script is a list of wishes, one after another: `accept` waits for an offer and `say` for an interaction, so that
+`ready`, `accept`, `say hello`, `complete`, `quit` can be piped in at once.
+
+What customers wrote is printed as text only: no markup, no control characters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from router.agents.link import Link, now_ms
+from router.agents.mirror import Json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.panel import Panel
+    from rich.text import Text
+
+FIRST_RETRY_S, LAST_RETRY_S = 0.25, 10.0
+UNREACHABLE_S = (
+    10.0  # a script gives up after this long without any connection; a person is shown the state and may wait
+)
+AUTO_TALK_S = 1.5  # how long `--auto` takes for an interaction: long enough to be seen
+REFRESH_S = 0.25
+
+HELP = """commands, one on a line:
+  ready | not_ready [REASON]       accept [OFFER] | decline [OFFER] [REASON]
+  say TEXT | note TEXT             hold | resume
+  complete [DISPOSITION]           finish | extend SECONDS
+  transfer queue|agent|address TO  pick INTERACTION
+  use INTERACTION                  wait TYPE         quit"""
+
+
+# --- what both faces share --------------------------------------------------------------------------------------------
+
+
+class Face:
+    """What a person or a script works with: the link, the interaction in hand, and `--auto`."""
+
+    def __init__(self, token: str, url: str, auto: bool) -> None:
+        self.link = Link(token, url, self.told, self.noted)
+        self.mirror = self.link.mirror
+        self.auto = auto
+        self.current = ""  # the interaction in hand
+        self.changed = asyncio.Event()
+
+    def told(self, message: Json) -> None:
+        if message["type"] == "assigned":
+            self.current = message["interaction"]["id"]
+        if self.current not in self.mirror.interactions:
+            self.current = next(iter(self.mirror.interactions), "")
+        if self.auto:
+            self._by_itself(message)
+        self.changed.set()
+
+    def noted(self, sentence: str) -> None:
+        """Something about the connection."""
+
+    def _by_itself(self, message: Json) -> None:
+        later = asyncio.get_running_loop().call_later
+        match message["type"]:
+            case "welcome" if not message["resumed"]:
+                self.link.do("set_state", state="ready")
+                for offer in list(self.mirror.offers):
+                    self.link.do("accept", offer=offer)
+                for ident in list(self.mirror.interactions):
+                    later(AUTO_TALK_S, self._auto_complete, ident)
+            case "offer":
+                self.link.do("accept", offer=message["offer"])
+            case "assigned":
+                later(AUTO_TALK_S, self._auto_complete, message["interaction"]["id"])
+            case "interaction_ended" if message["wrap_up"]:
+                later(AUTO_TALK_S / 2, self._auto_complete, message["interaction"])
+
+    def _auto_complete(self, ident: str) -> None:
+        found = self.mirror.interactions.get(ident)
+        if found is not None:
+            kind = "finish_wrap_up" if found["state"] == "wrap-up" else "complete"
+            self.link.do(kind, interaction=ident)
+
+
+# --- lines in, JSON lines out -----------------------------------------------------------------------------------------
+
+
+class Script(Face):
+    """Commands from lines; every message of the server as a JSON line."""
+
+    def __init__(self, token: str, url: str, auto: bool, out: TextIO, errors: TextIO) -> None:
+        super().__init__(token, url, auto)
+        self._out, self._errors = out, errors
+        self._seen: dict[str, int] = {}  # how many messages of each type have come
+        self._waited: dict[str, int] = {}  # how many of them `wait` has used
+
+    def told(self, message: Json) -> None:
+        self._seen[message["type"]] = self._seen.get(message["type"], 0) + 1
+        print(json.dumps(message, ensure_ascii=False), file=self._out, flush=True)
+        super().told(message)
+
+    def noted(self, sentence: str) -> None:
+        print(sentence, file=self._errors, flush=True)
+
+    async def run(self, lines: asyncio.Queue[str | None]) -> None:
+        """Until `quit`, or the end of the lines; with `--auto` the end of the lines is no end."""
+        while (line := await lines.get()) is not None:
+            words = line.split()
+            if words and words[0] == "quit":
+                return
+            if words:
+                await self._do(words[0], line.strip()[len(words[0]) :].strip(), words[1:])
+        if self.auto:
+            await asyncio.get_running_loop().create_future()
+
+    async def _do(self, verb: str, rest: str, words: list[str]) -> None:
+        match verb:
+            case "ready" | "not_ready":
+                await self.link.ask("set_state", state=verb, reason=rest)
+            case "accept":
+                await self._accept(rest)
+            case "decline":
+                named = bool(words) and words[0].startswith("o-")
+                offer = words[0] if named else await self._offer()
+                await self.link.ask("decline", offer=offer, reason=" ".join(words[1:] if named else words))
+            case "say" | "note":
+                await self.link.ask(verb, interaction=await self._in_hand(), text=rest)
+            case "hold" | "resume":
+                await self.link.ask(verb, interaction=await self._in_hand())
+            case "complete":
+                await self.link.ask("complete", interaction=await self._in_hand(), disposition=rest)
+            case "finish":
+                await self.link.ask("finish_wrap_up", interaction=await self._in_hand("wrap-up"))
+            case "extend" if rest.isascii() and rest.isdigit():
+                in_hand = await self._in_hand("wrap-up")
+                await self.link.ask("extend_wrap_up", interaction=in_hand, by_ms=int(rest) * 1000)
+            case "transfer" if len(words) == 2:
+                await self.link.ask("transfer", interaction=await self._in_hand(), to={words[0]: words[1]})
+            case "pick":
+                await self.link.ask("pick", interaction=rest)
+            case "use":
+                self.current = rest
+            case "wait":
+                await self._until(lambda: self._seen.get(rest, 0) > self._waited.get(rest, 0))
+                self._waited[rest] = self._waited.get(rest, 0) + 1
+            case _:
+                self.noted(f"not understood: {verb} {rest}\n{HELP}")
+
+    async def _accept(self, offer: str) -> None:
+        """The offer that was named; otherwise the next one that can be had."""
+        while True:
+            chosen = offer or await self._offer()
+            answer = await self.link.ask("accept", offer=chosen)
+            if offer or answer["type"] == "ok":
+                return
+            self.mirror.offers.pop(chosen, None)
+
+    async def _offer(self) -> str:
+        await self._until(lambda: bool(self.mirror.offers))
+        return next(iter(self.mirror.offers))
+
+    async def _in_hand(self, state: str = "active") -> str:
+        """The current interaction, when it is in this state; waits until one is."""
+
+        def fitting() -> list[str]:
+            found = [i for i, interaction in self.mirror.interactions.items() if interaction["state"] == state]
+            return [self.current] if self.current in found else found
+
+        await self._until(lambda: bool(fitting()))
+        return fitting()[0]
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self.changed.clear()
+            await self.changed.wait()
+
+
+def _read_lines(source: TextIO, lines: asyncio.Queue[str | None], loop: asyncio.AbstractEventLoop) -> None:
+    """A thread, because stdin may be a file, which no event loop can wait for."""
+
+    def put(line: str | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended first
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+
+    for line in source:
+        put(line)
+    put(None)
+
+
+async def _script(script: Script, source: TextIO) -> int:
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    threading.Thread(target=_read_lines, args=(source, lines, loop), name="stdin", daemon=True).start()
+    linking = asyncio.create_task(script.link.run())
+    working = asyncio.create_task(script.run(lines))
+    watching = loop.call_later(UNREACHABLE_S, lambda: None if script.link.seen else linking.cancel())
+    try:
+        await asyncio.wait((linking, working), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        watching.cancel()
+        ended = linking.done()
+        for task in (linking, working):
+            task.cancel()
+        await asyncio.gather(linking, working, return_exceptions=True)
+    if ended and not script.link.seen and not script.link.problem:
+        script.noted("nobody answers there; start the server with ./run, or give --url")
+    elif script.link.problem:
+        script.noted(script.link.problem)
+    return 1 if ended else 0
+
+
+# --- a person's view --------------------------------------------------------------------------------------------------
+
+
+def plain(text: str, limit: int = 500) -> str:
+    """Text of customers without anything that a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text[:limit])
+
+
+class Screen(Face):
+    """Keys in, a drawing out."""
+
+    def __init__(self, token: str, url: str, auto: bool) -> None:
+        super().__init__(token, url, auto)
+        self.typed: str | None = None  # the reply being typed
+        self.lines: list[str] = []  # what happened last
+        self.done = False
+
+    def told(self, message: Json) -> None:
+        super().told(message)
+        if message["type"] == "error":
+            self.noted(f"{message['code']}: {message['message']}")
+        elif message["type"] == "offer_withdrawn":
+            self.noted(f"offer {message['offer']} {message['reason']}")
+        elif message["type"] == "interaction_ended":
+            self.noted(f"{message['interaction']} {message['reason']}")
+
+    def noted(self, sentence: str) -> None:
+        self.lines = [*self.lines[-4:], plain(sentence, 200)]
+        self.changed.set()
+
+    # Keys.
+
+    def pressed(self, keys: str) -> None:
+        for key in keys.split("\x1b[", 1)[0]:  # arrows and the like mean nothing here
+            if self.typed is not None:
+                self._typing(key)
+            else:
+                self._command(key)
+        self.changed.set()
+
+    def _typing(self, key: str) -> None:
+        assert self.typed is not None
+        if key in "\r\n":
+            text, self.typed = self.typed, None
+            if text.strip() and self.current:
+                self.link.do("say", interaction=self.current, text=text)
+        elif key == "\x1b":
+            self.typed = None
+        elif key in "\x7f\b":
+            self.typed = self.typed[:-1]
+        elif key.isprintable():
+            self.typed += key
+
+    def _command(self, key: str) -> None:
+        offer = next(iter(self.mirror.offers), "")
+        match key:
+            case "r":
+                self.link.do("set_state", state="ready")
+            case "n":
+                self.link.do("set_state", state="not_ready")
+            case "a" if offer:
+                self.link.do("accept", offer=offer)
+            case "d" if offer:
+                self.link.do("decline", offer=offer)
+            case "t" if self.current:
+                self.typed = ""
+            case "c" if self.current:
+                self.link.do("complete", interaction=self.current)
+            case "w" if self.current:
+                self.link.do("finish_wrap_up", interaction=self.current)
+            case "h" if self.current:
+                held = self.mirror.interactions[self.current]["on_hold"]
+                self.link.do("resume" if held else "hold", interaction=self.current)
+            case "\t" if self.current:
+                known = list(self.mirror.interactions)
+                self.current = known[(known.index(self.current) + 1) % len(known)]
+            case "q":
+                self.done = True
+
+    # The drawing.
+
+    def draw(self) -> RenderableType:
+        from rich.console import Group
+
+        parts = [self._head(), self._offers(), self._work(), self._foot()]
+        return Group(*(part for part in parts if part is not None))
+
+    def _head(self) -> Panel:
+        from rich.panel import Panel
+        from rich.text import Text
+
+        me = self.mirror.agent
+        state = me.get("state", "")
+        line = Text.assemble(
+            (f" {me.get('name', '')} ", "bold"),
+            (f" {state.replace('_', ' ')} ", "black on green" if state == "ready" else "black on yellow"),
+            f"  {me.get('reason', '')}",
+            f"  next: {me['pending']}" if me.get("pending") else "",
+            "   ",
+            ", ".join(f"{channel} {n}" for channel, n in self.mirror.load.items()),
+            "" if self.link.up else ("   connecting ...", "bold red"),
+        )
+        return Panel(line, title="Switchboard")
+
+    def _offers(self) -> RenderableType | None:
+        from rich.table import Table
+        from rich.text import Text
+
+        if not self.mirror.offers:
+            return None
+        table = Table("offer", "channel", "queue", "from", "about", "seconds left", expand=True, title="Offers")
+        now = now_ms() + self.mirror.ahead_ms
+        for offer in self.mirror.offers.values():
+            what = offer["interaction"]
+            left = max(0, -(-(offer["expires_at_ms"] - now) // 1000))
+            who = plain(what["name"] or what["sender"], 40)
+            about = plain(what["subject"], 60)
+            countdown = Text(f"{left:3d} " + "▮" * min(left, 20), style="red" if left <= 5 else "green")
+            table.add_row(offer["offer"], what["channel"], what["queue"], Text(who), Text(about), countdown)
+        return table
+
+    def _work(self) -> RenderableType | None:
+        from rich.console import Group
+        from rich.panel import Panel
+
+        if not self.mirror.interactions:
+            return None
+        panels = []
+        for ident, work in self.mirror.interactions.items():
+            state = "on hold" if work["on_hold"] else work["state"]
+            title = f"{ident} {work['channel']} / {work['queue']} / {state}"
+            style = "bold cyan" if ident == self.current else "dim"
+            panels.append(Panel(self._conversation(work), title=title, border_style=style))
+        return Group(*panels)
+
+    def _conversation(self, work: Json) -> Text:
+        from rich.text import Text
+
+        text = Text(plain(work["subject"], 100), style="italic")
+        colours = {"customer": "white", "agent": "green", "system": "dim"}
+        for said in work["messages"][-8:]:
+            files = "".join(f" [{plain(a['name'] or a['media_type'], 40)}]" for a in said.get("attachments", ()))
+            line = f"\n{said['author']}: {plain(said.get('text', ''))}{files}"
+            text.append(line, style=colours.get(said["author"], ""))
+        for note in work["notes"][-3:]:
+            text.append(f"\nnote by {plain(note['by'], 40)}: {plain(note['text'])}", style="yellow")
+        return text
+
+    def _foot(self) -> Text:
+        from rich.text import Text
+
+        text = Text("\n".join(self.lines), style="dim")
+        if self.typed is not None:
+            text.append(f"\nsay to {self.current} (Enter sends, Esc cancels): ", style="bold")
+            text.append(self.typed + "▏")
+            return text
+        text.append("\nr ready  n not ready  a accept  d decline  t type  h hold  c complete  w finish wrap-up", "bold")
+        return text.append("  Tab next  q quit", "bold")
+
+
+@contextlib.contextmanager
+def _keys(pressed: Callable[[str], None]) -> Iterator[None]:
+    """Single keys from the terminal for as long as this lasts."""
+    import termios
+    import tty
+
+    fd, loop = sys.stdin.fileno(), asyncio.get_running_loop()
+    before = termios.tcgetattr(fd)
+    tty.setcbreak(fd)
+    loop.add_reader(fd, lambda: pressed(os.read(fd, 1_024).decode(errors="ignore")))
+    try:
+        yield
+    finally:
+        loop.remove_reader(fd)
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+async def _screen(screen: Screen) -> int:
+    from rich.live import Live
+
+    linking = asyncio.create_task(screen.link.run())
+    with _keys(screen.pressed), Live(screen=True, auto_refresh=False) as live:
+        while not screen.done and not linking.done():
+            live.update(screen.draw(), refresh=True)
+            screen.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(screen.changed.wait(), REFRESH_S)
+    linking.cancel()
+    await asyncio.gather(linking, return_exceptions=True)
+    if screen.link.problem:
+        print(screen.link.problem, file=sys.stderr)
+    return 0 if screen.done else 1
+
+
+def run_agent(name: str, token: str = "", url: str = "", auto: bool = False, script: bool = False) -> int:
+    """Be this agent until told to stop. Exit code: 0 after `quit`, 1 when signing in failed, 130 after Ctrl-C.
+
+    Left out: the token is `dev-NAME`, the address that of a server on this machine. `script`: lines instead of a
+    screen, which is also what a stdin that is no terminal means.
+    """
+    token, url = token or f"dev-{name}", url or "ws://127.0.0.1:8081/agent"
+
+    async def be() -> int:
+        if script or not sys.stdin.isatty() or os.name == "nt":
+            return await _script(Script(token, url, auto, sys.stdout, sys.stderr), sys.stdin)
+        return await _screen(Screen(token, url, auto))
+
+    try:
+        return asyncio.run(be())
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,316 @@
+"""The terminal agent: the link that comes back, scripts, keys and the drawing."""
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from rich.console import Console
+from websockets.asyncio.server import ServerConnection, serve
+
+from router.agents import terminal
+from router.agents.link import Link
+from router.agents.terminal import Screen, Script, _script, plain, run_agent
+from router.engine import commands as c
+from router.engine.events import Blob, Message
+from tests.agents.house import Json, seen
+from tests.agents.live import LiveHouse, live
+
+
+def nothing(*args: object) -> None:
+    """For who does not listen."""
+
+
+@contextlib.asynccontextmanager
+async def linked(house: LiveHouse, token: str = "dev-ana") -> AsyncIterator[tuple[Link, "asyncio.Queue[Json]"]]:
+    told: asyncio.Queue[Json] = asyncio.Queue()
+    link = Link(token, house.url, told.put_nowait, nothing)
+    task = asyncio.create_task(link.run())
+    try:
+        yield link, told
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(told: "asyncio.Queue[Json]", kind: str) -> Json:
+    while (message := await told.get())["type"] != kind:
+        pass
+    return message
+
+
+# --- the link ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("AG-3", "AG-4")
+async def test_a_cut_is_healed_and_unanswered_commands_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.agents.link.FIRST_RETRY_S", 0.01)
+    async with live() as house, linked(house) as (link, told):
+        await until(told, "welcome")
+        assert (await link.ask("set_state", state="ready"))["type"] == "ok"
+        house.desk.arrive()
+        await until(told, "offer")
+        answer = link.ask("accept", offer="o-1")
+        assert link._socket is not None
+        link._socket.transport.abort()
+        assert (await answer)["type"] == "ok"
+        await until(told, "assigned")
+        assert [command for command in house.desk.commands if isinstance(command, c.Accept)]
+        view = seen(link.mirror)
+        assert view["interactions"]["i-1"]["state"] == "active"
+
+
+async def test_commands_asked_while_down_are_sent_when_up() -> None:
+    async with live() as house, linked(house) as (link, _):
+        answer = link.ask("set_state", state="ready")
+        assert (await answer)["type"] == "ok"
+
+
+async def test_a_wrong_token_ends_the_link() -> None:
+    async with live() as house:
+        link = Link("nobody", house.url, nothing, nothing)
+        await link.run()
+        assert "unauthenticated" in link.problem
+
+
+async def test_a_wrong_address_ends_the_link() -> None:
+    link = Link("x", "http://nowhere", nothing, nothing)
+    await link.run()
+    assert "ws://" in link.problem
+
+
+async def test_a_refusal_with_a_time_is_tried_again_with_the_same_id() -> None:
+    asked: list[Json] = []
+
+    async def server(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send('{"type":"welcome","seq":0,"resumed":true,"server_time_ms":0}')
+        async for text in socket:
+            asked.append(json.loads(text))
+            busy = len(asked) < 3
+            answer: Json = {"type": "error", "code": "overloaded", "message": "", "retry_after_ms": 1} if busy else {}
+            await socket.send(json.dumps({"type": "ok", **answer, "re": asked[-1]["id"]}))
+
+    async with serve(server, "127.0.0.1", 0) as port:
+        number = next(iter(port.sockets)).getsockname()[1]
+        link = Link("x", f"ws://127.0.0.1:{number}/agent", nothing, nothing)
+        task = asyncio.create_task(link.run())
+        assert (await link.ask("set_state", state="ready"))["type"] == "ok"
+        assert len(asked) == 3
+        assert len({message["id"] for message in asked}) == 1
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+# --- scripts ----------------------------------------------------------------------------------------------------------
+
+
+async def play(house: LiveHouse, text: str, token: str = "dev-ana") -> tuple[int, list[Json], str]:
+    out, errors = io.StringIO(), io.StringIO()
+    code = await _script(Script(token, house.url, False, out, errors), io.StringIO(text))
+    return code, [json.loads(line) for line in out.getvalue().splitlines()], errors.getvalue()
+
+
+async def test_a_script_takes_a_chat_from_ready_to_quit() -> None:
+    async with live() as house:
+        asyncio.get_running_loop().call_later(0.05, house.desk.arrive)
+        script = (
+            "ready\naccept\nsay good morning\nnote regular\nhold\nresume\ncomplete solved\nextend 5\nfinish\nquit\n"
+        )
+        code, messages, errors = await play(house, script)
+        assert (code, errors) == (0, "")
+        assert {"welcome", "offer", "assigned", "message", "interaction_updated", "interaction_ended"} <= {
+            message["type"] for message in messages
+        }
+        assert not [message for message in messages if message["type"] == "error"]
+        assert house.desk.engine.state.interactions[1].disposition == "solved"
+
+
+async def test_a_script_ends_with_its_lines() -> None:
+    async with live() as house:
+        code, messages, _ = await play(house, "not_ready lunch\nready\nwait ok\nwait ok\n")
+        assert code == 0
+        assert [message["type"] for message in messages].count("ok") == 2
+
+
+async def test_accept_goes_on_to_the_next_offer_when_one_is_gone() -> None:
+    async with live() as house:
+        script = Script("dev-ana", house.url, False, io.StringIO(), io.StringIO())
+        script.mirror.offers["o-77"] = {}
+        lines: asyncio.Queue[str | None] = asyncio.Queue()
+        task = asyncio.create_task(script.link.run())
+        lines.put_nowait("ready")
+        lines.put_nowait("accept")
+        lines.put_nowait("decline")
+        lines.put_nowait(None)
+        asyncio.get_running_loop().call_later(0.05, house.desk.arrive)
+        asyncio.get_running_loop().call_later(0.06, house.desk.arrive)
+        await script.run(lines)
+        assert [type(command) for command in house.desk.commands].count(c.Decline) == 1
+        assert house.desk.engine.state.interactions[1].owner == "ana"
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_script_is_told_what_there_is_when_a_line_is_not_understood() -> None:
+    async with live() as house:
+        _, _, errors = await play(house, "dance\nextend soon\ntransfer queue\n\n")
+        assert errors.count("not understood") == 3
+        assert "finish | extend SECONDS" in errors
+
+
+async def test_more_commands_of_scripts() -> None:
+    async with live() as house:
+        house.desk.arrive()
+        script = "ready\npick i-1\naccept\nuse i-1\ntransfer queue support\ndecline o-9 busy\nquit\n"
+        code, messages, _ = await play(house, script)
+        assert code == 0
+        ended = [message["reason"] for message in messages if message["type"] == "interaction_ended"]
+        assert ended == ["transferred"]
+        assert [message["code"] for message in messages if message["type"] == "error"][-1] == "offer-gone"
+
+
+async def test_a_script_with_a_wrong_token_fails() -> None:
+    async with live() as house:
+        code, _, errors = await play(house, "ready\n", "wrong")
+        assert code == 1
+        assert "unauthenticated" in errors
+
+
+async def test_a_script_that_reaches_nobody_gives_up_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "UNREACHABLE_S", 0.05)
+    out, errors = io.StringIO(), io.StringIO()
+    code = await _script(Script("x", "ws://127.0.0.1:1/agent", False, out, errors), io.StringIO("ready\n"))
+    assert code == 1
+    assert "./run" in errors.getvalue()
+
+
+async def test_auto_takes_everything_and_completes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "AUTO_TALK_S", 0.0)
+    async with live() as house:
+        script = Script("dev-ana", house.url, True, io.StringIO(), io.StringIO())
+        task = asyncio.create_task(script.link.run())
+        done = 0
+        for _ in range(3):
+            house.desk.arrive()
+        while done < 3:
+            script.changed.clear()
+            await script.changed.wait()
+            done = sum(item.state == 4 for item in house.desk.engine.state.interactions.values())
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_the_command_reads_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("quit\n"))
+    monkeypatch.setattr(terminal, "UNREACHABLE_S", 0.05)
+    assert run_agent("ana", url="ws://127.0.0.1:1/agent") in (0, 1)
+    assert capsys.readouterr().out == ""
+
+
+# --- the screen -------------------------------------------------------------------------------------------------------
+
+
+def drawn(screen: Screen) -> str:
+    console = Console(width=100, file=io.StringIO(), force_terminal=False)
+    console.print(screen.draw())
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+async def test_keys_do_what_the_footer_says_and_the_screen_shows_it() -> None:
+    async with live() as house:
+        screen = Screen("dev-ana", house.url, False)
+        assert "connecting" in drawn(screen)
+        task = asyncio.create_task(screen.link.run())
+
+        async def shows(*words: str) -> str:
+            while not all(word in (text := drawn(screen)) for word in words):
+                screen.changed.clear()
+                await screen.changed.wait()
+            return text
+
+        await shows("not ready")
+        screen.pressed("r")
+        await shows(" ready ")
+        house.desk.arrive("chat", "my parcel [red]4711[/red]", (Blob("ab" * 32, 3, "image/png", "a\x1b[2J.png"),))
+        assert "▮" in await shows("o-1", "support", "seconds left")
+        screen.pressed("a")
+        await shows("i-1 chat / support / active", "customer: my parcel [red]4711[/red] [a [2J.png]")
+        screen.pressed("tgood mornink\x7fg")
+        await shows("say to i-1", "good morning▏")
+        screen.pressed("\r")
+        await shows("agent: good morning")
+        screen.pressed("tno\x1b")
+        screen.pressed("h")
+        await shows("on hold")
+        screen.pressed("h")
+        await shows("/ active")
+        house.desk.do(c.Note(interaction=1, text="regular", by="operator:sam"))
+        house.desk.do(c.Append(thread="chat:1", message=Message("thanks")))
+        await shows("note by operator:sam: regular", "customer: thanks")
+        screen.pressed("\x1b[A")  # an arrow: nothing
+        screen.pressed("\t")
+        screen.pressed("c")
+        await shows("wrap-up", "i-1 completed")
+        screen.pressed("w")
+        await shows("wrap-up-finished")
+        house.desk.arrive()
+        await shows("o-2")
+        screen.pressed("d")
+        await shows("offer o-2 declined")
+        screen.pressed("n")
+        await shows("not ready")
+        screen.pressed("q")
+        assert screen.done
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_nothing_that_customers_write_moves_the_cursor() -> None:
+    assert plain("a\x1b[2Jb\nc\x9bd\u202ee") == "a [2Jb c d e"
+    assert len(plain("x" * 10_000)) == 500
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo terminal")
+def test_a_person_at_a_terminal_quits_with_q(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    shown = bytearray()
+
+    def person() -> None:
+        """Reads what is drawn, and presses q when there is something to see."""
+        with contextlib.suppress(OSError):  # the terminal is gone
+            while data := os.read(ours, 4_096):
+                if b"q quit" in shown + data and b"q quit" not in shown:
+                    os.write(ours, b"q")
+                shown.extend(data)
+
+    watching = threading.Thread(target=person, daemon=True)
+    with open(theirs, closefd=False) as stdin, open(theirs, "w", closefd=False) as stdout:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        watching.start()
+        assert run_agent("ana", url="ws://127.0.0.1:1/agent") == 0
+    os.close(theirs)
+    watching.join(5)
+    os.close(ours)
+    assert b"connecting" in shown
+
+
+def test_the_first_argument_makes_the_token_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    async def fake(script: Script, source: object) -> int:
+        made.append((script.link._token, script.link._url))
+        return 0
+
+    monkeypatch.setattr(terminal, "_script", fake)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert run_agent("ana") == 0
+    assert made == [("dev-ana", "ws://127.0.0.1:8081/agent")]
