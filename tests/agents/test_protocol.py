@@ -1,9 +1,12 @@
 """One conversation after another, without a socket: signing in, asking, being told, being sent off."""
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from router.agents.protocol import ADDRESSES_MAX, Failures, Kept, digests
 from router.agents.settings import Settings
@@ -13,6 +16,7 @@ from router.engine.events import StateChanged
 from router.engine.views import Tell
 from router.errors import ConfigError, Overloaded, Unavailable
 from tests.agents.house import CONFIG, Client, House, Json, seen
+from tests.agents.test_messages import WRITTEN, mutated
 
 
 def last(client: Client) -> Json:
@@ -606,3 +610,22 @@ def test_an_agent_whose_rules_change_sees_it() -> None:
     again.hello("ana")
     house.desk.flush()
     assert again.ended is not None
+
+
+# --- hostile clients --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("IN-4")
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(max_size=60) | st.sampled_from(WRITTEN).flatmap(lambda w: mutated(json.dumps(w).encode()))))
+def test_whatever_bytes_come_the_next_command_is_answered(frames: list[bytes]) -> None:
+    house = House()
+    client, interaction = house.at_work()
+    for frame in frames:
+        client.conversation.received(frame)
+    house.desk.flush()
+    client.read()
+    client.ask("note", interaction=interaction, text="still here")
+    house.desk.flush()
+    assert client.read()[0]["type"] in ("ok", "error")
+    assert seen(client.mirror)["last_seq"] == house.truth()["last_seq"]
