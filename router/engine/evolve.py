@@ -35,6 +35,9 @@ from router.engine.model import (
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 from router.engine.views import Outbound
 
+# The customer's side ended it, so its gateway need not be told.
+GONE = ("customer-left", "abandoned", "unconfirmed")
+
 
 def evolve(state: State, event: Event, at_ms: int) -> None:
     """Apply a fact that became true at `at_ms` (Unix ms)."""
@@ -64,8 +67,9 @@ def _restamp(s: State, agent: Agent) -> None:
 def _take_load(s: State, agent: Agent, channel: str) -> None:
     """The agent has one more; among equals they now come last, so that a burst goes round (RT-6)."""
     matcher = s.matcher
-    matcher.withdraw(agent)
-    agent.load += s.unit(channel)
+    if agent.cell >= 0:
+        matcher.withdraw(agent)
+    agent.load += s.units[channel]
     s.last_stamp += 1
     agent.stamp = s.last_stamp
     matcher.place(agent)
@@ -73,13 +77,18 @@ def _take_load(s: State, agent: Agent, channel: str) -> None:
 
 def _drop_load(s: State, agent: Agent, channel: str, stamp: int = 0) -> None:
     """The agent has one less and may get the next. `stamp` gives back a former place among the idle."""
-    s.matcher.withdraw(agent)
-    agent.load -= s.unit(channel)
-    if stamp:
-        agent.stamp = stamp
-    else:
-        _restamp(s, agent)
-    _offer_room(s, agent)
+    matcher = s.matcher
+    if agent.cell >= 0:
+        matcher.withdraw(agent)
+    agent.load -= s.units[channel]
+    if not stamp:
+        stamp = s.last_stamp = s.last_stamp + 1
+    agent.stamp = stamp
+    matcher.place(agent)
+    if agent.cell >= 0:
+        matcher.fresh_agents.append(agent)
+    if agent.retired:
+        _dismiss(s, agent)
 
 
 def _offer_room(s: State, agent: Agent) -> None:
@@ -99,11 +108,13 @@ def _presence(s: State, agent: Agent) -> None:
 
 def _move(s: State, item: Interaction, to: int) -> None:
     """Change the interaction's state, its queue's counters and its place in line."""
-    s.tally(item, -1)
+    queue = s.queues.get(item.queue)
+    if queue is not None:
+        queue.counts[item.state] -= 1
+        queue.counts[to] += 1
     if item.state == QUEUED:
         s.matcher.dequeue(item)
     item.state = to
-    s.tally(item, 1)
     if to == QUEUED:
         item.place = s.place_of(item)
         s.matcher.enqueue(item)
@@ -156,9 +167,10 @@ def _recheck_cooling(s: State) -> None:
 def _close(s: State, item: Interaction, at_ms: int) -> None:
     """Keep it at hand for operators until enough others have been closed after it."""
     item.ended_at_ms = item.ended_at_ms or at_ms
-    s.closed.append(item.number)
-    while len(s.closed) > s.config.memory.closed:
-        old = s.interactions.pop(s.closed.popleft())
+    closed = s.closed
+    closed.append(item.number)
+    while len(closed) > s.closed_max:
+        old = s.interactions.pop(closed.popleft())
         for thread in old.threads:
             if s.threads.get(thread) == old.number:
                 del s.threads[thread]
@@ -171,13 +183,12 @@ def _release(s: State, item: Interaction) -> Agent:
     item.owner = ""
     item.held = item.connected = False
     _drop_load(s, agent, item.born.channel)
-    _dismiss(s, agent)
     return agent
 
 
 def _dismiss(s: State, agent: Agent) -> None:
     """An agent who is no longer in the configuration goes when the work is done."""
-    if agent.retired and not agent.work and not agent.offers:
+    if not agent.work and not agent.offers:
         s.matcher.withdraw(agent)
         s.matcher.count(agent, False)
         s.agents.pop(agent.id, None)
@@ -185,7 +196,7 @@ def _dismiss(s: State, agent: Agent) -> None:
 
 def _post(s: State, action: str, item: Interaction, at_ms: int, **more: Any) -> None:
     """Something that the channel's gateway must be told at least once."""
-    if action not in s.config.channels[item.born.channel].actions:
+    if action not in s.actions[item.born.channel]:
         return
     agent = s.agents.get(more.pop("agent", item.owner))
     born = item.born
@@ -215,7 +226,6 @@ def _drop_offer(s: State, number: int, stamp: int = 0) -> tuple[Interaction, Age
     item.offers = tuple(n for n in item.offers if n != number)
     _drop_load(s, agent, item.born.channel, stamp)
     _told(agent)
-    _dismiss(s, agent)
     return item, agent
 
 
@@ -277,7 +287,7 @@ def _arrived(s: State, ev: e.InteractionArrived, at_ms: int) -> None:
         heappush(s.timers, (item.lease_until_ms, LEASE_DUE, number, ""))
     queue = s.queues.get(ev.queue)
     if queue is not None:
-        queue.waiting += 1
+        queue.counts[QUEUED] += 1
     item.place = s.place_of(item)
     s.matcher.enqueue(item)
     if len(s.config.bands) > 1:
@@ -411,8 +421,7 @@ def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
         item.remarks = [*(item.remarks or ()), Remark(at_ms, ev.by or ev.agent, ev.notes)]
     if item.owner:
         _told(s.agents[item.owner])
-    gone = ev.reason in ("customer-left", "abandoned", "unconfirmed")
-    if not gone:
+    if s.actions[item.born.channel] and ev.reason not in GONE:
         _post(s, "transferred" if ev.address else "ended", item, at_ms, reason=ev.reason, **_to(ev))
     if ev.wrap_up:
         item.wrap_up_until_ms = ev.wrap_up_until_ms
@@ -436,7 +445,6 @@ def _release_closed(s: State, item: Interaction) -> None:
     agent = s.agents[owner]
     agent.work.pop(item.number, None)
     _drop_load(s, agent, item.born.channel)
-    _dismiss(s, agent)
 
 
 def _wrap_up_extended(s: State, ev: e.WrapUpExtended, at_ms: int) -> None:
@@ -474,8 +482,8 @@ def _offer_made(s: State, ev: e.OfferMade, at_ms: int) -> None:
         item.state = OFFERED
         queue = s.queues.get(item.queue)
         if queue is not None:
-            queue.waiting -= 1
-            queue.offered += 1
+            queue.counts[QUEUED] -= 1
+            queue.counts[OFFERED] += 1
     _take_load(s, agent, item.born.channel)
     heappush(s.timers, (ev.expires_at_ms, OFFER_DUE, number, ""))
     agent.stream += 1
@@ -491,12 +499,12 @@ def _offer_accepted(s: State, ev: e.OfferAccepted, at_ms: int) -> None:
         item.tried = {}
     queue = s.queues.get(item.queue)
     if queue is not None:
-        queue.offered -= 1
-        queue.active += 1
+        queue.counts[OFFERED] -= 1
+        queue.counts[ACTIVE] += 1
     agent.work[item.number] = None
     agent.misses = 0
     agent.stream += 1
-    if s.config.channels[item.born.channel].actions:
+    if s.actions[item.born.channel]:
         _post(s, "assigned", item, at_ms)
 
 

@@ -323,11 +323,10 @@ def _names(s: State) -> Iterator[str]:
         if item is None or thread not in item.threads:
             yield f"thread {thread!r} leads to interaction {number}, which does not know it"
     for item in s.interactions.values():
-        if item.state != CLOSED:
+        if item.state in (QUEUED, OFFERED, ACTIVE):
             for thread in item.threads:
-                leads_to = s.interactions.get(s.threads.get(thread, 0))
-                if leads_to is None or (leads_to is not item and leads_to.state == CLOSED):
-                    yield f"open interaction {item.number} cannot be found by {thread!r}"
+                if s.threads.get(thread) != item.number:
+                    yield f"interaction {item.number} cannot be found by {thread!r}"
     closed = [item.number for item in s.interactions.values() if item.state == CLOSED]
     if sorted(s.closed) != closed:
         yield f"closed {sorted(s.closed)} kept, {closed} there"

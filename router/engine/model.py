@@ -144,12 +144,23 @@ class Agent(Struct, eq=False):
 
 
 class QueueState(Struct, eq=False):
-    """A queue with what is worked out once about it, and its counters."""
+    """A queue with its counters: `counts[state]` is how many of its interactions are in that state (CLOSED: ever)."""
 
     config: configuration.Queue
-    waiting: int = 0
-    offered: int = 0
-    active: int = 0
+    counts: list[int] = field(default_factory=lambda: [0] * (CLOSED + 1))
+
+    @property
+    def waiting(self) -> int:
+        return self.counts[QUEUED]
+
+    @property
+    def offered(self) -> int:
+        return self.counts[OFFERED]
+
+    @property
+    def active(self) -> int:
+        """Including wrap-up."""
+        return self.counts[ACTIVE] + self.counts[WRAP_UP]
 
 
 class KeyMemory:
@@ -198,9 +209,11 @@ class State:
         self.channels: tuple[str, ...] = ()
         self.channel_index: dict[str, int] = {}
         self.units: dict[str, int] = {}
+        self.actions: dict[str, tuple[str, ...]] = {}  # channel -> what its gateway must be told
         self.queues: dict[str, QueueState] = {}
         self.band_rank: dict[str, int] = {}
         self.usual_place: dict[tuple[str, str], int] = {}
+        self.closed_max = self.config.memory.closed
         self.capacities: dict[object, Capacity] = {}
         self.matcher = Matcher()
         self.timers: list[Timer] = []
@@ -245,7 +258,9 @@ class State:
         self.channels = (*self.channels, *(c for c in config.channels if c not in self.channels))
         self.channel_index = {name: i for i, name in enumerate(self.channels)}
         self.units = {name: 1 << LOAD_BITS * i for i, name in enumerate(self.channels)}
+        self.actions = {name: channel.actions for name, channel in config.channels.items()}
         self.band_rank = {band.name: i for i, band in enumerate(config.bands)}
+        self.closed_max = config.memory.closed
         self.intake_keys.retention_ms = config.memory.intake_keys
         self.command_keys.retention_ms = config.memory.command_keys
 
@@ -322,14 +337,8 @@ class State:
     def tally(self, item: Interaction, change: int) -> None:
         """Count the interaction in, or out of, its queue's counter for its state."""
         queue = self.queues.get(item.queue)
-        if queue is None:
-            return
-        if item.state == QUEUED:
-            queue.waiting += change
-        elif item.state == OFFERED:
-            queue.offered += change
-        elif item.state in (ACTIVE, WRAP_UP):
-            queue.active += change
+        if queue is not None:
+            queue.counts[item.state] += change
 
     # --- what follows from configuration and overrides -------------------------------------------------------------
 
@@ -370,7 +379,7 @@ class State:
     def target_ms(self, item: Interaction) -> int:
         queue, channel = self.queue_config(item.queue), item.born.channel
         wanted = item.target_ms or queue.targets.get(channel) or queue.target
-        return wanted or self.config.channels.get(channel, configuration.Channel()).target
+        return int(wanted or self.config.channels.get(channel, configuration.Channel()).target)
 
     def band_due_ms(self, item: Interaction) -> int:
         """When the interaction joins the first band; 0 for never."""

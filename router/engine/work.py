@@ -227,6 +227,9 @@ def _freed(s: State, item: Interaction, reason: str, by: str, why: str, passed_o
     if item.state == OFFERED:
         return withdrawals(s, item, "requeued" if reason == "operator" else reason, by, why, passed_over)
     demand(item.number, item.state, e.Requeued)
+    followers = {s.threads.get(thread, 0) for thread in item.threads} - {item.number}
+    if item.state == WRAP_UP and followers:
+        raise IllegalMove(f"i-{item.number} is over, and i-{max(followers)} follows it; work on that one")
     return [e.Requeued(item.number, reason, item.owner, False, by, why, passed_over)]
 
 
