@@ -309,10 +309,10 @@ def _message(s: State, ev: e.MessageAdded, at_ms: int) -> None:
 
 
 def _also_known_as(s: State, item: Interaction, threads: tuple[str, ...]) -> None:
-    """Let these names lead to the interaction, other than those by which another open one is known."""
+    """Let these names lead to the interaction, other than those by which another live one is known."""
     for thread in threads:
         known = s.threads.get(thread, 0)
-        if known != item.number and not (known and s.interactions[known].open):
+        if known != item.number and not (known and s.interactions[known].live):
             s.threads[thread] = item.number
             item.threads += (thread,)
 

@@ -11,6 +11,7 @@ from router.engine import invariants
 from router.engine.commands import AnyCommand, Restart
 from router.engine.engine import Engine, Outcome
 from router.engine.events import Event, Record
+from router.engine.transitions import NEXT, OFFER_NEXT, OPEN, STATE_NAMES
 from router.engine.views import Tell
 from router.errors import ClientError, ConfigError
 from router.journal import codec
@@ -25,6 +26,7 @@ class Checked:
         self.watch = invariants.Watch()
         self.oracle = Oracle()
         self.payloads: list[bytes] = []
+        self.moves: set[tuple[int, type[Event], int]] = set()  # of interactions: from, by, to
         self.taken = 0
         self.thrift = thrift
 
@@ -71,11 +73,31 @@ class Checked:
 
     def _apply(self, record: Record, tells: list[Tell], command: AnyCommand) -> None:
         s, event = self.shadow.state, record.event
-        wrong = self.oracle.before(s, event, record.at_ms)
+        wrong = self.oracle.before(s, event, record.at_ms) + self._offer_is_open(event)
+        item = s.interactions.get(getattr(event, "interaction", 0))
+        state = item.state if item is not None else 0
         before = {agent.id: agent.stream for agent in s.agents.values()}
         self.shadow.apply(record)
         wrong += invariants.broken_step(s) + self.watch.after(s, event) + self._heard(event, before, tells)
+        if item is not None:
+            wrong += self._move(state, event, item.state)
         assert not wrong, f"{command}, after {event}: {wrong}"
+
+    def _move(self, state: int, event: Event, to: int) -> list[str]:
+        """Only the moves of the table are made (OF-1)."""
+        self.moves.add((state, type(event), to))
+        legal = to in NEXT.get((state, type(event)), ())
+        return [] if legal else [f"from {STATE_NAMES[state]} to {STATE_NAMES[to]} is no move"]
+
+    def _offer_is_open(self, event: Event) -> list[str]:
+        """Whatever ends an offer finds it open, with the agent and interaction that it was made for (OF-1)."""
+        if (OPEN, type(event)) not in OFFER_NEXT:
+            return []
+        offer = self.shadow.state.offers.get(getattr(event, "offer", 0))
+        named = (getattr(event, "interaction", 0), getattr(event, "agent", ""))
+        return (
+            [] if offer is not None and (offer.interaction, offer.agent) == named else [f"{event} ends no open offer"]
+        )
 
     def _heard(self, event: Event, before: dict[str, int], tells: list[Tell]) -> list[str]:
         """Exactly those agents are told whose stream goes on, with the number it then has (AG-3)."""
