@@ -15,7 +15,7 @@ from router.engine.events import AgentState, Message
 from router.engine.requirements import Node
 
 
-class Command(Struct, frozen=True, kw_only=True, tag=True):
+class Command(Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """Base of all commands."""
 
     key: str = ""
@@ -285,7 +285,7 @@ AnyCommand = (
 )
 
 
-class Reply(Struct, frozen=True, kw_only=True):
+class Reply(Struct, frozen=True, kw_only=True, gc=False):
     """The engine's answer to a command that it took.
 
     `interaction` is the number of the interaction it concerned, or 0; `duplicate` says that the key was known.

@@ -25,12 +25,12 @@ from router.engine.decide import decide
 from router.engine.effects import Effect
 from router.engine.events import Event, Record
 from router.engine.evolve import evolve, remember
-from router.engine.model import State
+from router.engine.model import Interaction, State
 from router.engine.plan import Plan
 from router.engine.presence import RULES
 
 
-class Outcome(Struct, eq=False):
+class Outcome(Struct, eq=False, gc=False):
     """What a command came to. `records` are to be made durable before `reply` and `effects` go out."""
 
     reply: Reply
@@ -104,13 +104,18 @@ class Engine:
             queue = state.queue_config(item.queue)
             deadline = now + queue.offer_timeout
             self._happen(e.OfferMade(state.last_offer + 1, item.number, agent.id, deadline), now, out)
-            for _ in range(queue.parallel_offers - 1):
-                # `tried` and the agents who see it already are passed over: the others are shown it too.
-                seen = [*item.tried, *(state.offers[n].agent for n in item.offers)]
-                other = matcher.best_agent(item.place, seen) if item.offers else None
-                if other is None:
-                    break
-                self._happen(e.OfferMade(state.last_offer + 1, item.number, other.id, deadline), now, out)
+            if queue.parallel_offers > 1:
+                self._offer_to_others(item, queue.parallel_offers, deadline, now, out)
+
+    def _offer_to_others(self, item: Interaction, most: int, deadline_ms: int, now: int, out: Outcome) -> None:
+        """`tried` and the agents who see it already are passed over: the others are shown it too."""
+        state = self.state
+        while item.offers and len(item.offers) < most:
+            seen = [*item.tried, *(state.offers[n].agent for n in item.offers)]
+            other = state.matcher.best_agent(item.place, seen)
+            if other is None:
+                break
+            self._happen(e.OfferMade(state.last_offer + 1, item.number, other.id, deadline_ms), now, out)
 
     def _answer(self, command: AnyCommand, first: Event, key: str, now: int, out: Outcome) -> None:
         number = getattr(first, "interaction", 0)

@@ -28,7 +28,7 @@ class Blob(Struct, array_like=True, frozen=True, gc=False):
     name: str = ""
 
 
-class Message(Struct, array_like=True, frozen=True):
+class Message(Struct, array_like=True, frozen=True, gc=False):
     """Something said: short text inline, anything longer as blobs."""
 
     text: str = ""
@@ -36,8 +36,8 @@ class Message(Struct, array_like=True, frozen=True):
     external_id: str = ""  # what the channel calls it, where replies refer to it (a Message-ID)
 
 
-class Event(Struct, array_like=True, frozen=True):
-    """Base of all events."""
+class Event(Struct, array_like=True, frozen=True, gc=False):
+    """Base of all events. Events form no cycles, so the garbage collector need not look at the many that are kept."""
 
 
 # --- configuration ----------------------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ AnyEvent = (
 EVENT_TYPES: tuple[type[Event], ...] = get_args(AnyEvent)
 
 
-class Record(Struct, array_like=True, frozen=True):
+class Record(Struct, array_like=True, frozen=True, gc=False):
     """One entry of the journal. `key` names the command that caused it, on the first record of that command only."""
 
     at_ms: int

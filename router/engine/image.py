@@ -136,7 +136,6 @@ def from_bytes(data: bytes) -> State:
     s.dead = {letter.outbound: letter for letter in image.dead}
     for memory, entries in zip((s.intake_keys, s.command_keys), image.keys, strict=True):
         for expires, key, number in entries:
-            memory.order.append((expires, key))
-            memory.known[key] = number
+            memory.restore(key, number, expires)
     s.restore_configuration(image.agents)
     return s

@@ -51,6 +51,8 @@ STALE_MIN = 64
 # Beyond so many fresh agents and items at once (a new configuration, a shift that starts), heads of all classes are
 # compared instead of each one's own candidates.
 FRESH_MAX = 8
+# Up to so many heads are looked up one by one; of more, the built-in minimum over all members of the set is quicker.
+FEW = 6
 
 
 class Lines:
@@ -115,6 +117,19 @@ class Lines:
             i = 0
         self.at[line] = i
         self.head[line] = items[i]
+
+    def first(self, wanted: int, members: list[int]) -> int:
+        """The smallest head of these lines. `wanted` is the bit set of those of `members` that are not empty."""
+        head = self.head
+        if wanted.bit_count() > FEW:
+            return min(map(head.__getitem__, members))
+        best = NONE
+        while wanted:
+            line = wanted.bit_length() - 1
+            wanted ^= 1 << line
+            if head[line] < best:
+                best = head[line]
+        return best
 
     def ahead(self, line: int, entry: int) -> int:
         """How many entries of the line come before `entry`."""
@@ -227,6 +242,7 @@ class Matcher:
         # cells
         self.cell_ids: dict[tuple[int, int], int] = {}
         self.cell_keys: list[tuple[int, int]] = []  # (profile, room)
+        self.standings: dict[tuple[int, Capacity], dict[int, int]] = {}  # who is alike shares `Agent.cells`
         self.idle = Lines()
         self.classes_of: list[int] = []  # cell -> bit set of classes
         self.tiers_of: list[dict[Tier, list[int]]] = []  # cell -> its classes by tier
@@ -343,32 +359,37 @@ class Matcher:
     def add_agent(self, agent: Agent) -> None:
         agent.index = len(self.agents)
         self.agents.append(agent)
-        agent.profile = self.profile_of(agent)
+        self._sort(agent)
 
     def reprofile(self, agent: Agent) -> None:
         standing = agent.cell >= 0  # somebody whose load is not counted yet must not be placed by it
         self.withdraw(agent)
         present = agent.counted
         self.count(agent, False)
-        agent.profile = self.profile_of(agent)
+        self._sort(agent)
         self.count(agent, present)
         if standing:
             self.place(agent)
+
+    def _sort(self, agent: Agent) -> None:
+        agent.profile = self.profile_of(agent)
+        agent.cells = self.standings.setdefault((agent.profile, agent.capacity), {})
 
     def place(self, agent: Agent) -> None:
         """Stand the agent in the cell that state and load put them in; nowhere, if they can take nothing."""
         if not agent.counted:
             return
-        capacity = agent.capacity
-        room = capacity.rooms.get(agent.load)
-        if room is None:
-            room = capacity.room(agent.load)
-        if room:
-            cell = self.cell_ids.get((agent.profile, room))
-            if cell is None:
-                cell = self._cell(agent.profile, room)
+        cell = agent.cells.get(agent.load)
+        if cell is None:
+            cell = self._cell_by_load(agent)
+        if cell >= 0:
             agent.cell = cell
             self.idle.push(cell, agent.stamp << AGENT_BITS | agent.index)
+
+    def _cell_by_load(self, agent: Agent) -> int:
+        room = agent.capacity.room(agent.load)
+        cell = agent.cells[agent.load] = self._cell(agent.profile, room) if room else -1
+        return cell
 
     def withdraw(self, agent: Agent) -> None:
         if agent.cell >= 0:
@@ -413,12 +434,7 @@ class Matcher:
         able = self.cells_of[c] & self.idle.filled
         if not able:
             return None
-        head = self.idle.head
-        if not able & (able - 1):
-            best = head[able.bit_length() - 1]
-        else:
-            best = min(map(head.__getitem__, self.cell_list_of[c]))
-        return self.agents[best & AGENT_MASK]
+        return self.agents[self.idle.first(able, self.cell_list_of[c]) & AGENT_MASK]
 
     def _best_agent_but(self, c: int, without: frozenset[str]) -> Agent | None:
         best = NONE

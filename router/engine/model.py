@@ -51,6 +51,9 @@ class Remark(Struct, array_like=True, gc=False):
     text: str
 
 
+NOBODY: dict[str, int] = {}  # shared by nearly all interactions, so `tried` is replaced and never changed
+
+
 class Interaction(Struct, array_like=True, gc=False, eq=False):
     """One piece of customer work. What it was born with stays in `born`; here is what changes."""
 
@@ -66,7 +69,7 @@ class Interaction(Struct, array_like=True, gc=False, eq=False):
     state: int = QUEUED
     owner: str = ""
     offers: tuple[int, ...] = ()
-    tried: dict[str, int] = field(default_factory=dict)  # agents passed over, and until when (Unix ms)
+    tried: dict[str, int] = field(default_factory=lambda: NOBODY)  # agents passed over, and until when (Unix ms)
     lifted: bool = False
     held: bool = False
     connected: bool = False
@@ -135,6 +138,7 @@ class Agent(Struct, eq=False):
     profile: int = -1
     load: int = 0
     cell: int = -1
+    cells: dict[int, int] = field(default_factory=dict)  # load -> cell, -1 for none; shared by all who are alike
     counted: bool = False
 
     @property
@@ -169,14 +173,26 @@ class KeyMemory:
     def __init__(self, retention_ms: int) -> None:
         self.retention_ms = retention_ms
         self.known: dict[str, int] = {}  # key -> interaction
-        self.order: deque[tuple[int, str]] = deque()
+        # In the order of their ends. Two lines, because a million small tuples are 56 MB.
+        self._ends: deque[int] = deque()
+        self._keys: deque[str] = deque()
 
     def add(self, key: str, interaction: int, at_ms: int) -> None:
-        order = self.order
-        while order and order[0][0] <= at_ms:
-            self.known.pop(order.popleft()[1], None)
+        ends, keys = self._ends, self._keys
+        while ends and ends[0] <= at_ms:
+            ends.popleft()
+            self.known.pop(keys.popleft(), None)
+        self.restore(key, interaction, at_ms + self.retention_ms)
+
+    def restore(self, key: str, interaction: int, until_ms: int) -> None:
         self.known[key] = interaction
-        order.append((at_ms + self.retention_ms, key))
+        self._ends.append(until_ms)
+        self._keys.append(key)
+
+    @property
+    def order(self) -> Iterator[tuple[int, str]]:
+        """(until when, key), the first to be forgotten first."""
+        return zip(self._ends, self._keys, strict=True)
 
 
 class State:

@@ -87,46 +87,59 @@ def _compile(source: str, path: str) -> tuple[Any, Any]:
     return expression, cel
 
 
+# Roads are remembered by channel and address; addresses come from outside, so there are bounds.
+_ROADS_MAX = 10_000
+
+Road = tuple[tuple[Routed, Condition | None], ...]
+
+
 class Plan:
     """The rules of one configuration, ready to be asked."""
 
     def __init__(self, config: Config) -> None:
-        self._default = config.default_queue
-        self._rules: list[tuple[Rule, frozenset[str], frozenset[str], Condition | None]] = []
+        self._default = Routed(config.default_queue) if config.default_queue is not None else None
+        self._rules: list[tuple[frozenset[str], frozenset[str], Routed, Condition | None]] = []
         for i, rule in enumerate(config.rules):
             condition = Condition(rule.when, f"rules[{i}].when") if rule.when else None
-            self._rules.append((rule, frozenset(rule.channel), frozenset(rule.to), condition))
+            self._rules.append((frozenset(rule.channel), frozenset(rule.to), _routed(rule), condition))
+        self._roads: dict[tuple[str, str], Road] = {}
 
     def route(self, arrival: Arrive) -> Routed:
         """What to do with this contact. Raises NoRoute when no rule takes it and there is no default queue."""
         channel, to = arrival.channel, arrival.recipient
-        for rule, channels, recipients, condition in self._rules:
-            if channels and channel not in channels:
-                continue
-            if recipients and to not in recipients:
-                continue
+        road = self._roads.get((channel, to))
+        if road is None:
+            road = self._find_road(channel, to)
+        for routed, condition in road:
             if condition is None or condition.holds(arrival):
-                return Routed(
-                    # The event holds plain milliseconds: a Duration would be written as text.
-                    rule.queue,
-                    rule.requirement,
-                    rule.band or "",
-                    rule.weight or 0.0,
-                    int(rule.target or 0),
-                    rule.name,
-                )
+                return routed
         if self._default is None:
             raise NoRoute(f"no rule takes {channel} to {to[:80]!r}; add one, or set default_queue")
-        return Routed(self._default)
+        return self._default
+
+    def _find_road(self, channel: str, to: str) -> Road:
+        """The rules whose plain conditions hold for this channel and address, up to the first without another one."""
+        found = []
+        for channels, recipients, routed, condition in self._rules:
+            if (not channels or channel in channels) and (not recipients or to in recipients):
+                found.append((routed, condition))
+                if condition is None:
+                    break
+        if len(self._roads) >= _ROADS_MAX:
+            self._roads.clear()
+        self._roads[channel, to] = road = tuple(found)
+        return road
 
     def takes(self, channel: str, to: str) -> bool:
         """Whether some contact of this channel to this number, address or topic would be taken."""
         if self._default is not None:
             return True
-        return any(
-            (not channels or channel in channels) and (not recipients or to in recipients)
-            for _, channels, recipients, _ in self._rules
-        )
+        return bool(self._find_road(channel, to))
+
+
+def _routed(rule: Rule) -> Routed:
+    """The event holds plain milliseconds: a Duration would be written as text."""
+    return Routed(rule.queue, rule.requirement, rule.band or "", rule.weight or 0.0, int(rule.target or 0), rule.name)
 
 
 # --- checking ---------------------------------------------------------------------------------------------------------
