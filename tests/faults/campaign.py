@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import random
 import signal
@@ -31,7 +32,7 @@ from pathlib import Path
 
 from tests.faults.audit import Findings, audit
 from tests.faults.world import World
-from tests.system.daemon import ROOT, Daemon
+from tests.system.daemon import ROOT, Daemon, Json
 
 WAYS = {"work": 6, "boot": 4, "pause": 2, "stall": 1, "snapshot": 2, "drain": 2, "verify": 1}
 ROUNDS_MAX = 25  # in one campaign: enough to grow a journal, few enough to find the round that broke it
@@ -146,6 +147,7 @@ async def _finish(daemon: Daemon, world: World, result: Result) -> None:
         await asyncio.sleep(0.1)
     await daemon.ready(5)
     await _compare_views(daemon, world, result)
+    await _read_blobs(daemon, result)
     code = await daemon.stop()
     if code != 0:
         result.troubles.append(f"it ended with {code} after SIGTERM")
@@ -169,6 +171,20 @@ async def _compare_views(daemon: Daemon, world: World, result: Result) -> None:
         status, view = await daemon.get(f"/v1/agents/{client.name}")
         if status != 200 or view["offers"] or view["interactions"]:
             result.troubles.append(f"the server still shows {client.name} {view}")
+
+
+async def _read_blobs(daemon: Daemon, result: Result) -> None:
+    """Whatever the journal names is there, to the byte (IN-7)."""
+    named = {blob["digest"] for line in daemon.export() for blob in _blobs(line)}
+    for digest in named:
+        content = await daemon.content(f"/v1/blobs/{digest}")
+        if content is None or hashlib.sha256(content).hexdigest() != digest:
+            result.findings.lost.append(f"content {digest}")
+
+
+def _blobs(line: Json) -> list[Json]:
+    found: list[Json] = (line["event"].get("message") or {}).get("blobs", [])
+    return found
 
 
 class Rounds:

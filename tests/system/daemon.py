@@ -179,6 +179,11 @@ class Daemon:
             assert answer.status == 200, answer.status
             return await answer.text()
 
+    async def content(self, path: str) -> bytes | None:
+        """The bytes of a blob; None where there are none."""
+        async with self.session.get(self.http + path, headers=OPERATOR) as answer:
+            return await answer.read() if answer.status == 200 else None
+
     async def interaction(self, name: str) -> Json:
         status, body = await self.get(f"/v1/interactions/{name}")
         assert status == 200, body

@@ -1,0 +1,97 @@
+"""The laboratory itself, briefly in every run and for a hundred rounds where there is time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.__main__ import summary
+from tests.faults.audit import audit
+from tests.faults.campaign import Result, run
+from tests.faults.world import Contact, Ledger
+
+SEED = 7
+
+
+def hold(result: Result, rounds: int) -> None:
+    assert result.troubles == []
+    assert (result.findings.lost, result.findings.doubled, result.findings.stuck) == ([], [], [])
+    assert summary(result, SEED)["rounds"] == rounds
+    assert result.acknowledged > 20 * rounds
+
+
+@pytest.mark.promise("IN-2")
+@pytest.mark.promise("DU-1")
+@pytest.mark.promise("OF-6")
+@pytest.mark.timeout(120)
+def test_five_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    hold(run(5, SEED, tmp_path), 5)
+
+
+@pytest.mark.long
+@pytest.mark.promise("DU-1")
+@pytest.mark.timeout(900)
+def test_a_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    hold(run(100, SEED, tmp_path), 100)
+
+
+# --- the audit finds what it should -----------------------------------------------------------------------------------
+
+
+def fact(kind: str, key: str = "", **event: object) -> dict[str, object]:
+    return {"seq": 0, "key": key, "type": kind, "event": {"interaction": 1, **event}}
+
+
+def journal(*facts: dict[str, object]) -> list[dict[str, object]]:
+    return [one | {"seq": number} for number, one in enumerate(facts, 1)]
+
+
+ARRIVED = fact("arrived", "phone.dev:e1", channel="phone", message=None)
+OFFERED = fact("offer-made", offer=1, agent="ana")
+ACCEPTED = fact("offer-accepted", offer=1, agent="ana")
+ENDED = fact("ended", reason="completed")
+
+
+def ledger(**told: object) -> Ledger:
+    return Ledger(contacts=[Contact("phone", "phone.dev:e1", "i-1", True)], **told)  # type: ignore[arg-type]
+
+
+def test_a_good_day_has_no_findings() -> None:
+    found = audit(journal(ARRIVED, OFFERED, ACCEPTED, ENDED), ledger(accepted=[("ana", "o-1", "i-1")]))
+    assert (found.lost, found.doubled, found.stuck) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (journal(), ledger()),
+        (journal(ARRIVED, ENDED), ledger(accepted=[("ana", "o-1", "i-1")])),
+        (journal(ARRIVED, OFFERED, ACCEPTED, ENDED), ledger(accepted=[("ben", "o-1", "i-1")])),
+        (journal(ARRIVED, ENDED), ledger(said=[("i-1", "m1")])),
+        (journal(ARRIVED, ENDED), ledger(noted=[("i-1", "careful")])),
+        (journal(ARRIVED, ENDED), ledger(declined=[("ana", "o-1")])),
+        (journal(ARRIVED, ENDED)[1:], ledger()),
+    ],
+)
+def test_what_was_acknowledged_and_is_not_there_is_lost(lines: list[dict[str, object]], told: Ledger) -> None:
+    assert audit(lines, told).lost
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        journal(ARRIVED, fact("arrived", "phone.dev:e1", interaction=2, channel="phone", message=None), ENDED),
+        journal(ARRIVED, OFFERED, ACCEPTED, ACCEPTED, ENDED),
+        journal(ARRIVED, ACCEPTED, fact("offer-accepted", offer=2, agent="ben"), ENDED),
+        journal(ARRIVED, ENDED, ACCEPTED),
+        journal(ARRIVED, ENDED, ENDED),
+        journal(fact("arrived", "phone.dev:e1", interaction=2, channel="phone", message=None)),
+    ],
+)
+def test_what_is_there_twice_is_doubled(lines: list[dict[str, object]]) -> None:
+    assert audit(lines, ledger()).doubled
+
+
+def test_what_never_ends_is_stuck() -> None:
+    assert audit(journal(ARRIVED, OFFERED), ledger()).stuck

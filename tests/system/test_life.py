@@ -1,0 +1,205 @@
+"""Start, stop and start again: what a daemon keeps, and how it leaves (DU-1, DU-6)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from router.engine import commands as c
+from router.engine.engine import Engine
+from router.journal import codec
+from router.journal.sqlite import SqliteJournal
+from router.settings import load
+from tests.system.clients import Agent, Visitor, call_event, check_in, letter, phone, send_mail
+from tests.system.conftest import QUICK
+from tests.system.daemon import CONFIG, Daemon
+
+
+async def call(daemon: Daemon, name: str, **attributes: str) -> str:
+    status, answer = await phone(daemon.session, daemon.http, call_event("incoming", name, attributes=attributes))
+    assert status == 200, answer
+    interaction: str = answer["interaction"]
+    return interaction
+
+
+KEPT = ("id", "channel", "queue", "customer", "enqueued_at_ms", "band", "requirement", "attributes", "notes", "misses")
+
+
+def kept(views: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [{name: view.get(name) for name in KEPT} for view in views]
+
+
+async def details(daemon: Daemon) -> list[dict[str, object]]:
+    return [await daemon.interaction(view["id"]) for view in await daemon.interactions()]
+
+
+@pytest.mark.promise("DU-1")
+@pytest.mark.parametrize("end", ["kill", "stop"])
+async def test_a_restart_keeps_waiting_work_with_times_priority_notes_and_pauses(daemon: Daemon, end: str) -> None:
+    ana = Agent("ana", daemon.socket)
+    await ana.sign_in()
+    await ana.ready()
+    served = await call(daemon, "c1")
+    await ana.accept(served)
+    assert (await ana.ask("note", interaction=served, text="promised a callback"))["type"] == "ok"
+    waiting = [await call(daemon, f"w{n}", language="es") for n in range(3)]
+    await asyncio.to_thread(send_mail, daemon.smtp, letter("m1"))
+    assert (await daemon.post(f"/v1/interactions/{waiting[2]}/priority", {"band": "urgent"}))[0] == 200
+    ben = Agent("ben", daemon.socket)
+    await ben.sign_in()
+    assert (await ben.ask("set_state", state="not_ready", reason="lunch"))["type"] == "ok"
+    before = await details(daemon)
+    _, ben_before = await daemon.get("/v1/agents/ben")
+    if end == "kill":
+        daemon.kill()
+    else:
+        assert await daemon.stop() == 0
+        assert [g["reason"] for g in ana.goodbyes] == ["draining"]
+    await daemon.start()
+    assert kept(await details(daemon)) == kept(before)
+    _, ben_after = await daemon.get("/v1/agents/ben")
+    assert (ben_after["state"], ben_after["reason"], ben_after["since_ms"]) == (
+        ben_before["state"],
+        "lunch",
+        ben_before["since_ms"],
+    )
+    ana.base = daemon.socket
+    await ana.sign_in()  # the phone is "stay": the caller is still with Ana
+    assert ana.faults == []
+    assert list(ana.work) == [served]
+    await ana.complete(served)
+    first = await ana.accept()
+    assert first == waiting[2]  # urgent
+    for agent in (ana, ben):
+        await agent.cut()
+
+
+@pytest.mark.promise("DU-6")
+async def test_stopping_finishes_what_was_taken_and_says_goodbye(daemon: Daemon) -> None:
+    """Calls come in without a pause while it stops: each is either recorded or told to come back."""
+    ana, visitor = Agent("ana", daemon.socket), Visitor(daemon.socket)
+    await ana.sign_in()
+    await visitor.hello("sales")
+    taken: list[str] = []
+    refused: list[int] = []
+
+    async def caller(number: int) -> None:
+        with contextlib.suppress(aiohttp.ClientConnectionError):  # the port is closed: the caller's gateway keeps it
+            while True:
+                event = call_event("incoming", f"c{number}-{len(taken)}")
+                status, answer = await phone(daemon.session, daemon.http, event)
+                if status == 200:
+                    taken.append(answer["interaction"])
+                else:
+                    refused.append(status)
+                    await asyncio.sleep(0.01)
+
+    callers = [asyncio.create_task(caller(number)) for number in range(4)]
+    await asyncio.sleep(0.3)
+    began = time.monotonic()
+    code = await daemon.stop()
+    assert code == 0
+    assert time.monotonic() - began < 15
+    await asyncio.gather(*callers)
+    assert set(refused) <= {503}
+    assert [g["reason"] for g in ana.goodbyes] == ["draining"]
+    await visitor.until(lambda: not visitor.connected)
+    await daemon.start()
+    assert {i["id"] for i in await daemon.interactions()} >= set(taken)
+    assert daemon.verify()["problems"] == []
+
+
+async def test_told_twice_it_leaves_at_once(daemon: Daemon) -> None:
+    daemon.signal(signal.SIGSTOP)  # so that both arrive together
+    daemon.signal(signal.SIGTERM)
+    daemon.signal(signal.SIGINT)
+    daemon.signal(signal.SIGCONT)
+    assert await daemon.ended(10) in (0, 130)
+
+
+async def test_a_port_that_is_taken_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for name in ("HTTP__PORT", "SOCKETS__PORT", "EMAIL__SMTP__PORT"):
+            daemon = Daemon(tmp_path / name, {f"SWITCHBOARD__{name}": port})
+            daemon.launch()
+            assert await daemon.ended(20) == 1
+            lines = [line for line in daemon.log.read_text().splitlines() if not line.startswith("{")]
+            assert len(lines) == 1, lines
+            assert lines[0].startswith("switchboard: cannot start:")
+            assert port in lines[0]
+            assert daemon.troubles() == []
+
+
+async def test_a_second_daemon_on_the_same_data_is_refused(daemon: Daemon) -> None:
+    second = Daemon(daemon.data)
+    second.log = daemon.data.parent / "second.log"
+    second._said = daemon.data.parent / "second.out"
+    second.launch()
+    assert await second.ended(20) == 1
+    assert "switchboard: cannot start:" in second.log_tail()
+    assert second.troubles() == []
+    await daemon.ready()
+
+
+@pytest.mark.promise("DU-4")
+@pytest.mark.timeout(180)
+async def test_a_daemon_with_a_hundred_thousand_waiting_mails_is_ready_in_seconds(tmp_path: Path) -> None:
+    """The journal is written by the engine itself; the time is the processor time of the whole start."""
+    data = tmp_path / "data"
+    data.mkdir()
+    await asyncio.to_thread(_fill, data / "journal.db", 100_000)
+    async with Daemon(data, QUICK) as running:
+        cpu_s = _cpu_s(running.pid)
+        print(f"ready after {cpu_s:.1f} s of processor time")
+        _, queues = await running.get("/v1/queues")
+        assert sum(queue["waiting"] for queue in queues["queues"]) == 100_000
+        assert (await check_in(running.session, running.http, "v1", "support"))[0] == 200
+        await running.ready()
+        # 5 s for the items; importing and opening ports costs a second on a slow machine.
+        assert cpu_s < 6
+    assert running.troubles() == []
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _fill(path: Path, items: int) -> None:
+    engine = Engine(quiet=True)
+    commands: list[c.AnyCommand] = [c.Configure(document=load(CONFIG, {}).document)]
+    commands += [
+        c.Arrive(
+            key=f"mail:{number}",
+            channel="email",
+            threads=(f"mail:support@localhost:{number}@example.org",),
+            identities=(f"mailto:eva{number}@example.org",),
+            recipient="support@localhost",
+            subject="Where is my parcel?",
+        )
+        for number in range(items)
+    ]
+    payloads: list[bytes] = []
+    at_ms = int(time.time() * 1_000) - items
+    for number, command in enumerate(commands):
+        out = engine.handle(command, at_ms + number)
+        key = out.key
+        for event in out.events:
+            payloads.append(codec.encode(out.at_ms, key, event))  # type: ignore[arg-type]
+            key = ""
+    journal = SqliteJournal(path)
+    journal.open()
+    for first in range(0, len(payloads), 10_000):
+        journal.append(first + 1, payloads[first : first + 10_000])
+    journal.close()
