@@ -61,7 +61,7 @@ class App:
         self.blobs = BlobStore(self.data / "blobs", settings.blobs)
         self.quarantine = Quarantine(self.data / "quarantine", settings.quarantine)
         self.sockets = SocketServer(settings.sockets.host, settings.sockets.port, settings.sockets)
-        self.agents = AgentServer(self.desk, self.sockets, settings.agent_link)
+        self.agents = AgentServer(self.desk, self.sockets, settings.agent_link, self.blobs)
         self.adapters = self._build_adapters()
         self._by_channel = {channel: a for a in self.adapters for channel in a.channels}
         self.outbox = Outbox(self.desk, self.clock, settings.outbox, self._by_channel)
@@ -165,7 +165,7 @@ class App:
         await _stage("sockets", self.sockets.stop(), limits.edges)
         await _stage("http", self.http.stop(), limits.edges)
         await _stage("writer", self.writer.stop(), limits.intake)
-        self.blobs.close()
+        await _stage("blobs", asyncio.to_thread(self.blobs.close), limits.edges)
         try:
             self.journal.close()
         except RouterError as error:
@@ -184,6 +184,8 @@ class App:
             "matching": matching_health(self.writer.engine),
             "clock": self._clock_health(),
             "outbox": self.outbox.health(),
+            "snapshots": self.snapshots.health(),
+            "blobs": self.blobs.health(),
             "sockets": self.sockets.health(),
             "agents": self.agents.health(),
             "http": self.http.health(),

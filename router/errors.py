@@ -14,6 +14,7 @@
     |   +-- OfferGone         accepted too late, withdrawn, or never made to this agent
     |   +-- NotEligible       the agent does not meet the requirement
     |   +-- NoCapacity        the agent has no room for it
+    |   +-- NotSupported      understood, but this server cannot do it
     +-- Refusal               we cannot take it now, so the outside must keep it; carries a retry time
     |   +-- Overloaded        too much in flight
     |   +-- Unavailable       the journal does not take it
@@ -85,6 +86,10 @@ class OfferGone(ClientError):
 
 class NotEligible(ClientError):
     code = "not-eligible"
+
+
+class NotSupported(ClientError):
+    code = "not-supported"
 
 
 class NoCapacity(ClientError):

@@ -58,7 +58,16 @@ from router.engine import commands as c
 from router.engine import events as e
 from router.engine.commands import Reply
 from router.engine.events import Message
-from router.engine.views import AgentView, Estimate, Inform, InteractionView, MessageView, interaction_id, number_of
+from router.engine.views import (
+    AgentView,
+    Estimate,
+    Inform,
+    InteractionView,
+    MessageView,
+    attachments_of,
+    interaction_id,
+    number_of,
+)
 from router.errors import ClientError, NoRoute, NotFound, Refusal, RouterError, Unauthenticated
 
 CHANNEL = "chat"
@@ -534,10 +543,10 @@ class Room:
                 self._learn(conversation, news.interaction)
                 self._queued(conversation)
                 if arrived.message is not None:
-                    self._word(conversation, "customer", arrived.message, "")
+                    self._word(conversation, "customer", arrived.message, "", news.at_ms)
             case e.MessageAdded() as added if news.interaction == conversation.newest:
                 name = news.agent_name or conversation.agent if added.author == "agent" else ""
-                self._word(conversation, added.author, added.message, name)
+                self._word(conversation, added.author, added.message, name, news.at_ms)
             case _ if news.interaction != conversation.open:
                 pass  # about one that is over
             case e.OfferAccepted():
@@ -551,11 +560,10 @@ class Room:
             case _:
                 pass  # the desk's own business
 
-    def _word(self, conversation: Conversation, author: str, message: Message, name: str) -> None:
+    def _word(self, conversation: Conversation, author: str, message: Message, name: str, now: int) -> None:
         """Something was said. A visitor's own word goes back to its sender as `delivered`, under the same number."""
         ident: Ident | None = None
         own, sender = None, 0
-        now = self._look.now_ms()
         if author == "customer" and message.external_id:
             pending = conversation.pending.pop(message.external_id, None)
             ident = pending.ident if pending else message.external_id
@@ -563,7 +571,7 @@ class Room:
                 own, sender = out.Delivered(re=ident, at_ms=now), pending.line
         if not message.text and not message.blobs:
             return  # a hello that met an open interaction: nobody said anything
-        said = _as_said(MessageView(author, now, message.text, name, message.blobs), ident)
+        said = _as_said(MessageView(author, now, message.text, name, attachments_of(message)), ident)
         conversation.stream.say(said)
         frame = out.Message(author=author, text=said.text, at_ms=now, id=ident, name=name, attachments=said.attachments)
         self._put(conversation, frame, sender, own)

@@ -35,6 +35,7 @@ from channels.email.render import Attachment, ReplyMail, render, reply_id
 from channels.email.settings import Listener, Settings, check
 from router.engine.commands import Arrive, Reply
 from router.engine.events import Blob
+from router.engine.views import Attachment as File
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ClientError, ConfigError, NoRoute, NotFound, Refusal, RouterError, TooLarge
 from router.observe import counter, gauge, get_logger
@@ -411,7 +412,7 @@ def status_of(answer: Reply | RouterError) -> str:
     return "451 4.3.0 Something went wrong here, try again later"
 
 
-def raw_of(message: MessageView) -> Blob | None:
+def raw_of(message: MessageView) -> File | None:
     """The mail that this message was made of."""
     first = message.attachments[:1]
     return first[0] if first and first[0].media_type == RAW_TYPE else None

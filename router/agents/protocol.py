@@ -36,7 +36,7 @@ from router.agents.settings import Settings
 from router.engine import commands as c
 from router.engine.events import Message
 from router.engine.views import AgentView, Tell, interaction_id, number_of
-from router.errors import BadMessage, ClientError, ConfigError, NotFound, Refusal, RouterError
+from router.errors import BadMessage, ClientError, ConfigError, NotFound, NotSupported, Refusal, RouterError
 from router.observe import counter, get_logger
 
 if TYPE_CHECKING:
@@ -75,12 +75,6 @@ class Wire(Protocol):
 
 
 # --- what an agent may ask --------------------------------------------------------------------------------------------
-
-
-class NotSupported(ClientError):
-    """Understood, but this server cannot do it."""
-
-    code = "not-supported"
 
 
 def command_of(asked: m.Asked, agent: str, key: str) -> c.AnyCommand:
@@ -563,7 +557,7 @@ class AgentHub:
             log.error("Stream number missing", action="stream_gap", agent=news.agent, seq=news.stream, last=kept.last)
             self.broken(line, news.agent)
             kept.start_after(news.stream - 1)
-        line.tell(news.stream, m.encode(render(news, self.desk.now_ms())))
+        line.tell(news.stream, m.encode(render(news)))
 
     def broken(self, line: Line, agent: str) -> None:
         """Their clients cannot be brought up to date message by message: let them come again for a snapshot."""

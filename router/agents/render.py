@@ -15,12 +15,12 @@ from router.agents import messages as m
 from router.engine import events as e
 from router.engine.views import AgentView, InteractionView, NoteView, OfferView, Tell, interaction_id, offer_id
 
-Render = Callable[[Any, Tell, int], m.Numbered]
+Render = Callable[[Any, Tell], m.Numbered]
 
 
-def render(news: Tell, now_ms: int) -> m.Numbered:
+def render(news: Tell) -> m.Numbered:
     """The message of this stream number. Raises KeyError for an event that is not told: a bug in the effects."""
-    return TABLE[type(news.event)](news.event, news, now_ms)
+    return TABLE[type(news.event)](news.event, news)
 
 
 def welcome(view: AgentView, session: str, now_ms: int) -> m.Welcome:
@@ -37,7 +37,7 @@ def welcome(view: AgentView, session: str, now_ms: int) -> m.Welcome:
         pending=view.pending,
         load=view.load,
         offers=tuple(OfferView(o.offer, brief(o.interaction), o.expires_at_ms) for o in view.offers),
-        interactions=tuple(map(whole, view.interactions)),
+        interactions=view.interactions,
     )
 
 
@@ -46,20 +46,12 @@ def brief(view: InteractionView) -> InteractionView:
     return structs.replace(view, messages=UNSET, notes=UNSET)
 
 
-def whole(view: InteractionView) -> InteractionView:
-    """With everything; attachments become objects, where the journal has compact rows."""
-    if not any(said.attachments for said in view.messages):
-        return view
-    said = (structs.replace(x, attachments=tuple(map(m.Attachment.of, x.attachments))) for x in view.messages)
-    return structs.replace(view, messages=tuple(said))
-
-
 def _interaction(news: Tell) -> InteractionView:
     assert news.interaction is not None, f"{type(news.event).__name__} is told with its interaction"
     return news.interaction
 
 
-def _offer(event: e.OfferMade, news: Tell, now_ms: int) -> m.Numbered:
+def _offer(event: e.OfferMade, news: Tell) -> m.Numbered:
     return m.Offer(
         seq=news.stream,
         offer=offer_id(event.offer),
@@ -70,7 +62,7 @@ def _offer(event: e.OfferMade, news: Tell, now_ms: int) -> m.Numbered:
 
 
 def _withdrawn(reason: str) -> Render:
-    def render(event: e.OfferWithdrawn | e.OfferExpired | e.OfferDeclined, news: Tell, now_ms: int) -> m.Numbered:
+    def render(event: e.OfferWithdrawn | e.OfferExpired | e.OfferDeclined, news: Tell) -> m.Numbered:
         return m.OfferWithdrawn(
             seq=news.stream,
             offer=offer_id(event.offer),
@@ -81,23 +73,23 @@ def _withdrawn(reason: str) -> Render:
     return render
 
 
-def _assigned(event: e.OfferAccepted, news: Tell, now_ms: int) -> m.Numbered:
-    return m.Assigned(seq=news.stream, offer=offer_id(event.offer), interaction=whole(_interaction(news)))
+def _assigned(event: e.OfferAccepted, news: Tell) -> m.Numbered:
+    return m.Assigned(seq=news.stream, offer=offer_id(event.offer), interaction=_interaction(news))
 
 
-def _message(event: e.MessageAdded, news: Tell, now_ms: int) -> m.Numbered:
+def _message(event: e.MessageAdded, news: Tell) -> m.Numbered:
     return m.Message(
         seq=news.stream,
         interaction=interaction_id(event.interaction),
         author=event.author,
         text=event.message.text,
         agent=event.agent,
-        at_ms=now_ms,
+        at_ms=news.at_ms,
         attachments=tuple(map(m.Attachment.of, event.message.blobs)),
     )
 
 
-def _ended(event: e.InteractionEnded, news: Tell, now_ms: int) -> m.Numbered:
+def _ended(event: e.InteractionEnded, news: Tell) -> m.Numbered:
     return m.InteractionEnded(
         seq=news.stream,
         interaction=interaction_id(event.interaction),
@@ -111,25 +103,25 @@ def _ended(event: e.InteractionEnded, news: Tell, now_ms: int) -> m.Numbered:
 def _gone(reason: str) -> Render:
     """The interaction goes on, but no longer with this agent."""
 
-    def render(event: Any, news: Tell, now_ms: int) -> m.Numbered:
+    def render(event: Any, news: Tell) -> m.Numbered:
         return m.InteractionEnded(seq=news.stream, interaction=interaction_id(event.interaction), reason=reason)
 
     return render
 
 
 def _updated(cause: str) -> Render:
-    def render(event: Any, news: Tell, now_ms: int) -> m.Numbered:
+    def render(event: Any, news: Tell) -> m.Numbered:
         return m.InteractionUpdated(seq=news.stream, interaction=brief(_interaction(news)), cause=cause)
 
     return render
 
 
-def _note(event: e.NoteAdded, news: Tell, now_ms: int) -> m.Numbered:
-    note = NoteView(event.by, now_ms, event.text)
+def _note(event: e.NoteAdded, news: Tell) -> m.Numbered:
+    note = NoteView(event.by, news.at_ms, event.text)
     return m.InteractionUpdated(seq=news.stream, interaction=brief(_interaction(news)), cause="note", note=note)
 
 
-def _state(event: Any, news: Tell, now_ms: int) -> m.Numbered:
+def _state(event: Any, news: Tell) -> m.Numbered:
     view = news.state
     assert view is not None, f"{type(event).__name__} is told with the agent's state"
     return m.State(seq=news.stream, state=view.state, reason=view.reason, pending=view.pending, load=view.load)

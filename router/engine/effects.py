@@ -36,21 +36,23 @@ def _tell(s: State, agent: str, event: Any, out: list[Effect]) -> None:
     to = s.agents.get(agent)
     if to is not None:
         item = s.interactions.get(event.interaction)
-        view = interaction_view(s, item, to) if item is not None else None
-        out.append(Tell(agent, to.stream, event, view))
+        # Whoever takes it over must see what was said before; after that, news are enough.
+        full = type(event) is e.OfferAccepted
+        view = interaction_view(s, item, to, full) if item is not None else None
+        out.append(Tell(agent, to.stream, event, view, None, s.now_ms))
 
 
 def _tell_plain(s: State, agent: str, event: Any, out: list[Effect]) -> None:
     """What needs no view: the event says it all."""
     to = s.agents.get(agent)
     if to is not None:
-        out.append(Tell(agent, to.stream, event))
+        out.append(Tell(agent, to.stream, event, None, None, s.now_ms))
 
 
 def _tell_state(s: State, agent: str, event: Any, out: list[Effect]) -> None:
     to = s.agents.get(agent)
     if to is not None:
-        out.append(Tell(agent, to.stream, event, None, agent_view(s, to, brief=True)))
+        out.append(Tell(agent, to.stream, event, None, agent_view(s, to, brief=True), s.now_ms))
 
 
 def _inform(s: State, event: Any, out: list[Effect], agent: str = "") -> None:

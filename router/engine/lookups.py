@@ -17,6 +17,7 @@ from router.engine.views import (
     NoteView,
     OfferView,
     QueueView,
+    attachments_of,
     interaction_id,
     offer_id,
 )
@@ -77,10 +78,13 @@ def interaction_view(s: State, item: Interaction, agent: Agent | None = None, fu
 def transcript(item: Interaction) -> tuple[MessageView, ...]:
     first = item.born.message
     said = [Said(item.enqueued_at_ms, "customer", "", first)] if first is not None else []
-    return tuple(
-        MessageView(x.author, x.at_ms, x.message.text, x.agent, x.message.blobs, x.message.external_id)
-        for x in (*said, *(item.said or ()))
-    )
+    return tuple(map(message_view, (*said, *(item.said or ()))))
+
+
+def message_view(said: Said) -> MessageView:
+    message = said.message
+    files = attachments_of(message)
+    return MessageView(said.author, said.at_ms, message.text, said.agent, files, message.external_id)
 
 
 def matched_skills(requirement: Node, agent: Agent) -> tuple[str, ...]:

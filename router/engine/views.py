@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from router.engine.events import AnyEvent, Blob, Message
+from router.engine.events import AnyEvent, Message
 from router.errors import NotFound
 
 
@@ -28,12 +28,25 @@ def number_of(text: str, kind: str) -> int:
     return int(digits)
 
 
+class Attachment(Struct, frozen=True):
+    """A blob as outsiders see it: with the names of its fields, where the journal has compact rows."""
+
+    digest: str
+    size: int  # bytes
+    media_type: str
+    name: str
+
+
+def attachments_of(message: Message) -> tuple[Attachment, ...]:
+    return tuple(Attachment(b.digest, b.size, b.media_type, b.name) for b in message.blobs)
+
+
 class MessageView(Struct, frozen=True, omit_defaults=True):
     author: str  # customer, agent, system
     at_ms: int
     text: str = ""
     agent: str = ""
-    attachments: tuple[Blob, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
     external_id: str = ""  # what the channel calls it
 
 
@@ -124,6 +137,7 @@ class Tell(Struct, frozen=True):
     event: AnyEvent
     interaction: InteractionView | None = None
     state: AgentView | None = None
+    at_ms: int = 0
 
 
 class Inform(Struct, frozen=True):

@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msgspec import structs
-
 from router.agents import messages as m
 from router.agents.mirror import Mirror
 from router.agents.protocol import AgentHub, Conversation
@@ -20,7 +18,6 @@ from router.agents.render import welcome
 from router.agents.settings import Settings
 from router.engine import commands as c
 from router.engine import config, lookups
-from router.engine import events as e
 from router.engine.commands import Reply
 from router.engine.effects import Effect
 from router.engine.engine import Engine
@@ -63,15 +60,7 @@ class SteppedDesk:
             out = self.engine.handle(command, self.now)
         except ClientError as problem:
             return problem, []
-        return out.reply, [self._whole(effect) for effect in out.effects]
-
-    def _whole(self, effect: Effect) -> Effect:
-        """What is accepted is told with everything said so far."""
-        if isinstance(effect, Tell) and isinstance(effect.event, e.OfferAccepted):
-            number = effect.event.interaction
-            view = lookups.interaction_view(self.engine.state, self.engine.state.interactions[number], full=True)
-            return structs.replace(effect, interaction=view)
-        return effect
+        return out.reply, out.effects
 
     def flush(self, count: int | None = None) -> None:
         """Make the first `count` commands durable; None: until nothing waits."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from router.agents import messages as m
-from router.agents.render import NOT_TOLD, TABLE, brief, render, welcome, whole
+from router.agents.render import NOT_TOLD, TABLE, brief, render, welcome
 from router.engine import events as e
 from router.engine.events import Blob
 from router.engine.views import MessageView, Tell
@@ -19,7 +19,7 @@ def test_every_event_is_either_in_the_table_or_not_told_on_purpose() -> None:
 
 def test_an_event_that_is_not_told_is_a_bug_in_the_effects() -> None:
     with pytest.raises(KeyError):
-        render(Tell("ana", 1, e.BandRaised(1)), 0)
+        render(Tell("ana", 1, e.BandRaised(1)))
 
 
 def written(message: object) -> dict[str, object]:
@@ -73,7 +73,7 @@ def test_how_offers_end_without_the_agent_having_them() -> None:
 
 def test_an_interaction_that_goes_elsewhere_ends_for_its_agent() -> None:
     assert {
-        written(render(Tell("ana", 4, event), 0))["reason"]
+        written(render(Tell("ana", 4, event)))["reason"]
         for event in (
             e.Requeued(1, "operator", "ana"),
             e.Transferred(1, "sales", None, "ana", ""),
@@ -91,7 +91,7 @@ def test_brief_objects_leave_words_out_and_whole_ones_have_attachments_as_object
     view = house.desk.agent("ana").offers[0].interaction
     assert view.messages == (MessageView("customer", house.desk.now, "hello", "", view.messages[0].attachments),)
     assert {"messages", "notes"} & set(written(brief(view))) == set()
-    said = written(whole(view))["messages"]
+    said = written(view)["messages"]
     assert said == [
         {
             "author": "customer",

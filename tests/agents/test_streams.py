@@ -13,13 +13,6 @@ from tests.agents.house import Client, House, number, seen
 BLOB = Blob("ab" * 32, 12, "image/png", "a.png")
 
 
-def without_times(view: Any) -> Any:
-    """Times of messages and notes are those of their facts; they come on the wire a moment later."""
-    if isinstance(view, dict):
-        return {name: without_times(value) for name, value in view.items() if name != "at_ms"}
-    return [without_times(value) for value in view] if isinstance(view, list) else view
-
-
 class Life:
     """Ana with two clients, Ben with one, and customers; every step may be one that the present state refuses."""
 
@@ -133,7 +126,7 @@ class Life:
         for name, client in zip(self.names, self.clients, strict=True):
             client.read()
             assert client.ended is None
-            assert without_times(seen(client.mirror)) == without_times(self.house.truth(name))
+            assert seen(client.mirror) == self.house.truth(name)
 
 
 WORK: list[tuple[str, dict[str, Any]]] = [

@@ -20,6 +20,7 @@ from channels.email.parse import read_letter
 from channels.email.render import Attachment, ReplyMail, reference_chain, render, reply_id, reply_subject
 from channels.email.settings import SmartHost
 from router.engine.events import Blob, Message
+from router.engine.views import Attachment as File
 from router.engine.views import InteractionView, MessageView, Outbound
 from router.service.ports import DeliveryFailed
 from tests.email.world import ANN, SUPPORT, World, open_world
@@ -68,8 +69,8 @@ def tell(world: World, *said: tuple[str, int, bytes], number: int = 12) -> None:
     for index, (author, at_ms, raw) in enumerate(said):
         digest = f"{index:064x}"
         world.blobs.kept[digest] = raw
-        blob = Blob(digest, len(raw), "message/rfc822", "message.eml")
-        messages.append(MessageView(author, at_ms, attachments=(blob,)))
+        file = File(digest, len(raw), "message/rfc822", "message.eml")
+        messages.append(MessageView(author, at_ms, attachments=(file,)))
     shown: dict[str, Any] = {f.name: "" for f in msgspec.structs.fields(InteractionView) if f.required}
     shown |= {"id": f"i-{number}", "channel": "email", "messages": tuple(messages)}
     world.desk.views[number] = InteractionView(**shown)
