@@ -15,12 +15,16 @@ answered 200 with "reject": the gateway has to tell the caller something now.
 
 Orders (`deliver`) are repeated by the outbox under one idempotency key. An order that has been overtaken is not sent
 any more. A `connect` that fails for good, or does not get through within `connect_within`, lets the caller wait for
-somebody again before it is given up.
+somebody again before it is given up. What a gateway says of a `connect` that was followed by another is late as well.
+
+A gateway of a kind that does not read answers (`Kind.progress`) is ordered to refuse a call before its event is
+answered, so that it brings the event again where the order did not arrive.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import Any
@@ -35,6 +39,7 @@ from channels.phone.calls import (
     NOTHING,
     OVER,
     CallEvent,
+    Order,
     Outcome,
     call_of,
     command_of,
@@ -44,10 +49,11 @@ from channels.phone.calls import (
 )
 from channels.phone.kinds import KINDS, Kind
 from channels.phone.memory import CallMemory
+from channels.phone.positions import Positions
 from channels.phone.request import Control, Raw
 from channels.phone.settings import Gateway, Settings, check
 from router.engine.commands import AnyCommand, FailConnection, Reply
-from router.engine.views import Inform, InteractionView, MessageView, Outbound
+from router.engine.views import Estimate, Inform, InteractionView, MessageView, Outbound
 from router.errors import (
     BadMessage,
     ClientError,
@@ -76,6 +82,8 @@ _PASSING = frozenset({408, 409, 425, 429})
 _ANSWER_MAX = 65_536
 # A gateway that repeats what is not understood repeats its last few events, not its last thousand.
 _ASIDE_MAX = 1_000
+# Calls that are being connected at one gateway, or talk: more than any of them carries.
+_CONNECTS_MAX = 50_000
 
 
 class PhoneAdapter:
@@ -91,18 +99,26 @@ class PhoneAdapter:
         self._quarantine = context.quarantine
         self._calls = CallMemory(settings.remember_calls, settings.remember)
         self._lines = {name: _Line(name, gateway) for name, gateway in settings.gateways.items()}
+        for line in self._lines.values():
+            line.positions = self._positions(line)
         self._session: aiohttp.ClientSession | None = None
         self._draining = False
 
     async def start(self) -> None:
         self._draining = False
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+        for line in self._lines.values():
+            if line.positions is not None:
+                line.positions.start()
 
     async def stop_intake(self) -> None:
         self._draining = True
 
     async def stop(self) -> None:
         self._draining = True
+        for line in self._lines.values():
+            if line.positions is not None:
+                await line.positions.stop()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -114,6 +130,9 @@ class PhoneAdapter:
             figures[f"last_event_ms.{line.name}"] = line.last_event_ms
         if self._session is None:
             return Health(ok=False, detail="not started", figures=figures)
+        for line in self._lines.values():
+            if line.positions is not None and not line.positions.is_well:
+                return Health(ok=False, detail=f"{line.name}: nobody tells callers their positions", figures=figures)
         failing = [f"{line.name}: {line.trouble}" for line in self._lines.values() if line.trouble]
         return Health(ok=True, detail="; ".join(failing), figures=figures)
 
@@ -185,12 +204,14 @@ class PhoneAdapter:
         if event.type in OVER:
             # Before the command: a beginning that arrives while this is being recorded must see it.
             self._calls.ended(thread, self._desk.find(thread) is not None, now_ms)
-        elif event.type == "incoming" and not self._calls.admits(thread, command.key, now_ms):
+            line.over(event.call_id)
+        elif line.is_stale(event) or (event.type == "incoming" and not self._calls.admits(thread, command.key, now_ms)):
             return NOTHING
         reply = await _settled(self._desk, command)
         if event.type == "incoming":
-            return self._begun(thread, command.key, reply, now_ms)
+            return await self._begun(line, event, reply, now_ms)
         if isinstance(reply, Reply):
+            line.heard_of(event, reply.interaction)
             if event.type in OVER:
                 self._calls.ended(thread, True, now_ms)
             return Outcome("none", reply.interaction)
@@ -198,13 +219,26 @@ class PhoneAdapter:
             return NOTHING
         raise reply
 
-    def _begun(self, thread: str, key: str, reply: Reply | RouterError, now_ms: int) -> Outcome:
+    async def _begun(self, line: _Line, event: CallEvent, reply: Reply | RouterError, now_ms: int) -> Outcome:
         if not isinstance(reply, Reply | NoRoute):
             raise reply
-        self._calls.began(thread, key, now_ms)
+        self._calls.began(line.prefix + event.call_id, line.prefix + event.event_id, now_ms)
         if isinstance(reply, Reply):
+            line.heard_of(event, reply.interaction)
             return Outcome("queue", reply.interaction)
+        if line.kind.progress is not None and line.gateway.control_url:
+            await self._refuse(line, event.call_id)
         return Outcome("reject", reason=reply.code)
+
+    async def _refuse(self, line: _Line, call_id: str) -> None:
+        """Have a call refused that no interaction was made of. Raises Unavailable while that does not get through."""
+        order = Order(id=f"refuse-{call_id}", action="hangup", call_id=call_id, interaction="", reason="no-route")
+        try:
+            await self._send(line, line.kind.control(order, line.gateway, self._desk.now_ms()))
+        except DeliveryFailed as failure:
+            line.trouble = str(failure)
+            if not failure.final:
+                raise Unavailable("the call cannot be refused now: tell of it again") from failure
 
     async def _set_aside(self, line: _Line, body: bytes, problem: ClientError, now_ms: int) -> None:
         """For an operator to see. Raises Refusal: then the gateway has it still."""
@@ -241,12 +275,16 @@ class PhoneAdapter:
             line, order = self._lines[name], order_of(outbound)
         except (KeyError, NotFound) as problem:
             raise DeliveryFailed("no gateway that is configured has this call", final=True) from problem
-        if order is None or not line.gateway.control_url:
+        if order is None:
+            return
+        if not line.gateway.control_url or order.action not in line.kind.orders:
+            self._cannot(line, order)
             return
         if is_outdated(outbound, self._view(outbound.interaction)):
             _orders.labels(line.name, "outdated").inc()
             return
         now_ms = self._desk.now_ms()
+        line.ordered(order)
         try:
             await self._send(line, line.kind.control(order, line.gateway, now_ms))
         except DeliveryFailed as failure:
@@ -258,13 +296,44 @@ class PhoneAdapter:
             raise
         line.trouble = ""
 
+    def _cannot(self, line: _Line, order: Order) -> None:
+        """A gateway that takes no orders sees for itself how a call goes on; other things it would have to do.
+
+        Raises DeliveryFailed, so that an operator sees a transfer that nobody carries out.
+        """
+        _orders.labels(line.name, "cannot").inc()
+        if line.gateway.control_url or order.action == "transfer":
+            raise DeliveryFailed(f"gateway {line.name} cannot {order.action} a call", final=True)
+
     def _view(self, number: int) -> InteractionView | None:
         try:
             return self._desk.interaction(number)
         except NotFound:
             return None
 
+    def _positions(self, line: _Line) -> Positions | None:
+        """Who tells this gateway's callers where they stand, if they are to be told."""
+        gateway, progress = line.gateway, line.kind.progress
+        if progress is None or not (gateway.control_url and gateway.position_every):
+            return None
+
+        async def say(call_id: str, at: Estimate) -> bool:
+            status = await self._post(line, progress(call_id, at, gateway))
+            if not (200 <= status < 500):
+                raise DeliveryFailed(f"the gateway answered {status}")
+            return status < 300
+
+        return Positions(self._desk, line.prefix, gateway.position_every, gateway.lease, say)
+
     async def _send(self, line: _Line, control: Control) -> None:
+        """Carry out an order. Raises DeliveryFailed."""
+        status = await self._post(line, control)
+        _orders.labels(line.name, str(status)).inc()
+        if not (200 <= status < 300 or status in control.done_already):
+            raise DeliveryFailed(f"the gateway answered {status}", final=_is_final(status))
+
+    async def _post(self, line: _Line, control: Control) -> int:
+        """The status that the gateway answers. Raises DeliveryFailed where it does not answer."""
         if self._session is None:
             raise DeliveryFailed("not started")
         try:
@@ -276,13 +345,10 @@ class PhoneAdapter:
                 allow_redirects=False,  # a signed order goes where the operator said, and nowhere else
             ) as response:
                 await response.content.read(_ANSWER_MAX)
-                status = response.status
+                return response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             _orders.labels(line.name, "unreachable").inc()
             raise DeliveryFailed(f"the gateway's control address: {type(problem).__name__}") from problem
-        _orders.labels(line.name, str(status)).inc()
-        if not (200 <= status < 300 or status in control.done_already):
-            raise DeliveryFailed(f"the gateway answered {status}", final=_is_final(status))
 
     async def _wait_again(self, outbound: Outbound) -> None:
         """The caller gets another agent. Where even that cannot be recorded now, all of it is tried again."""
@@ -312,7 +378,30 @@ class _Line:
         self.aside: dict[bytes, None] = {}  # digests of what was set aside lately, oldest first
         self.last_event_ms = 0
         self.trouble = ""  # why the last order did not get through
+        self.positions: Positions | None = None
+        self._connects: OrderedDict[str, str] = OrderedDict()  # by call: the last connect; the oldest call first
         self._counts: dict[str, Any] = {}
+
+    def heard_of(self, event: CallEvent, interaction: int) -> None:
+        """The gateway has this call."""
+        if self.positions is not None and event.type not in OVER:
+            self.positions.heard_of(event.call_id, interaction)
+
+    def over(self, call_id: str) -> None:
+        self._connects.pop(call_id, None)
+        if self.positions is not None:
+            self.positions.over(call_id)
+
+    def ordered(self, order: Order) -> None:
+        if order.action == "connect":
+            self._connects[order.call_id] = order.id
+            self._connects.move_to_end(order.call_id)
+            if len(self._connects) > _CONNECTS_MAX:
+                self._connects.popitem(last=False)
+
+    def is_stale(self, event: CallEvent) -> bool:
+        """Whether this tells of a connect that was followed by another one. Not known, after a restart: it is not."""
+        return event.order != "" and self._connects.get(event.call_id, event.order) != event.order
 
     def remember_aside(self, digest: bytes) -> None:
         self.aside[digest] = None

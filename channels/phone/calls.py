@@ -6,6 +6,7 @@ knows a protocol.
     event            asks for                  key
     incoming         Arrive                    phone.GATEWAY:EVENT
     alive            Renew                     none: twice is as good as once, and a week of heartbeats is many keys
+    waiting          Renew                     none: as alive, and the gateway asks where the caller stands
     answered         ConfirmConnection         phone.GATEWAY:EVENT
     ended            Leave, reason ended       phone.GATEWAY:EVENT
     abandoned        Leave, reason abandoned   phone.GATEWAY:EVENT
@@ -29,7 +30,7 @@ from router.engine.events import Message
 from router.engine.views import InteractionView, Outbound, interaction_id
 from router.errors import NotFound
 
-EventType = Literal["incoming", "alive", "answered", "ended", "abandoned", "connect_failed", "dtmf"]
+EventType = Literal["incoming", "alive", "waiting", "answered", "ended", "abandoned", "connect_failed", "dtmf"]
 OVER: frozenset[EventType] = frozenset({"ended", "abandoned"})
 
 CHANNEL = "phone"
@@ -48,6 +49,7 @@ class CallEvent(Struct, frozen=True, kw_only=True):
     attributes: dict[str, str] = {}
     digits: str = ""  # of a dtmf
     reason: str = ""  # of a connect_failed: the gateway's word for it
+    order: str = ""  # of answered and connect_failed: the connect that it speaks of, where the gateway can tell
 
 
 class Outcome(Struct, frozen=True):
@@ -56,11 +58,16 @@ class Outcome(Struct, frozen=True):
     action: Literal["queue", "reject", "none"]
     interaction: int = 0  # 0: this event concerns no interaction of ours
     reason: str = ""  # of a rejection
+    # Of a waiting, which is never answered from memory, and of nothing else: where the caller stands now.
+    position: int = 0  # 0: not in line, because an agent has been found
+    expected_wait_s: int | None = None
+    is_open: bool = False  # of a waiting or connect_failed, even a late one: we still have this call
 
 
 NOTHING = Outcome("none")
 
 Verb = Literal["connect", "hangup", "hold", "resume", "transfer", "queue"]
+ALL_VERBS: frozenset[Verb] = frozenset({"connect", "hangup", "hold", "resume", "transfer", "queue"})
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -95,7 +102,7 @@ def command_of(event: CallEvent, prefix: str, gateway: Gateway, now_ms: int) -> 
     match event.type:
         case "incoming":
             return _arrival(event, key, thread, gateway, now_ms)
-        case "alive":
+        case "alive" | "waiting":
             return c.Renew(thread=thread, lease_ms=int(gateway.lease))
         case "answered":
             return c.ConfirmConnection(key=key, thread=thread)
@@ -172,11 +179,12 @@ def order_of(outbound: Outbound) -> Order | None:
 def is_outdated(outbound: Outbound, view: InteractionView | None) -> bool:
     """Whether the interaction has moved on since, so that doing this late would be wrong. `view` None: it is forgotten.
 
-    A `connect` that comes through after the agent lost the call would join two people who must not be joined.
+    A `connect` that comes through after the agent lost the call would join two people who must not be joined; one that
+    is repeated after it came through would ring at somebody who is talking.
     """
     match outbound.action:
         case "assigned":
-            return view is None or view.state != "active" or view.agent != outbound.agent
+            return view is None or view.state != "active" or view.agent != outbound.agent or view.connected
         case "held" | "resumed":
             return view is None or view.state != "active" or view.on_hold != (outbound.action == "held")
         case "requeued":

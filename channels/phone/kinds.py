@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
-from channels.phone.calls import CallEvent, Order, Outcome
+from channels.phone.calls import ALL_VERBS, CallEvent, Order, Outcome, Verb
 from channels.phone.generic import parse as generic_in
 from channels.phone.generic import render as generic_out
+from channels.phone.kamailio import parse as kamailio_in
+from channels.phone.kamailio import render as kamailio_out
 from channels.phone.request import Answer, Control, Raw
 from channels.phone.settings import Gateway
+from router.engine.views import Estimate
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,10 @@ class Kind:
     verify: Callable[[Raw, Gateway, int], None]  # at now_ms; raises Unauthenticated
     parse: Callable[[Raw, Gateway], CallEvent]  # raises ClientError
     answer: Callable[[Outcome], Answer]
-    control: Callable[[Order, Gateway, int], Control]  # at now_ms
+    control: Callable[[Order, Gateway, int], Control]  # at now_ms; raises DeliveryFailed for what cannot be ordered
+    orders: frozenset[Verb] = ALL_VERBS  # what it can do
+    # A gateway that does not read our answers is ordered to refuse a call, and told by this where a caller stands.
+    progress: Callable[[str, Estimate, Gateway], Control] | None = None
 
 
 KINDS: dict[str, Kind] = {
@@ -37,5 +43,16 @@ KINDS: dict[str, Kind] = {
         parse=generic_in.parse,
         answer=generic_out.answer,
         control=generic_out.control,
+    ),
+    "kamailio": Kind(
+        takes=kamailio_in.Event,
+        gives=kamailio_out.Answered,
+        paths=kamailio_in.PATHS,
+        verify=kamailio_in.verify,
+        parse=kamailio_in.parse,
+        answer=kamailio_out.answer,
+        control=kamailio_out.control,
+        orders=kamailio_out.ORDERS,
+        progress=kamailio_out.progress,
     ),
 }

@@ -18,12 +18,15 @@ Secret = Annotated[str, Meta(min_length=8, max_length=256)]
 class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One telephone gateway. Its name is the word in its webhook address: `/v1/phone/NAME/...`."""
 
-    kind: Literal["generic"] = "generic"  # the protocol that it speaks
+    # The protocol that it speaks: "generic", "kamailio", "twilio" or "jambonz".
+    kind: Literal["generic", "kamailio"] = "generic"
     # All of these are valid at once, and what we send is signed with each of them: to change a secret, add the new one
     # here, then at the gateway, then take the old one away. Those that begin with "dev-" work on loopback only.
     secrets: Annotated[tuple[Secret, ...], Meta(min_length=1, max_length=8)]
     tolerance: Duration = Duration(300_000)  # how far a signature's time may be from ours, either way
     control_url: Annotated[str, Meta(pattern=r"^(https?://\S+)?$")] = ""  # left out: the gateway gets no orders from us
+    # What we show at the control address where that takes a token. Left out: the first secret.
+    control_token: Annotated[str, Meta(max_length=256)] = ""
     control_timeout: Duration = Duration(5_000)  # for one try; a gateway that takes longer is tried again
     # A caller and an agent are both waiting while a `connect` does not get through. After this the caller waits for
     # somebody again instead. At most half of what the outbox gives an order for a live call (20 s), or the outbox gives
@@ -32,6 +35,9 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     # A call of which the gateway says nothing for so long is taken for over, and its agent is freed. Four times the
     # 30 s in which gateways should send `alive`. At least "1s": a call whose end got lost would never go away.
     lease: Duration = Duration(120_000)
+    # How often callers who wait are told where they stand. Less than the minute after which telephone networks give up
+    # a call that nothing is heard of (RFC 3261 13.3.1.1). "0s": they are not told.
+    position_every: Duration = Duration(20_000)
     # A call's waiting starts when the gateway says that it came, but at most so long before we heard of it: a gateway
     # with a wrong clock must not jump the queue. "0s": when we heard of it.
     backdate: Duration = Duration(300_000)

@@ -62,7 +62,7 @@ async def driven(switch: Switch, data: Path, **options: Any) -> AsyncIterator[Ph
         yield phone
 
 
-def view(state: str = "active", agent: str = "ana", on_hold: bool = False) -> InteractionView:
+def view(state: str = "active", agent: str = "ana", on_hold: bool = False, connected: bool = False) -> InteractionView:
     texts: dict[str, Any] = dict.fromkeys(("customer", "sender", "recipient", "name", "subject", "language"), "")
     return InteractionView(
         id="i-1",
@@ -76,6 +76,7 @@ def view(state: str = "active", agent: str = "ana", on_hold: bool = False) -> In
         attributes={},
         agent=agent,
         on_hold=on_hold,
+        connected=connected,
         **texts,
     )
 
@@ -244,7 +245,15 @@ async def test_a_connection_is_not_given_up_before_that_is_recorded(switch: Swit
 
 
 @pytest.mark.parametrize(
-    "now", [None, view("queued", ""), view("active", "ben"), view("closed", "ana"), view("wrap-up", "ana")]
+    "now",
+    [
+        None,
+        view("queued", ""),
+        view("active", "ben"),
+        view("closed", "ana"),
+        view("wrap-up", "ana"),
+        view(connected=True),  # a repetition of what came through already
+    ],
 )
 async def test_nobody_is_connected_to_a_call_that_they_do_not_have_any_more(
     switch: Switch, tmp_path: Path, now: InteractionView | None
@@ -294,8 +303,10 @@ async def test_a_hold_that_was_taken_back_is_not_sent(switch: Switch, tmp_path: 
 
 async def test_a_gateway_without_a_control_address_gets_no_orders(tmp_path: Path) -> None:
     async with phone_channel(tmp_path) as phone:
-        for action in ACTIONS:
+        for action in ACTIONS - {"transferred"}:
             await phone.adapter.deliver(outbound(phone, action))
+        # It would not see by itself that the call is to go on elsewhere, so an operator does.
+        assert (await failure(phone, outbound(phone, "transferred"))).final
 
 
 async def test_a_call_of_a_gateway_that_is_gone_cannot_be_driven(switch: Switch, tmp_path: Path) -> None:
