@@ -27,7 +27,7 @@ import stat
 import threading
 from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 from msgspec import Meta, Struct
 
@@ -36,6 +36,9 @@ from router.errors import BadMessage, NotFound, Overloaded, TooLarge, Unavailabl
 from router.journal.files import PRIVATE_FILE, PRIVATE_FOLDER, make_folder, sync_folder, write_all, write_new
 from router.observe import get_logger
 from router.service.spool import Spool, contents_of, drop, sync_filesystem
+
+if TYPE_CHECKING:
+    from router.service.ports import Health
 
 log = get_logger("blobs")
 
@@ -160,6 +163,14 @@ class BlobStore:
     async def get(self, digest: str) -> bytes:
         """As `read`, in a thread."""
         return await asyncio.to_thread(self.read, digest)
+
+    def health(self) -> Health:
+        """Bad when what was given to the writing thread will never be written."""
+        from router.service.ports import Health  # that module names this one
+
+        dead = self._writer is not None and not self._writer.is_alive() and not self._closed
+        detail = "the thread that writes has ended" if dead else ""
+        return Health(not dead, detail, {"waiting": float(self._waiting), "waiting_bytes": float(self._waiting_bytes)})
 
     def _path(self, digest: str) -> Path:
         if not DIGEST.fullmatch(digest):

@@ -14,6 +14,7 @@ from router.service.ports import Health
 log = get_logger("supervision")
 
 LOOK_S = 5.0  # how often the number of new records is compared with the limit
+TRY_AGAIN_S = 60.0  # after a failure: it costs as much as a success
 SNAPSHOT_LIMIT_S = 600.0  # a child that takes longer has lost its way
 
 
@@ -41,6 +42,7 @@ class Snapshots:
         self._data, self._every, self._last_seq = data, every, last_seq
         self._done_seq = 0
         self._task: asyncio.Task[None] | None = None
+        self._trouble = ""  # why the last snapshot failed: shown, but the log alone is enough to start from
 
     async def start(self) -> None:
         self._task = asyncio.ensure_future(self._watch())
@@ -50,15 +52,30 @@ class Snapshots:
             self._task.cancel()
             await asyncio.wait([self._task])
 
+    def health(self) -> Health:
+        """Bad when nobody watches any more: then the next start would take ever longer."""
+        watching = self._task is not None and not self._task.done()
+        return Health(watching, self._trouble if watching else "nobody makes snapshots", {"seq": float(self._done_seq)})
+
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             seq = self._last_seq()
-            if seq - self._done_seq >= self._every:
+            if seq - self._done_seq < self._every:
+                continue
+            try:
+                self._trouble = await self._make()
+            except OSError as error:  # no process or no pipe to be had just now
+                self._trouble = f"the last snapshot could not be begun ({error.strerror})"
+            if self._trouble:
+                log.warning("Snapshot failed", action="snapshot_failed", problem=self._trouble)
+                await asyncio.sleep(TRY_AGAIN_S)
+            else:
+                log.info("Snapshot made", action="snapshot_made", seq=seq)
                 self._done_seq = seq
-                await self._make()
 
-    async def _make(self) -> None:
+    async def _make(self) -> str:
+        """Why there is none, or ""."""
         arguments = ("-m", "router", "journal", "snapshot", "--data", str(self._data))
         child = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
@@ -69,13 +86,10 @@ class Snapshots:
         except TimeoutError:
             child.kill()
             await child.wait()
-            log.warning("Snapshot took too long", action="snapshot_late")
-            return
+            return f"the last snapshot took longer than {SNAPSHOT_LIMIT_S:.0f} s"
         except asyncio.CancelledError:
             child.kill()
             await child.wait()
             raise
-        if child.returncode:
-            log.warning("Snapshot failed", action="snapshot_failed", problem=said.decode(errors="replace")[-500:])
-        else:
-            log.info("Snapshot made", action="snapshot_made", seq=self._done_seq)
+        lines = said.decode(errors="replace").strip().splitlines()
+        return f"the last snapshot failed: {lines[-1][:200] if lines else child.returncode}" if child.returncode else ""

@@ -66,8 +66,8 @@ def _report(result: Result, seconds: float) -> None:
     for name, lines in (("lost", found.lost), ("doubled", found.doubled), ("stuck", found.stuck)):
         for line in lines[:20]:
             print(f"{name}: {line}", file=sys.stderr)
-    for line in result.troubles[:20]:
-        print(f"trouble: {line[:2_000]}", file=sys.stderr)
+    for line in result.troubles[:10]:
+        print(f"trouble: {line[:1_000]}", file=sys.stderr)
 
 
 def summary(result: Result, seed: int) -> dict[str, int]:

@@ -8,6 +8,7 @@ daemon dies.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import smtplib
 from collections import Counter
@@ -244,10 +245,9 @@ class Robot:
                 await client.sign_in()
                 while client.connected:
                     await self._look()
-                    try:
-                        await client.until(lambda: not client.connected, 0.1)
-                    except TimeoutError:
-                        continue
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(0.1):
+                            await client.changed.wait()
             except GONE:
                 await asyncio.sleep(AGAIN_S)
 
@@ -296,7 +296,7 @@ class Robot:
         if dice > 0.96:
             await self.client.until(lambda: number not in self.client.offers, 3600)  # misses it
             return
-        await asyncio.sleep(0.02 if self.brisk else self.world.chance.uniform(0, 0.2))
+        await asyncio.sleep(0 if self.brisk else self.world.chance.uniform(0, 0.2))
         if dice > 0.88:
             if (await self._ask("decline", offer=number, reason="busy"))["type"] == "ok":
                 self.world.ledger.declined.append((self.name, number))
@@ -306,7 +306,7 @@ class Robot:
     async def _serve(self, interaction: str) -> None:
         chance, ledger = self.world.chance, self.world.ledger
         if self.client.work.get(interaction, {}).get("state") != "wrap-up":
-            await asyncio.sleep(0.02 if self.brisk else chance.uniform(0, 0.3))
+            await asyncio.sleep(0 if self.brisk else chance.uniform(0, 0.3))
             if chance.random() < 0.2:
                 text = f"noted {chance.getrandbits(64):x}"
                 if (await self._ask("note", interaction=interaction, text=text))["type"] == "ok":

@@ -212,6 +212,7 @@ class Agent(Socket):
                 return await answer
         finally:
             self._waiting.pop(ident, None)
+            answer.cancel()  # nobody looks at it any more
 
     async def offered(self, interaction: str = "", within_s: float = ANSWER_S) -> Json:
         """Wait for an offer (of this interaction)."""

@@ -127,6 +127,7 @@ class Daemon:
                 status, body = 0, {"problem": str(problem)}
             if wanted(status, body):
                 return body
+            assert self.running, f"it ended with {self.exit_code}: {self.log_tail()}"
             assert time.monotonic() < end, f"/readyz says {status} {body} after {within_s} s; {self.log_tail()}"
             await asyncio.sleep(LOOK_S)
 
