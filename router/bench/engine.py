@@ -1,0 +1,195 @@
+"""What a decision of the engine costs, whatever stands around it (RT-4), beside the bare matcher and the naive scan.
+
+Offices are built once and kept at their size: every arrival is followed by a release. In each round every office is
+measured once. Latencies are CPU of the single call, so that they show what the engine does and not who else wanted
+the core.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+from router.bench.measure import SERVER_CORE, Figures, Meter, Step, interleave, medians, pin, quantile, rss_kib
+from router.bench.report import Row, compared
+from router.bench.worlds import Bare, Product, World
+from router.engine import intake
+
+Office = tuple[int, int, int]  # agents, waiting, classes
+
+# Half of the agents busy and nothing waiting; or all of them busy, and so many waiting.
+OFFICES: tuple[Office, ...] = (
+    *((agents, 0, 100) for agents in (10, 100, 1_000, 10_000, 100_000)),
+    *((10_000, waiting, 100) for waiting in (1_000, 100_000, 1_000_000)),
+    *((10_000, waiting, classes) for waiting in (0, 100_000) for classes in (10, 1_000)),
+)
+QUICK: tuple[Office, ...] = ((10, 0, 10), (1_000, 0, 10), (100, 100, 10), (100, 5_000, 10))
+DECISIONS, DECISIONS_QUICK = 2_000, 500
+BLOCKED = 10_000
+Scan = tuple[int, float, float]  # agents, must, aim
+SCANS: tuple[Scan, ...] = ((10_000, 15, 40), (100_000, 250, 800))
+SCANS_QUICK: tuple[Scan, ...] = ((1_000, 1.5, 4),)
+MEMORY, MEMORY_QUICK = 100_000, 10_000  # waiting, when their memory is weighed
+
+
+def run(rounds: int, quick: bool, step: Step) -> tuple[list[Row], dict[str, list[Figures]]]:
+    cores = os.sched_getaffinity(0)
+    pin(SERVER_CORE)
+    try:
+        return _run(rounds, quick, step)
+    finally:
+        os.sched_setaffinity(0, cores)
+        gc.unfreeze()
+
+
+def _run(rounds: int, quick: bool, step: Step) -> tuple[list[Row], dict[str, list[Figures]]]:
+    offices, scans = (QUICK, SCANS_QUICK) if quick else (OFFICES, SCANS)
+    decisions = DECISIONS_QUICK if quick else DECISIONS
+    memory = _memory(MEMORY_QUICK if quick else MEMORY, step)
+    worlds = _worlds(offices, scans, step)
+    gc.collect()
+    gc.freeze()  # as the daemon does after its start
+    gc.set_threshold(50_000, 20, 100)
+    cases = {name: _case(world, decisions) for name, world in worlds.items()}
+    interleave(cases, 1, step)  # everything that is worked out once is worked out
+    found = interleave(cases, rounds, step) | memory
+    return list(_rows(medians(found), offices, scans)), found
+
+
+def _worlds(offices: tuple[Office, ...], scans: tuple[Scan, ...], step: Step) -> dict[str, World]:
+    worlds: dict[str, World] = {}
+    for agents, waiting, classes in offices:
+        for kind in ("product", "grouped"):
+            name = name_of(kind, (agents, waiting, classes))
+            step(f"building {name}")
+            worlds[name] = World(kind, agents, classes)
+            worlds[name].fill(0 if waiting else max(1, agents // 2), waiting)
+    agents, _, classes = offices[1]
+    behind = worlds["product behind unmatchable"] = World("product", agents, classes)
+    behind.fill(max(1, agents // 2), 0)
+    behind.block(BLOCKED)
+    for agents, _, _ in scans:
+        # Little work in progress: more would take hours to build, and a scan looks at everybody anyhow.
+        scan = worlds[name_of("naive", (agents, 0, offices[0][2]))] = World("naive", agents, offices[0][2])
+        scan.fill(min(100, agents // 2), 0)
+    return worlds
+
+
+def name_of(kind: str, office: Office) -> str:
+    return f"{kind}: {described(office)}"
+
+
+def described(office: Office) -> str:
+    agents, waiting, classes = office
+    return f"{agents:,} agents, {waiting:,} waiting, {classes:,} classes"
+
+
+def _case(world: World, decisions: int) -> Callable[[], Figures]:
+    subject = world.subject
+    if isinstance(subject, Bare) and subject.slow:
+        decisions = min(decisions, max(8, 400_000 // world.agents))
+
+    def case() -> Figures:
+        with Meter(os.getpid()) as meter:
+            cost = world.throughput(decisions)
+            single = world.latencies(decisions)
+        found = {"decision_us": cost, "p50_us": quantile(single, 0.5), "p99_us": quantile(single, 0.99)}
+        if isinstance(subject, Product):
+            found["accept_us"] = subject.accept_ns / max(1, subject.accepted) / 1_000
+            subject.accept_ns = subject.accepted = 0
+        return found | {"foreign": meter.foreign}
+
+    return case
+
+
+def _rows(found: dict[str, Figures], offices: tuple[Office, ...], scans: tuple[Scan, ...]) -> Iterator[Row]:
+    def us(kind: str, office: Office) -> float:
+        return found[name_of(kind, office)]["decision_us"]
+
+    classes = offices[0][2]
+    for office in offices:
+        accept = found[name_of("product", office)]["accept_us"]
+        note = f"{1e6 / us('product', office):,.0f} decisions/s; to accept {accept:.1f} us"
+        yield compared("9", f"decision: {described(office)}", us("product", office), us("grouped", office), 4, 2, note=note)
+    agents = [office for office in offices if not office[1] and office[2] == classes]
+    yield _growth("10", "agents", agents, us, 4, 2.5)
+    yield _growth("11", "waiting", [office for office in offices if office[1] and office[2] == classes], us, 3, 2)
+    for count, must, aim in scans:
+        yield _against_scan(us, (count, 0, classes), must, aim)
+    single = found[name_of("product", agents[-2])]
+    what = f"a single decision, p99 to p50: {described(agents[-2])}"
+    yield compared("13", what, single["p99_us"], single["p50_us"], 10, 4)
+    blocked = found["product behind unmatchable"]["decision_us"]
+    yield compared("RT-4", f"behind {BLOCKED:,} that nobody can take, against none", blocked, us("product", offices[1]))
+    whole, content, bare = (found[f"memory, {kind}"]["bytes"] for kind in ("product", "content", "grouped"))
+    note = f"besides {content:.0f} bytes of content"
+    yield compared("20", "memory of one waiting interaction", whole - content, bare, 6, 3, "bytes", note=note)
+
+
+Cost = Callable[[str, Office], float]
+
+
+def _against_scan(us: Cost, office: Office, must: float, aim: float) -> Row:
+    return Row(
+        number="12",
+        what=f"naive scan against the product, {office[0]:,} agents",
+        unit="us",
+        product=us("product", office),
+        floor=us("naive", office),
+        ratio=us("naive", office) / us("product", office),
+        must=must,
+        aim=aim,
+        at_least=True,
+    )
+
+
+def _growth(number: str, what: str, offices: list[Office], us: Cost, must: float, aim: float) -> Row:
+    """Cost in the largest office to that in the smallest; the floor's growth is shown beside it."""
+    first, last = offices[0], offices[-1]
+    at = 0 if what == "agents" else 1
+    name = f"growth of a decision, {first[at]:,} to {last[at]:,} {what}"
+    note = f"bare matcher {us('grouped', last) / us('grouped', first):.1f}x"
+    return compared(number, name, us("product", last), us("product", first), must, aim, note=note)
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def _memory(waiting: int, step: Step) -> dict[str, list[Figures]]:
+    """Weighed in processes of their own, because freed memory does not come back."""
+    found: dict[str, list[Figures]] = {}
+    for kind in ("product", "content", "grouped"):
+        step(f"memory of {waiting:,} waiting: {kind}")
+        args = [sys.executable, "-m", "router.bench.engine", kind, str(waiting)]
+        out = subprocess.run(args, check=True, capture_output=True, text=True).stdout
+        found[f"memory, {kind}"] = [{"bytes": float(out), "waiting": float(waiting)}]
+    return found
+
+
+def weigh(kind: str, waiting: int) -> float:
+    """Bytes of one waiting interaction. `content`: of its key and of the event that tells of it, which must be kept."""
+    world = World("product" if kind == "content" else kind, 10, 10)
+    world.fill(0, 1_000)
+    gc.collect()
+    before = rss_kib(os.getpid())
+    if kind == "content":
+        kept = list(_contents(world, waiting))
+        assert len(kept) == waiting
+    else:
+        world.fill(0, 1_000 + waiting)
+    return (rss_kib(os.getpid()) - before) * 1024 / waiting
+
+
+def _contents(world: World, count: int) -> Iterator[object]:
+    subject = world.subject
+    assert isinstance(subject, Product)
+    for _ in range(count):
+        ask, at_ms = world.arrival(world.random.randrange(world.classes))
+        yield ask.key, intake.arrive(subject.engine.state, subject.engine.plan, ask, at_ms)[0]
+
+
+if __name__ == "__main__":
+    print(weigh(sys.argv[1], int(sys.argv[2])))
