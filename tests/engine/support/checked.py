@@ -27,6 +27,8 @@ class Checked:
         self.oracle = Oracle()
         self.payloads: list[bytes] = []
         self.moves: set[tuple[int, type[Event], int]] = set()  # of interactions: from, by, to
+        self.met: set[type[Event]] = set()
+        self.told: set[type[Event]] = set()  # those of which some agent was told
         self.taken = 0
         self.thrift = thrift
 
@@ -77,6 +79,7 @@ class Checked:
         item = s.interactions.get(getattr(event, "interaction", 0))
         state = item.state if item is not None else 0
         before = {agent.id: agent.stream for agent in s.agents.values()}
+        self.met.add(type(event))
         self.shadow.apply(record)
         wrong += invariants.broken_step(s) + self.watch.after(s, event) + self._heard(event, before, tells)
         if item is not None:
@@ -108,6 +111,7 @@ class Checked:
         while tells and tells[0].event == event and tells[0].agent not in told:
             tell = tells.pop(0)
             told[tell.agent] = tell.stream
+            self.told.add(type(event))
         return wrong if told == risen else [*wrong, f"told {told}, counted {risen}"]
 
     def _agree(self, command: AnyCommand) -> None:

@@ -41,7 +41,7 @@ def requirement(r: Random, agents: tuple[str, ...] = AGENTS) -> Node:
     if pick < 0.25:
         return Node(all=())
     if pick < 0.6:
-        return Node(skill=r.choice(SKILLS), op=r.choice((">=", ">=", ">", "<", "==", "!=")), level=r.randint(1, 6))
+        return Node(skill=r.choice(SKILLS), op=r.choice((">=", ">=", ">", "<", "==", "!=")), level=r.randint(1, 4))
     if pick < 0.7 and agents:
         return Node(agent=tuple(r.sample(agents, min(len(agents), r.randint(1, 2)))))
     if pick < 0.78:
@@ -56,7 +56,7 @@ def requirement(r: Random, agents: tuple[str, ...] = AGENTS) -> Node:
 
 def an_agent(r: Random) -> Agent:
     return Agent(
-        skills={skill: r.randint(1, 6) for skill in SKILLS if r.random() < 0.6},
+        skills={skill: r.randint(1, 6) for skill in SKILLS if r.random() < 0.8},
         languages=tuple(x for x in ("en", "es-MX") if r.random() < 0.6),
         team=r.choice(("", "red", "blue")),
         caps={channel: r.randint(0, 3) for channel in CHANNELS if r.random() < 0.2},
@@ -89,7 +89,7 @@ def a_wrap_up(r: Random) -> WrapUp:
 
 def a_presence(r: Random) -> Presence:
     grace, back, share = seconds(r.choice((0, 10, 30))), seconds(r.choice((0, 20))), r.choice((0.25, 1.0))
-    return Presence(grace, r.randint(0, 3), back, share, seconds(60))
+    return Presence(grace, r.choice((0, 1, 1, 2, 3)), back, share, seconds(60))
 
 
 def a_config(r: Random) -> Config:
@@ -159,7 +159,11 @@ class Walk:
         self.now_ms = START_MS
         self.refused = 0
         self.serial = 0
+        self.keyed: list[c.AnyCommand] = []
         self.checked.do(c.Configure(document=to_bytes(a_config(self.r))), self.now_ms)
+        for name in self.state.agents:
+            self.checked.do(c.OpenSession(agent=name, session="s1"), self.now_ms)
+            self.checked.do(c.SetState(agent=name, state="ready"), self.now_ms)
 
     @property
     def state(self) -> State:
@@ -172,7 +176,7 @@ class Walk:
 
     def step(self) -> None:
         self._pass_time()
-        if self.r.random() < 0.004:
+        if self.r.random() < 0.002:
             self.checked.restart(self.now_ms)
             return
         command = self._repeat(self.command())
@@ -186,16 +190,21 @@ class Walk:
             self.now_ms += self.r.randint(0, 3_000)
         elif pick < 0.6 and due is not None:
             self.now_ms = max(self.now_ms, due + self.r.randint(-1, 1))
-        elif pick < 0.62:
+        elif pick < 0.605:
             self.now_ms += self.r.randint(0, 3_600_000)
-        elif pick < 0.63:
+        elif pick < 0.615:
             self.now_ms -= self.r.randint(0, 10_000)
 
     def _repeat(self, command: c.AnyCommand) -> c.AnyCommand:
-        """Some commands carry a key, and some of those keys were used before."""
-        if self.r.random() < 0.3 and not isinstance(command, c.Tick):
-            kind = self.r.choice(("agent:ana:", "mail:"))
-            return replace(command, key=f"{kind}{self.r.randint(0, 60)}")
+        """Some commands carry a key; now and then one is sent again, or its key by mistake with something else."""
+        pick = self.r.random()
+        if pick < 0.03 and self.keyed:
+            again = self.r.choice(self.keyed[-20:])
+            return again if pick < 0.02 else replace(command, key=again.key)
+        if pick < 0.2:
+            self.serial += 1
+            command = replace(command, key=f"{self.r.choice(('agent:ana:', 'mail:'))}{self.serial}")
+            self.keyed.append(command)
         return command
 
     def command(self) -> c.AnyCommand:
@@ -243,7 +252,7 @@ class Walk:
             threads=(f"n{self.serial}",) if r.random() < 0.75 else shared,
             identities=tuple(f"tel:{r.randint(0, 5)}" for _ in range(r.randint(0, 2))),
             recipient=r.choice(("a", "b", "c")),
-            lease_ms=r.choice((0, 0, 20_000)),
+            lease_ms=r.choice((0, 0, 0, 60_000)),
             received_at_ms=r.choice((0, 0, self.now_ms - r.randint(-1_000, 50_000))),
             message=self._message() if r.random() < 0.5 else None,
         )
@@ -270,8 +279,9 @@ class Walk:
         return c.CloseSession(agent=self._agent(), session=self.r.choice(("s1", "s2")))
 
     def _state(self) -> c.SetState:
-        state, reason = self.r.choice((("ready", ""), ("ready", ""), ("not_ready", "lunch"), ("not_ready", "")))
-        return c.SetState(agent=self._agent(), state=state, reason=reason)  # type: ignore[arg-type]
+        if self.r.random() < 0.6:
+            return c.SetState(agent=self._agent(), state="ready")
+        return c.SetState(agent=self._agent(), state="not_ready", reason=self.r.choice(("", "lunch", "training")))
 
     def _accept(self) -> c.Accept:
         agent, offer = self._offered()
@@ -373,28 +383,28 @@ CHOICES = {
     "append": 2,
     "renew": 2,
     "confirm": 2,
-    "fail": 2,
-    "leave": 3,
-    "open": 6,
+    "fail": 3,
+    "leave": 2,
+    "open": 8,
     "close_session": 3,
-    "state": 8,
-    "accept": 10,
+    "state": 7,
+    "accept": 18,
     "decline": 3,
     "say": 2,
     "note": 1,
-    "hold": 1,
-    "resume": 1,
+    "hold": 3,
+    "resume": 3,
     "complete": 6,
     "finish": 2,
-    "extend": 1,
+    "extend": 4,
     "pick": 2,
     "transfer": 3,
     "requeue": 2,
     "assign": 2,
     "close": 1,
     "reprioritise": 2,
-    "configure": 1,
-    "restart": 0.3,
+    "configure": 0.6,
+    "restart": 0.1,
     "tick": 12,
     "settle": 3,
     "fail_outbound": 1,
