@@ -20,6 +20,7 @@ import contextlib
 import hashlib
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -37,6 +38,7 @@ from tests.system.daemon import ROOT, Daemon, Json
 WAYS = {"work": 6, "boot": 4, "pause": 2, "stall": 1, "snapshot": 2, "drain": 2, "verify": 1}
 ROUNDS_MAX = 25  # in one campaign: enough to grow a journal, few enough to find the round that broke it
 DRAIN_S = 40.0  # everything has come to its end by then, or it never will
+_REPLY = re.compile("reply [0-9a-f]{16}")
 OPEN_STATES = ("queued", "offered", "active", "wrap-up")
 # Waits that are minutes for people are moments here, or the drain would take as long as the longest of them.
 SETTINGS = {
@@ -148,6 +150,7 @@ async def _finish(daemon: Daemon, world: World, result: Result) -> None:
     await daemon.ready(5)
     await _compare_views(daemon, world, result)
     await _read_blobs(daemon, result)
+    await _read_replies(daemon, world, result)
     code = await daemon.stop()
     if code != 0:
         result.troubles.append(f"it ended with {code} after SIGTERM")
@@ -180,6 +183,19 @@ async def _read_blobs(daemon: Daemon, result: Result) -> None:
         content = await daemon.content(f"/v1/blobs/{digest}")
         if content is None or hashlib.sha256(content).hexdigest() != digest:
             result.findings.lost.append(f"content {digest}")
+
+
+async def _read_replies(daemon: Daemon, world: World, result: Result) -> None:
+    """What an agent was told is said has left, once: a repeated delivery has the number of the first as its name."""
+    end = time.monotonic() + DRAIN_S
+    while time.monotonic() < end:
+        _, page = await daemon.get("/v1/outbound")
+        if not page["outbound"]:
+            break
+        await asyncio.sleep(0.05)
+    sent = Counter(text for path in (daemon.data / "outbox").glob("*.eml") for text in _REPLY.findall(path.read_text()))
+    result.findings.lost += [f"{text} was never sent" for text in world.ledger.replied if not sent[text]]
+    result.findings.doubled += [f"{text} was sent {count} times" for text, count in sent.items() if count > 1]
 
 
 def _blobs(line: Json) -> list[Json]:

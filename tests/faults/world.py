@@ -50,12 +50,13 @@ class Ledger:
     declined: list[tuple[str, str]] = field(default_factory=list)  # agent, offer
     completed: list[tuple[str, str]] = field(default_factory=list)  # agent, interaction
     noted: list[tuple[str, str]] = field(default_factory=list)  # interaction, text
+    replied: list[str] = field(default_factory=list)  # texts of mails that agents answered with
     faults: list[str] = field(default_factory=list)  # two different answers to one question, broken streams
 
     @property
     def acknowledged(self) -> int:
         contacts = sum(contact.acknowledged for contact in self.contacts)
-        others = (self.said, self.left, self.accepted, self.declined, self.completed, self.noted)
+        others = (self.said, self.left, self.accepted, self.declined, self.completed, self.noted, self.replied)
         return contacts + sum(len(other) for other in others)
 
 
@@ -311,6 +312,10 @@ class Robot:
                 text = f"noted {chance.getrandbits(64):x}"
                 if (await self._ask("note", interaction=interaction, text=text))["type"] == "ok":
                     ledger.noted.append((interaction, text))
+            if self.client.work.get(interaction, {}).get("channel") == "email" and chance.random() < 0.5:
+                text = f"reply {chance.getrandbits(64):016x}"
+                if (await self._ask("say", interaction=interaction, text=text))["type"] == "ok":
+                    ledger.replied.append(text)
             if (await self._ask("complete", interaction=interaction, disposition="done"))["type"] == "ok":
                 ledger.completed.append((self.name, interaction))
         await self._ask("finish_wrap_up", interaction=interaction)
