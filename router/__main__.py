@@ -78,6 +78,14 @@ def reference() -> None:
     click.echo(written.text(), nl=False)
 
 
+@cli.command(epilog=example("switchboard asyncapi > docs/asyncapi.json"))
+def asyncapi() -> None:
+    """Print the AsyncAPI 3 document of the agents' and the visitors' websockets."""
+    from router.cli import asyncapi as written
+
+    click.echo(written.text(), nl=False)
+
+
 @cli.command(epilog=example("switchboard explain i-4711"))
 @click.argument("interaction")
 @URL
