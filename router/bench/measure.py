@@ -26,7 +26,7 @@ Case = Callable[[], Figures]
 Step = Callable[[str], None]  # is told what is being done
 
 SERVER_CORE, CLIENT_CORE = 0, 1
-WAIT_S = 180.0  # for a load generator; it ends by itself long before
+WAIT_S = 60.0  # for a load generator; it ends by itself long before
 
 
 def pin(core: int) -> None:

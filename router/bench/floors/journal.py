@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 PAGE = bytes(4096)
-EVENT = msgspec.msgpack.encode({"type": "offered", "interaction": "i-000000004711", "agent": "a-42", "data": "x" * 234})
+EVENT = msgspec.msgpack.encode({"type": "offered", "interaction": "i-000000004711", "agent": "a-42", "data": "x" * 241})
 assert len(EVENT) == 300, len(EVENT)
 
 
