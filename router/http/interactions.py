@@ -5,6 +5,7 @@ Lists are bounded pages of the engine's present views; nothing here waits for a 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -154,8 +155,12 @@ class InteractionRoutes:
         self._house.access.operator(request)
         query = read_query(request, ListQuery)
         after = number_of(query.after, "i") if query.after else 0
-        found = self._desk.interactions(query.state, query.queue, after, query.limit)
-        return json_response(InteractionPage(found, found[-1].id if len(found) == query.limit else ""))
+        found, after = self._desk.portion(query.state, query.queue, after, query.limit)
+        while after and len(found) < query.limit:
+            await asyncio.sleep(0)  # decisions first (OB-2)
+            more, after = self._desk.portion(query.state, query.queue, after, query.limit - len(found))
+            found += more
+        return json_response(InteractionPage(found, interaction_id(after) if after else ""))
 
     @_route("One interaction", answer=InteractionView, refuses=LOOKING)
     async def get(self, request: web.Request) -> web.Response:

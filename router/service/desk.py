@@ -54,8 +54,15 @@ class EngineDesk:
         item = self._state.interactions.get(number) if number is not None else None
         return number if item is not None and item.live else None
 
+    def portion(self, state: str, queue: str, after: int, limit: int) -> tuple[list[InteractionView], int]:
+        return lookups.portion(self._state, state, queue, after, min(limit, 1_000))
+
     def interactions(self, state: str = "", queue: str = "", after: int = 0, limit: int = 100) -> list[InteractionView]:
-        return lookups.list_interactions(self._state, state, queue, after, limit)
+        found, after = self.portion(state, queue, after, limit)
+        while after and len(found) < min(limit, 1_000):
+            more, after = self.portion(state, queue, after, limit - len(found))
+            found += more
+        return found
 
     def agent(self, agent: str) -> AgentView:
         return lookups.agent_view(self._state, lookups.find_agent(self._state, agent))

@@ -48,8 +48,14 @@ class Desk(Protocol):
     def find(self, thread: str) -> int | None:
         """The open interaction that this thread name belongs to."""
 
+    def portion(self, state: str, queue: str, after: int, limit: int) -> tuple[list[InteractionView], int]:
+        """Some interactions in order of number, without messages, and the `after` to go on with (0: that was all).
+
+        Bounded in time, so it may be empty and yet go on: let decisions through before asking again.
+        """
+
     def interactions(self, state: str = "", queue: str = "", after: int = 0, limit: int = 100) -> list[InteractionView]:
-        """In order of number, without messages; `limit` at most 1,000."""
+        """As many portions as it takes, in one go: for starts and recoveries. `limit` at most 1,000."""
 
     def agent(self, agent: str) -> AgentView:
         """Raises NotFound."""

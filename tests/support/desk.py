@@ -87,6 +87,10 @@ class RecordingDesk:
     def find(self, thread: str) -> int | None:
         return self.threads.get(thread)
 
+    def portion(self, state: str, queue: str, after: int, limit: int) -> tuple[list[InteractionView], int]:
+        found = self.interactions(state, queue, after, limit)
+        return found, int(found[-1].id[2:]) if len(found) == limit else 0
+
     def interactions(self, state: str = "", queue: str = "", after: int = 0, limit: int = 100) -> list[InteractionView]:
         wanted = [v for n, v in sorted(self.views.items()) if n > after]
         return [v for v in wanted if state in ("", v.state) and queue in ("", v.queue)][:limit]
