@@ -20,6 +20,9 @@ from router.engine.requirements import ANYBODY, Node
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?")
 _UNIT_MS = (86_400_000, 3_600_000, 60_000, 1_000, 1)
 
+# Ten years. What is longer is a slip of the pen, and a deadline must stay a number that a record can hold.
+LONGEST_MS = 3_653 * 86_400_000
+
 
 class Duration(int):
     """Whole milliseconds, written with units: "20s", "4h", "1h30m", "250ms"; "0s" switches off what it times."""
@@ -29,7 +32,10 @@ class Duration(int):
         found = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
         if not found or not any(found.groups()):
             raise ValueError(f'expected a duration such as "20s", "4h" or "1h30m", got {text!r}')
-        return cls(sum(int(n) * unit for n, unit in zip(found.groups(), _UNIT_MS, strict=True) if n))
+        ms = sum(int(n) * unit for n, unit in zip(found.groups(), _UNIT_MS, strict=True) if n)
+        if ms > LONGEST_MS:
+            raise ValueError(f"expected a duration of at most ten years, got {text!r}")
+        return cls(ms)
 
     def __str__(self) -> str:
         rest, parts = int(self), []

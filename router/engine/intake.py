@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.config import LONGEST_MS
 from router.engine.events import Event
 from router.engine.model import Interaction, State
 from router.engine.plan import Plan
@@ -34,6 +35,8 @@ def _join(ask: c.Arrive, number: int) -> list[Event]:
 def _arrival(s: State, plan: Plan, ask: c.Arrive, now_ms: int, follows: int) -> e.InteractionArrived:
     if ask.channel not in s.config.channels:
         raise BadMessage(f"channel: {ask.channel!r} is not configured")
+    if not 0 <= ask.lease_ms <= LONGEST_MS:
+        raise BadMessage("lease_ms: must be a number of milliseconds up to ten years, or 0 for none")
     to = plan.route(ask)
     received = ask.received_at_ms
     return e.InteractionArrived(
@@ -89,8 +92,8 @@ def append(s: State, ask: c.Append, now_ms: int) -> list[Event]:
 
 
 def renew(s: State, ask: c.Renew, now_ms: int) -> list[Event]:
-    if ask.lease_ms <= 0:
-        raise BadMessage("lease_ms: must be a positive number of milliseconds")
+    if not 0 < ask.lease_ms <= LONGEST_MS:
+        raise BadMessage("lease_ms: must be a positive number of milliseconds up to ten years")
     item = _open(s, ask.thread)
     if (item.state, e.LeaseRenewed) not in NEXT:
         return []

@@ -563,8 +563,11 @@ class Matcher:
                 rank = (tier.band, -tier.value(entry, now_ms), entry)
                 best = rank if best is None or rank < best else best
         for c, members in self.cooling.items():
-            for item in members.values():
-                if self.best_agent(c, item.tried) is not None:
-                    rank = self.rank_of(item, now_ms)
-                    best = rank if best is None or rank < best else best
+            if self.cells_of[c] & idle:
+                tier = self.class_keys[c].tier
+                for item in members.values():
+                    # Its rank is cheaper to tell than whether anybody can take it.
+                    rank = self.rank(item, tier, now_ms)
+                    if (best is None or rank < best) and self.best_agent(c, item.tried) is not None:
+                        best = rank
         return items[best[2] & ITEM_MASK] if best is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.config import LONGEST_MS
 from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
 from router.engine.lookups import find_interaction as interaction
@@ -208,6 +209,8 @@ def _destination(s: State, item: Interaction, to: c.Target) -> tuple[str, Node |
         agent = agent_of(s, to.agent)
         if agent.retired or not s.matcher.meets_node(agent, s.queue_config(item.queue).requirement):
             raise NotEligible(f"{to.agent} does not meet the requirement of queue {item.queue}; transfer to a queue")
+        if not agent.capacity.room(0) >> s.channel_index[item.born.channel] & 1:
+            raise NotEligible(f"{to.agent} takes no {item.born.channel}; transfer to a queue")
         return item.queue, Node(agent=(to.agent,))
     assert to.requirement is not None
     check(to.requirement, names_of(s.config), "to.requirement")
@@ -248,8 +251,8 @@ def reprioritise(s: State, ask: c.Reprioritise, now_ms: int) -> list[Event]:
     demand(item.number, item.state, e.PriorityChanged)
     if ask.band and ask.band not in s.band_rank:
         raise UnknownName(f"band: there is no band {ask.band[:64]!r}; known: {', '.join(s.band_rank)}")
-    if not (0 <= ask.weight <= MAX_WEIGHT and ask.target_ms >= 0):
-        raise BadMessage(f"weight and target must be positive, and weight at most {MAX_WEIGHT}")
+    if not (0 <= ask.weight <= MAX_WEIGHT and 0 <= ask.target_ms <= LONGEST_MS):
+        raise BadMessage(f"weight and target must be positive, at most {MAX_WEIGHT} and ten years")
     return [
         e.PriorityChanged(
             item.number,

@@ -89,6 +89,16 @@ def test_a_transfer_to_nowhere_is_refused_and_the_owner_keeps_it(to: c.Target, e
 
 
 @pytest.mark.promise("MV-1")
+def test_a_transfer_to_somebody_who_takes_no_such_work_is_refused() -> None:
+    staff = {"ana": Agent(skills=BOTH), "ben": Agent(skills=BOTH, caps={"email": 0})}
+    office = Office(agents_with(OFFICE, **staff), ready=("ana", "ben"))
+    number = office.active()
+    with pytest.raises(NotEligible, match="takes no email"):
+        office.do(c.Transfer(agent="ana", interaction=number, to=c.Target(agent="ben")))
+    assert office.item(number).owner == "ana"
+
+
+@pytest.mark.promise("MV-1")
 def test_only_the_owner_gives_on_what_is_theirs() -> None:
     to = c.Target(queue="sales")
     given(*ANA_HAS_IT).when(c.Transfer(agent="ben", interaction=1, to=to)).refuses(NotOwner)
@@ -244,8 +254,9 @@ def test_a_lease_says_nothing_about_what_is_over() -> None:
     assert not office.do(c.Renew(thread=office.thread(number), lease_ms=15_000)).events
     office.pass_s(20)
     assert office.state_of(number) == "wrap-up"
-    with pytest.raises(BadMessage):
-        office.do(c.Renew(thread=office.thread(number), lease_ms=0))
+    for lease_ms in (0, -1, 1 << 70):
+        with pytest.raises(BadMessage):
+            office.do(c.Renew(thread=office.thread(number), lease_ms=lease_ms))
     with pytest.raises(NotFound):
         office.do(c.Renew(thread="phone:unheard-of", lease_ms=1))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -308,6 +309,32 @@ def test_the_brake_stops_at_a_quarter_of_the_staff_in_a_minute_and_raises_an_ale
     assert any(agent.available for agent in office.state.agents.values())
     assert {alert.subject for alert in alerts} == {"support"}
     assert len(alerts) <= 6, "an alert is said once in a window"
+
+
+@pytest.mark.promise("OF-4", "RT-4")
+def test_when_everybody_misses_at_once_few_ranks_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred offers run out in one command, so a hundred items pass over somebody: who can take one of them is
+    asked about once for each offer, not once for each pair."""
+    names = {f"agent-{i}": Agent(skills={"support": 1}) for i in range(100)}
+    office = Office(agents_with(OFFICE, **names))
+    engine, now = office.engine, office.now_ms
+    for name in names:
+        engine.handle(c.OpenSession(agent=name, session="s"), now)
+        engine.handle(c.SetState(agent=name, state="ready"), now)
+    for i in range(100):
+        engine.handle(c.Arrive(channel="email", threads=(f"m{i}",)), now)
+    asked = 0
+    best_agent = engine.state.matcher.best_agent
+
+    def counted(*args: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return best_agent(*args)
+
+    monkeypatch.setattr(engine.state.matcher, "best_agent", counted)
+    out = engine.handle(c.Tick(), now + 20_000)
+    assert len(made(out)) == 100
+    assert asked < 1_000
 
 
 @pytest.mark.promise("OF-4")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from router.engine import commands as c
+from router.engine import events as e
 from router.engine.config import Agent, Band, Channel, Config, Queue, Rule
 from router.engine.lookups import estimate
 from router.engine.matching import Lines
 from router.engine.requirements import Node
 from router.engine.transitions import QUEUED
-from tests.engine.support.office import OFFICE, Office, agents_with, made, office_with, seconds
+from router.errors import BadMessage
+from tests.engine.support.office import OFFICE, Office, agents_with, arrived, given, made, office_with, seconds
 from tests.engine.support.oracle import order
 
 # Two queues for one agent, so that everything compares.
@@ -146,6 +149,16 @@ def test_an_operator_changes_the_order() -> None:
     office.do(c.Reprioritise(interaction=numbers[2], by="operator:sam", weight=3))
     office.do(c.Reprioritise(interaction=numbers[1], by="operator:sam", target_ms=30_000))
     assert served(office) == [numbers[3], numbers[2], numbers[1], numbers[0]]
+
+
+@pytest.mark.promise("RT-1")
+@pytest.mark.parametrize(
+    "wrong", [{"weight": -1.0}, {"weight": float("nan")}, {"weight": 1e9}, {"target_ms": -1}, {"target_ms": 1 << 70}]
+)
+def test_a_priority_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    given(arrived(1), e.OfferMade(1, 1, "ana", 20_000)).when(
+        c.Reprioritise(interaction=1, by="operator:sam", **wrong)
+    ).refuses(BadMessage)
 
 
 # --- nothing hides anything -------------------------------------------------------------------------------------------

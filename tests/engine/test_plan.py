@@ -172,6 +172,7 @@ def test_a_wrong_configuration_is_refused_with_its_path_and_the_nearest_name(wro
         b'{"presence": {"grace": "30"}}',
         b'{"agents": {"Ana Smith": {}}}',
         b'{"queues": {"q": {"weight": 0}}}',
+        b'{"presence": {"grace": "4000d"}}',
         b'{"queues": {"q": {"requirement": ' + b'{"not": ' * 50_000 + b"{}" + b"}" * 50_000 + b"}}}",
     ],
 )
