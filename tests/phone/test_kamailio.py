@@ -341,11 +341,17 @@ async def test_each_order_has_its_command(switch: Switch, tmp_path: Path, action
         assert [command["action"] for command in switch.commands] == [sent]
 
 
-@pytest.mark.parametrize("status", [404, 409, 410])
-async def test_a_call_that_is_gone_need_not_be_hung_up(switch: Switch, tmp_path: Path, status: int) -> None:
+@pytest.mark.parametrize(("agent", "statuses"), [("ana", (404, 410)), ("", (404, 409, 410))])
+async def test_a_call_that_is_gone_need_not_be_hung_up(
+    switch: Switch, tmp_path: Path, agent: str, statuses: tuple[int, ...]
+) -> None:
     async with kamailio(tmp_path, control_url=switch.url) as phone:
-        switch.statuses = [status]
-        await phone.adapter.deliver(outbound(phone, "ended", "completed"))
+        order = msgspec.structs.replace(outbound(phone, "ended", "completed"), agent=agent)
+        for status in statuses:
+            switch.statuses = [status]
+            await phone.adapter.deliver(order)
+        switch.statuses = [503]
+        assert not (await failure(phone, order)).final
 
 
 @pytest.mark.parametrize("action", ["held", "resumed"])

@@ -30,8 +30,9 @@ ORDERS: frozenset[Verb] = frozenset({"connect", "hangup", "queue", "transfer"})
 
 _encode = msgspec.json.Encoder().encode
 
-# Whoever is not there any more need not be hung up on.
-_GONE = frozenset({404, 409, 410})
+# Whoever is not there any more need not be hung up on; whoever is not waiting any more need not be refused.
+_GONE = frozenset({404, 410})
+_NOT_WAITING = frozenset({404, 409, 410})
 
 
 class Command(Struct, frozen=True, omit_defaults=True):
@@ -62,8 +63,9 @@ def control(order: Order, gateway: Gateway, now_ms: int) -> Control:
             _demand_telephone(order)
             return _command(Command(order.call_id, order.action, order.endpoint), gateway, order.id)
         case "hangup":
-            action: Literal["hangup", "reject"] = "hangup" if order.agent else "reject"
-            return _command(Command(order.call_id, action), gateway, order.id, _GONE)
+            if order.agent:
+                return _command(Command(order.call_id, "hangup"), gateway, order.id, _GONE)
+            return _command(Command(order.call_id, "reject"), gateway, order.id, _NOT_WAITING)
         case _:
             return _command(Command(order.call_id, "queue"), gateway, order.id)
 
