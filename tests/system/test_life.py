@@ -117,6 +117,21 @@ async def test_stopping_finishes_what_was_taken_and_says_goodbye(daemon: Daemon)
     assert daemon.verify()["problems"] == []
 
 
+@pytest.mark.promise("DU-1")
+async def test_killed_in_its_very_first_start_it_starts_the_second_time(tmp_path: Path) -> None:
+    """The journal is being created: between the file and its first record lie some milliseconds."""
+    for number, wait_s in enumerate((0.0, 0.004, 0.02)):
+        newborn = Daemon(tmp_path / f"data-{number}")
+        newborn.launch()
+        while newborn.running and not (newborn.data / "journal.db").exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.0005)
+        await asyncio.sleep(wait_s)
+        newborn.kill()
+        async with newborn:
+            assert await newborn.interactions() == []
+        assert newborn.troubles() == []
+
+
 async def test_told_twice_it_leaves_at_once(daemon: Daemon) -> None:
     daemon.signal(signal.SIGSTOP)  # so that both arrive together
     daemon.signal(signal.SIGTERM)
