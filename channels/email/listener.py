@@ -26,7 +26,7 @@ import re
 import ssl
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, syntax
 
@@ -145,11 +145,11 @@ class Session(SMTP):
         super().connection_made(transport)
 
     def _turn_away(self, transport: asyncio.BaseTransport, refusal: str) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        stream = cast(asyncio.Transport, transport)  # those of uvloop are no subclass
         self._refused = True
         _refused.labels(refusal[:9]).inc()
-        transport.write(refusal.encode() + b"\r\n")
-        transport.close()
+        stream.write(refusal.encode() + b"\r\n")
+        stream.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._refused:
@@ -183,8 +183,8 @@ class Session(SMTP):
 
     def abort(self) -> None:
         transport = self._original_transport or self.transport
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
+        if transport is not None:
+            cast(asyncio.Transport, transport).abort()
 
     # --- the conversation -------------------------------------------------------------------------------------------
 

@@ -113,7 +113,9 @@ def _rows(found: dict[str, Figures], offices: tuple[Office, ...], scans: tuple[S
     for office in offices:
         accept = found[name_of("product", office)]["accept_us"]
         note = f"{1e6 / us('product', office):,.0f} decisions/s; to accept {accept:.1f} us"
-        yield compared("9", f"decision: {described(office)}", us("product", office), us("grouped", office), 4, 2, note=note)
+        yield compared(
+            "9", f"decision: {described(office)}", us("product", office), us("grouped", office), 4, 2, note=note
+        )
     agents = [office for office in offices if not office[1] and office[2] == classes]
     yield _growth("10", "agents", agents, us, 4, 2.5)
     yield _growth("11", "waiting", [office for office in offices if office[1] and office[2] == classes], us, 3, 2)

@@ -112,7 +112,9 @@ def _document(agents: int, http: int, sockets: int, smtp: int, lmtp: int) -> str
 
 def _rule(kind: int) -> str:
     nodes = ", ".join(f'{{ skill = "{skill}", level = {level} }}' for skill, level in NEEDS[kind].items())
-    return f'{{ name = "kind-{kind}", queue = "support", to = ["{number(kind)}"], requirement = {{ all = [{nodes}] }} }}'
+    return (
+        f'{{ name = "kind-{kind}", queue = "support", to = ["{number(kind)}"], requirement = {{ all = [{nodes}] }} }}'
+    )
 
 
 def _table(values: dict[str, int]) -> str:

@@ -76,7 +76,11 @@ def plain_requests() -> Iterator[bytes]:
     """The same for `floors.pipeline`."""
     encode = msgspec.json.Encoder().encode
     for i in itertools.count():
-        hook = {"id": f"01J9ZK5T3V{i:016d}", "channel": ("chat", "email")[i % 2], "sender": f"+1555{i % 10_000_000:07d}"}
+        hook = {
+            "id": f"01J9ZK5T3V{i:016d}",
+            "channel": ("chat", "email")[i % 2],
+            "sender": f"+1555{i % 10_000_000:07d}",
+        }
         rest = {"recipient": "+15550100001", "subject": "order 4711", "body": BODY, "priority": i % 3, "language": "en"}
         yield _post("/hooks/test", encode(hook | rest | {"kind": i % len(NEEDS), "received": 1764000000.25}))
 

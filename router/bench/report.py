@@ -45,11 +45,20 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 def compared(
-    number: str, what: str, product: float, floor: float, must: float = 0.0, aim: float = 0.0, unit: str = "us", **more: Any
+    number: str,
+    what: str,
+    product: float,
+    floor: float,
+    must: float = 0.0,
+    aim: float = 0.0,
+    unit: str = "us",
+    **more: Any,
 ) -> Row:
     """A row whose ratio is product over floor."""
     ratio = product / floor
-    return Row(number=number, what=what, unit=unit, product=product, floor=floor, ratio=ratio, must=must, aim=aim, **more)
+    return Row(
+        number=number, what=what, unit=unit, product=product, floor=floor, ratio=ratio, must=must, aim=aim, **more
+    )
 
 
 def report(

@@ -16,7 +16,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
@@ -64,9 +64,9 @@ class TurnedAway(asyncio.Protocol):
     """A connection beyond the limit: told to come back, and closed."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(BUSY)
-        transport.close()
+        stream = cast(asyncio.Transport, transport)  # those of uvloop are no subclass
+        stream.write(BUSY)
+        stream.close()
 
 
 class _OutsidersFault(logging.Filter):

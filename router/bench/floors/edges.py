@@ -1,6 +1,6 @@
 """The edges' floors: a bare aiohttp application, a bare websockets echo and a bare aiosmtpd. Each prints its port.
 
-    python -m router.bench.floors.edges webhook|echo|mail LOOP
+python -m router.bench.floors.edges webhook|echo|mail LOOP
 """
 
 from __future__ import annotations

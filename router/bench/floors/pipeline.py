@@ -152,9 +152,7 @@ class Core:
     def _offer(self, ident: int, agent: int, now: float) -> None:
         hook = self.hooks[ident]
         told = {"channel": hook.channel, "from": hook.sender, "subject": hook.subject, "text": hook.body}
-        self.journal.add(
-            Offered(ident, agent, now), self.agents[agent], encode({"type": "offer", "id": ident, **told})
-        )
+        self.journal.add(Offered(ident, agent, now), self.agents[agent], encode({"type": "offer", "id": ident, **told}))
 
 
 def _numbered(skills: dict[str, int]) -> dict[int, int]:
