@@ -253,7 +253,10 @@ def _profile(s: State, agent: Agent) -> Iterator[str]:
 def _fit(s: State) -> Iterator[str]:
     """The sets of what fits what are what the requirements say."""
     m = s.matcher
-    for c, key in enumerate(m.class_keys):
+    for c in m.free_classes:
+        if m.cells_of[c] or m.cell_list_of[c] or any(classes >> c & 1 for classes in m.classes_of):
+            yield f"class {c} is forgotten, but fits something"
+    for key, c in m.class_ids.items():
         cells = 0
         for cell, (profile, room) in enumerate(m.cell_keys):
             if room >> key.channel & 1 and fits(key.requirement, m.profiles[profile]):
@@ -262,6 +265,8 @@ def _fit(s: State) -> Iterator[str]:
                     yield f"cell {cell} does not know that it fits class {c}"
             elif m.classes_of[cell] >> c & 1:
                 yield f"cell {cell} believes that it fits class {c}"
+        if m.class_keys[c] != key or m.requirement_ids[key.requirement] not in range(len(m.classes_with)):
+            yield f"class {c} is noted under a key that is not its own"
         if m.cells_of[c] != cells or sum(1 << cell for cell in m.cell_list_of[c]) != cells:
             yield f"class {c} is wrong about the cells that fit it"
 

@@ -48,6 +48,8 @@ LOAD_MASK = (1 << LOAD_BITS) - 1
 
 # A line is cleaned when more of it is stale than this, and than an eighth of it: cleaning then costs O(1) per removal.
 STALE_MIN = 64
+# So many classes before the first look for those that nothing needs any more; then twice as many as were needed.
+TIDY_MIN = 128
 # Beyond so many fresh agents and items at once (a new configuration, a shift that starts), heads of all classes are
 # compared instead of each one's own candidates.
 FRESH_MAX = 8
@@ -222,7 +224,10 @@ class Matcher:
         self.agents: list[Agent] = []
         # classes
         self.class_ids: dict[ClassKey, int] = {}
-        self.class_keys: list[ClassKey] = []
+        self.class_keys: list[ClassKey] = []  # of a forgotten class the former key, until its number is used again
+        self.kept: set[int] = set()  # classes that are never forgotten: those of what arrives as usual
+        self.free_classes: list[int] = []
+        self.tidy_at = TIDY_MIN
         self.waiting = Lines()
         self.cells_of: list[int] = []  # class -> bit set of cells that can serve it
         self.cell_list_of: list[list[int]] = []
@@ -230,8 +235,8 @@ class Matcher:
         self.cooling_classes = 0  # bit set of those
         # requirements and profiles
         self.requirement_ids: dict[Node, int] = {}
-        self.requirements: list[Node] = []
         self.classes_with: list[list[int]] = []  # requirement -> classes
+        self.free_requirements: list[int] = []
         self.named: set[str] = set()  # agents that some requirement asks for by name
         self.profile_ids: dict[object, int] = {}
         self.profiles: list[Profile] = []
@@ -257,11 +262,18 @@ class Matcher:
         return found if found is not None else self._add_class(key)
 
     def _add_class(self, key: ClassKey) -> int:
+        if len(self.class_ids) >= self.tidy_at:
+            self._tidy()
         requirement = self._requirement(key.requirement)
-        c = self.class_ids[key] = self.waiting.add_line()
-        self.class_keys.append(key)
-        self.cells_of.append(0)
-        self.cell_list_of.append([])
+        if self.free_classes:
+            c = self.free_classes.pop()
+            self.class_keys[c] = key
+        else:
+            c = self.waiting.add_line()
+            self.class_keys.append(key)
+            self.cells_of.append(0)
+            self.cell_list_of.append([])
+        self.class_ids[key] = c
         self.classes_with[requirement].append(c)
         for profile, met in enumerate(self.meets):
             if requirement in met:
@@ -274,9 +286,12 @@ class Matcher:
         if found is not None:
             return found
         self._single_out(agents_named(node))
-        r = self.requirement_ids[node] = len(self.requirements)
-        self.requirements.append(node)
-        self.classes_with.append([])
+        if self.free_requirements:
+            r = self.free_requirements.pop()
+        else:
+            r = len(self.classes_with)
+            self.classes_with.append([])
+        self.requirement_ids[node] = r
         for profile, met in zip(self.profiles, self.meets, strict=True):
             if fits(node, profile):
                 met.add(r)
@@ -291,6 +306,40 @@ class Matcher:
         for agent in self.agents:
             if agent.id in new:
                 self.reprofile(agent)
+
+    def _tidy(self) -> None:
+        """Forget the classes in which nothing waits, and the requirements and names that only they had.
+
+        Transfers and priorities set by hand make ever new ones; each would be looked at for ever.
+        """
+        for key, c in list(self.class_ids.items()):
+            if self.waiting.head[c] == NONE and c not in self.cooling and c not in self.kept:
+                self._forget(key, c)
+        named = set[str]().union(*map(agents_named, self.requirement_ids))
+        no_more = self.named - named
+        self.named = named
+        for agent in self.agents:
+            if agent.id in no_more:
+                self.reprofile(agent)
+        self.tidy_at = max(TIDY_MIN, 2 * len(self.class_ids))
+
+    def _forget(self, key: ClassKey, c: int) -> None:
+        del self.class_ids[key]
+        self.free_classes.append(c)
+        for cell in self.cell_list_of[c]:
+            self.classes_of[cell] &= ~(1 << c)
+            alike = self.tiers_of[cell][key.tier]
+            alike.remove(c)
+            if not alike:
+                del self.tiers_of[cell][key.tier]
+        self.cells_of[c], self.cell_list_of[c] = 0, []
+        r = self.requirement_ids[key.requirement]
+        self.classes_with[r].remove(c)
+        if not self.classes_with[r]:
+            del self.requirement_ids[key.requirement]
+            self.free_requirements.append(r)
+            for met in self.meets:
+                met.discard(r)
 
     def profile_of(self, agent: Agent) -> int:
         config = agent.config
@@ -308,7 +357,7 @@ class Matcher:
         p = self.profile_ids[key] = len(self.profiles)
         profile = Profile(config.skills, config.languages, config.attributes, config.team, own)
         self.profiles.append(profile)
-        self.meets.append({r for r, node in enumerate(self.requirements) if fits(node, profile)})
+        self.meets.append({r for node, r in self.requirement_ids.items() if fits(node, profile)})
         self.cells_with.append([])
         return p
 

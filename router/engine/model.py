@@ -369,6 +369,7 @@ class State:
         place = self.matcher.class_of(self.class_key(item))
         if usual:
             self.usual_place[item.queue, channel] = place
+            self.matcher.kept.add(place)
         return place
 
     def class_key(self, item: Interaction) -> ClassKey:

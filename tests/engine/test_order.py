@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine import invariants
 from router.engine.config import Agent, Band, Channel, Config, Queue, Rule
 from router.engine.lookups import estimate
-from router.engine.matching import Lines
+from router.engine.matching import TIDY_MIN, Lines
 from router.engine.requirements import Node
 from router.engine.transitions import QUEUED
 from router.errors import BadMessage
@@ -214,6 +215,25 @@ def test_an_agent_who_comes_gets_the_one_they_can_take_from_behind_ten_thousand(
     office.engine.handle(c.OpenSession(agent="ana", session="s"), office.now_ms)
     out = office.engine.handle(c.SetState(agent="ana", state="ready"), office.now_ms)
     assert made(out) == [(10_001, "ana")]
+
+
+@pytest.mark.promise("RT-4")
+def test_what_was_asked_for_once_is_not_looked_at_for_ever() -> None:
+    """A script sets ever new priorities, and transfers name every agent: the classes that they made are forgotten."""
+    agents = {f"agent-{i}": Agent(skills={"support": 1}) for i in range(200)}
+    office = Office(agents_with(OFFICE, **agents))
+    engine, now = office.engine, office.now_ms
+    for i, name in enumerate(agents):
+        for n in range(5):
+            number = engine.handle(c.Arrive(channel="email", threads=(f"m{i}.{n}",)), now).reply.interaction
+            engine.handle(c.Reprioritise(interaction=number, by="crm", weight=1 + number / 1_000), now)
+            engine.handle(c.Transfer(interaction=number, to=c.Target(agent=name), by="operator:sam"), now)
+            engine.handle(c.Close(interaction=number, by="operator:sam"), now)
+    matcher = office.state.matcher
+    assert len(matcher.class_keys) <= 2 * TIDY_MIN
+    assert len(matcher.classes_with) <= 2 * TIDY_MIN
+    assert len(matcher.named) <= 2 * TIDY_MIN
+    assert invariants.broken(office.state) == []
 
 
 @pytest.mark.promise("RT-10")
