@@ -32,12 +32,12 @@ CHAT_ANSWERS: tuple[type[Struct], ...] = tuple(chat_out.Frame.__subclasses__())
 
 # What the shared port decides, whoever speaks on it.
 PORT_CODES: dict[int, str] = {
-    CloseCode.GOING_AWAY: "the server stops: come back with token and last_seq",
+    CloseCode.GOING_AWAY: "the server stops: come back where you were",
     CloseCode.UNSUPPORTED_DATA: "a binary frame: speak JSON text",
     CloseCode.INVALID_DATA: "text that is not UTF-8: repair the client",
-    sockets.TOO_SLOW: "what was sent was not read in time: come back with token and last_seq",
+    sockets.TOO_SLOW: "what was sent was not read in time: come back where you were",
     CloseCode.MESSAGE_TOO_BIG: "a frame over sockets.max_message_bytes: send less",
-    CloseCode.INTERNAL_ERROR: "a bug of the server, which its log has: come back with token and last_seq",
+    CloseCode.INTERNAL_ERROR: "no pong in time, or a bug that the log has: come back where you were",
     sockets.TRY_AGAIN_LATER: "no place now, or hello cannot be recorded now: come back later",
 }
 AGENT_CODES: dict[int, str] = {
