@@ -50,9 +50,9 @@ from channels.phone.calls import (
 from channels.phone.kinds import KINDS, Kind
 from channels.phone.memory import CallMemory
 from channels.phone.positions import Positions
-from channels.phone.request import Control, Raw
+from channels.phone.request import Answer, Control, Raw, Site
 from channels.phone.settings import Gateway, Settings, check
-from router.engine.commands import AnyCommand, FailConnection, Reply
+from router.engine.commands import AnyCommand, FailConnection, Renew, Reply
 from router.engine.views import Estimate, Inform, InteractionView, MessageView, Outbound
 from router.errors import (
     BadMessage,
@@ -166,22 +166,36 @@ class PhoneAdapter:
             group="phone",
             who="gateway",
             body=line.kind.takes,
+            bodies=line.kind.bodies,
             answer=line.kind.gives,
+            media=line.kind.media,
             refuses=(BadMessage, TooLarge, Unauthenticated, Unavailable),
         )
         async def hook(request: web.Request) -> web.Response:
             try:
                 body = await read_body(request, line.gateway.max_body)
-                return await self._event(line, Raw(path, request.raw_path, request.headers, body))
+                answer = await self._event(line, Raw(path, request.raw_path, request.headers, body))
+                return web.Response(body=answer.body, content_type=answer.media_type)
             except RouterError as refusal:
                 line.count(refusal.code)
                 raise
 
         return hook
 
-    async def _event(self, line: _Line, raw: Raw) -> web.Response:
+    async def _event(self, line: _Line, raw: Raw) -> Answer:
         now_ms = self._desk.now_ms()
         line.kind.verify(raw, line.gateway, now_ms)
+        try:
+            return await self._taken(line, raw, now_ms)
+        except Refusal as refusal:
+            answer = line.kind.not_now(raw, refusal, line.site)
+            if answer is None:
+                raise
+            line.count(refusal.code)
+            return answer
+
+    async def _taken(self, line: _Line, raw: Raw, now_ms: int) -> Answer:
+        """The answer to what a gateway tells, once the journal holds it."""
         if self._draining:
             raise Draining("stopping: send this again")
         if not line.bucket.take(now_ms):
@@ -190,34 +204,49 @@ class PhoneAdapter:
             event = line.kind.parse(raw, line.gateway)
             outcome = await self._record(line, event, now_ms)
         except ClientError as problem:
-            await self._set_aside(line, raw.body, problem, now_ms)
+            await self._set_aside(line, raw, problem, now_ms)
             raise
         line.last_event_ms = now_ms
-        line.count("late" if outcome is NOTHING else outcome.action)
-        answer = line.kind.answer(outcome)
-        return web.Response(body=answer.body, content_type=answer.media_type)
+        line.count("late" if outcome.action == "none" and not outcome.interaction else outcome.action)
+        return line.kind.answer(outcome, event, line.site)
 
     async def _record(self, line: _Line, event: CallEvent, now_ms: int) -> Outcome:
         """What the gateway is to do, once the journal holds the event. Raises what the desk answers it with."""
-        command = command_of(event, line.prefix, line.gateway, now_ms)
+        command = command_of(event, line.prefix, line.gateway, now_ms, line.kind.is_quiet)
         thread = line.prefix + event.call_id
         if event.type in OVER:
             # Before the command: a beginning that arrives while this is being recorded must see it.
             self._calls.ended(thread, self._desk.find(thread) is not None, now_ms)
             line.over(event.call_id)
-        elif line.is_stale(event) or (event.type == "incoming" and not self._calls.admits(thread, command.key, now_ms)):
+        elif line.is_stale(event):
+            return self._late(thread)
+        elif event.type == "incoming" and not self._calls.admits(thread, command.key, now_ms):
             return NOTHING
         reply = await _settled(self._desk, command)
         if event.type == "incoming":
             return await self._begun(line, event, reply, now_ms)
         if isinstance(reply, Reply):
-            line.heard_of(event, reply.interaction)
-            if event.type in OVER:
-                self._calls.ended(thread, True, now_ms)
-            return Outcome("none", reply.interaction)
+            return await self._took(line, event, reply.interaction, now_ms)
         if isinstance(reply, ClientError):  # over, unknown, or moved on: the event came too late
-            return NOTHING
+            return self._late(thread)
         raise reply
+
+    def _late(self, thread: str) -> Outcome:
+        return Outcome("none", is_open=True) if self._desk.find(thread) is not None else NOTHING
+
+    async def _took(self, line: _Line, event: CallEvent, interaction: int, now_ms: int) -> Outcome:
+        thread = line.prefix + event.call_id
+        line.heard_of(event, interaction)
+        if event.type in OVER:
+            self._calls.ended(thread, True, now_ms)
+        elif event.type == "answered" and line.kind.is_quiet:
+            lasting = await _settled(self._desk, Renew(thread=thread, lease_ms=line.gateway.talk_lease))
+            if isinstance(lasting, Refusal):
+                raise lasting
+        elif event.type == "waiting":
+            at = self._desk.estimate(interaction) or Estimate(0, None)
+            return Outcome("none", interaction, "", at.position, at.expected_wait_s, is_open=True)
+        return Outcome("none", interaction, is_open=event.type not in OVER)
 
     async def _begun(self, line: _Line, event: CallEvent, reply: Reply | RouterError, now_ms: int) -> Outcome:
         if not isinstance(reply, Reply | NoRoute):
@@ -234,20 +263,20 @@ class PhoneAdapter:
         """Have a call refused that no interaction was made of. Raises Unavailable while that does not get through."""
         order = Order(id=f"refuse-{call_id}", action="hangup", call_id=call_id, interaction="", reason="no-route")
         try:
-            await self._send(line, line.kind.control(order, line.gateway, self._desk.now_ms()))
+            await self._send(line, line.kind.control(order, line.site, self._desk.now_ms()))
         except DeliveryFailed as failure:
             line.trouble = str(failure)
             if not failure.final:
                 raise Unavailable("the call cannot be refused now: tell of it again") from failure
 
-    async def _set_aside(self, line: _Line, body: bytes, problem: ClientError, now_ms: int) -> None:
+    async def _set_aside(self, line: _Line, raw: Raw, problem: ClientError, now_ms: int) -> None:
         """For an operator to see. Raises Refusal: then the gateway has it still."""
-        digest = sha256(body).digest()
+        digest = sha256(raw.body).digest()
         if digest in line.aside or not line.aside_bucket.take(now_ms):
             return
         line.remember_aside(digest)
         try:
-            await self._quarantine.put(line.source, body, str(problem), problem.code)
+            await self._quarantine.put(line.source(raw.path), raw.body, str(problem), problem.code)
         except Refusal:
             line.aside.pop(digest, None)
             raise
@@ -258,11 +287,11 @@ class PhoneAdapter:
 
     def requeue_hooks(self) -> dict[str, Callable[[bytes, Any], Awaitable[object]]]:
         """By quarantine source: takes raw bytes that were set aside once more. They were signed when they came."""
-        return {line.source: self._again(line) for line in self._lines.values()}
+        return {line.source(path): self._again(line, path) for line in self._lines.values() for path in line.kind.paths}
 
-    def _again(self, line: _Line) -> Callable[[bytes, Any], Awaitable[object]]:
+    def _again(self, line: _Line, path: str) -> Callable[[bytes, Any], Awaitable[object]]:
         async def again(body: bytes, entry: Any) -> Outcome:
-            raw = Raw(line.kind.paths[0], "", {}, body)
+            raw = Raw(path, "", {}, body)
             return await self._record(line, line.kind.parse(raw, line.gateway), self._desk.now_ms())
 
         return again
@@ -286,7 +315,7 @@ class PhoneAdapter:
         now_ms = self._desk.now_ms()
         line.ordered(order)
         try:
-            await self._send(line, line.kind.control(order, line.gateway, now_ms))
+            await self._send(line, line.kind.control(order, line.site, now_ms))
         except DeliveryFailed as failure:
             line.trouble = str(failure)
             late = self._desk.now_ms() - outbound.at_ms >= line.gateway.connect_within
@@ -318,7 +347,7 @@ class PhoneAdapter:
             return None
 
         async def say(call_id: str, at: Estimate) -> bool:
-            status = await self._post(line, progress(call_id, at, gateway))
+            status = await self._post(line, progress(call_id, at, line.site))
             if not (200 <= status < 500):
                 raise DeliveryFailed(f"the gateway answered {status}")
             return status < 300
@@ -372,7 +401,6 @@ class _Line:
         self.gateway = gateway
         self.kind: Kind = KINDS[gateway.kind]
         self.prefix = prefix_of(name)
-        self.source = f"phone.{name}"  # in quarantine
         self.bucket = Bucket(gateway.rate, gateway.rate)
         self.aside_bucket = Bucket(gateway.set_aside / 3_600, gateway.set_aside)
         self.aside: dict[bytes, None] = {}  # digests of what was set aside lately, oldest first
@@ -381,6 +409,10 @@ class _Line:
         self.positions: Positions | None = None
         self._connects: OrderedDict[str, str] = OrderedDict()  # by call: the last connect; the oldest call first
         self._counts: dict[str, Any] = {}
+
+    @property
+    def site(self) -> Site:
+        return Site(self.name, self.gateway)
 
     def heard_of(self, event: CallEvent, interaction: int) -> None:
         """The gateway has this call."""
@@ -402,6 +434,10 @@ class _Line:
     def is_stale(self, event: CallEvent) -> bool:
         """Whether this tells of a connect that was followed by another one. Not known, after a restart: it is not."""
         return event.order != "" and self._connects.get(event.call_id, event.order) != event.order
+
+    def source(self, path: str) -> str:
+        """What came in here is kept in quarantine under this name."""
+        return f"phone.{self.name}" + ("" if path == self.kind.paths[0] else f".{path}")
 
     def remember_aside(self, digest: bytes) -> None:
         self.aside[digest] = None

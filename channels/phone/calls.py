@@ -49,6 +49,7 @@ class CallEvent(Struct, frozen=True, kw_only=True):
     attributes: dict[str, str] = {}
     digits: str = ""  # of a dtmf
     reason: str = ""  # of a connect_failed: the gateway's word for it
+    path: str = ""  # where it came in, if the answer depends on that
     order: str = ""  # of answered and connect_failed: the connect that it speaks of, where the gateway can tell
 
 
@@ -58,10 +59,10 @@ class Outcome(Struct, frozen=True):
     action: Literal["queue", "reject", "none"]
     interaction: int = 0  # 0: this event concerns no interaction of ours
     reason: str = ""  # of a rejection
-    # Of a waiting, which is never answered from memory, and of nothing else: where the caller stands now.
+    # Of a waiting, which has no key, and of nothing else: where the caller stands now.
     position: int = 0  # 0: not in line, because an agent has been found
     expected_wait_s: int | None = None
-    is_open: bool = False  # of a waiting or connect_failed, even a late one: we still have this call
+    is_open: bool = False  # we still have this call, even where the event came too late
 
 
 NOTHING = Outcome("none")
@@ -97,12 +98,15 @@ def call_of(threads: tuple[str, ...]) -> tuple[str, str]:
     raise NotFound("this interaction has no call at any gateway")
 
 
-def command_of(event: CallEvent, prefix: str, gateway: Gateway, now_ms: int) -> c.AnyCommand:
+def command_of(event: CallEvent, prefix: str, gateway: Gateway, now_ms: int, is_quiet: bool = False) -> c.AnyCommand:
+    """`is_quiet`: a sign of life of this gateway has to last for the whole of a conversation."""
     key, thread = prefix + event.event_id, prefix + event.call_id
     match event.type:
         case "incoming":
             return _arrival(event, key, thread, gateway, now_ms)
-        case "alive" | "waiting":
+        case "alive":
+            return c.Renew(thread=thread, lease_ms=int(gateway.talk_lease if is_quiet else gateway.lease))
+        case "waiting":
             return c.Renew(thread=thread, lease_ms=int(gateway.lease))
         case "answered":
             return c.ConfirmConnection(key=key, thread=thread)

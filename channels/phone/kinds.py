@@ -15,9 +15,13 @@ from channels.phone.generic import parse as generic_in
 from channels.phone.generic import render as generic_out
 from channels.phone.kamailio import parse as kamailio_in
 from channels.phone.kamailio import render as kamailio_out
-from channels.phone.request import Answer, Control, Raw
+from channels.phone.request import Answer, Control, Raw, Site
 from channels.phone.settings import Gateway
+from channels.phone.twilio import parse as twilio_in
+from channels.phone.twilio import render as twilio_out
 from router.engine.views import Estimate
+from router.errors import Refusal
+from router.service.problems import JSON_TYPE
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,17 @@ class Kind:
     paths: tuple[str, ...]  # the addresses of its webhooks, after /v1/phone/NAME/
     verify: Callable[[Raw, Gateway, int], None]  # at now_ms; raises Unauthenticated
     parse: Callable[[Raw, Gateway], CallEvent]  # raises ClientError
-    answer: Callable[[Outcome], Answer]
-    control: Callable[[Order, Gateway, int], Control]  # at now_ms; raises DeliveryFailed for what cannot be ordered
+    answer: Callable[[Outcome, CallEvent, Site], Answer]
+    control: Callable[[Order, Site, int], Control]  # at now_ms; raises DeliveryFailed for what cannot be ordered
     orders: frozenset[Verb] = ALL_VERBS  # what it can do
     # A gateway that does not read our answers is ordered to refuse a call, and told by this where a caller stands.
-    progress: Callable[[str, Estimate, Gateway], Control] | None = None
+    progress: Callable[[str, Estimate, Site], Control] | None = None
+    # What to answer instead of 503 where a gateway that is refused would drop its caller. None: 503 after all.
+    not_now: Callable[[Raw, Refusal, Site], Answer | None] = lambda raw, refusal, site: None
+    # It says nothing between answer and end: such a call is not missed within `lease` but within `talk_lease`.
+    is_quiet: bool = False
+    bodies: tuple[str, ...] = (JSON_TYPE,)  # media types of its requests and of our answers
+    media: str = JSON_TYPE
 
 
 KINDS: dict[str, Kind] = {
@@ -54,5 +64,19 @@ KINDS: dict[str, Kind] = {
         control=kamailio_out.control,
         orders=kamailio_out.ORDERS,
         progress=kamailio_out.progress,
+    ),
+    "twilio": Kind(
+        takes=twilio_in.Told,
+        gives=twilio_out.TwiML,
+        paths=twilio_in.PATHS,
+        verify=twilio_in.verify,
+        parse=twilio_in.parse,
+        answer=twilio_out.answer,
+        control=twilio_out.control,
+        orders=twilio_out.ORDERS,
+        not_now=twilio_out.not_now,
+        is_quiet=True,
+        bodies=(twilio_out.FORM,),
+        media=twilio_out.MEDIA,
     ),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from channels.phone.settings import Gateway
+
 
 @dataclass(frozen=True, slots=True)
 class Raw:
@@ -14,6 +16,18 @@ class Raw:
     target: str  # the whole path with its query, as received: some gateways sign it
     headers: Mapping[str, str]
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One configured gateway."""
+
+    name: str
+    gateway: Gateway
+
+    def url(self, path: str) -> str:
+        """The address of one of its webhooks, absolute where its public address is known."""
+        return f"{self.gateway.public_url.rstrip('/')}/v1/phone/{self.name}/{path}"
 
 
 @dataclass(frozen=True, slots=True)

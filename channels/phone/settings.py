@@ -19,12 +19,16 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One telephone gateway. Its name is the word in its webhook address: `/v1/phone/NAME/...`."""
 
     # The protocol that it speaks: "generic", "kamailio", "twilio" or "jambonz".
-    kind: Literal["generic", "kamailio"] = "generic"
+    kind: Literal["generic", "kamailio", "twilio"] = "generic"
     # All of these are valid at once, and what we send is signed with each of them: to change a secret, add the new one
     # here, then at the gateway, then take the old one away. Those that begin with "dev-" work on loopback only.
     secrets: Annotated[tuple[Secret, ...], Meta(min_length=1, max_length=8)]
     tolerance: Duration = Duration(300_000)  # how far a signature's time may be from ours, either way
     control_url: Annotated[str, Meta(pattern=r"^(https?://\S+)?$")] = ""  # left out: the gateway gets no orders from us
+    # Our address as the gateway knows it, in front of any proxy: without a path, "https://router.example.org". Twilio
+    # signs it, and all that is told to ask us later is told it.
+    public_url: Annotated[str, Meta(pattern=r"^(https?://[^/?#\s]+/?)?$")] = ""
+    account: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{0,64}$")] = ""  # ours at a telephone service
     # What we show at the control address where that takes a token. Left out: the first secret.
     control_token: Annotated[str, Meta(max_length=256)] = ""
     control_timeout: Duration = Duration(5_000)  # for one try; a gateway that takes longer is tried again
@@ -38,6 +42,14 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     # How often callers who wait are told where they stand. Less than the minute after which telephone networks give up
     # a call that nothing is heard of (RFC 3261 13.3.1.1). "0s": they are not told.
     position_every: Duration = Duration(20_000)
+    # The same for a call that talks, where the gateway says nothing of it until it ends (twilio, jambonz). Left out:
+    # four hours, the longest that Twilio lets a call last.
+    talk_lease: Duration = Duration(14_400_000)
+    ring: Duration = Duration(20_000)  # how long an agent's telephone rings (twilio, jambonz); at least "1s"
+    # What callers are told, and in which language (twilio, jambonz). `{position}` and `{minutes}` are put in.
+    voice: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en-US"
+    say_position: Annotated[str, Meta(max_length=500)] = "You are number {position} in line."
+    say_wait: Annotated[str, Meta(max_length=500)] = "The expected wait is about {minutes} minutes."
     # A call's waiting starts when the gateway says that it came, but at most so long before we heard of it: a gateway
     # with a wrong clock must not jump the queue. "0s": when we heard of it.
     backdate: Duration = Duration(300_000)
@@ -73,5 +85,12 @@ def check(settings: Settings) -> None:
         where = f"phone.gateways.{name}"
         if gateway.lease < 1_000:
             raise ConfigError(f"{where}.lease", "at least 1s", str(gateway.lease))
+        if gateway.kind == "twilio" and not gateway.public_url:
+            raise ConfigError(f"{where}.public_url", "the address that Twilio signs", "nothing")
+        if gateway.kind == "twilio" and gateway.control_url and not gateway.account:
+            raise ConfigError(f"{where}.account", "the account at control_url", "nothing")
+        for option in ("ring", "talk_lease"):
+            if getattr(gateway, option) < 1_000:
+                raise ConfigError(f"{where}.{option}", "at least 1s", str(getattr(gateway, option)))
         if gateway.control_url and not gateway.control_timeout:
             raise ConfigError(f"{where}.control_timeout", "more than 0s", str(gateway.control_timeout))

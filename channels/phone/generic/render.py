@@ -19,9 +19,8 @@ import msgspec
 from msgspec import Struct
 
 from channels.phone import signature
-from channels.phone.calls import Order, Outcome
-from channels.phone.request import Answer, Control
-from channels.phone.settings import Gateway
+from channels.phone.calls import CallEvent, Order, Outcome
+from channels.phone.request import Answer, Control, Site
 from router.engine.views import interaction_id
 
 _encode = msgspec.json.Encoder().encode
@@ -42,15 +41,15 @@ class Answered(Struct, frozen=True):
     action: Action
 
 
-def answer(outcome: Outcome) -> Answer:
+def answer(outcome: Outcome, event: CallEvent, site: Site) -> Answer:
     number = outcome.interaction
     named = interaction_id(number) if number else None
     return Answer(_encode(Answered(named, Action(outcome.action, outcome.reason))))
 
 
-def control(order: Order, gateway: Gateway, now_ms: int) -> Control:
+def control(order: Order, site: Site, now_ms: int) -> Control:
     """Only the signature differs between two tries."""
-    body = _encode(order)
+    body, gateway = _encode(order), site.gateway
     return Control(
         url=gateway.control_url,
         headers={

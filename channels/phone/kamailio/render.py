@@ -20,8 +20,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from channels.phone.calls import Order, Outcome, Verb
-from channels.phone.request import Answer, Control
+from channels.phone.calls import CallEvent, Order, Outcome, Verb
+from channels.phone.request import Answer, Control, Site
 from channels.phone.settings import Gateway
 from router.engine.views import Estimate, interaction_id
 from router.service.ports import DeliveryFailed
@@ -51,13 +51,14 @@ class Answered(Struct, frozen=True):
     action: Literal["queue", "reject", "none"]
 
 
-def answer(outcome: Outcome) -> Answer:
+def answer(outcome: Outcome, event: CallEvent, site: Site) -> Answer:
     named = interaction_id(outcome.interaction) if outcome.interaction else None
     return Answer(_encode(Answered(named, outcome.action)))
 
 
-def control(order: Order, gateway: Gateway, now_ms: int) -> Control:
+def control(order: Order, site: Site, now_ms: int) -> Control:
     """Raises DeliveryFailed where there is nowhere to connect to."""
+    gateway = site.gateway
     match order.action:
         case "connect" | "transfer":
             _demand_telephone(order)
@@ -70,12 +71,12 @@ def control(order: Order, gateway: Gateway, now_ms: int) -> Control:
             return _command(Command(order.call_id, "queue"), gateway, order.id)
 
 
-def progress(call_id: str, at: Estimate, gateway: Gateway) -> Control:
+def progress(call_id: str, at: Estimate, site: Site) -> Control:
     """Where a caller stands, in the reason phrase of a SIP response: ASCII, and no comma or quote to be escaped."""
     text = f"Queued; position {at.position}"
     if at.expected_wait_s is not None:
         text += f"; expected wait {at.expected_wait_s} s"
-    return _command(Command(call_id, "progress", text=text), gateway)
+    return _command(Command(call_id, "progress", text=text), site.gateway)
 
 
 def _demand_telephone(order: Order) -> None:

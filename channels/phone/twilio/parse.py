@@ -1,0 +1,155 @@
+"""`POST /v1/phone/NAME/{voice,wait,status,dial}`: Twilio's signed forms to a `CallEvent`.
+
+    voice    a call comes in                                       incoming
+    wait     the caller is in line and hears what we answer        waiting
+    status   of the call itself: over                              ended
+             of the leg to an agent (ParentCallSid): in-progress   answered
+             anything else                                         alive
+    dial     after waiting (QueueResult): hangup                   abandoned
+             after an agent's telephone (DialCallStatus):
+                 completed                                         ended
+                 busy, no-answer, failed, canceled                 connect_failed
+             anything else                                         waiting
+
+They come in any order and more than once, so keys are made of what they say: of a call's sid, the leg and its state.
+`I-Twilio-Idempotency-Token`, which is the same on every try of one request, tells apart what has no better name.
+
+What an operator writes into the query of the voice address becomes attributes of the interaction: a menu at Twilio
+redirects to `voice?language=es`.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from channels.phone.calls import CallEvent, EventType
+from channels.phone.request import Raw
+from channels.phone.settings import Gateway
+from channels.phone.twilio import signature
+from router.errors import BadMessage, TooLarge
+
+PATHS = ("voice", "wait", "status", "dial")
+TOKEN = "I-Twilio-Idempotency-Token"  # noqa: S105 - the name of a header
+
+_SID = re.compile(r"[A-Za-z0-9]{2,64}", re.ASCII)
+_ORDER = re.compile(r"sb-[0-9]{1,18}", re.ASCII)
+_OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+_FAILED = frozenset({"busy", "failed", "no-answer", "canceled"})
+# What Twilio says of a caller beside the number, and what we call it.
+_TOLD = {
+    "CallerName": "name",
+    "ForwardedFrom": "forwarded_from",
+    "FromCity": "from_city",
+    "FromState": "from_state",
+    "FromZip": "from_zip",
+    "FromCountry": "from_country",
+    "StirVerstat": "stir_verstat",
+    "Digits": "digits",
+}
+
+Form = dict[str, list[str]]
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """The fields of a request that are read. There are others, which only count for the signature."""
+
+    CallSid: str
+    From: str = ""
+    To: str = ""
+    CallStatus: str = ""
+    ParentCallSid: str = ""
+    SequenceNumber: str = ""
+    QueueSid: str = ""
+    QueueResult: str = ""
+    DialCallStatus: str = ""
+    DialCallSid: str = ""
+    order: str = ""  # ours, from the query
+
+
+def verify(raw: Raw, gateway: Gateway, now_ms: int) -> None:
+    """Raises Unauthenticated. Nothing in a request says when it was signed: a repetition is told by its key."""
+    url = gateway.public_url.rstrip("/") + raw.target
+    header = raw.headers.get(signature.HEADER, "")
+    try:
+        form = _form(raw.body, gateway)
+    except (BadMessage, TooLarge):
+        form = {}  # then it is wrong as well
+    signature.verify(header, url, form, raw.body, gateway.secrets)
+
+
+def parse(raw: Raw, gateway: Gateway) -> CallEvent:
+    """Raises BadMessage for what is not understood, TooLarge for what is over a limit of this gateway."""
+    query = _fields(urlsplit(raw.target).query.encode("utf-8", "surrogateescape"), gateway)
+    form = _form(raw.body, gateway)
+    if not _SID.fullmatch(form.get("CallSid", [""])[0]):
+        raise BadMessage("CallSid: expected the letters and digits that name a call")
+    told = msgspec.convert({name: values[0] for name, values in (query | form).items()}, Told)
+    call = told.ParentCallSid if raw.path == "status" and told.ParentCallSid else told.CallSid
+    if not _SID.fullmatch(call):
+        raise BadMessage("ParentCallSid: expected the letters and digits that name a call")
+    type_ = _type_of(raw.path, told)
+    return CallEvent(
+        event_id=":".join(_key(raw, told, call)),
+        call_id=call,
+        type=type_,
+        sender=told.From,
+        recipient=told.To,
+        attributes=_attributes(query, form) if type_ == "incoming" else {},
+        reason=told.DialCallStatus if type_ == "connect_failed" else "",
+        order=told.order if _ORDER.fullmatch(told.order) and type_ in ("answered", "connect_failed") else "",
+        path=raw.path,
+    )
+
+
+def _type_of(path: str, told: Told) -> EventType:
+    if path == "voice":
+        return "incoming"
+    if path == "status":
+        if told.ParentCallSid:
+            return "answered" if told.CallStatus == "in-progress" else "alive"
+        return "ended" if told.CallStatus in _OVER else "alive"
+    if path == "dial":
+        if told.DialCallStatus in _FAILED:
+            return "connect_failed"
+        if told.DialCallStatus:
+            return "ended"
+        if told.QueueResult == "hangup":
+            return "abandoned"
+    return "waiting"
+
+
+def _key(raw: Raw, told: Told, call: str) -> tuple[str, ...]:
+    if raw.path == "status":
+        return call, "status", told.CallSid, told.SequenceNumber, told.CallStatus
+    if raw.path == "dial":
+        leg = told.DialCallSid or told.order or raw.headers.get(TOKEN, "")[:100]
+        return call, "dial", leg, told.DialCallStatus or told.QueueResult
+    return call, raw.path
+
+
+def _attributes(query: Form, form: Form) -> dict[str, str]:
+    said = {name: form[field][0] for field, name in _TOLD.items() if form.get(field, [""])[0]}
+    return {name: values[0] for name, values in query.items()} | said
+
+
+def _form(body: bytes, gateway: Gateway) -> Form:
+    return _fields(body, gateway)
+
+
+def _fields(text: bytes, gateway: Gateway) -> Form:
+    """Raises BadMessage and TooLarge."""
+    most = gateway.max_attributes + 64  # Twilio itself sends some thirty
+    try:
+        found = parse_qs(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
+    except UnicodeDecodeError as problem:
+        raise BadMessage("the form is not URL-encoded UTF-8") from problem
+    except ValueError as problem:
+        raise TooLarge(f"more than {most} fields") from problem
+    longest = max((len(text) for name, values in found.items() for text in (name, *values)), default=0)
+    if longest > gateway.max_text:
+        raise TooLarge(f"a text has {longest} characters; at most {gateway.max_text} are taken here")
+    return found
