@@ -33,8 +33,8 @@ from router.bench.measure import Meter, quantile, rss_kib, run_loop
 CUSTOMERS = 64
 WARM_S = 0.4
 BODY = (
-    "Hello, my parcel has not arrived yet. The tracking page says it left the depot on Monday, but nobody came. Can you "
-    "please look where it is and call me back today?"
+    "Hello, my parcel has not arrived yet. The tracking page says it left the depot on Monday, but nobody came. Can "
+    "you please look where it is and call me back today?"
 )
 RUN = os.getpid()  # makes ids differ from those of other runs
 

@@ -68,7 +68,7 @@ def _write(path: Path, events: int, waiting: int) -> None:
     def recorded(command: AnyCommand, now_ms: int) -> Outcome:
         out = handle(command, now_ms)
         for i, event in enumerate(out.events):
-            records.append(Record(out.at_ms, "" if i else out.key, event))
+            records.append(Record(out.at_ms, "" if i else out.key, event))  # type: ignore[arg-type]
         return out
 
     subject.listen(recorded)

@@ -1,7 +1,7 @@
 """What a run found: rows against their targets, as JSON and as a table that people read.
 
-A row compares the product with a floor of the same run. `ratio` is product over floor (the other way round where more is
-better, `at_least`); `must` is what a release needs, `aim` what we want. A row without targets is for information.
+A row compares the product with a floor of the same run. `ratio` is product over floor (the other way round where more
+is better, `at_least`); `must` is what a release needs, `aim` what we want. A row without targets is for information.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ All three are given the same agents, the same requirement classes and the same a
 10 % of the agents can take it. Classes have one of three head starts, so that lines of different age compete.
 
 A decision is the mean of an arrival and a release. For the engine an arrival is the command Arrive (the routing plan,
-the events `arrived` and, if somebody fits, `offer-made`), a release is Complete (`ended`, and `offer-made` of what comes
-next), keys remembered and deadlines noted. To accept an offer decides nothing about matching; it is timed by itself.
-The engine runs without effects (`quiet`): they are what edges are told, and are measured with the edges.
+the events `arrived` and, if somebody fits, `offer-made`), a release is Complete (`ended`, and `offer-made` of what
+comes next), keys remembered and deadlines noted. To accept an offer decides nothing about matching; it is timed by
+itself. The engine runs without effects (`quiet`): they are what edges are told, and are measured with the edges.
 """
 
 from __future__ import annotations

@@ -60,8 +60,7 @@ class Engine:
         now = now_ms if now_ms > state.now_ms else state.now_ms
         key = command.key
         if key:
-            memory = state.command_keys if key.startswith("agent:") else state.intake_keys
-            known = memory.known.get(key)
+            known = state.keys_like(key).known.get(key)
             if known is not None:
                 return Outcome(Reply(interaction=known, duplicate=True), now)
         facts = decide(state, self.plan, command, now)
@@ -119,10 +118,10 @@ class Engine:
 
     def _answer(self, command: AnyCommand, first: Event, key: str, now: int, out: Outcome) -> None:
         number = getattr(first, "interaction", 0)
-        joined = type(command) is Arrive and type(first) is e.MessageAdded
+        joined = type(first) is e.MessageAdded and type(command) is Arrive
         out.reply = Reply(interaction=number, joined=joined)
         if key:
-            remember(self.state, key, first, now)
+            remember(self.state, key, number, now)
 
     def next_deadline_ms(self) -> int | None:
         """Unix milliseconds at which a Tick is due, or None."""
@@ -135,7 +134,7 @@ class Engine:
         event = record.event
         evolve(self.state, event, record.at_ms)
         if record.key:
-            remember(self.state, record.key, event, record.at_ms)
+            remember(self.state, record.key, getattr(event, "interaction", 0), record.at_ms)
         if type(event) is e.Configured:
             self.plan = Plan(self.state.config)
         # What became possible was matched when it happened; those offers are records of their own.

@@ -46,10 +46,9 @@ def evolve(state: State, event: Event, at_ms: int) -> None:
     EVOLVE[type(event)](state, event, at_ms)
 
 
-def remember(state: State, key: str, event: Event, at_ms: int) -> None:
+def remember(state: State, key: str, interaction: int, at_ms: int) -> None:
     """Note that the command with this key was carried out, so that it has no second effect."""
-    memory = state.command_keys if key.startswith("agent:") else state.intake_keys
-    memory.add(key, getattr(event, "interaction", 0), at_ms)
+    state.keys_like(key).add(key, interaction, at_ms)
 
 
 # --- small moves that several facts share -----------------------------------------------------------------------------

@@ -5,6 +5,8 @@ Their cost is bounded: a list is cut at its limit, and nothing here walks all wa
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from router.engine.matching import LOAD_BITS, LOAD_MASK
 from router.engine.model import Agent, Interaction, Said, State
 from router.engine.requirements import Node, as_data, walk
@@ -23,24 +25,40 @@ from router.engine.views import (
 )
 from router.errors import NotFound
 
-_WRITTEN: dict[Node, object] = {}
-_WRITTEN_MAX = 10_000
+
+class Shown(Struct, frozen=True):
+    """What views show of a requirement."""
+
+    node: Node
+    written: object
+    skills: tuple[str, ...]  # that it asks for
+
+
+_SHOWN: dict[int, Shown] = {}
+_SHOWN_MAX = 10_000
+
+
+def shown(node: Node) -> Shown:
+    """Worked out once, because views are made for every offer. A node is known by its identity, which it keeps as long
+    as it stands here; to compare whole trees costs as much as to write them."""
+    found = _SHOWN.get(id(node))
+    if found is None:
+        if len(_SHOWN) >= _SHOWN_MAX:
+            _SHOWN.clear()
+        skills = tuple(dict.fromkeys(n.skill for n in walk(node) if n.skill))
+        found = _SHOWN[id(node)] = Shown(node, as_data(node), skills)
+    return found
 
 
 def written(node: Node) -> object:
-    """The written form of a requirement; the same object each time, because views are made for every offer."""
-    found = _WRITTEN.get(node)
-    if found is None:
-        if len(_WRITTEN) >= _WRITTEN_MAX:
-            _WRITTEN.clear()
-        found = _WRITTEN[node] = as_data(node)
-    return found
+    """The written form of a requirement."""
+    return shown(node).written
 
 
 def interaction_view(s: State, item: Interaction, agent: Agent | None = None, full: bool = False) -> InteractionView:
     """The interaction as outsiders see it; `agent` decides which skills matched, `full` adds messages and notes."""
     born = item.born
-    requirement = s.requirement_of(item)
+    requirement = shown(s.requirement_of(item))
     if agent is None and item.owner:
         agent = s.agents.get(item.owner)
     return InteractionView(
@@ -56,8 +74,8 @@ def interaction_view(s: State, item: Interaction, agent: Agent | None = None, fu
         subject=born.subject,
         language=born.language,
         enqueued_at_ms=item.enqueued_at_ms,
-        requirement=written(requirement),
-        matched_skills=matched_skills(requirement, agent) if agent is not None else (),
+        requirement=requirement.written,
+        matched_skills=_held(requirement, agent) if agent is not None else (),
         attributes=born.attributes,
         agent=item.owner,
         on_hold=item.held,
@@ -89,9 +107,12 @@ def message_view(said: Said) -> MessageView:
 
 def matched_skills(requirement: Node, agent: Agent) -> tuple[str, ...]:
     """The skills that were asked for and that this agent holds."""
-    if requirement.skill:
-        return (requirement.skill,) if requirement.skill in agent.config.skills else ()
-    return tuple(dict.fromkeys(n.skill for n in walk(requirement) if n.skill in agent.config.skills))
+    return _held(shown(requirement), agent)
+
+
+def _held(requirement: Shown, agent: Agent) -> tuple[str, ...]:
+    held = agent.config.skills
+    return tuple([skill for skill in requirement.skills if skill in held])
 
 
 def agent_view(s: State, agent: Agent, brief: bool = False) -> AgentView:

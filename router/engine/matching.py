@@ -228,6 +228,9 @@ class Matcher:
         self.kept: set[int] = set()  # classes that are never forgotten: those of what arrives as usual
         self.free_classes: list[int] = []
         self.tidy_at = TIDY_MIN
+        # What an interaction asks for -> its class. A requirement is known by its identity, since to hash a tree for
+        # every contact is dear; it stands beside the class, so that its identity stays its own.
+        self.places: dict[tuple[str, str, int, str, float, int, bool], tuple[Node | None, int]] = {}
         self.waiting = Lines()
         self.cells_of: list[int] = []  # class -> bit set of cells that can serve it
         self.cell_list_of: list[list[int]] = []
@@ -312,6 +315,7 @@ class Matcher:
 
         Transfers and priorities set by hand make ever new ones; each would be looked at for ever.
         """
+        self.places.clear()
         for key, c in list(self.class_ids.items()):
             if self.waiting.head[c] == NONE and c not in self.cooling and c not in self.kept:
                 self._forget(key, c)

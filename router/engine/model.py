@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from router.engine.image import AgentImage
 
 UNLIMITED = 1 << 30
+WORKED_OUT_MAX = 10_000  # requirements come from outside as well: transfers write their own
 
 # Timers: (due_ms, kind, number or agent, agent). Entries outlive what they are for; `timers.py` tells which still
 # count.
@@ -182,7 +183,9 @@ class KeyMemory:
         while ends and ends[0] <= at_ms:
             ends.popleft()
             self.known.pop(keys.popleft(), None)
-        self.restore(key, interaction, at_ms + self.retention_ms)
+        self.known[key] = interaction
+        ends.append(at_ms + self.retention_ms)
+        keys.append(key)
 
     def restore(self, key: str, interaction: int, until_ms: int) -> None:
         self.known[key] = interaction
@@ -228,7 +231,8 @@ class State:
         self.actions: dict[str, tuple[str, ...]] = {}  # channel -> what its gateway must be told
         self.queues: dict[str, QueueState] = {}
         self.band_rank: dict[str, int] = {}
-        self.usual_place: dict[tuple[str, str], int] = {}
+        # (queue, identity of a requirement on top) -> that requirement, which so keeps its identity, and both joined.
+        self.joined: dict[tuple[str, int], tuple[Node, Node]] = {}
         self.closed_max = self.config.memory.closed
         self.capacities: dict[object, Capacity] = {}
         self.matcher = Matcher()
@@ -297,7 +301,7 @@ class State:
         """Work out everything derived from the primary fields."""
         self.matcher = matcher = Matcher()
         self.timers = []
-        self.usual_place = {}
+        self.joined = {}
         self.queues = {name: QueueState(q) for name, q in self.config.queues.items()}
         self.capacities = {}
         for agent in self.agents.values():
@@ -350,6 +354,9 @@ class State:
         """What one interaction of this channel adds to an agent's packed load."""
         return self.units[channel]
 
+    def keys_like(self, key: str) -> KeyMemory:
+        return self.command_keys if key.startswith("agent:") else self.intake_keys
+
     def tally(self, item: Interaction, change: int) -> None:
         """Count the interaction in, or out of, its queue's counter for its state."""
         queue = self.queues.get(item.queue)
@@ -360,16 +367,17 @@ class State:
 
     def place_of(self, item: Interaction) -> int:
         """The class in which the interaction waits."""
-        usual = item.requirement is None and not (item.band or item.weight or item.target_ms or item.lifted)
-        channel = item.born.channel
-        if usual:
-            found = self.usual_place.get((item.queue, channel))
-            if found is not None:
-                return found
-        place = self.matcher.class_of(self.class_key(item))
-        if usual:
-            self.usual_place[item.queue, channel] = place
-            self.matcher.kept.add(place)
+        own, matcher = item.requirement, self.matcher
+        key = (item.queue, item.born.channel, id(own), item.band, item.weight, item.target_ms, item.lifted)
+        found = matcher.places.get(key)
+        if found is not None:
+            return found[1]
+        place = matcher.class_of(self.class_key(item))
+        if len(matcher.places) >= WORKED_OUT_MAX:
+            matcher.places.clear()
+        matcher.places[key] = (own, place)
+        if own is None and not any(key[3:]):
+            matcher.kept.add(place)
         return place
 
     def class_key(self, item: Interaction) -> ClassKey:
@@ -385,8 +393,16 @@ class State:
         return queue.config if queue is not None else configuration.Queue()
 
     def requirement_of(self, item: Interaction) -> Node:
-        queue = self.queue_config(item.queue).requirement
-        return queue if item.requirement is None else both(queue, item.requirement)
+        own = item.requirement
+        if own is None:
+            return self.queue_config(item.queue).requirement
+        found = self.joined.get((item.queue, id(own)))
+        if found is None:
+            if len(self.joined) >= WORKED_OUT_MAX:
+                self.joined.clear()
+            whole = both(self.queue_config(item.queue).requirement, own)
+            found = self.joined[item.queue, id(own)] = (own, whole)
+        return found[1]
 
     def band_of(self, item: Interaction) -> str:
         # A band that was asked for and that the configuration has dropped since is as good as none.

@@ -58,7 +58,7 @@ async def mail() -> int:
     from aiosmtpd.smtp import SMTP
 
     class Accept:
-        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
             return "250 queued"
 
     handler, loop = Accept(), asyncio.get_running_loop()

@@ -1,8 +1,8 @@
 """The whole path in one process with nothing but the necessary work: the bound that the product is held against.
 
-webhook -> journal -> match -> offer -> accept -> journal -> complete -> journal: one request, two messages of the agent,
-three to it, four events. A message changes the state at once; its events join the open batch and its answers wait
-behind them; a thread commits one batch while the next one fills.
+webhook -> journal -> match -> offer -> accept -> journal -> complete -> journal: one request, two messages of the
+agent, three to it, four events. A message changes the state at once; its events join the open batch and its answers
+wait behind them; a thread commits one batch while the next one fills.
 
     python -m router.bench.floors.pipeline raw|aiohttp raw|websockets LOOP FOLDER
 
@@ -111,10 +111,11 @@ class Journal:
             answer(text)
 
 
-class Core:
-    """Two written channels: an agent has room for three of the one and five of the other."""
+CHANNEL = {"chat": 1, "email": 2}  # written ones: an agent has room for three of the one and five of the other
 
-    channels = {"chat": 1, "email": 2}
+
+class Core:
+    """Everything between the edges and the journal."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
@@ -133,7 +134,7 @@ class Core:
         self.hooks[ident] = hook
         now = time.time()
         self.journal.add(Received(ident, hook), answer, encode({"id": ident}))
-        r = (self.channels[hook.channel] - 1) * len(NEEDS) + hook.kind
+        r = (CHANNEL[hook.channel] - 1) * len(NEEDS) + hook.kind
         agent = self.matcher.arrive(r, int((now - 1.7e9) * 1000) + 60_000 * hook.priority, ident)
         if agent >= 0:
             self._offer(ident, agent, now)
@@ -146,7 +147,7 @@ class Core:
             return
         hook = self.hooks.pop(ident)
         self.journal.add(Completed(ident, agent, now), send, encode({"type": "done", "id": ident}))
-        for following in self.matcher.release(agent, self.channels[hook.channel]):
+        for following in self.matcher.release(agent, CHANNEL[hook.channel]):
             self._offer(following, agent, now)
 
     def _offer(self, ident: int, agent: int, now: float) -> None:
