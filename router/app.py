@@ -19,6 +19,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from channels.registry import KINDS
 from router.agents.server import AgentServer
 from router.engine import commands as c
@@ -32,6 +34,7 @@ from router.observe import get_logger, report_stray
 from router.service.blobs import BlobStore
 from router.service.clock import SystemClock
 from router.service.desk import EngineDesk
+from router.service.figures import Figures
 from router.service.outbox import Outbox
 from router.service.ports import Adapter, Context, Health
 from router.service.quarantine import Quarantine
@@ -58,6 +61,7 @@ class App:
         self.opened: Opened | None = None
         self.writer = Writer(self.journal, self.clock, settings.mailbox)
         self.desk = EngineDesk(self.writer)
+        self.figures = Figures(self.writer)
         self.blobs = BlobStore(self.data / "blobs", settings.blobs)
         self.quarantine = Quarantine(self.data / "quarantine", settings.quarantine)
         self.sockets = SocketServer(settings.sockets.host, settings.sockets.port, settings.sockets)
@@ -144,6 +148,7 @@ class App:
         await self.sockets.start()
         await self.http.start()
         await self.snapshots.start()
+        await self.figures.start()
         _settle_memory()
         log.info("Started", action="started", seq=self.writer.engine.state.seq, data=str(self.data))
 
@@ -160,6 +165,7 @@ class App:
         await _stage("outbox", self.outbox.finish(), limits.outbox)
         self.outbox.stop()
         await self.snapshots.stop()
+        await self.figures.stop()
         for adapter in self._running():
             await _stage(adapter.name, adapter.stop(), limits.edges)
         await _stage("sockets", self.sockets.stop(), limits.edges)
@@ -182,6 +188,7 @@ class App:
         parts = {
             "writer": self.writer.health(),
             "matching": matching_health(self.writer.engine),
+            "figures": self.figures.health(),
             "clock": self._clock_health(),
             "outbox": self.outbox.health(),
             "snapshots": self.snapshots.health(),
@@ -200,7 +207,7 @@ class App:
 
     async def configure(self, content: bytes, dry_run: bool, by: str) -> dict[str, Any]:
         """Check a configuration and decide by it. Ports, secrets and limits of the edges need a restart; it says so."""
-        loaded = parse(content)
+        loaded = parse(content, os.environ)
         version, document = self.desk.configuration()
         changed = loaded.document != document
         if changed and not dry_run:
@@ -209,7 +216,7 @@ class App:
             "version": self.desk.configuration()[0],
             "changed": changed,
             "applied": changed and not dry_run,
-            "restart_needed": loaded.settings != self.settings,
+            "restart_needed": replace(loaded.settings, data=self.settings.data) != self.settings,
             "was_version": version,
         }
 

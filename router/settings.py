@@ -112,15 +112,29 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Loaded:
 
 
 def parse(content: bytes, env: Mapping[str, str] | None = None) -> Loaded:
-    """As `load`, from the bytes of a TOML document."""
-    try:
-        raw = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError("file", "TOML in UTF-8", str(error)) from error
+    """As `load`, from the bytes of a TOML document, or of a JSON object of the same shape."""
+    if content.lstrip().startswith(b"{"):
+        raw = _json(content)
+    else:
+        raw = _toml(content)
     for name, value in (env or {}).items():
         if name.startswith(ENV_PREFIX):
             _override(raw, name, value)
     return from_data(raw)
+
+
+def _json(content: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(content, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise ConfigError("file", "a JSON object", str(error)) from error
+
+
+def _toml(content: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("file", "TOML in UTF-8", str(error)) from error
 
 
 def from_data(raw: dict[str, Any]) -> Loaded:

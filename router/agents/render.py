@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import UNSET, structs
-
 from router.agents import messages as m
 from router.engine import events as e
-from router.engine.views import AgentView, InteractionView, NoteView, OfferView, Tell, interaction_id, offer_id
+from router.engine.views import AgentView, InteractionView, NoteView, OfferView, Tell, brief, interaction_id, offer_id
 
 Render = Callable[[Any, Tell], m.Numbered]
 
@@ -39,11 +37,6 @@ def welcome(view: AgentView, session: str, now_ms: int) -> m.Welcome:
         offers=tuple(OfferView(o.offer, brief(o.interaction), o.expires_at_ms) for o in view.offers),
         interactions=view.interactions,
     )
-
-
-def brief(view: InteractionView) -> InteractionView:
-    """Without what was said and noted: those keys are absent on the wire, so that a client keeps what it has."""
-    return structs.replace(view, messages=UNSET, notes=UNSET)
 
 
 def _interaction(news: Tell) -> InteractionView:

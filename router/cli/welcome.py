@@ -45,7 +45,7 @@ def _addresses(app: App, http: str, socket: str) -> list[str]:
     if "kiosk" in kinds:
         rows.append(("walk-ins", f"{http}/kiosk and {http}/kiosk/now-serving"))
     rows.append(("data", str(app.data)))
-    return [f"  {name:<14}{address}" for name, address in rows]
+    return [f"  {name:<16}{address}" for name, address in rows]
 
 
 def _mail_at(app: App, name: str) -> str:

@@ -6,7 +6,8 @@ interaction 4711 is "i-4711", offer 12 is "o-12".
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from router.engine.events import AnyEvent, Message
 from router.errors import NotFound
@@ -87,6 +88,11 @@ class InteractionView(Struct, frozen=True, kw_only=True):
     connect_failures: int = 0
     messages: tuple[MessageView, ...] = ()
     notes: tuple[NoteView, ...] = ()
+
+
+def brief(view: InteractionView) -> InteractionView:
+    """Without what was said and noted: those keys are absent on the wire, so that nobody takes them for empty."""
+    return replace(view, messages=UNSET, notes=UNSET)
 
 
 class OfferView(Struct, frozen=True):

@@ -16,9 +16,10 @@ from urllib.parse import quote
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from router.errors import BadMessage, NotFound, Unauthenticated
+from router.engine.views import Attachment
+from router.errors import BadMessage, NotFound, Overloaded, TooLarge, Unauthenticated, Unavailable
 from router.http.house import House
-from router.service.routes import UNHURRIED, describe, read_query
+from router.service.routes import UNHURRIED, describe, json_response, read_body, read_query
 
 CHUNK = 256 * 1024  # bytes: one hand-over to a thread for each, and what a slow reader can make us hold
 
@@ -83,7 +84,28 @@ class BlobRoutes:
         self._house = house
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get("/v1/blobs/{digest}", self.get)]
+        return [web.get("/v1/blobs/{digest}", self.get), web.post("/v1/blobs", self.post)]
+
+    @describe(
+        "Upload content, to be attached to a reply by its digest; the body is the content itself",
+        group="blobs",
+        who="agent",
+        query=BlobQuery,
+        body=bytes,
+        bodies=("application/octet-stream",),
+        answer=Attachment,
+        status=201,
+        refuses=(Unauthenticated, TooLarge, BadMessage, Overloaded, Unavailable),
+    )
+    async def post(self, request: web.Request) -> web.Response:
+        self._house.access.anybody(request)
+        query = read_query(request, BlobQuery)
+        content = await read_body(request, self._house.settings.body_limit)
+        if not content:
+            raise BadMessage("the body is empty: send the content itself")
+        kept = await self._house.blobs.put(content, request.content_type, query.name)
+        shown = Attachment(kept.digest, kept.size, kept.media_type, kept.name)
+        return json_response(shown, status=201)
 
     @describe(
         "Content as a download",

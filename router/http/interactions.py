@@ -16,7 +16,7 @@ from msgspec.structs import asdict
 from router.engine import commands as c
 from router.engine.config import Duration
 from router.engine.requirements import Node
-from router.engine.views import InteractionView, MessageView, NoteView, interaction_id, number_of
+from router.engine.views import InteractionView, MessageView, NoteView, brief, interaction_id, number_of
 from router.errors import (
     BadMessage,
     ClientError,
@@ -160,7 +160,7 @@ class InteractionRoutes:
             await asyncio.sleep(0)  # decisions first (OB-2)
             more, after = self._desk.portion(query.state, query.queue, after, query.limit - len(found))
             found += more
-        return json_response(InteractionPage(found, interaction_id(after) if after else ""))
+        return json_response(InteractionPage([brief(view) for view in found], interaction_id(after) if after else ""))
 
     @_route("One interaction", answer=InteractionView, refuses=LOOKING)
     async def get(self, request: web.Request) -> web.Response:

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from router.agents import messages as m
-from router.agents.render import NOT_TOLD, TABLE, brief, render, welcome
+from router.agents.render import NOT_TOLD, TABLE, render, welcome
 from router.engine import events as e
 from router.engine.events import Blob
-from router.engine.views import MessageView, Tell
+from router.engine.views import MessageView, Tell, brief
 from tests.agents.house import Client, House
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import aiohttp
@@ -62,6 +63,7 @@ EVERYWHERE = [
     ("GET", "/v1/config"),
     ("POST", "/v1/config"),
     ("GET", "/v1/blobs/" + "0" * 64),
+    ("POST", "/v1/blobs"),
 ]
 
 
@@ -375,3 +377,24 @@ async def test_a_blob_is_a_download_for_operators_and_agents(http: aiohttp.Clien
         assert response.headers["Content-Disposition"] == expected
     for unknown in ("0" * 64, "x", "..%2f..%2fetc%2fpasswd", digest.upper()):
         assert (await http.get(f"/v1/blobs/{unknown}", headers=OPERATOR)).status == 404
+
+
+async def test_uploaded_content_is_known_by_its_digest(http: aiohttp.ClientSession, scene: Scene) -> None:
+    """An agent uploads first and names the digest in `say`."""
+    async with http.post(
+        "/v1/blobs?name=a.png", data=b"picture", headers={**AGENT, "Content-Type": "image/png"}
+    ) as answer:
+        assert answer.status == 201
+        kept = await answer.json()
+    assert kept == {
+        "digest": hashlib.sha256(b"picture").hexdigest(),
+        "size": 7,
+        "media_type": "image/png",
+        "name": "a.png",
+    }
+    assert scene.blobs.read(kept["digest"]) == b"picture"
+
+
+async def test_nothing_is_not_taken_for_content(http: aiohttp.ClientSession) -> None:
+    async with http.post("/v1/blobs", data=b"", headers=AGENT) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (422, "bad-message")

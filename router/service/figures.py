@@ -1,0 +1,75 @@
+"""What the engine is doing, as metrics: the queues, the agents, and how often each kind of fact happened.
+
+Facts are counted in a plain dictionary, which costs the hot path next to nothing; every few seconds the figures are
+taken over into metrics. So a scrape reads numbers that are some seconds old and never waits for, or delays, a decision
+(OB-2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter as Counts
+from collections.abc import Sequence
+
+from router.engine import lookups
+from router.engine.events import Event
+from router.observe import counter, gauge
+from router.service.ports import Health
+from router.service.writer import Writer
+
+LOOK_S = 5.0
+
+events = counter(
+    "events_total", "Facts that were decided, by type.", ("type",)
+)
+waiting = gauge("queue_waiting", "Interactions that wait.", ("queue",))
+offered = gauge("queue_offered", "Interactions that are being offered.", ("queue",))
+active = gauge("queue_active", "Interactions with an agent, wrap-up included.", ("queue",))
+oldest = gauge("queue_oldest_seconds", "How long the longest waiting one of the queue has waited.", ("queue",))
+agents = gauge("agents", "Agents by state: all that are configured, and those who are ready and signed in.", ("state",))
+
+
+class Figures:
+    """Observes a writer. `look` takes the figures over at once; `start` does so every LOOK_S seconds."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._counts: Counts[type[Event]] = Counts()
+        self._task: asyncio.Task[None] | None = None
+        writer.observers.append(self._count)
+
+    def _count(self, first_seq: int, at_ms: int, happened: Sequence[Event]) -> None:
+        for event in happened:
+            self._counts[type(event)] += 1
+
+    async def start(self) -> None:
+        self._task = asyncio.ensure_future(self._watch())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def health(self) -> Health:
+        alive = self._task is not None and not self._task.done()
+        return Health(alive, "" if alive else "nobody takes the engine's figures over into metrics")
+
+    def look(self) -> None:
+        counted, self._counts = self._counts, Counts()
+        for kind, n in counted.items():
+            events.labels(str(kind.__struct_config__.tag)).inc(n)
+        state = self._writer.engine.state
+        now_ms = self._writer.clock.now_ms()
+        for view in lookups.queue_views(state):
+            waiting.labels(view.queue).set(view.waiting)
+            offered.labels(view.queue).set(view.offered)
+            active.labels(view.queue).set(view.active)
+            since = view.oldest_enqueued_at_ms
+            oldest.labels(view.queue).set(max(0, now_ms - since) / 1_000 if since else 0)
+        agents.labels("configured").set(len(state.agents))
+        agents.labels("ready").set(sum(state.matcher.present.values()))
+
+    async def _watch(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(LOOK_S)

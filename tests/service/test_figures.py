@@ -1,0 +1,32 @@
+"""What the engine does, as metrics."""
+
+import pytest
+
+from router.engine import commands as c
+from router.observe import render_metrics
+from router.service.figures import Figures
+from tests.support.house import arrive, house
+
+
+def figure(name: str) -> float:
+    """The value of one series as a scrape shows it; 0 for one that is not there."""
+    lines = [line for line in render_metrics().decode().splitlines() if line.startswith(name + " ")]
+    return float(lines[0].rpartition(" ")[2]) if lines else 0.0
+
+
+@pytest.mark.promise("OB-1")
+async def test_queues_and_facts_are_shown_as_they_are() -> None:
+    async with house() as h:
+        figures = Figures(h.writer)
+        before = figure('switchboard_events_total{type="arrived"}')
+        h.ask(arrive("a"))
+        h.ask(arrive("b"))
+        h.clock.advance(30_000)
+        figures.look()
+        queue = h.desk.queues()[0].queue
+        assert figure(f'switchboard_queue_waiting{{queue="{queue}"}}') == 2
+        assert figure(f'switchboard_queue_oldest_seconds{{queue="{queue}"}}') == 30
+        assert figure('switchboard_events_total{type="arrived"}') == before + 2
+        h.ask(c.Close(interaction=1, by="operator:x"))
+        figures.look()
+        assert figure(f'switchboard_queue_waiting{{queue="{queue}"}}') == 1
