@@ -50,7 +50,9 @@ class CallEvent(Struct, frozen=True, kw_only=True):
     digits: str = ""  # of a dtmf
     reason: str = ""  # of a connect_failed: the gateway's word for it
     path: str = ""  # where it came in, if the answer depends on that
-    order: str = ""  # of answered and connect_failed: the connect that it speaks of, where the gateway can tell
+    order: str = ""  # the connect that it speaks of, where the gateway can tell
+    target: str = ""  # where the call was moved to be connected to, by that order
+    is_last: bool = False  # it was moved there for good: the interaction is over
 
 
 class Outcome(Struct, frozen=True):
@@ -82,6 +84,20 @@ class Order(Struct, frozen=True, kw_only=True):
     agent_name: str = ""
     endpoint: str = ""  # that agent's telephone, or the outside address of a transfer
     reason: str = ""
+
+
+def spoken(outcome: Outcome, gateway: Gateway) -> list[str]:
+    """What a caller who waits is told. Nothing once an agent has been found."""
+    if not outcome.position or not gateway.position_every:
+        return []
+    texts = [gateway.say_position]
+    if outcome.expected_wait_s is not None:
+        texts.append(gateway.say_wait)
+    minutes = max(1, round((outcome.expected_wait_s or 0) / 60))
+    put_in = {"{position}": str(outcome.position), "{minutes}": str(minutes)}
+    for mark, value in put_in.items():
+        texts = [text.replace(mark, value) for text in texts]
+    return [text for text in texts if text]
 
 
 def prefix_of(gateway: str) -> str:

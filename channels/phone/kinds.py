@@ -13,6 +13,8 @@ from msgspec import Struct
 from channels.phone.calls import ALL_VERBS, CallEvent, Order, Outcome, Verb
 from channels.phone.generic import parse as generic_in
 from channels.phone.generic import render as generic_out
+from channels.phone.jambonz import parse as jambonz_in
+from channels.phone.jambonz import render as jambonz_out
 from channels.phone.kamailio import parse as kamailio_in
 from channels.phone.kamailio import render as kamailio_out
 from channels.phone.request import Answer, Control, Raw, Site
@@ -78,5 +80,17 @@ KINDS: dict[str, Kind] = {
         is_quiet=True,
         bodies=(twilio_out.FORM,),
         media=twilio_out.MEDIA,
+    ),
+    "jambonz": Kind(
+        takes=jambonz_in.Hook,
+        gives=jambonz_out.Verbs,
+        paths=jambonz_in.PATHS,
+        verify=jambonz_in.verify,
+        parse=jambonz_in.parse,
+        answer=jambonz_out.answer,
+        control=jambonz_out.control,
+        orders=jambonz_out.ORDERS,
+        not_now=jambonz_out.not_now,
+        is_quiet=True,
     ),
 }

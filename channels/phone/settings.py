@@ -19,7 +19,7 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One telephone gateway. Its name is the word in its webhook address: `/v1/phone/NAME/...`."""
 
     # The protocol that it speaks: "generic", "kamailio", "twilio" or "jambonz".
-    kind: Literal["generic", "kamailio", "twilio"] = "generic"
+    kind: Literal["generic", "kamailio", "twilio", "jambonz"] = "generic"
     # All of these are valid at once, and what we send is signed with each of them: to change a secret, add the new one
     # here, then at the gateway, then take the old one away. Those that begin with "dev-" work on loopback only.
     secrets: Annotated[tuple[Secret, ...], Meta(min_length=1, max_length=8)]
@@ -87,8 +87,11 @@ def check(settings: Settings) -> None:
             raise ConfigError(f"{where}.lease", "at least 1s", str(gateway.lease))
         if gateway.kind == "twilio" and not gateway.public_url:
             raise ConfigError(f"{where}.public_url", "the address that Twilio signs", "nothing")
-        if gateway.kind == "twilio" and gateway.control_url and not gateway.account:
-            raise ConfigError(f"{where}.account", "the account at control_url", "nothing")
+        if gateway.kind in ("twilio", "jambonz") and gateway.control_url:
+            if not gateway.account:
+                raise ConfigError(f"{where}.account", "the account at control_url", "nothing")
+            if not gateway.public_url:
+                raise ConfigError(f"{where}.public_url", "our address for the calls that are moved", "nothing")
         for option in ("ring", "talk_lease"):
             if getattr(gateway, option) < 1_000:
                 raise ConfigError(f"{where}.{option}", "at least 1s", str(getattr(gateway, option)))

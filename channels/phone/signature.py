@@ -27,9 +27,14 @@ def sign(secrets: Sequence[str], body: bytes, now_s: int) -> str:
     return f"t={now_s}," + ",".join(f"v1={_mac(secret, text).hex()}" for secret in secrets)
 
 
-def verify(header: str, body: bytes, secrets: Sequence[str], now_s: float, tolerance_s: float) -> None:
-    """Raises Unauthenticated unless one of `secrets` signed `body` within `tolerance_s` of `now_s`."""
-    time, given = _read(header)
+def verify(
+    header: str, body: bytes, secrets: Sequence[str], now_s: float, tolerance_s: float, name: str = HEADER
+) -> None:
+    """Raises Unauthenticated unless one of `secrets` signed `body` within `tolerance_s` of `now_s`.
+
+    `name` is that of the header: others sign in the same way under names of their own.
+    """
+    time, given = _read(header, name)
     if abs(int(time) - now_s) > tolerance_s:
         raise Unauthenticated(f"the signature is more than {tolerance_s:g} s away from our clock: sign anew")
     text = time + b"." + body
@@ -42,10 +47,10 @@ def verify(header: str, body: bytes, secrets: Sequence[str], now_s: float, toler
         raise Unauthenticated("the signature does not match the body and the secret of this gateway")
 
 
-def _read(header: str) -> tuple[bytes, list[bytes]]:
+def _read(header: str, title: str) -> tuple[bytes, list[bytes]]:
     """The time as written, and every v1."""
     if not header:
-        raise Unauthenticated(f"sign the request: the header {HEADER} is missing")
+        raise Unauthenticated(f"sign the request: the header {title} is missing")
     times, given = [], []
     for part in header.encode("utf-8", "surrogateescape").split(b","):
         name, _, value = part.partition(b"=")
@@ -54,7 +59,7 @@ def _read(header: str) -> tuple[bytes, list[bytes]]:
         elif name == b"v1":
             given.append(value)
     if len(times) != 1 or not 0 < len(given) <= _GIVEN_MAX or not _is_time(times[0]):
-        raise Unauthenticated(f"{HEADER} has the form t=<unix s>,v1=<hex>")
+        raise Unauthenticated(f"{title} has the form t=<unix s>,v1=<hex>")
     return times[0], given
 
 

@@ -20,7 +20,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from msgspec import Struct
 
-from channels.phone.calls import CallEvent, Order, Outcome, Verb
+from channels.phone.calls import CallEvent, Order, Outcome, Verb, spoken
 from channels.phone.request import Answer, Control, Raw, Site
 from router.errors import Refusal
 from router.service.ports import DeliveryFailed
@@ -70,24 +70,9 @@ def _while_waiting(response: Element, outcome: Outcome, site: Site) -> None:
         SubElement(response, "Leave")
         return
     gateway = site.gateway
-    for text in spoken(outcome, site):
+    for text in spoken(outcome, gateway):
         SubElement(response, "Say", language=gateway.voice).text = text
     _pause(response, gateway.position_every // 1_000 or 20)
-
-
-def spoken(outcome: Outcome, site: Site) -> list[str]:
-    """What a caller who waits is told. Nothing once an agent has been found."""
-    gateway = site.gateway
-    if not outcome.position or not gateway.position_every:
-        return []
-    texts = [gateway.say_position]
-    if outcome.expected_wait_s is not None:
-        texts.append(gateway.say_wait)
-    minutes = max(1, round((outcome.expected_wait_s or 0) / 60))
-    put_in = {"{position}": str(outcome.position), "{minutes}": str(minutes)}
-    for mark, value in put_in.items():
-        texts = [text.replace(mark, value) for text in texts]
-    return [text for text in texts if text]
 
 
 def not_now(raw: Raw, refusal: Refusal, site: Site) -> Answer | None:

@@ -1,0 +1,1 @@
+"""jambonz: signed JSON in, verbs out, calls moved by REST."""
