@@ -122,16 +122,18 @@ def why_not(agent: str, interaction: str, url: str, token: str, journal: Path | 
 @cli.command(epilog=example("switchboard agent ana"))
 @click.argument("name")
 @click.option("--url", default="ws://127.0.0.1:8081/agent", show_default=True)
+@click.option("--http", default="http://127.0.0.1:8080", show_default=True, help="where the text of mails is read")
 @click.option("--token", envvar="SWITCHBOARD_AGENT_TOKEN", default=None, help="left out: dev-NAME")
 @click.option("--auto", is_flag=True, help="accept and complete everything by itself, for demonstrations")
 @click.option(
     "--script", is_flag=True, help="commands from stdin, JSON lines to stdout; also when stdin is no terminal"
 )
-def agent(name: str, url: str, token: str | None, auto: bool, script: bool) -> None:
+def agent(name: str, url: str, http: str, token: str | None, auto: bool, script: bool) -> None:
     """Answer interactions from a terminal."""
     from router.agents.terminal import run_agent
 
-    sys.exit(run_agent(name, token or f"dev-{name}", url, auto=auto, script=script or not sys.stdin.isatty()))
+    lines = script or not sys.stdin.isatty()
+    sys.exit(run_agent(name, token or f"dev-{name}", url, auto=auto, script=lines, http=http))
 
 
 @cli.command("try", epilog=example("switchboard try call"))

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from router.agents.link import Link, now_ms
 from router.agents.mirror import Json
+from router.agents.reading import HTTP, content
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -48,14 +49,18 @@ HELP = """commands, one on a line:
 
 
 class Face:
-    """What a person or a script works with: the link, the interaction in hand, and `--auto`."""
+    """What a person or a script works with: the link, the interaction in hand, what mails say, and `--auto`."""
 
-    def __init__(self, token: str, url: str, auto: bool) -> None:
+    def __init__(self, token: str, url: str, auto: bool, http: str = HTTP) -> None:
         self.link = Link(token, url, self.told, self.noted)
         self.mirror = self.link.mirror
         self.auto = auto
         self.current = ""  # the interaction in hand
         self.changed = asyncio.Event()
+        self.readable: dict[str, list[Json]] = {}  # by interaction: its messages with what their files say
+        self.reading: set[asyncio.Task[None]] = set()
+        self._asked: dict[str, int] = {}  # by interaction: how many messages it had when it was last read
+        self._token, self._http = token, http
 
     def told(self, message: Json) -> None:
         if message["type"] == "assigned":
@@ -64,7 +69,33 @@ class Face:
             self.current = next(iter(self.mirror.interactions), "")
         if self.auto:
             self._by_itself(message)
+        if message["type"] in ("welcome", "assigned", "message"):
+            self._read_what_has_no_text()
         self.changed.set()
+
+    def _read_what_has_no_text(self) -> None:
+        """A mail comes as a file: what it says has to be fetched."""
+        for ident, work in self.mirror.interactions.items():
+            said = work["messages"]
+            if any(m.get("attachments") and not m.get("text") for m in said[self._asked.get(ident, 0) :]):
+                self._asked[ident] = len(said)
+                task = asyncio.create_task(self._read(ident))
+                self.reading.add(task)
+                task.add_done_callback(self.reading.discard)
+
+    async def _read(self, ident: str) -> None:
+        try:
+            answer = await asyncio.to_thread(content, self._http, self._token, ident)
+        except (OSError, ValueError) as problem:
+            self.noted(f"the text of {ident} cannot be shown: {problem}")
+            return
+        if len(answer["messages"]) >= len(self.readable.get(ident, ())):  # two readings may overtake each other
+            self.readable[ident] = answer["messages"]
+        self.was_read({"type": "content", **answer})
+        self.changed.set()
+
+    def was_read(self, answer: Json) -> None:
+        """What the messages of an interaction say has come."""
 
     def noted(self, sentence: str) -> None:
         """Something about the connection."""
@@ -98,30 +129,43 @@ class Face:
 class Script(Face):
     """Commands from lines; every message of the server as a JSON line."""
 
-    def __init__(self, token: str, url: str, auto: bool, out: TextIO, errors: TextIO) -> None:
-        super().__init__(token, url, auto)
+    def __init__(self, token: str, url: str, auto: bool, out: TextIO, errors: TextIO, http: str = HTTP) -> None:
+        super().__init__(token, url, auto, http)
         self._out, self._errors = out, errors
         self._seen: dict[str, int] = {}  # how many messages of each type have come
         self._waited: dict[str, int] = {}  # how many of them `wait` has used
 
     def told(self, message: Json) -> None:
+        self._print(message)
+        super().told(message)
+
+    def was_read(self, answer: Json) -> None:
+        self._print(answer)
+
+    def _print(self, message: Json) -> None:
         self._seen[message["type"]] = self._seen.get(message["type"], 0) + 1
         print(json.dumps(message, ensure_ascii=False), file=self._out, flush=True)
-        super().told(message)
 
     def noted(self, sentence: str) -> None:
         print(sentence, file=self._errors, flush=True)
 
     async def run(self, lines: asyncio.Queue[str | None]) -> None:
-        """Until `quit`, or the end of the lines; with `--auto` the end of the lines is no end."""
+        """Until `quit`, or the end of the lines; with `--auto` the end of the lines is no end.
+
+        Nothing is done before the welcome, so that a script which is not let in fails, whatever its lines are.
+        """
+        await self._until(lambda: self.link.seen)
         while (line := await lines.get()) is not None:
             words = line.split()
             if words and words[0] == "quit":
-                return
+                break
             if words:
                 await self._do(words[0], line.strip()[len(words[0]) :].strip(), words[1:])
-        if self.auto:
-            await asyncio.get_running_loop().create_future()
+        else:
+            if self.auto:
+                await asyncio.get_running_loop().create_future()
+        if self.reading:
+            await asyncio.wait(self.reading)
 
     async def _do(self, verb: str, rest: str, words: list[str]) -> None:
         match verb:
@@ -227,11 +271,17 @@ def plain(text: str, limit: int = 500) -> str:
     return "".join(c if c.isprintable() else " " for c in text[:limit])
 
 
+def paragraph(text: str, lines: int = 20) -> str:
+    """The first lines of a text, each made plain; a mail has more than a chat."""
+    found = [plain(line.rstrip()) for line in text.strip().splitlines()]
+    return "\n".join([*found[:lines], *(["..."] if len(found) > lines else [])])
+
+
 class Screen(Face):
     """Keys in, a drawing out."""
 
-    def __init__(self, token: str, url: str, auto: bool) -> None:
-        super().__init__(token, url, auto)
+    def __init__(self, token: str, url: str, auto: bool, http: str = HTTP) -> None:
+        super().__init__(token, url, auto, http)
         self.typed: str | None = None  # the reply being typed
         self.lines: list[str] = []  # what happened last
         self.done = False
@@ -359,9 +409,11 @@ class Screen(Face):
 
         text = Text(plain(work["subject"], 100), style="italic")
         colours = {"customer": "white", "agent": "green", "system": "dim"}
-        for said in work["messages"][-8:]:
-            files = "".join(f" [{plain(a['name'] or a['media_type'], 40)}]" for a in said.get("attachments", ()))
-            line = f"\n{said['author']}: {plain(said.get('text', ''))}{files}"
+        readable = self.readable.get(work["id"], [])
+        for number, said in list(enumerate(work["messages"]))[-8:]:
+            shown = readable[number] if number < len(readable) and not said.get("text") else said
+            files = "".join(f" [{plain(a['name'] or a['media_type'], 40)}]" for a in shown.get("attachments", ()))
+            line = f"\n{said['author']}: {paragraph(shown.get('text', ''))}{files}"
             text.append(line, style=colours.get(said["author"], ""))
         for note in work["notes"][-3:]:
             text.append(f"\nnote by {plain(note['by'], 40)}: {plain(note['text'])}", style="yellow")
@@ -413,18 +465,20 @@ async def _screen(screen: Screen) -> int:
     return 0 if screen.done else 1
 
 
-def run_agent(name: str, token: str = "", url: str = "", auto: bool = False, script: bool = False) -> int:
+def run_agent(
+    name: str, token: str = "", url: str = "", auto: bool = False, script: bool = False, http: str = HTTP
+) -> int:
     """Be this agent until told to stop. Exit code: 0 after `quit`, 1 when signing in failed, 130 after Ctrl-C.
 
-    Left out: the token is `dev-NAME`, the address that of a server on this machine. `script`: lines instead of a
-    screen, which is also what a stdin that is no terminal means.
+    Left out: the token is `dev-NAME`, the addresses those of a server on this machine. `script`: lines instead of a
+    screen, which is also what a stdin that is no terminal means. `http` is where the text of mails is read.
     """
     token, url = token or f"dev-{name}", url or "ws://127.0.0.1:8081/agent"
 
     async def be() -> int:
         if script or not sys.stdin.isatty() or os.name == "nt":
-            return await _script(Script(token, url, auto, sys.stdout, sys.stderr), sys.stdin)
-        return await _screen(Screen(token, url, auto))
+            return await _script(Script(token, url, auto, sys.stdout, sys.stderr, http), sys.stdin)
+        return await _screen(Screen(token, url, auto, http))
 
     try:
         return asyncio.run(be())

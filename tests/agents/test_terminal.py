@@ -8,19 +8,22 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 from rich.console import Console
 from websockets.asyncio.server import ServerConnection, serve
 
-from router.agents import terminal
+from router.agents import reading, terminal
 from router.agents.link import Link
 from router.agents.terminal import Screen, Script, _script, plain, run_agent
 from router.engine import commands as c
 from router.engine.events import Blob, Message
 from tests.agents.house import Json, seen
 from tests.agents.live import LiveHouse, live
+
+MAIL = Blob("ab" * 32, 3, "message/rfc822", "message.eml")
 
 
 def nothing(*args: object) -> None:
@@ -183,6 +186,60 @@ async def test_a_script_with_a_wrong_token_fails() -> None:
         assert "unauthenticated" in errors
 
 
+async def test_even_quit_fails_for_who_is_not_let_in() -> None:
+    async with live() as house:
+        code, _, errors = await play(house, "quit\n", "wrong")
+        assert code == 1
+        assert "refused: unauthenticated" in errors
+
+
+async def test_what_a_mail_says_is_fetched_and_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def content(http: str, token: str, interaction: str) -> Json:
+        asked.append((http, token, interaction))
+        return {"interaction": interaction, "messages": [{"author": "customer", "text": "My parcel"}], "notes": []}
+
+    monkeypatch.setattr(terminal, "content", content)
+    async with live() as house:
+        house.desk.arrive(text="", blobs=(MAIL,))
+        code, messages, errors = await play(house, "ready\naccept\nsay hello\nquit\n")
+        assert (code, errors) == (0, "")
+        assert asked == [("http://127.0.0.1:8080", "dev-ana", "i-1")]
+        assert [m["messages"][0]["text"] for m in messages if m["type"] == "content"] == ["My parcel"]
+
+
+async def test_a_mail_that_cannot_be_read_is_no_end_and_is_told_in_words() -> None:
+    async with live() as house:
+        house.desk.arrive(text="", blobs=(MAIL,))
+        out, errors = io.StringIO(), io.StringIO()
+        script = Script("dev-ana", house.url, False, out, errors, "http://127.0.0.1:1")
+        assert await _script(script, io.StringIO("ready\naccept\nquit\n")) == 0
+        assert "the text of i-1 cannot be shown: http://127.0.0.1:1 cannot be reached" in errors.getvalue()
+
+
+@pytest.mark.parametrize("body", [b"no json", b"[]", None])
+def test_answers_that_are_no_content_are_told_in_words(body: bytes | None) -> None:
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if body else 403)
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises((OSError, ValueError)):
+            reading.content(f"http://127.0.0.1:{server.server_port}", "dev-ana", "i-1")
+
+
+def test_an_address_that_is_none_is_told_in_words() -> None:
+    with pytest.raises(ValueError, match="no address such as"):
+        reading.content("file:///etc", "dev-ana", "i-1")
+
+
 async def test_a_script_that_reaches_nobody_gives_up_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "UNREACHABLE_S", 0.05)
     out, errors = io.StringIO(), io.StringIO()
@@ -276,6 +333,27 @@ async def test_keys_do_what_the_footer_says_and_the_screen_shows_it() -> None:
 def test_nothing_that_customers_write_moves_the_cursor() -> None:
     assert plain("a\x1b[2Jb\nc\x9bd\u202ee") == "a [2Jb c d e"
     assert len(plain("x" * 10_000)) == 500
+
+
+async def test_the_screen_shows_what_a_mail_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"author": "customer", "text": "Hello,\n\nmy parcel\x1b[2J\n" + "line\n" * 30}
+    monkeypatch.setattr(terminal, "content", lambda *_: {"interaction": "i-1", "messages": [said], "notes": []})
+    async with live() as house:
+        house.desk.arrive(text="", blobs=(MAIL,))
+        screen = Screen("dev-ana", house.url, False)
+        task = asyncio.create_task(screen.link.run())
+        screen.pressed("r")
+        while not screen.readable:
+            screen.changed.clear()
+            screen.pressed("a" if screen.mirror.offers else "")
+            screen.changed.clear()
+            await screen.changed.wait()
+        shown = drawn(screen)
+        assert "customer: Hello," in shown
+        assert "my parcel [2J" in shown
+        assert "..." in shown
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo terminal")
