@@ -23,7 +23,7 @@ import watchfiles
 
 from channels.scan import drop
 from channels.scan.inspector import Inspector, InspectorDown
-from channels.scan.intake import Intake, Place, Unroutable
+from channels.scan.intake import Intake, NeverFits, Place, Unroutable
 from channels.scan.settings import Settings
 from channels.scan.watch import Item, Leftover, Watch
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
@@ -35,11 +35,12 @@ log = get_logger("scan")
 
 LISTING_MAX = 20_000  # entries of one folder that are looked at in a pass: 5 MB; the rest follows when these are gone
 FIRST_BACKOFF_MS = 1_000
+NEVER_MS = 1 << 62  # when a file is tried again that is not: as another file
 FAILING = 3  # one file that nobody can read is that file's trouble; so many with none between are the folder's
 WAKE_AGAIN_S = 30  # after the watcher gave up; listing goes on meanwhile
 WAKE_GAP_MS = 200  # events that come closer together than this wake once
 
-_files = counter("scan_files_total", "Files taken out of scan folders.", ("folder", "outcome"))
+_files = counter("scan_files_total", "Files of scan folders, by what became of them.", ("folder", "outcome"))
 
 
 @dataclass
@@ -80,7 +81,7 @@ class ScanAdapter:
         for inspector in self._inspectors:
             self._free.put_nowait(inspector)
         self._intake = Intake(context, self._free, self._executor, settings.country, settings.oldest, self._count)
-        self._outcomes: dict[str, int] = {"recorded": 0, "duplicate": 0, "quarantined": 0}
+        self._outcomes: dict[str, int] = {"recorded": 0, "duplicate": 0, "quarantined": 0, "left": 0}
         self._task: asyncio.Task[None] | None = None
         self._waker: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -221,6 +222,9 @@ class ScanAdapter:
                 await self._intake.take(one.place, found)
         except drop.Changed:
             return  # its new stamp starts the watch anew
+        except NeverFits as problem:
+            self._leave(one, [file.name for file in files], str(problem))
+            return
         except Refusal as problem:
             self._pause(f"refused ({problem.code})", problem.retry_after_s * 1_000)
             return
@@ -254,6 +258,14 @@ class ScanAdapter:
             one.watch.postpone(name, self._context.desk.now_ms() + wait_ms)
             one.stuck[name] = why
         log.warning("Scan put off", action="scan_put_off", folder=one.place.name, why=why, files=len(names))
+
+    def _leave(self, one: _Folder, names: list[str], why: str) -> None:
+        """Nothing more can be done with these until somebody changes them or takes them away."""
+        for name in names:
+            one.watch.postpone(name, NEVER_MS)
+            one.stuck[name] = why
+        self._count(one.place, "left")
+        log.warning("Scan left in place", action="scan_left", folder=one.place.name, why=why, files=len(names))
 
     # --- when ---------------------------------------------------------------------------------------------------------
 

@@ -60,6 +60,10 @@ class Unroutable(Exception):
     """The routing plan takes nothing from this folder. The configuration is at fault, so the files stay."""
 
 
+class NeverFits(Exception):
+    """The quarantine does not take a file of this size, so it stays where it is until a person takes it away."""
+
+
 class Place(Struct, frozen=True):
     """One folder with its name in the configuration and its real path."""
 
@@ -107,21 +111,28 @@ class Intake:
     async def take(self, place: Place, item: Item) -> None:
         """Record it and remove it. Whatever is raised, nothing was removed that is not recorded or in quarantine.
 
-        Raises Changed (watch it anew), Refusal, InspectorDown, Unroutable and OSError (come back later).
+        Raises Changed (watch it anew), NeverFits (do not come back), Refusal, InspectorDown, Unroutable and OSError
+        (come back later).
         """
         sidecar, state = await self._sidecar(place, item)
         verdicts = [await self._judge(place, file) for file in item.documents]
         verdicts = await self._record(place, item, verdicts, sidecar, state)
         nothing_taken = all(verdict.code for verdict in verdicts)
-        await self._let_go_of_sidecar(place, item, state, nothing_taken)
+        too_large = [v for v in verdicts if v.code and not self._context.quarantine.takes(v.file.size)]
+        if not too_large:
+            await self._let_go_of_sidecar(place, item, state, nothing_taken)
         for verdict in reversed(verdicts):
+            if verdict in too_large:
+                continue
             if verdict.code:
                 await self.quarantine(place, verdict.file, verdict.code, verdict.detail)
             else:
                 await self._off(drop.take_out, place.path, verdict.file)
+        if too_large:
+            raise NeverFits(f"{too_large[0].code}, and more than the quarantine takes ({too_large[0].file.size} bytes)")
 
     async def put_away(self, place: Place, leftover: Leftover) -> None:
-        """Quarantine what will never become an item. Raises Changed and OSError."""
+        """Quarantine what will never become an item. Raises Changed, NeverFits and OSError."""
         await self.quarantine(place, leftover.file, leftover.code, "")
 
     async def again(self, place: Place, raw: bytes, entry: Entry) -> Reply:
@@ -273,7 +284,7 @@ class Intake:
             return  # a new one by now: it waits for its own document
 
     async def quarantine(self, place: Place, file: Seen, code: str, detail: str) -> None:
-        """Keep it for an operator, then remove it. Raises Changed, and OSError where the quarantine has no room."""
+        """Keep it for an operator, then remove it. Raises Changed, NeverFits, and OSError while there is no room."""
         await self._off(drop.check_unchanged, place.path, file)
         own = reference(file)
         if not await self._off(self._is_kept, place, own):
@@ -301,6 +312,8 @@ class Intake:
             await self._off(drop.check_unchanged, place.path, file)
         except (FileNotFoundError, BadMessage):
             raise drop.Changed from None  # gone, or no plain file any more
+        except TooLarge as problem:
+            raise NeverFits(str(problem)) from problem
         except Refusal as problem:
             raise OSError(errno.ENOSPC, str(problem)) from problem  # of this file only: good ones need no quarantine
 

@@ -31,7 +31,8 @@ class Folder(Struct, frozen=True, forbid_unknown_fields=True):
     sidecar_wait: Duration = Duration(10_000)
     orphan_after: Duration = Duration(600_000)  # a sidecar (or an empty file) that stays alone so long is quarantined
     ignore: tuple[str, ...] = UNFINISHED  # patterns of names that are never taken, whatever their case
-    # A fax of 100 pages has 5 MB, a colour scan of 50 pages 40 MB. Bigger files go to quarantine unread.
+    # A fax of 100 pages has 5 MB, a colour scan of 50 pages 40 MB. Bigger files go to quarantine unread, those bigger
+    # than `quarantine.max_bytes` stay in the folder.
     max_file_bytes: Annotated[int, Meta(ge=1)] = 64 * MIB
     max_pages: Annotated[int, Meta(ge=1, le=100_000)] = 1_000  # nobody reads more at a desk; more goes to quarantine
     max_sidecar_bytes: Annotated[int, Meta(ge=64, le=16 * MIB)] = 64 * 1_024  # a sidecar is a few lines

@@ -22,15 +22,15 @@ import secrets
 import threading
 import time
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import msgspec
 from msgspec import Meta, Struct
 
-from router.errors import NotFound, Overloaded, Unavailable
+from router.errors import NotFound, Overloaded, TooLarge, Unavailable
 from router.journal.files import make_folder, remove, sync_folder, write_new
 from router.observe import get_logger
 from router.service.blobs import CHUNK, open_plain
@@ -82,6 +82,8 @@ class Quarantine:
         self._entries: dict[str, Entry] = {}
         self._order: list[str] = []  # ids, ascending
         self._bytes = 0
+        self._coming = 0  # entries being written, and their bytes: room that nobody else gets
+        self._coming_bytes = 0
         with _explained():
             self._load()
 
@@ -99,8 +101,8 @@ class Quarantine:
     ) -> str:
         """Keep an input durably and return its id. A file stays where it is; removing it is the caller's.
 
-        Raises Overloaded when the quarantine is full, Unavailable when the disk fails, OSError when a given file cannot
-        be opened, BadMessage when it is no plain file.
+        Raises TooLarge for what could never fit, Overloaded when the quarantine is full, Unavailable when the disk
+        fails, OSError when a given file cannot be opened, BadMessage when it is no plain file.
         """
         return await asyncio.to_thread(self.keep_now, source, name, data, reason, code, at_ms, detail)
 
@@ -118,22 +120,28 @@ class Quarantine:
         at_ms: int,
         detail: Mapping[str, str] | None = None,
     ) -> str:
-        """As `keep`, blocking."""
-        with self._mutex:
-            ident = f"{at_ms:014d}-{secrets.token_hex(4)}"
-            draft = self._tmp / f"{ident}.raw"
-            size = self._write_raw(draft, data)
-            details = {clean(key): clean(text) for key, text in islice((detail or {}).items(), MAX_DETAILS)}
-            file = self._free_name(ident, name)
-            entry = Entry(ident, source, clean(name), code, clean(reason), at_ms, size, details, file)
-            try:
-                with _explained():
-                    self._commit(entry, draft)
-            except Unavailable:
-                remove([draft, self._tmp / f"{ident}.json", self.root / entry.file, self._reason_of(entry)])
-                raise
-            self._add(entry)
+        """As `keep`, blocking. Others wait for a name only, never for bytes: those are written before."""
+        ident = f"{at_ms:014d}-{secrets.token_hex(4)}"
+        draft = self._tmp / f"{ident}.raw"
+        details = {clean(key): clean(text) for key, text in islice((detail or {}).items(), MAX_DETAILS)}
+        with _opened(data) as (size, parts), self._reserved(size):
+            with _explained():
+                write_new(draft, parts)
+            with self._mutex:
+                file = self._free_name(ident, name)
+                entry = Entry(ident, source, clean(name), code, clean(reason), at_ms, size, details, file)
+                try:
+                    with _explained():
+                        self._commit(entry, draft)
+                except Unavailable:
+                    remove([draft, self._tmp / f"{ident}.json", self.root / entry.file, self._reason_of(entry)])
+                    raise
+                self._add(entry)
         return ident
+
+    def takes(self, size: int) -> bool:
+        """Whether so many bytes could be kept, were there nothing else."""
+        return size <= self._settings.max_bytes
 
     # --- out ---
 
@@ -148,7 +156,7 @@ class Quarantine:
 
     def entries(self, after: str = "", limit: int = 100) -> list[Entry]:
         """Oldest first, after the entry with that id, which need not exist any more."""
-        # Without the mutex, which may be held while a large file is copied.
+        # Without the mutex, which is held while an entry gets its names on a disk.
         start = bisect_right(self._order, after)
         found = (self._entries.get(ident) for ident in self._order[start : start + limit])
         return [entry for entry in found if entry is not None]
@@ -191,30 +199,24 @@ class Quarantine:
 
     # --- the folder ---
 
-    def _write_raw(self, draft: Path, data: bytes | Path) -> int:
-        room = self._settings.max_bytes - self._bytes
-        if len(self._entries) >= self._settings.max_entries or (isinstance(data, bytes) and len(data) > room):
-            raise self._full()
-        if isinstance(data, bytes):
-            with _explained():
-                write_new(draft, (data,))
-            return len(data)
-        return self._copy(draft, data, room)
-
-    def _copy(self, draft: Path, path: Path, room: int) -> int:
-        size = 0
-
-        def chunks() -> Iterator[bytes]:
-            nonlocal size
-            while chunk := source.read(CHUNK):
-                size += len(chunk)
-                if size > room:
-                    raise self._full()
-                yield chunk
-
-        with open_plain(path) as source, _explained():
-            write_new(draft, chunks())
-        return size
+    @contextlib.contextmanager
+    def _reserved(self, size: int) -> Iterator[None]:
+        """Room for one entry, while it is written. Raises TooLarge and Overloaded."""
+        most = self._settings.max_bytes
+        if not self.takes(size):
+            raise TooLarge(f"{size} bytes; the quarantine takes at most {most} bytes")
+        with self._mutex:
+            entries, taken = len(self._entries) + self._coming, self._bytes + self._coming_bytes
+            if entries >= self._settings.max_entries or size > most - taken:
+                raise self._full()
+            self._coming += 1
+            self._coming_bytes += size
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._coming -= 1
+                self._coming_bytes -= size
 
     def _full(self) -> Overloaded:
         return Overloaded(
@@ -263,6 +265,29 @@ class Quarantine:
         entry = _entry_at(draft)
         if entry is not None and not (self._tmp / f"{entry.id}.raw").exists() and (self.root / entry.file).exists():
             draft.rename(self._reason_of(entry))
+
+
+@contextlib.contextmanager
+def _opened(data: bytes | Path) -> Iterator[tuple[int, Iterable[bytes]]]:
+    """How many bytes there are, and the bytes. Raises OSError and BadMessage for a file."""
+    if isinstance(data, bytes):
+        yield len(data), (data,)
+        return
+    with open_plain(data) as source:
+        size = os.fstat(source.fileno()).st_size
+        yield size, _parts(source, size)
+
+
+def _parts(source: BinaryIO, size: int) -> Iterator[bytes]:
+    """A file in portions. Raises Overloaded when it is no longer as long as it was: somebody is still writing."""
+    left = size
+    while chunk := source.read(CHUNK):
+        left -= len(chunk)
+        if left < 0:
+            break
+        yield chunk
+    if left:
+        raise Overloaded("the file changed while it was copied; come back when it is complete")
 
 
 def safe_name(name: str) -> str:

@@ -470,6 +470,27 @@ async def test_a_full_quarantine_does_not_hold_up_what_can_be_shown(
         assert "quarantine is full" in world.adapter.health().detail
 
 
+@pytest.mark.promise("IN-4")
+async def test_a_file_that_the_quarantine_can_never_take_stays_and_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, one_folder(max_file_bytes=2_000)) as world:
+        await world.adapter.start()
+        monkeypatch.setattr(world.quarantine, "_settings", QuarantineSettings(max_bytes=3_000))
+        world.drop("huge.tif", b"x" * 3_001)
+        world.drop("huge.tif.json", {"to": "sales"})
+        world.drop("good.tif", pictures.fax())
+        await world.settle()
+        tried: list[object] = []
+        monkeypatch.setattr(world.adapter._intake, "take", tried.append)
+        await world.settle(passes=5, ms=3_600_000)
+        assert (world.interactions, world.kept, tried) == (1, [], [])
+        assert world.left() == ["huge.tif", "huge.tif.json"]
+        health = world.adapter.health()
+        assert "more than the quarantine takes" in health.detail
+        assert (health.ok, health.figures["stuck"], health.figures["left"]) == (True, 1, 1)
+
+
 @pytest.mark.promise("IN-2", "IN-3")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("pages", [1, 3])

@@ -4,13 +4,19 @@ import json
 import os
 import random
 import shutil
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from router.errors import BadMessage, NotFound, Overloaded, Unavailable
+from router.errors import BadMessage, NotFound, Overloaded, TooLarge, Unavailable
+from router.journal.files import write_new
 from router.service.quarantine import MAX_NAME, Quarantine, QuarantineSettings, safe_name
+
+Patch = pytest.MonkeyPatch
 
 
 @pytest.fixture
@@ -164,9 +170,64 @@ def test_when_it_is_full_the_caller_is_refused_and_nothing_is_dropped(root: Path
     keep(quarantine, data=b"x" * 12)
 
 
+@pytest.mark.promise("IN-4")
+def test_what_can_never_fit_is_refused_before_it_is_read(root: Path, tmp_path: Path, monkeypatch: Patch) -> None:
+    quarantine = Quarantine(root, QuarantineSettings(max_bytes=20))
+    (tmp_path / "file").write_bytes(b"x" * 21)
+    monkeypatch.setattr("router.service.quarantine.write_new", failing)
+    for too_much in (b"x" * 21, tmp_path / "file"):
+        with pytest.raises(TooLarge, match="takes at most 20 bytes"):
+            keep(quarantine, data=too_much)
+
+
+@pytest.mark.promise("IN-4", "IN-5")
+def test_nobody_waits_while_a_large_file_is_copied_nor_takes_its_room(
+    root: Path, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    quarantine = Quarantine(root, QuarantineSettings(max_bytes=20))
+    (tmp_path / "file").write_bytes(b"x" * 12)
+    copying, go_on = threading.Event(), threading.Event()
+
+    def slow(path: Path, parts: Iterable[bytes]) -> None:
+        copying.set()
+        assert go_on.wait(10)
+        write_new(path, parts)
+
+    with ThreadPoolExecutor(1) as hands:
+        with monkeypatch.context() as patch:
+            patch.setattr("router.service.quarantine.write_new", slow)
+            copy = hands.submit(keep, quarantine, data=tmp_path / "file")
+            assert copying.wait(10)
+        keep(quarantine, data=b"x" * 8)
+        with pytest.raises(Overloaded):
+            keep(quarantine, data=b"x")
+        go_on.set()
+        assert quarantine.read(copy.result(10)) == b"x" * 12
+    assert (quarantine.count, quarantine.size) == (2, 20)
+
+
+@pytest.mark.promise("IN-4")
+@pytest.mark.parametrize("size", [5, 9])
+def test_a_file_that_changes_while_it_is_copied_comes_back_later(
+    root: Path, tmp_path: Path, monkeypatch: Patch, size: int
+) -> None:
+    quarantine = Quarantine(root)
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 7)
+
+    def late(draft: Path, parts: Iterable[bytes]) -> None:
+        path.write_bytes(b"x" * size)
+        write_new(draft, parts)
+
+    monkeypatch.setattr("router.service.quarantine.write_new", late)
+    with pytest.raises(Overloaded, match="changed"):
+        keep(quarantine, data=path)
+    assert (quarantine.count, files(root), list((root / "tmp").iterdir())) == (0, [], [])
+
+
 @pytest.mark.promise("IN-4", "DU-2")
 @pytest.mark.parametrize("call", ["fsync", "rename", "write"])
-def test_when_the_disk_fails_the_caller_keeps_it(root: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_when_the_disk_fails_the_caller_keeps_it(root: Path, monkeypatch: Patch, call: str) -> None:
     quarantine = Quarantine(root)
     with monkeypatch.context() as patch:
         patch.setattr(os, call, failing)
@@ -188,7 +249,7 @@ def test_a_folder_that_cannot_be_made_is_unavailable(root: Path) -> None:
 @pytest.mark.promise("IN-4", "DU-1")
 @pytest.mark.parametrize("discarding", [False, True])
 def test_a_kill_between_any_two_steps_leaves_an_entry_whole_or_not_at_all(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, discarding: bool
+    root: Path, tmp_path: Path, monkeypatch: Patch, discarding: bool
 ) -> None:
     """Every rename, unlink and sync is a place to be killed at; the folder of that moment is copied and opened."""
     quarantine = Quarantine(root)
