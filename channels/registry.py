@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of channel. `actions` says which of the engine's channels must be told what, durably."""
+    """One kind of channel.
+
+    `actions` says which of the engine's channels must be told what, durably; `feeds` which option names one of them.
+    """
 
     settings: type[Struct]
     build: Callable[[Any, Context], Adapter]
     actions: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
     check: Callable[[Any], None] = lambda settings: None
+    feeds: Callable[[Any], dict[str, str]] = lambda settings: {}
 
 
 def _phone(settings: Phone, context: Context) -> Adapter:
@@ -65,6 +69,10 @@ def _scan(settings: Scan, context: Context) -> Adapter:
     return ScanAdapter(settings, context)
 
 
+def _scan_feeds(settings: Scan) -> dict[str, str]:
+    return {f"scan.folders.{name}.channel": folder.channel for name, folder in settings.folders.items()}
+
+
 def _kiosk(settings: Kiosk, context: Context) -> Adapter:
     from channels.kiosk.adapter import KioskAdapter
 
@@ -75,6 +83,6 @@ KINDS: dict[str, Kind] = {
     "phone": Kind(Phone, _phone, _phone_actions, check_phone),
     "email": Kind(Email, _email, lambda settings: {"email": ("message",)}, check_email),
     "chat": Kind(Chat, _chat),
-    "scan": Kind(Scan, _scan),
+    "scan": Kind(Scan, _scan, feeds=_scan_feeds),
     "kiosk": Kind(Kiosk, _kiosk),
 }

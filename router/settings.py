@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+import msgspec.inspect
 from msgspec import Meta, Struct, field
 from msgspec.structs import fields, replace
 
@@ -29,6 +30,7 @@ from router.engine import config as engine
 from router.engine.config import Duration
 from router.engine.plan import check_config
 from router.errors import ConfigError
+from router.http.access import DEMO, check_exposure, is_loopback
 from router.http.settings import HttpSettings
 from router.service.blobs import BlobSettings
 from router.service.mailbox import MailboxSettings
@@ -113,14 +115,21 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Loaded:
 
 def parse(content: bytes, env: Mapping[str, str] | None = None) -> Loaded:
     """As `load`, from the bytes of a TOML document, or of a JSON object of the same shape."""
+    try:
+        return from_data(_raw(content, env or {}))
+    except RecursionError:
+        raise ConfigError("file", "tables and lists of a few levels", "far too many, one within the other") from None
+
+
+def _raw(content: bytes, env: Mapping[str, str]) -> dict[str, Any]:
     if content.lstrip().startswith(b"{"):
         raw = _json(content)
     else:
         raw = _toml(content)
-    for name, value in (env or {}).items():
+    for name, value in env.items():
         if name.startswith(ENV_PREFIX):
             _override(raw, name, value)
-    return from_data(raw)
+    return raw
 
 
 def _json(content: bytes) -> dict[str, Any]:
@@ -133,7 +142,7 @@ def _json(content: bytes) -> dict[str, Any]:
 def _toml(content: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # syntax, encoding, a number of too many digits
         raise ConfigError("file", "TOML in UTF-8", str(error)) from error
 
 
@@ -171,6 +180,17 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
             raise ConfigError("agent_link.tokens", _instead(agent, config.agents), repr(agent))
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise ConfigError("log_level", "debug, info, warning or error", repr(settings.log_level))
+    if "\0" in settings.data:
+        raise ConfigError("data", "the path of a folder", repr(settings.data))
+    for kind, section in settings.adapters.items():
+        for path, channel in KINDS[kind].feeds(section).items():
+            if channel not in config.channels:
+                raise ConfigError(path, _instead(channel, config.channels), repr(channel))
+    check_exposure(settings.http, settings.operators.tokens)
+    demo = any(token.startswith(DEMO) for token in settings.agent_link.tokens)
+    if demo and not is_loopback(settings.sockets.host):
+        expected = f"no demo tokens ({DEMO}...) in agent_link.tokens when listening beyond loopback"
+        raise ConfigError("sockets.host", expected, settings.sockets.host)
 
 
 # --- decoding, with errors that say where -----------------------------------------------------------------------------
@@ -204,7 +224,39 @@ def explained(error: msgspec.ValidationError, raw: Any, kind: Any, path: str = "
     if missing:
         return ConfigError(_dotted([dotted, missing[1]]) if dotted else missing[1], "a value", "nothing")
     expected = re.sub(r"^[Ee]xpected ", "", what.split(", got ")[0])
+    if what.startswith("Invalid enum value"):
+        expected = "one of " + ", ".join(_choices(kind, steps))
     return ConfigError(dotted or "file", expected, _shown(dotted, at))
+
+
+def _choices(kind: Any, steps: list[str | int]) -> list[str]:
+    """The values that the type of an option lists."""
+    types = list(_plain(msgspec.inspect.type_info(kind)))
+    for step in steps:
+        types = [inner for outer in types for part in _inside(outer, step) for inner in _plain(part)]
+    return [repr(value) for one in types if isinstance(one, msgspec.inspect.LiteralType) for value in one.values]
+
+
+def _plain(kind: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
+    match kind:
+        case msgspec.inspect.Metadata(type=inner):
+            yield from _plain(inner)
+        case msgspec.inspect.UnionType(types=several):
+            for one in several:
+                yield from _plain(one)
+        case _:
+            yield kind
+
+
+def _inside(kind: msgspec.inspect.Type, step: str | int) -> list[msgspec.inspect.Type]:
+    match kind:
+        case msgspec.inspect.StructType(fields=options):
+            return [option.type for option in options if option.encode_name == step]
+        case msgspec.inspect.DictType(value_type=inner):
+            return [inner]
+        case msgspec.inspect.ListType(item_type=inner) | msgspec.inspect.VarTupleType(item_type=inner):
+            return [inner]
+    return []
 
 
 def _steps(where: str, raw: Any, kind: Any, message: str) -> Iterator[str | int]:
@@ -269,5 +321,5 @@ def _override(raw: dict[str, Any], name: str, value: str) -> None:
             raise ConfigError(name, "the name of a setting", f"{step} is not a section")
     try:
         at[last] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         at[last] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from pathlib import PurePath
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
@@ -108,5 +109,8 @@ def check(settings: Settings) -> None:
         raise ConfigError("email.addresses", "each address once, whatever its case")
     if settings.smart_host and settings.outbox_folder:
         raise ConfigError("email.outbox_folder", "either a smart host or a folder", "both")
+    folder = PurePath(settings.outbox_folder)
+    if folder.is_absolute() or ".." in folder.parts or "\0" in settings.outbox_folder:
+        raise ConfigError("email.outbox_folder", "a folder below the data folder", repr(settings.outbox_folder))
     if settings.max_buffered_bytes < settings.max_message_bytes:
         raise ConfigError("email.max_buffered_bytes", "at least max_message_bytes", str(settings.max_buffered_bytes))

@@ -29,13 +29,13 @@ from router.settings import Settings
 
 HEAD = """\
 Every option of Switchboard with its default, and what leaving it out does. Written by `switchboard reference`.
-Durations have a unit ("20s", "4h", "1h30m"); sizes are in bytes. Tables with names of their own (channels.chat,
+Durations have a unit ("20s", "4h", "1h30m"); sizes are in bytes. Tables with names of their own (channels.fax,
 queues.support ...) are examples: name yours as you like. Lines that are commented out have no value by default.
 """
 
 # What stands in for names and for options that have no default.
 NAMES = {
-    "channels": "chat",
+    "channels": "fax",
     "queues": "support",
     "agents": "ana",
     "gateways": "trunk",

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct, field
 
 from router.engine.requirements import ANYBODY, Node
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?")
+_DURATION = re.compile(r"(?:(\d{1,18})d)?(?:(\d{1,18})h)?(?:(\d{1,18})m(?!s))?(?:(\d{1,18})s)?(?:(\d{1,18})ms)?")
 _UNIT_MS = (86_400_000, 3_600_000, 60_000, 1_000, 1)
 
 # Ten years. What is longer is a slip of the pen, and a deadline must stay a number that a record can hold.

@@ -43,7 +43,8 @@ def structs(kind: type[Struct], seen: set[type[Struct]]) -> set[type[Struct]]:
 def test_every_option_stands_in_the_reference_with_its_default() -> None:
     text = (ROOT / "config/router.toml").read_text()
     everything: set[type[Struct]] = set()
-    for kind in (Settings, Config, *(entry.settings for entry in KINDS.values())):
+    roots: list[type[Struct]] = [Settings, Config, *(entry.settings for entry in KINDS.values())]
+    for kind in roots:
         structs(kind, everything)
     for kind in everything:
         for f in fields(kind):
@@ -82,11 +83,25 @@ MISTAKES = [
     ("[kiosk]", "[kiosks]", "kiosks", "'kiosk'"),
     ("support = 5, mailroom = 3", "support = 50, mailroom = 3", "agents.ana.skills.support", "<= 10"),
     ('data = "var"', "data = ", "file", "TOML"),
+    ('data = "var"', 'data = "v\\u0000"', "data", "the path of a folder"),
+    ('data = "var"', f"data = {'[' * 5_000}", "file", "far too many"),
+    ('data = "var"', f"data = {'9' * 5_000}", "file", "TOML"),
+    ('target = "60s"', 'target = "4000d"', "channels.chat.target", "at most ten years"),
+    ('target = "60s"', f'target = "{"9" * 5_000}d"', "channels.chat.target", "a duration such as"),
+    ('kind = "generic"', 'kind = "generc"', "phone.gateways.dev.kind", "one of 'generic', "),
+    ('agent_lost = "stay"', 'agent_lost = "go"', "channels.phone.agent_lost", "one of 'return', 'stay', found 'go'"),
+    ('wrap_up = { mode = "optional" }', 'wrap_up = { mode = "" }', "queues.support.wrap_up.mode", "one of 'forced'"),
+    ('channel = "fax"\n', 'channel = "faks"\n', "scan.folders.fax.channel", "one of chat, email"),
+    ('outbox_folder = "outbox"', 'outbox_folder = "a/../../b"', "email.outbox_folder", "below the data folder"),
+    ('outbox_folder = "outbox"', 'outbox_folder = "/tmp/b"', "email.outbox_folder", "below the data folder"),
+    ("[kiosk]", '[http]\nhost = "0.0.0.0"\n[kiosk]', "http.host", "no demo tokens"),
+    ("[kiosk]", '[http]\ncertificate = "x.pem"\n[kiosk]', "http.certificate", "together"),
+    ("[kiosk]", '[sockets]\nhost = "::"\n[kiosk]', "sockets.host", "no demo tokens (dev-...) in agent_link.tokens"),
 ]
 
 
 @pytest.mark.promise("OB-4")
-@pytest.mark.parametrize(("right", "wrong", "path", "words"), MISTAKES, ids=[m[2] for m in MISTAKES])
+@pytest.mark.parametrize(("right", "wrong", "path", "words"), MISTAKES, ids=[f"{m[2]}-{m[3]}" for m in MISTAKES])
 def test_a_mistake_is_named_with_its_path_and_what_would_be_right(
     right: str, wrong: str, path: str, words: str
 ) -> None:
@@ -96,6 +111,12 @@ def test_a_mistake_is_named_with_its_path_and_what_would_be_right(
     assert caught.value.path == path
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.promise("OB-4")
+def test_json_that_is_nested_too_deeply_is_a_mistake_like_any_other() -> None:
+    with pytest.raises(ConfigError, match="far too many"):
+        parse(b'{"a":' * 100_000)
 
 
 @pytest.mark.promise("OB-6")
