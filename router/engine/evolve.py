@@ -246,6 +246,10 @@ def _configured(s: State, ev: e.Configured, at_ms: int) -> None:
 
 
 def _restarted(s: State, ev: e.Restarted, at_ms: int) -> None:
+    """Every session is gone. Gateways could not speak while nobody was there, so leases start anew."""
+    for item in s.interactions.values():
+        if item.lease_until_ms and item.live:
+            item.lease_until_ms = max(item.lease_until_ms, at_ms + item.born.lease_ms)
     for agent in s.agents.values():
         if agent.sessions:
             agent.sessions = {}
@@ -388,6 +392,7 @@ def _transferred(s: State, ev: e.Transferred, at_ms: int) -> None:
         _told(agent)
         former = agent.id
     _give_to(s, item, ev)
+    _remember_given(s, item, ev.requirement.agent if ev.requirement is not None else ())
     _time_band(s, item)
     _post(s, "requeued", item, at_ms, agent=former)
 
@@ -397,10 +402,20 @@ def _give_to(s: State, item: Interaction, ev: e.Transferred) -> None:
     s.tally(item, -1)
     if item.state == QUEUED:
         s.matcher.dequeue(item)
-    item.queue, item.requirement, item.state, item.tried = ev.queue, ev.requirement, QUEUED, {}
+    if ev.by:
+        item.tried = {}  # somebody meant it for others; what the engine lets go keeps who refused it
+    item.queue, item.requirement, item.state = ev.queue, ev.requirement, QUEUED
     s.tally(item, 1)
     item.place = s.place_of(item)
     s.matcher.enqueue(item)
+
+
+def _remember_given(s: State, item: Interaction, names: tuple[str, ...]) -> None:
+    if item.given_to:
+        s.given[item.given_to].pop(item.number, None)
+    item.given_to = names[0] if len(names) == 1 else ""
+    if item.given_to:
+        s.given.setdefault(item.given_to, {})[item.number] = None
 
 
 def _priority(s: State, ev: e.PriorityChanged, at_ms: int) -> None:
@@ -496,6 +511,8 @@ def _offer_accepted(s: State, ev: e.OfferAccepted, at_ms: int) -> None:
     item.state, item.owner, item.accepted_at_ms = ACTIVE, agent.id, at_ms
     if item.tried:
         item.tried = {}
+    if item.given_to:
+        _remember_given(s, item, ())
     queue = s.queues.get(item.queue)
     if queue is not None:
         queue.counts[OFFERED] -= 1

@@ -85,6 +85,7 @@ class Interaction(Struct, array_like=True, gc=False, eq=False):
     disposition: str = ""
     said: list[Said] | None = None
     remarks: list[Remark] | None = None
+    given_to: str = ""  # the agent for whom alone it waits after a transfer, while that agent is there
     place: int = -1  # derived: its class in the matcher
 
     @property
@@ -234,6 +235,7 @@ class State:
         # (queue, identity of a requirement on top) -> that requirement, which so keeps its identity, and both joined.
         self.joined: dict[tuple[str, int], tuple[Node, Node]] = {}
         self.closed_max = self.config.memory.closed
+        self.given: dict[str, dict[int, None]] = {}  # agent -> what waits for them alone
         self.capacities: dict[object, Capacity] = {}
         self.matcher = Matcher()
         self.timers: list[Timer] = []
@@ -299,6 +301,7 @@ class State:
 
     def rebuild(self) -> None:
         """Work out everything derived from the primary fields."""
+        self.given = {}
         self.matcher = matcher = Matcher()
         self.timers = []
         self.joined = {}
@@ -326,6 +329,8 @@ class State:
         if item.state == QUEUED:
             item.place = self.place_of(item)
             self.matcher.enqueue(item)
+        if item.given_to:
+            self.given.setdefault(item.given_to, {})[item.number] = None
         for due, kind, agent in self._deadlines(item):
             heappush(self.timers, (due, kind, item.number, agent))
 

@@ -16,7 +16,7 @@ from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
 from router.engine.matching import ALL_CHANNELS
 from router.engine.model import Agent, State
-from router.engine.transitions import WRAP_UP
+from router.engine.transitions import QUEUED, WRAP_UP
 from router.errors import BadMessage
 
 MISSED = "missed-offers"  # why an agent was taken off; removals are counted by it
@@ -77,18 +77,44 @@ def _after_work(s: State, name: str) -> Iterable[Event]:
     return (e.StateChanged(name, agent.requested, agent.requested_reason),)
 
 
-def _after_pause(s: State, event: e.StateRequested | e.StateChanged, now_ms: int) -> Iterable[Event]:
+def _let_go(s: State, name: str) -> Iterator[Event]:
+    """What was given to an agent by name waits for the whole queue when that agent is gone, or would not have it.
+
+    Looked at after each of their offers was withdrawn, so that what was being offered is let go, too.
+    """
+    for number in list(s.given.get(name, ())):
+        item = s.interactions[number]
+        if item.state == QUEUED:
+            yield e.Transferred(number, item.queue, None, "", "", "agent-gone")
+
+
+def _after_refusal(s: State, event: e.OfferDeclined | e.OfferExpired, now_ms: int) -> Iterator[Event]:
+    """Declined or missed by the one for whom it waited."""
+    item = s.interactions[event.interaction]
+    if item.given_to == event.agent and item.state == QUEUED:
+        yield e.Transferred(item.number, item.queue, None, "", "", "agent-refused")
+    if isinstance(event, e.OfferExpired):
+        yield from _after_miss(s, event, now_ms)
+
+
+def _after_pause(s: State, event: e.StateRequested | e.StateChanged, now_ms: int) -> Iterator[Event]:
     agent = s.agents[event.agent]
-    return () if agent.available else _withdrawals(s, agent, "agent-paused")
+    if not agent.available:
+        yield from _withdrawals(s, agent, "agent-paused")
+        yield from _let_go(s, agent.id)
 
 
-def _after_session(s: State, event: e.SessionClosed, now_ms: int) -> Iterable[Event]:
+def _after_session(s: State, event: e.SessionClosed, now_ms: int) -> Iterator[Event]:
     agent = s.agents[event.agent]
-    return () if agent.sessions else _withdrawals(s, agent, "session-lost")
+    if not agent.sessions:
+        yield from _withdrawals(s, agent, "session-lost")
+        yield from _let_go(s, agent.id)
 
 
-def _after_restart(s: State, event: e.Restarted, now_ms: int) -> Iterable[Event]:
-    return [w for agent in s.agents.values() if not agent.sessions for w in _withdrawals(s, agent, "restart")]
+def _after_restart(s: State, event: e.Restarted, now_ms: int) -> Iterator[Event]:
+    for agent in list(s.agents.values()):
+        yield from _withdrawals(s, agent, "restart")
+        yield from _let_go(s, agent.id)
 
 
 def _after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterable[Event]:
@@ -130,6 +156,9 @@ def _after_configuration(s: State, event: e.Configured, now_ms: int) -> Iterator
     for agent in list(s.agents.values()):
         if agent.work and _is_gone(agent):
             yield from _give_up(s, agent)
+    for name in list(s.given):
+        if name not in s.agents or not s.agents[name].available:
+            yield from _let_go(s, name)
 
 
 def _after_miss(s: State, event: e.OfferExpired, now_ms: int) -> Iterable[Event]:
@@ -169,7 +198,8 @@ def _spared(s: State, agent: Agent, now_ms: int) -> tuple[bool, list[Event]]:
 RULES: dict[type[Event], Callable[[State, Any, int], Iterable[Event]]] = {
     e.OfferMade: _after_offer,
     e.OfferAccepted: _after_accept,
-    e.OfferExpired: _after_miss,
+    e.OfferDeclined: _after_refusal,
+    e.OfferExpired: _after_refusal,
     e.InteractionEnded: _after_end,
     e.WrapUpFinished: lambda s, ev, now: _after_work(s, ev.agent),
     e.Requeued: lambda s, ev, now: _after_work(s, ev.agent),

@@ -209,6 +209,10 @@ def _destination(s: State, item: Interaction, to: c.Target) -> tuple[str, Node |
         agent = agent_of(s, to.agent)
         if agent.retired or not s.matcher.meets_node(agent, s.queue_config(item.queue).requirement):
             raise NotEligible(f"{to.agent} does not meet the requirement of queue {item.queue}; transfer to a queue")
+        if item.owner == to.agent:
+            raise IllegalMove(f"{to.agent} has i-{item.number} already")
+        if not agent.available:
+            raise NotEligible(f"{to.agent} is not there to take it; transfer to a queue or to somebody who is ready")
         if not agent.capacity.room(0) >> s.channel_index[item.born.channel] & 1:
             raise NotEligible(f"{to.agent} takes no {item.born.channel}; transfer to a queue")
         return item.queue, Node(agent=(to.agent,))
@@ -226,7 +230,8 @@ def requeue(s: State, ask: c.Requeue, now_ms: int) -> list[Event]:
 def _freed(s: State, item: Interaction, reason: str, by: str, why: str, passed_over: bool) -> list[Event]:
     """The interaction is taken from everybody who has it or sees it."""
     if item.state == QUEUED:
-        return []
+        # It waits already; but one that was given to an agent by name now waits for the whole queue.
+        return [e.Transferred(item.number, item.queue, None, "", by, why)] if item.given_to else []
     if item.state == OFFERED:
         return withdrawals(s, item, "requeued" if reason == "operator" else reason, by, why, passed_over)
     demand(item.number, item.state, e.Requeued)

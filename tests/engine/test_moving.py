@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
@@ -32,14 +34,63 @@ def test_a_transfer_to_a_queue_keeps_the_time_that_was_waited() -> None:
 
 
 @pytest.mark.promise("MV-1")
-def test_a_transfer_to_an_agent_waits_for_that_agent() -> None:
+def given_to_busy_ben() -> tuple[Office, int, int]:
+    """Ana gave her call to Ben, who is on another one."""
     office = Office(ready=("ana", "ben"))
-    number = office.active()
-    office.pause("ben")
+    first, second = office.active("phone"), office.active("phone")
+    number, other = (first, second) if office.item(first).owner == "ana" else (second, first)
     office.do(c.Transfer(agent="ana", interaction=number, to=c.Target(agent="ben")))
     assert office.state_of(number) == "queued", "not back to ana, who is free now"
-    office.ready("ben")
+    return office, number, other
+
+
+@pytest.mark.promise("MV-1")
+def test_a_transfer_to_an_agent_waits_for_that_agent() -> None:
+    office, number, other = given_to_busy_ben()
+    office.complete(other)
+    if office.state_of(other) == "wrap-up":
+        office.complete(other)
     assert office.offered_to(number) == ["ben"]
+
+
+@pytest.mark.promise("MV-1", "RT-5")
+@pytest.mark.parametrize("leave", [Office.pause, Office.sign_out])
+def test_what_was_given_to_an_agent_who_leaves_waits_for_the_whole_queue(
+    leave: Callable[[Office, str], object],
+) -> None:
+    office, number, _ = given_to_busy_ben()
+    leave(office, "ben")
+    assert office.offered_to(number) == ["ana"]
+
+
+@pytest.mark.promise("MV-1", "OF-3")
+def test_what_was_given_to_an_agent_who_declines_waits_for_the_whole_queue() -> None:
+    office = Office(ready=("ana", "ben"))
+    number = office.active("phone")
+    other = {"ana": "ben", "ben": "ana"}[office.item(number).owner]
+    office.do(c.Transfer(agent=office.item(number).owner, interaction=number, to=c.Target(agent=other)))
+    assert office.offered_to(number) == [other]
+    office.decline(number)
+    assert office.offered_to(number) == [{"ana": "ben", "ben": "ana"}[other]]
+
+
+@pytest.mark.promise("MV-2")
+def test_an_operator_frees_what_waits_for_one_agent_alone() -> None:
+    office, number, _ = given_to_busy_ben()
+    office.do(c.Requeue(interaction=number, by="operator:sam"))
+    assert office.offered_to(number) == ["ana"]
+
+
+@pytest.mark.promise("MV-1")
+def test_nothing_is_given_to_somebody_who_is_not_there_or_has_it() -> None:
+    office = Office(ready=("ana", "ben"))
+    number = office.active()
+    owner = office.item(number).owner
+    office.pause("ben" if owner == "ana" else "ana")
+    with pytest.raises(NotEligible):
+        office.do(c.Transfer(agent=owner, interaction=number, to=c.Target(agent="ben" if owner == "ana" else "ana")))
+    with pytest.raises(IllegalMove):
+        office.do(c.Transfer(agent=owner, interaction=number, to=c.Target(agent=owner)))
 
 
 @pytest.mark.promise("MV-1")
@@ -47,9 +98,10 @@ def test_a_transfer_to_a_requirement_replaces_what_was_asked_for_before() -> Non
     staff = {"ana": Agent(skills=BOTH), "ben": Agent(skills={"support": 1, "spanish": 3})}
     office = Office(agents_with(OFFICE, **staff), ready=("ana", "ben"))
     number = office.active()
-    for _ in range(3):
-        office.do(c.Transfer(agent="ana", interaction=number, to=c.Target(agent="ana")))
-        office.accept(number, "ana")
+    office.do(c.Transfer(agent="ana", interaction=number, to=c.Target(agent="ben")))
+    office.accept(number, "ben")
+    office.do(c.Transfer(agent="ben", interaction=number, to=c.Target(agent="ana")))
+    office.accept(number, "ana")
     spanish = c.Target(requirement=Node(skill="spanish", level=2))
     office.do(c.Transfer(agent="ana", interaction=number, to=spanish))
     assert office.offered_to(number) == ["ben"]

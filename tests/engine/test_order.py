@@ -222,6 +222,8 @@ def test_what_was_asked_for_once_is_not_looked_at_for_ever() -> None:
     """A script sets ever new priorities, and transfers name every agent: the classes that they made are forgotten."""
     agents = {f"agent-{i}": Agent(skills={"support": 1}) for i in range(200)}
     office = Office(agents_with(OFFICE, **agents))
+    for name in agents:
+        office.ready(name)
     engine, now = office.engine, office.now_ms
     for i, name in enumerate(agents):
         for n in range(5):
