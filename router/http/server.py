@@ -6,8 +6,8 @@ timer for each; statuses are counted in a plain dict that is read when somebody 
 aiohttp, since those cost several times as much. There is no access log: counters say how many, and what matters to
 somebody is in the journal.
 
-What a client can hold is bounded: connections, head and body sizes, the time until a head is complete, until an answer,
-and for each part of a download. A connection too many is told so and closed.
+What a client can hold is bounded: connections, of one address and of all, head and body sizes, the time until a head is
+complete, until an answer, and for each part of a download. A connection too many is told so and closed.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from router.service.routes import UNHURRIED
 
 log = get_logger("http")
 
+Lost = Callable[[web.RequestHandler, BaseException | None], None]
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 # Seconds between two looks at the requests in progress; how exact the time limit of a request is.
@@ -69,13 +70,28 @@ class TurnedAway(asyncio.Protocol):
         stream.close()
 
 
+class Door(asyncio.Protocol):
+    """Where a connection gets its real protocol, once it is known whose it is."""
+
+    def __init__(self, enter: Callable[[str], asyncio.Protocol]) -> None:
+        self._enter = enter
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        stream = cast(asyncio.Transport, transport)
+        peer = stream.get_extra_info("peername")
+        protocol = self._enter(str(peer[0]) if peer else "")
+        stream.set_protocol(protocol)
+        protocol.connection_made(stream)
+
+
 class _OutsidersFault(logging.Filter):
     """Bytes that are no HTTP, and clients that leave, are nothing that an operator must read about."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], BadHttpMessage | ConnectionError))
+        return not (record.exc_info and isinstance(record.exc_info[1], _OUTSIDE))
 
 
+_OUTSIDE = (BadHttpMessage, ConnectionError, web.RequestPayloadError)
 _protocol_log = logging.getLogger("aiohttp.server")
 
 
@@ -113,6 +129,8 @@ class HttpServer:
         self._draining = False
         self.answers: dict[int, int] = {}  # status -> how many
         self.turned_away = 0
+        self._address_of: dict[web.RequestHandler, str] = {}
+        self._by_address: dict[str, int] = {}
         house = House(
             settings=settings,
             desk=desk,
@@ -167,6 +185,7 @@ class HttpServer:
         await self._runner.setup()
         assert self._runner.server is not None
         self._runner.server.request_handler = self._around(self._runner.server.request_handler)
+        setattr(self._runner.server, "connection_lost", self._leaving(self._runner.server.connection_lost))  # noqa: B010
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(self._connect, s.host, s.port, ssl=context, backlog=1_024)
@@ -227,7 +246,32 @@ class HttpServer:
         if self._runner.server is None or self._connections() >= self._settings.connections:
             self.turned_away += 1
             return TurnedAway()
-        return self._runner.server()
+        return Door(self._enter)
+
+    def _enter(self, address: str) -> asyncio.Protocol:
+        """The protocol for a connection from this address."""
+        server = self._runner.server if self._runner else None
+        count, most = self._by_address.get(address, 0), self._settings.per_address
+        if server is None or (most and count >= most):
+            self.turned_away += 1
+            return TurnedAway()
+        protocol = server()
+        self._address_of[protocol] = address
+        self._by_address[address] = count + 1
+        return protocol
+
+    def _leaving(self, lost: Lost) -> Lost:
+        """What the library does when a connection is gone, and our count."""
+
+        def leave(protocol: web.RequestHandler, error: BaseException | None = None) -> None:
+            lost(protocol, error)
+            address = self._address_of.pop(protocol, None)
+            if address is not None:
+                self._by_address[address] -= 1
+                if not self._by_address[address]:
+                    del self._by_address[address]
+
+        return leave
 
     def _look_around(self) -> None:
         """Cut the requests that took too long, and see how late this call came: that is how busy the loop is."""

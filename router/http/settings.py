@@ -25,6 +25,8 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     headers: Annotated[int, Meta(ge=16, le=1_000)] = 64
     # Each holds about 15 kB. Beyond this a caller is better served by "busy" now.
     connections: Annotated[int, Meta(ge=1, le=100_000)] = 2_000
+    # So many of them for one address, so that nobody takes all. 0: no limit, which a proxy in front needs.
+    per_address: Annotated[int, Meta(ge=0, le=100_000)] = 500
     # How long a connection may go without a complete request head: idle clients, and those that never finish one.
     idle_timeout: Duration = Duration(60_000)
     # From the request's head to the answer, the body's arrival included. Gateways give up after 5 to 15 s.

@@ -258,6 +258,51 @@ async def test_a_connection_too_many_is_told_so(start: Start) -> None:
     assert server.turned_away == 1
 
 
+@pytest.mark.promise("IN-5")
+async def test_one_address_cannot_take_all_connections(start: Start) -> None:
+    server = await start(connections=5, per_address=2)
+    held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+    for reader, writer in held:
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"alive")
+    answer = await raw_exchange(server, b"")
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b'"code":"overloaded"' in answer
+    other = await asyncio.open_connection("127.0.0.1", server.port, local_addr=("127.0.0.2", 0))
+    other[1].write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    await other[0].readuntil(b"alive")
+    for _, writer in (*held, other):
+        writer.close()
+        await writer.wait_closed()
+    async with aiohttp.ClientSession(server.url) as http:
+        assert (await http.get("/livez")).status == 200  # there is room again
+    assert server.turned_away == 1
+
+
+async def test_a_proxy_may_have_all_connections(start: Start) -> None:
+    server = await start(connections=3, per_address=0)
+    held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
+    for reader, writer in held:
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"alive")
+        writer.close()
+
+
+@pytest.mark.promise("IN-5")
+@pytest.mark.parametrize("path", ["/v1/phone/x/take", "/nowhere"])
+async def test_a_damaged_body_is_no_error_of_ours(start: Start, caplog: pytest.LogCaptureFixture, path: str) -> None:
+    server = await start(adapter_routes())
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 8\r\n\r\n"
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(head.encode())
+    await asyncio.sleep(0.05)  # the handler is there before the body
+    writer.write(b"no gzip!")
+    await asyncio.sleep(0.05)
+    writer.close()
+    await raw_exchange(server, head.encode() + b"no gzip!")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_a_client_that_leaves_in_the_middle_is_no_line_in_the_log(
     start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
