@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from functools import lru_cache
 
 from router.errors import Unauthenticated
 
@@ -68,4 +69,12 @@ def _is_time(text: bytes) -> bool:
 
 
 def _mac(secret: str, text: bytes) -> bytes:
-    return hmac.digest(secret.encode(), text, "sha256")
+    mac = _keyed(secret).copy()
+    mac.update(text)
+    return mac.digest()
+
+
+@lru_cache(maxsize=256)
+def _keyed(secret: str) -> hmac.HMAC:
+    """To prepare a key costs more than to use it."""
+    return hmac.new(secret.encode(), digestmod="sha256")

@@ -26,10 +26,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 from msgspec import Meta, Struct
-from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, NegotiationError
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 from websockets.typing import Origin, Subprotocol
 
 from router.engine.config import Duration
@@ -50,6 +51,7 @@ TOO_SLOW = 1008
 TRY_AGAIN_LATER = 1013
 
 RETRY_AFTER_S = 5
+OPEN = State.OPEN
 
 
 class SocketSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,11 +107,23 @@ class _Mount(Struct, frozen=True):
 class Peer:
     """The other end of one connection, as a conversation sees it."""
 
-    __slots__ = ("_ending", "_gate", "_mark", "_mark_at", "_one", "_path", "_server", "_written", "address")
+    __slots__ = (
+        "_connection",
+        "_ending",
+        "_frames",
+        "_gate",
+        "_mark",
+        "_mark_at",
+        "_path",
+        "_server",
+        "_written",
+        "address",
+    )
 
     def __init__(self, connection: ServerConnection, server: SocketServer, address: str, path: str) -> None:
         self.address = address  # of the client, for limits; the text form of an IP address
-        self._one = (connection,)
+        self._connection = connection
+        self._frames: list[bytes] = []  # of this turn of the loop
         self._server = server
         self._path = path
         self._written = 0  # bytes given to the transport since the start
@@ -120,15 +134,27 @@ class Peer:
 
     def send(self, text: bytes | str) -> None:
         """Put one text message on its way. Never waits and never raises; after the end it does nothing."""
-        data = text.encode() if isinstance(text, str) else text
-        broadcast(self._one, data, text=True)
-        self._written += len(data) + (2 if len(data) < 126 else 4 if len(data) < 65_536 else 10)
-        unsent = self._one[0].transport.get_write_buffer_size()
+        if not self._frames:
+            self._server._write_soon(self)
+        self._frames.append(frame(text.encode() if isinstance(text, str) else text))
+
+    def _write(self) -> None:
+        """Everything of this turn in one piece; a system call costs more than all the rest of a message."""
+        data = b"".join(self._frames)
+        self._frames.clear()
+        connection, transport = self._connection, self._connection.transport
+        if connection.protocol.state is not OPEN or transport.is_closing():
+            return
+        transport.write(data)
+        self._written += len(data)
+        unsent = transport.get_write_buffer_size()
         if unsent:
             self._server._behind(self, unsent)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Say goodbye and hang up; drop the connection if the client does not follow within `close_grace`."""
+        if self._frames:
+            self._write()  # what was said before the goodbye
         if self._ending is None:
             short = reason.encode()[:123].decode(errors="ignore")  # RFC 6455 section 5.5: control frames hold 125 bytes
             self._ending = asyncio.get_running_loop().create_task(self._end(code, short))
@@ -146,10 +172,10 @@ class Peer:
     @property
     def open(self) -> bool:
         """Whether it makes sense to send."""
-        return self._ending is None and self._one[0].transport.is_closing() is False
+        return self._ending is None and self._connection.transport.is_closing() is False
 
     async def _end(self, code: int, reason: str) -> None:
-        connection = self._one[0]
+        connection = self._connection
         try:
             async with asyncio.timeout(self._server.settings.close_grace / 1000):
                 await connection.close(code, reason)
@@ -159,7 +185,7 @@ class Peer:
     async def _until_resumed(self) -> None:
         """Wait for `resume`, or for the end of the connection. Rare: only a client that sends too much comes here."""
         assert self._gate is not None
-        gone = asyncio.ensure_future(self._one[0].wait_closed())
+        gone = asyncio.ensure_future(self._connection.wait_closed())
         try:
             await asyncio.wait((self._gate, gone), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -167,12 +193,26 @@ class Peer:
 
     def _is_late(self, now: float, allowed_s: float) -> bool:
         """Whether the oldest unsent byte is older than allowed; moves the mark when the socket has taken that much."""
-        unsent = self._one[0].transport.get_write_buffer_size()
+        unsent = self._connection.transport.get_write_buffer_size()
         if not unsent:
             self._mark = 0
         elif self._written - unsent >= self._mark:
             self._mark, self._mark_at = self._written, now
         return bool(self._mark) and now - self._mark_at > allowed_s
+
+
+def frame(text: bytes) -> bytes:
+    """A whole text message as a server sends it (RFC 6455 section 5.2): not masked, not compressed, in one frame.
+
+    Made here, because the library makes three objects and a system call for each. It needs to know of control frames
+    only, and sends those itself.
+    """
+    n = len(text)
+    if n < 126:
+        return bytes((0x81, n)) + text
+    if n < 65_536:
+        return b"\x81\x7e" + n.to_bytes(2, "big") + text
+    return b"\x81\x7f" + n.to_bytes(8, "big") + text
 
 
 class SocketServer:
@@ -188,6 +228,7 @@ class SocketServer:
         self._peers: set[Peer] = set()
         self._by_address: dict[str, int] = {}
         self._late: set[Peer] = set()  # with a mark: something is unsent
+        self._to_write: list[Peer] = []  # with frames of this turn of the loop
         self._sweep: asyncio.TimerHandle | None = None
 
     def mount(self, path: str, subprotocol: str, open_handler: OpenHandler) -> None:
@@ -376,6 +417,19 @@ class SocketServer:
         else:
             del self._by_address[peer.address]
         _open.set(len(self._peers))
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def _write_soon(self, peer: Peer) -> None:
+        if not self._to_write:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._to_write.append(peer)
+
+    def _write(self) -> None:
+        peers, self._to_write = self._to_write, []
+        for peer in peers:
+            if peer._frames:
+                peer._write()
 
     # --- slow clients -------------------------------------------------------------------------------------------------
 
