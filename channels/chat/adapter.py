@@ -157,7 +157,7 @@ class ChatAdapter:
     def _opened(self, peer: Peer) -> Visitor:
         self._count += 1
         self._peers[self._count] = peer
-        self.room.connected(self._count)
+        self.room.connected(self._count, peer.address)
         return Visitor(self, self._count)
 
     def closed(self, line: int) -> None:

@@ -31,6 +31,7 @@ How a socket ends, and what its client does then ("port" marks what the websocke
     4408  hello-timeout      silent for `hello_timeout`                   say hello at once
     4409  -                  the visitor opened too many windows          nothing: the newest ones work
     4429  too-fast           more frames than a socket may send           slow down
+    4429  too-many           the address opened too many conversations    come back after retry_after_s
 
 Errors that leave the socket open: bad-message; and of one message, with `re`: too-large, id-reused (another text had
 this id), too-fast, overloaded, unavailable, draining. What carries `retry_after_s` may be sent again, with the same id.
@@ -49,7 +50,7 @@ from msgspec import structs
 
 from channels.chat import render as out
 from channels.chat import tokens
-from channels.chat.limits import Bucket
+from channels.chat.limits import Bucket, Buckets
 from channels.chat.parse import Goodbye, Hello, Ident, Text, Typing, ident_of, parse
 from channels.chat.render import Attachment, Said
 from channels.chat.settings import Settings
@@ -124,10 +125,22 @@ class Pending(NamedTuple):
 class Line:
     """One socket."""
 
-    __slots__ = ("backlog", "conversation", "frames", "leaving", "mark", "number", "opened_ms", "stage", "strikes")
+    __slots__ = (
+        "address",
+        "backlog",
+        "conversation",
+        "frames",
+        "leaving",
+        "mark",
+        "number",
+        "opened_ms",
+        "stage",
+        "strikes",
+    )
 
-    def __init__(self, number: int, frames: Bucket, now_ms: int) -> None:
+    def __init__(self, number: int, address: str, frames: Bucket, now_ms: int) -> None:
         self.number = number
+        self.address = address
         self.frames = frames
         self.opened_ms = now_ms
         self.stage = FRESH
@@ -198,6 +211,7 @@ class Room:
         self._chance = chance
         self._lines: dict[int, Line] = {}
         self._open_ones = 0
+        self._openers = Buckets(settings.hello_rate / 60, settings.hello_burst)
         self._openings = 0  # hellos on their way to the journal
         self._draining = False
 
@@ -214,11 +228,11 @@ class Room:
                     found += 1
         return found
 
-    def connected(self, number: int) -> None:
+    def connected(self, number: int, address: str) -> None:
         """A socket was opened, and is line `number` from now on: one that was never used before."""
         now = self._look.now_ms()
         frames = Bucket(self._settings.frame_rate, self._settings.frame_burst, now)
-        self._lines[number] = Line(number, frames, now)
+        self._lines[number] = Line(number, address, frames, now)
 
     def received(self, number: int, data: bytes) -> None:
         """One text frame came in."""
@@ -377,6 +391,11 @@ class Room:
             return
         if self._is_full(conversation):
             self._refuse_hello(line, "overloaded", "too many visitors: come back soon", COME_BACK_LATER, RETRY_S)
+            return
+        wait_s = 0 if conversation.is_opening else self._openers.wait_s(line.address, self._look.now_ms())
+        if wait_s:
+            says = "too many conversations from this address: come back later"
+            self._refuse_hello(line, "too-many", says, TOO_FAST, wait_s)
             return
         conversation.topic = topic
         line.stage = OPENING

@@ -45,6 +45,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     # Messages per second and visitor, far above typing. The burst is what a client kept while it was offline.
     message_rate: Rate = 20.0
     message_burst: Positive = 200
+    # Conversations that one address may open in a minute, so that nobody fills the queue ahead of everybody; the burst
+    # is an office behind one address. 0: no limit.
+    hello_rate: Annotated[float, Meta(ge=0)] = 30.0
+    hello_burst: Positive = 30
     # Frames of any kind per second and socket; beyond it the socket is closed.
     frame_rate: Rate = 40.0
     frame_burst: Positive = 400

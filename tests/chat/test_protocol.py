@@ -631,6 +631,23 @@ def test_a_socket_that_floods_is_closed() -> None:
     assert (visitor.got[-1]["code"], visitor.closed) == ("too-fast", 4429)
 
 
+@pytest.mark.promise("IN-5")
+def test_one_address_opens_so_many_conversations_and_is_told_when_to_come_back() -> None:
+    world = World(hello_rate=30, hello_burst=3)
+    talking = [world.hello(topic="support") for _ in range(3)]
+    refused = world.hello(topic="support")
+    assert (refused.got[-1]["code"], refused.got[-1]["retry_after_s"], refused.closed) == ("too-many", 3, 4429)
+    assert world.room.waiting == 3
+    other = world.connect("192.0.2.2")
+    other.send(type="hello", topic="support")
+    world.flush()
+    assert other.got[0]["type"] == "welcome"
+    again = world.hello(token=talking[0].got[0]["token"])
+    assert again.got[0]["type"] == "welcome", "who has a conversation opens none"
+    world.desk.now += 2_000
+    assert world.hello(topic="support").got[0]["type"] == "welcome"
+
+
 def test_typing_is_dropped_while_nobody_looks() -> None:
     world = World()
     visitor = world.hello(topic="support")

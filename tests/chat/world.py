@@ -116,7 +116,7 @@ class EngineDesk:
         return lookups.interaction_view(state, lookups.find_interaction(state, number), full=True)
 
     def interactions(self, state: str = "", queue: str = "", after: int = 0, limit: int = 100) -> list[InteractionView]:
-        return lookups.list_interactions(self.engine.state, state, queue, after, limit)
+        return lookups.portion(self.engine.state, state, queue, after, limit)[0]
 
     def find(self, thread: str) -> int | None:
         number = self.engine.state.threads.get(thread)
@@ -176,7 +176,7 @@ class Socket:
 
 class World:
     def __init__(self, seed: int = 0, **settings: Any) -> None:
-        self.settings = Settings(**settings)
+        self.settings = Settings(**{"hello_rate": 0, **settings})
         self.dice = Dice(seed)
         self.desk = EngineDesk()
         self.sockets: dict[int, Socket] = {}
@@ -204,10 +204,10 @@ class World:
         self.room.informed(news)
         self.settle()
 
-    def connect(self) -> Socket:
+    def connect(self, address: str = "192.0.2.1") -> Socket:
         self.lines += 1
         socket = self.sockets[self.lines] = Socket(self, self.lines)
-        self.room.connected(self.lines)
+        self.room.connected(self.lines, address)
         return socket
 
     def hello(self, **fields: Any) -> Socket:
