@@ -47,6 +47,7 @@ SETTINGS = {
     "SCAN__POLL": "200ms",
     "SCAN__LONGEST_BACKOFF": "500ms",
     "KIOSK__RATE": "100000",
+    "CHAT__HELLO_RATE": "0",
     "CHAT__VISITOR_GRACE": "2s",
     "CHAT__SWEEP": "300ms",
     "PRESENCE__GRACE": "2s",
