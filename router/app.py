@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from channels.registry import KINDS
 from router.agents.server import AgentServer
 from router.engine import commands as c
+from router.engine.config import to_bytes
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import RouterError
 from router.http.access import is_loopback
@@ -41,7 +42,7 @@ from router.service.quarantine import Quarantine
 from router.service.sockets import SocketServer
 from router.service.supervision import Snapshots, matching_health
 from router.service.writer import Writer
-from router.settings import Loaded, parse
+from router.settings import Loaded, parse, with_actions
 
 log = get_logger("app")
 
@@ -209,14 +210,20 @@ class App:
         """Check a configuration and decide by it. Ports, secrets and limits of the edges need a restart; it says so."""
         loaded = parse(content, os.environ)
         version, document = self.desk.configuration()
-        changed = loaded.document != document
-        if changed and not dry_run:
-            await self.desk.ask(c.Configure(document=loaded.document, by=by))
+        # What gateways are told is up to the adapters that run, whatever the new file says of theirs.
+        wanted = to_bytes(with_actions(loaded.config, self.settings.adapters))
+        changed = wanted != document
+        command = c.Configure(document=wanted, by=by)
+        if changed and dry_run:
+            self.desk.rehearse(command)
+        elif changed:
+            await self.desk.ask(command)
+            self.agents.keep_only(loaded.config.agents)
         return {
             "version": self.desk.configuration()[0],
             "changed": changed,
             "applied": changed and not dry_run,
-            "restart_needed": replace(loaded.settings, data=self.settings.data) != self.settings,
+            "restart_needed": loaded.has_edges and replace(loaded.settings, data=self.settings.data) != self.settings,
             "was_version": version,
         }
 

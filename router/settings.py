@@ -94,6 +94,7 @@ class Loaded(Struct, frozen=True):
 
     settings: Settings
     config: engine.Config
+    has_edges: bool = True  # false: the document was about what the engine decides by, and about nothing else
 
     @property
     def document(self) -> bytes:
@@ -158,13 +159,13 @@ def from_data(raw: dict[str, Any]) -> Loaded:
     for kind, section in adapters.items():
         KINDS[kind].check(section)
     settings = replace(edges, adapters=adapters)
-    config = _with_actions(config, adapters)
+    config = with_actions(config, adapters)
     check_config(config)
     _check_together(settings, config)
     return Loaded(settings, config)
 
 
-def _with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Config:
+def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Config:
     """Tell the engine what each channel's gateway must be told."""
     wanted: dict[str, tuple[str, ...]] = {}
     for kind, section in adapters.items():

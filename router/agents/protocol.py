@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -577,6 +577,12 @@ class AgentHub:
         """Stop: nobody comes in, everybody is told when to look again."""
         self.draining = True
         self._dismiss(reason)
+
+    def keep_only(self, agents: Container[str]) -> None:
+        """Whoever has left the configuration is told so, and the socket is closed."""
+        for conversation in list(self.conversations):
+            if conversation.agent and conversation.agent not in agents:
+                conversation.goodbye("not-an-agent", 0, NO_SUCH_AGENT)
 
     def _dismiss(self, reason: str) -> None:
         for conversation in list(self.conversations):

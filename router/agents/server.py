@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING
 
 from router.agents.messages import SUBPROTOCOL
@@ -44,6 +44,10 @@ class AgentServer:
 
     def reset(self, reason: str) -> None:
         self.hub.reset(reason)
+
+    def keep_only(self, agents: Container[str]) -> None:
+        """Close the sessions of everybody who is no longer an agent."""
+        self.hub.keep_only(agents)
 
     def drain(self, reason: str = "draining") -> None:
         """Say goodbye to everybody with a time to come back, and let nobody in."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from router.engine import lookups
 from router.engine.commands import AnyCommand, Arrive, Reply
+from router.engine.decide import decide
 from router.engine.explain import explain, why_not
 from router.engine.model import State
 from router.engine.views import AgentView, Estimate, InteractionView, Outbound, QueueView
@@ -28,6 +29,11 @@ class EngineDesk:
 
     def submit(self, command: AnyCommand, done: Done) -> None:
         self._writer.submit(command, done)
+
+    def rehearse(self, command: AnyCommand) -> None:
+        """Decide without any effect: raises what `ask` would raise, as far as the engine can tell."""
+        engine = self._writer.engine
+        decide(engine.state, engine.plan, command, self.now_ms())
 
     def now_ms(self) -> int:
         return self._writer.clock.now_ms()

@@ -48,6 +48,9 @@ commit_size = histogram(
     "switchboard_commit_records", "Records in a batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 )
 
+# What outsiders are told; health and log say why, with paths that are none of their business.
+AWAY = "not recorded: the journal cannot be written just now; come back in a moment"
+
 Observer = Callable[[int, int, Sequence[Event]], None]
 
 
@@ -173,7 +176,7 @@ class Writer:
 
     def _refusal(self, command: c.AnyCommand) -> RouterError | None:
         if self.failed:
-            return Unavailable(f"not taking anything now: {self.failed}")
+            return Unavailable(AWAY)
         if self.draining and type(command) is c.Arrive:
             return Draining("stopping; come back in a moment")
         return self._mailbox.refusal(command)
@@ -301,7 +304,7 @@ class Writer:
     def _abandon(self, batch: Batch) -> None:
         self._mailbox.waiting -= len(batch.answers)
         for done, _, _ in batch.answers:
-            _safely(done, Unavailable(f"not recorded: {self.failed}"))
+            _safely(done, Unavailable(AWAY))
 
     async def _recover(self) -> None:
         """Until it works: open the journal, prove that it can be written, read a new engine from it."""

@@ -218,3 +218,31 @@ def _fill(path: Path, items: int) -> None:
     for first in range(0, len(payloads), 10_000):
         journal.append(first + 1, payloads[first : first + 10_000])
     journal.close()
+
+
+@pytest.mark.promise("RT-12")
+async def test_what_the_api_shows_of_the_configuration_can_be_edited_and_given_back(daemon: Daemon) -> None:
+    """The same document changes nothing; one without a queue that has work is refused, and a dry run says so, too."""
+    _, shown = await daemon.get("/v1/config")
+    status, answer = await daemon.post("/v1/config", shown["document"])
+    assert (status, answer["changed"], answer["restart_needed"]) == (200, False, False)
+    await check_in(daemon.session, daemon.http, "eva", "sales")
+    without = shown["document"]
+    del without["queues"]["sales"]
+    without["rules"] = [rule for rule in without["rules"] if rule["queue"] != "sales"]
+    for path in ("/v1/config?dry_run=1", "/v1/config"):
+        status, answer = await daemon.post(path, without)
+        assert (status, answer["code"]) == (409, "illegal-move")
+    assert (await daemon.get("/v1/config"))[1]["version"] == shown["version"]
+
+
+@pytest.mark.promise("AG-8")
+async def test_whoever_leaves_the_configuration_is_told_and_cut_off(daemon: Daemon) -> None:
+    chen = Agent("chen", daemon.socket)
+    await chen.sign_in()
+    _, shown = await daemon.get("/v1/config")
+    del shown["document"]["agents"]["chen"]
+    status, answer = await daemon.post("/v1/config", shown["document"])
+    assert (status, answer["applied"]) == (200, True)
+    await chen.until(lambda: not chen.connected)
+    assert chen.goodbyes[0]["reason"] == "not-an-agent"
