@@ -1,0 +1,58 @@
+"""Each benchmark runs with small sizes and prints rows and figures of the stated form."""
+
+import json
+
+import pytest
+
+from router.bench import run_benchmarks
+from router.bench.report import Row
+from router.bench.run import NAMES
+
+ROWS = {
+    "engine": ["9", "9", "9", "9", "10", "11", "12", "13", "RT-4", "20"],
+    "pipeline": ["1", "2", "5", "14", "15"],
+    "journal": ["7", "8"],
+    "recovery": ["19", "DU-4", "DU-4"],
+    "edges": ["3", "4", "6", "16"],
+}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_quick_run_prints_json_with_a_verdict_for_each_target(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_benchmarks(name, rounds=5, quick=True, as_json=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found.keys() == {"when", "machine", "rounds", "quick", "foreign", "took_s", "rows", "figures"}
+    assert found["machine"].keys() == {"cpu", "cores", "system", "python", "packages", "load"}
+    assert (found["rounds"], found["quick"]) == (1, True)
+    assert [row["number"] for row in found["rows"]] == ROWS[name]
+    for row in found["rows"]:
+        assert row.keys() == {*Row.__struct_fields__, "verdict"}
+        assert row["product"] > 0
+        assert row["verdict"] in (("aim", "must", "missed") if row["must"] else ("",))
+    for rounds in found["figures"].values():
+        assert len(rounds) == 1
+        assert all(isinstance(value, float | int) for value in rounds[0].values())
+
+
+def test_people_get_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_benchmarks("journal", quick=True) == 0
+    shown = capsys.readouterr().out
+    assert "single durable commit, p50" in shown
+    assert "cores busy with others' work" in shown
+
+
+def test_an_unknown_name_is_a_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_benchmarks("everything") == 2
+    assert "known: engine, pipeline, journal, recovery, edges" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ratio", "at_least", "verdict"),
+    [(1.3, False, "aim"), (1.5, False, "must"), (2.1, False, "missed"), (2.1, True, "aim"), (1.2, True, "missed")],
+)
+def test_a_verdict_says_which_limit_holds(ratio: float, at_least: bool, verdict: str) -> None:
+    must, aim = (1.4, 2.0) if at_least else (2.0, 1.4)
+    row = Row(number="1", what="x", unit="us", product=1, floor=1, ratio=ratio, must=must, aim=aim, at_least=at_least)
+    assert row.verdict == verdict
