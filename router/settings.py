@@ -117,20 +117,18 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Loaded:
 def parse(content: bytes, env: Mapping[str, str] | None = None) -> Loaded:
     """As `load`, from the bytes of a TOML document, or of a JSON object of the same shape."""
     try:
-        return from_data(_raw(content, env or {}))
+        raw = _raw(content)
+        has_edges = not raw.keys() <= ENGINE_KEYS
+        for name, value in (env or {}).items():
+            if name.startswith(ENV_PREFIX):
+                _override(raw, name, value)
+        return replace(from_data(raw), has_edges=has_edges)
     except RecursionError:
         raise ConfigError("file", "tables and lists of a few levels", "far too many, one within the other") from None
 
 
-def _raw(content: bytes, env: Mapping[str, str]) -> dict[str, Any]:
-    if content.lstrip().startswith(b"{"):
-        raw = _json(content)
-    else:
-        raw = _toml(content)
-    for name, value in env.items():
-        if name.startswith(ENV_PREFIX):
-            _override(raw, name, value)
-    return raw
+def _raw(content: bytes) -> dict[str, Any]:
+    return _json(content) if content.lstrip().startswith(b"{") else _toml(content)
 
 
 def _json(content: bytes) -> dict[str, Any]:
