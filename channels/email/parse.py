@@ -287,5 +287,5 @@ def arrive(letter: Letter, recipient: str, raw: Blob, detail: str = "") -> Arriv
         subject=letter.subject,
         language=letter.language,
         attributes=attributes,
-        message=Message("", (raw,), letter.message_id),
+        message=Message("", (raw,), letter.message_id, sender.address),
     )

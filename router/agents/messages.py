@@ -225,6 +225,7 @@ class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"
     agent: str
     at_ms: int
     attachments: tuple[Attachment, ...] = ()
+    sender: str = ""  # the address it came from, where the channel tells; it may not be the interaction's
 
 
 class InteractionUpdated(Struct, frozen=True, kw_only=True, tag_field="type", tag="interaction_updated"):

@@ -68,7 +68,7 @@ class Mirror:
         known = self.interactions.get(message["interaction"])
         if known is not None:
             said = {name: message[name] for name in ("author", "at_ms")}
-            said |= {name: message[name] for name in ("text", "agent", "attachments") if message[name]}
+            said |= {name: message[name] for name in ("text", "agent", "attachments", "sender") if message.get(name)}
             known["messages"].append(said)
 
     def _updated(self, message: Json) -> None:

@@ -79,6 +79,7 @@ def _message(event: e.MessageAdded, news: Tell) -> m.Numbered:
         agent=event.agent,
         at_ms=news.at_ms,
         attachments=tuple(map(m.Attachment.of, event.message.blobs)),
+        sender=event.message.sender,
     )
 
 

@@ -413,7 +413,9 @@ class Screen(Face):
         for number, said in list(enumerate(work["messages"]))[-8:]:
             shown = readable[number] if number < len(readable) and not said.get("text") else said
             files = "".join(f" [{plain(a['name'] or a['media_type'], 40)}]" for a in shown.get("attachments", ()))
-            line = f"\n{said['author']}: {paragraph(shown.get('text', ''))}{files}"
+            sender = said.get("sender", "")
+            other = f" {plain(sender, 60)}" if sender not in ("", work["sender"]) else ""
+            line = f"\n{said['author']}{other}: {paragraph(shown.get('text', ''))}{files}"
             text.append(line, style=colours.get(said["author"], ""))
         for note in work["notes"][-3:]:
             text.append(f"\nnote by {plain(note['by'], 40)}: {plain(note['text'])}", style="yellow")

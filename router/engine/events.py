@@ -34,6 +34,7 @@ class Message(Struct, array_like=True, frozen=True, gc=False):
     text: str = ""
     blobs: tuple[Blob, ...] = ()
     external_id: str = ""  # what the channel calls it, where replies refer to it (a Message-ID)
+    sender: str = ""  # the address it came from, where several may write in one conversation; "" where none can
 
 
 class Event(Struct, array_like=True, frozen=True, gc=False):

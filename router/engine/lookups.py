@@ -102,7 +102,7 @@ def transcript(item: Interaction) -> tuple[MessageView, ...]:
 def message_view(said: Said) -> MessageView:
     message = said.message
     files = attachments_of(message)
-    return MessageView(said.author, said.at_ms, message.text, said.agent, files, message.external_id)
+    return MessageView(said.author, said.at_ms, message.text, said.agent, files, message.external_id, message.sender)
 
 
 def matched_skills(requirement: Node, agent: Agent) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ class MessageView(Struct, frozen=True, omit_defaults=True):
     agent: str = ""
     attachments: tuple[Attachment, ...] = ()
     external_id: str = ""  # what the channel calls it
+    sender: str = ""  # the address that this message came from, where the channel tells; it may not be the customer's
 
 
 class NoteView(Struct, frozen=True):

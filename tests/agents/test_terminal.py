@@ -352,6 +352,10 @@ async def test_the_screen_shows_what_a_mail_says(monkeypatch: pytest.MonkeyPatch
         assert "customer: Hello," in shown
         assert "my parcel [2J" in shown
         assert "..." in shown
+        screen.mirror.interactions["i-1"]["messages"][0]["sender"] = "mallory@example.org"
+        assert "customer mallory@example.org: Hello," in drawn(screen)
+        screen.mirror.interactions["i-1"]["sender"] = "mallory@example.org"
+        assert "customer: Hello," in drawn(screen)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

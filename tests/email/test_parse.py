@@ -143,6 +143,8 @@ def test_address_headers(header: str, expected: list[tuple[str, str]]) -> None:
 def test_of_several_authors_the_first_is_the_customer() -> None:
     got = command(head("From: a@b.example, c@d.example"))
     assert (got.sender, got.identities) == ("a@b.example", ("mailto:a@b.example",))
+    assert got.message is not None
+    assert got.message.sender == "a@b.example"
 
 
 @pytest.mark.parametrize("line", ["From:", "From: nobody at all", "From: <>", "X-Other: 1"])
