@@ -101,8 +101,6 @@ class BlobRoutes:
         self._house.access.anybody(request)
         query = read_query(request, BlobQuery)
         content = await read_body(request, self._house.settings.body_limit)
-        if not content:
-            raise BadMessage("the body is empty: send the content itself")
         kept = await self._house.blobs.put(content, request.content_type, query.name)
         shown = Attachment(kept.digest, kept.size, kept.media_type, kept.name)
         return json_response(shown, status=201)

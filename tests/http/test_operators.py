@@ -393,8 +393,3 @@ async def test_uploaded_content_is_known_by_its_digest(http: aiohttp.ClientSessi
         "name": "a.png",
     }
     assert scene.blobs.read(kept["digest"]) == b"picture"
-
-
-async def test_nothing_is_not_taken_for_content(http: aiohttp.ClientSession) -> None:
-    async with http.post("/v1/blobs", data=b"", headers=AGENT) as answer:
-        assert (answer.status, (await answer.json())["code"]) == (422, "bad-message")

@@ -77,6 +77,10 @@ async def _journal(app: App) -> None:
             assert int(answer.headers["Retry-After"]) > 0
 
 
+async def _figures(app: App) -> None:
+    cancel(app.figures._task)
+
+
 async def _snapshots(app: App) -> None:
     cancel(app.snapshots._task)
 
@@ -121,6 +125,7 @@ Death = Callable[[App], Any]
 DEATHS: list[tuple[Death, set[str]]] = [
     (_writer_thread, {"writer"}),
     (_journal, {"writer"}),
+    (_figures, {"figures"}),
     (_snapshots, {"snapshots"}),
     (_scan, {"scan"}),
     (_scan_folder, {"scan"}),
@@ -155,7 +160,7 @@ async def test_readiness_sees_that_requests_are_no_longer_timed(app: App) -> Non
 async def test_every_lasting_task_of_the_process_is_one_that_readiness_watches(app: App) -> None:
     """A task that is added later must be added to the list above, or said here to do no harm."""
     names = {_name(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()}
-    watched = {"Snapshots._watch", "ScanAdapter._run", "ChatAdapter._sweep"}
+    watched = {"Figures._watch", "Snapshots._watch", "ScanAdapter._run", "ChatAdapter._sweep"}
     # The first only wakes the passes, which come anyway; the phone's own tests kill the second.
     harmless = {"ScanAdapter._listen", "Positions._run"}
     assert watched <= names
