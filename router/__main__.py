@@ -143,12 +143,19 @@ def agent(name: str, url: str, http: str, token: str | None, auto: bool, script:
 @click.option("--chat-url", default="ws://127.0.0.1:8081/chat", show_default=True)
 @click.option("--smtp", default="127.0.0.1:2525", show_default=True)
 @DATA
-def try_(what: str, topic: str, url: str, chat_url: str, smtp: str, data: Path) -> None:
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 3_600),
+    default=20.0,
+    show_default=True,
+    help="how long a caller waits when stdin is no terminal",
+)
+def try_(what: str, topic: str, url: str, chat_url: str, smtp: str, data: Path, seconds: float) -> None:
     """Be a customer of the demo configuration for a minute."""
     from router.cli import tries
 
     if what == "call":
-        tries.call(url, {"support": "+15550100", "sales": "+15550101"}[topic], "dev-secret")
+        tries.call(url, {"support": "+15550100", "sales": "+15550101"}[topic], "dev-secret", seconds)
     elif what == "chat":
         tries.chat(chat_url, topic)
     elif what == "mail":

@@ -23,26 +23,42 @@ from typing import Any
 
 from router.errors import RouterError
 
-# The smallest PDF with a page: enough for a scan folder to take it.
-PDF = (
-    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
-    b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
-    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>endobj\n"
-    b"trailer<</Root 1 0 R>>\n%%EOF\n"
+CALLER_WAITS_S = 20.0
+
+# A PDF with one page that says nothing.
+PDF_OBJECTS = (
+    b"<</Type/Catalog/Pages 2 0 R>>",
+    b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+    b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>",
 )
+
+
+def pdf() -> bytes:
+    """The smallest good PDF: its table says where each object begins."""
+    made, places = b"%PDF-1.4\n", []
+    for number, body in enumerate(PDF_OBJECTS, 1):
+        places.append(len(made))
+        made += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    table = b"0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
+    size = len(places) + 1
+    end = b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (size, len(made))
+    return made + b"xref\n0 %d\n%s" % (size, table) + end
 
 
 def say(text: str) -> None:
     print(text, flush=True)
 
 
-def call(url: str, to: str, secret: str, ask: Callable[[str], str] = input) -> None:
-    """Ring, wait, hang up: three signed events of the generic gateway `dev`."""
+def call(url: str, to: str, secret: str, seconds: float = CALLER_WAITS_S, ask: Callable[[str], str] = input) -> None:
+    """Ring, wait, hang up: signed events of the generic gateway `dev`. `seconds`: how long, where nobody can say."""
     call_id = f"try-{uuid.uuid4().hex[:8]}"
     say(f"calling {to} as +15550199 ...")
     say(f"  answer: {_event(url, secret, call_id, 'incoming', to)}")
     if sys.stdin.isatty():
-        ask("the caller waits (answer with: ./run agent ana); Enter hangs up ")
+        ask("the caller waits (answer as an agent); Enter hangs up ")
+    else:
+        say(f"the caller waits {seconds:g} seconds")
+        time.sleep(seconds)
     say(f"  answer: {_event(url, secret, call_id, 'ended', to)}")
 
 
@@ -91,7 +107,7 @@ def scan(folder: Path) -> None:
         raise RouterError(f"{folder} does not exist; name the data folder with --data")
     name = f"try-{uuid.uuid4().hex[:8]}"
     part = folder / f"{name}.pdf.part"
-    part.write_bytes(PDF)
+    part.write_bytes(pdf())
     (folder / f"{name}.json").write_text(json.dumps({"from": "+15550199"}))
     part.rename(folder / f"{name}.pdf")
     say(f"  {folder / name}.pdf is there; it disappears when it is recorded, after about two seconds")

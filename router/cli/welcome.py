@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from channels.email.adapter import EmailAdapter
@@ -23,7 +25,7 @@ def text(app: App) -> str:
             "The demo tokens and secrets (dev-...) work on this machine only. Try it, in other terminals:",
             "",
         ]
-        lines += _tries(app, http)
+        lines += _tries(app, http, socket)
     return "\n".join([*lines, ""])
 
 
@@ -59,18 +61,28 @@ def _demo(app: App) -> bool:
     return any(token.startswith("dev-") for token in app.settings.agent_link.tokens)
 
 
-def _tries(app: App, http: str) -> list[str]:
+def _tries(app: App, http: str, socket: str) -> list[str]:
+    """The commands as they have to be typed: with every option that differs from its default here."""
     kinds = app.settings.adapters
-    rows = [("answer as an agent", "./run agent ana")]
+    url = _option("--url", http, "http://127.0.0.1:8080")
+    agent = _option("--url", f"{socket}/agent", "ws://127.0.0.1:8081/agent")
+    reading = _option("--http", http, "http://127.0.0.1:8080")
+    rows = [("answer as an agent", f"./run agent ana{agent}{reading}")]
     if "phone" in kinds:
-        rows.append(("make a call", "./run try call"))
+        rows.append(("make a call", f"./run try call{url}"))
     if "chat" in kinds:
-        rows.append(("chat as a visitor", "./run try chat"))
-    if "email" in kinds:
-        rows.append(("send a mail", "./run try mail"))
+        at = _option("--chat-url", f"{socket}{kinds['chat'].path}", "ws://127.0.0.1:8081/chat")
+        rows.append(("chat as a visitor", f"./run try chat{at}"))
+    if "email" in kinds and (smtp := _mail_at(app, "smtp")):
+        rows.append(("send a mail", f"./run try mail{_option('--smtp', smtp, '127.0.0.1:2525')}"))
     if "scan" in kinds:
-        rows.append(("drop a fax", "./run try fax"))
+        here = app.data.resolve() == Path("var").resolve()
+        rows.append(("drop a fax", f"./run try fax{'' if here else f' --data {quote(str(app.data.resolve()))}'}"))
     if "kiosk" in kinds:
-        rows.append(("check in at the kiosk", "./run try walk-in"))
+        rows.append(("check in at the kiosk", f"./run try walk-in{url}"))
     rows.append(("look at everything", f"curl -H 'Authorization: Bearer dev-operator' {http}/v1/interactions"))
     return [f"  {what:<24}{how}" for what, how in rows]
+
+
+def _option(name: str, value: str, default: str) -> str:
+    return "" if value == default else f" {name} {quote(value)}"
