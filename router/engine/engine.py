@@ -59,10 +59,9 @@ class Engine:
         state = self.state
         now = now_ms if now_ms > state.now_ms else state.now_ms
         key = command.key
-        if key:
-            known = state.keys_like(key).known.get(key)
-            if known is not None:
-                return Outcome(Reply(interaction=known, duplicate=True), now)
+        memory = state.keys_like(key) if key else None
+        if memory is not None and (known := memory.known.get(key)) is not None:
+            return Outcome(Reply(interaction=known, duplicate=True), now)
         facts = decide(state, self.plan, command, now)
         # A command that makes nothing true is not remembered, here and in a replay.
         out = Outcome(_NO_EVENTS, now, key if facts else "", [], [], state.seq + 1)
@@ -74,7 +73,11 @@ class Engine:
         if matcher.fresh_agents or matcher.fresh_items:
             self._match(now, out)
         if facts:
-            self._answer(command, facts[0], key, now, out)
+            number = getattr(facts[0], "interaction", 0)
+            joined = type(facts[0]) is e.MessageAdded and type(command) is Arrive
+            out.reply = Reply(interaction=number, joined=joined)
+            if memory is not None:
+                remember(memory, key, number, now)
         return out
 
     def _happen(self, fact: Event, now: int, out: Outcome) -> None:
@@ -83,10 +86,10 @@ class Engine:
         out.events.append(fact)
         if not self.quiet:
             out_effects.effects(state, fact, out.effects)
-        if type(fact) is e.Configured:
-            self.plan = Plan(state.config)
         rule = RULES.get(type(fact))
         if rule is not None:
+            if type(fact) is e.Configured:
+                self.plan = Plan(state.config)
             for further in rule(state, fact, now):
                 self._happen(further, now, out)
 
@@ -116,13 +119,6 @@ class Engine:
                 break
             self._happen(e.OfferMade(state.last_offer + 1, item.number, other.id, deadline_ms), now, out)
 
-    def _answer(self, command: AnyCommand, first: Event, key: str, now: int, out: Outcome) -> None:
-        number = getattr(first, "interaction", 0)
-        joined = type(first) is e.MessageAdded and type(command) is Arrive
-        out.reply = Reply(interaction=number, joined=joined)
-        if key:
-            remember(self.state, key, number, now)
-
     def next_deadline_ms(self) -> int | None:
         """Unix milliseconds at which a Tick is due, or None."""
         return timers.next_deadline_ms(self.state)
@@ -134,7 +130,8 @@ class Engine:
         event = record.event
         evolve(self.state, event, record.at_ms)
         if record.key:
-            remember(self.state, record.key, getattr(event, "interaction", 0), record.at_ms)
+            memory = self.state.keys_like(record.key)
+            remember(memory, record.key, getattr(event, "interaction", 0), record.at_ms)
         if type(event) is e.Configured:
             self.plan = Plan(self.state.config)
         # What became possible was matched when it happened; those offers are records of their own.

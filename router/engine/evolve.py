@@ -27,6 +27,7 @@ from router.engine.model import (
     WRAP_UP_DUE,
     Agent,
     Interaction,
+    KeyMemory,
     Offer,
     Remark,
     Said,
@@ -46,9 +47,9 @@ def evolve(state: State, event: Event, at_ms: int) -> None:
     EVOLVE[type(event)](state, event, at_ms)
 
 
-def remember(state: State, key: str, interaction: int, at_ms: int) -> None:
+def remember(memory: KeyMemory, key: str, interaction: int, at_ms: int) -> None:
     """Note that the command with this key was carried out, so that it has no second effect."""
-    state.keys_like(key).add(key, interaction, at_ms)
+    memory.add(key, interaction, at_ms)
 
 
 # --- small moves that several facts share -----------------------------------------------------------------------------

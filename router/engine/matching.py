@@ -60,36 +60,37 @@ FEW = 6
 class Lines:
     """Numbered lines of integers, smallest first, with all heads at hand."""
 
-    __slots__ = ("at", "filled", "head", "items", "stale")
+    __slots__ = ("at", "filled", "head", "rest", "stale")
 
     def __init__(self) -> None:
-        self.items: list[list[int]] = []
-        self.at: list[int] = []  # where in `items` the head is
-        self.stale: list[set[int]] = []  # removed, but still in `items`
         self.head: list[int] = []  # NONE where a line is empty
+        self.rest: list[list[int]] = []  # those behind the head, from `at` on
+        self.at: list[int] = []
+        self.stale: list[set[int]] = []  # removed, but still in `rest`
         self.filled = 0  # bit set of the lines that are not empty
 
     def add_line(self) -> int:
-        self.items.append([])
+        self.head.append(NONE)
+        self.rest.append([])
         self.at.append(0)
         self.stale.append(set())
-        self.head.append(NONE)
         return len(self.head) - 1
 
     def push(self, line: int, entry: int) -> None:
-        stale = self.stale[line]
-        items = self.items[line]
+        head = self.head[line]
+        if head == NONE:
+            self.head[line] = entry
+            self.filled |= 1 << line
+            return
+        if entry < head:
+            self.head[line], entry = entry, head
+        rest, stale = self.rest[line], self.stale[line]
         if stale and entry in stale:
             stale.remove(entry)
-        elif not items or entry > items[-1]:
-            items.append(entry)
+        elif not rest or entry > rest[-1]:
+            rest.append(entry)
         else:
-            insort(items, entry, self.at[line])
-        head = self.head[line]
-        if entry < head:
-            self.head[line] = entry
-            if head == NONE:
-                self.filled |= 1 << line
+            insort(rest, entry, self.at[line])
 
     def remove(self, line: int, entry: int) -> None:
         if self.head[line] == entry:
@@ -97,28 +98,34 @@ class Lines:
             return
         stale = self.stale[line]
         stale.add(entry)
-        if len(stale) > STALE_MIN and len(stale) * 8 > len(self.items[line]) - self.at[line]:
-            self.items[line] = [x for x in self.items[line][self.at[line] :] if x not in stale]
+        if len(stale) > STALE_MIN and len(stale) * 8 > len(self.rest[line]) - self.at[line]:
+            self.rest[line] = [x for x in self.rest[line][self.at[line] :] if x not in stale]
             self.at[line] = 0
             stale.clear()
 
     def _behead(self, line: int) -> None:
-        items, stale = self.items[line], self.stale[line]
-        i = self.at[line] + 1
-        while stale and i < len(items) and items[i] in stale:
-            stale.remove(items[i])
-            i += 1
-        if i == len(items):
-            items.clear()
-            self.at[line] = 0
-            self.head[line] = NONE
-            self.filled &= ~(1 << line)
-            return
-        if i > STALE_MIN and i * 2 > len(items):
-            del items[:i]
+        rest = self.rest[line]
+        if rest:
+            i = self.at[line]
+            stale = self.stale[line]
+            while stale and i < len(rest) and rest[i] in stale:
+                stale.remove(rest[i])
+                i += 1
+            if i < len(rest):
+                self.head[line] = rest[i]
+                self._cut(line, i + 1)
+                return
+            self._cut(line, i)
+        self.head[line] = NONE
+        self.filled ^= 1 << line
+
+    def _cut(self, line: int, i: int) -> None:
+        """The first `i` of `rest` are over; they are thrown away when they are many, or all there is."""
+        rest = self.rest[line]
+        if i == len(rest) or (i > STALE_MIN and i * 2 > len(rest)):
+            del rest[:i]
             i = 0
         self.at[line] = i
-        self.head[line] = items[i]
 
     def first(self, wanted: int, members: list[int]) -> int:
         """The smallest head of these lines. `wanted` is the bit set of those of `members` that are not empty."""
@@ -135,18 +142,23 @@ class Lines:
 
     def ahead(self, line: int, entry: int) -> int:
         """How many entries of the line come before `entry`."""
-        before = bisect_left(self.items[line], entry, self.at[line]) - self.at[line]
-        return before - sum(1 for x in self.stale[line] if x < entry)
+        if self.head[line] >= entry:
+            return 0
+        before = bisect_left(self.rest[line], entry, self.at[line]) - self.at[line]
+        return 1 + before - sum(1 for x in self.stale[line] if x < entry)
 
     def walk(self, line: int) -> Iterator[int]:
         """The entries in order."""
-        items, stale = self.items[line], self.stale[line]
-        for i in range(self.at[line], len(items)):
-            if items[i] not in stale:
-                yield items[i]
+        if self.head[line] == NONE:
+            return
+        yield self.head[line]
+        rest, stale = self.rest[line], self.stale[line]
+        for i in range(self.at[line], len(rest)):
+            if rest[i] not in stale:
+                yield rest[i]
 
     def count(self, line: int) -> int:
-        return len(self.items[line]) - self.at[line] - len(self.stale[line])
+        return (self.head[line] != NONE) + len(self.rest[line]) - self.at[line] - len(self.stale[line])
 
 
 class Profile(Struct, frozen=True):
