@@ -19,9 +19,7 @@ from router.service.writer import Writer
 
 LOOK_S = 5.0
 
-events = counter(
-    "events_total", "Facts that were decided, by type.", ("type",)
-)
+events = counter("events_total", "Facts that were decided, by type.", ("type",))
 waiting = gauge("queue_waiting", "Interactions that wait.", ("queue",))
 offered = gauge("queue_offered", "Interactions that are being offered.", ("queue",))
 active = gauge("queue_active", "Interactions with an agent, wrap-up included.", ("queue",))
