@@ -68,6 +68,7 @@ async def test_a_fax_becomes_one_interaction_and_the_folder_is_emptied(tmp_path:
         ("letter.png", pictures.png(), "image/png"),
         ("page.g3", b"\x00\x13\x54\xc1\xa0", "image/g3fax"),
     ],
+    ids=["pdf", "jpeg", "png", "g3"],  # the PDF holds the time at which it was made
 )
 async def test_each_kind_of_scan_is_taken(tmp_path: Path, name: str, data: bytes, media_type: str) -> None:
     async with running(tmp_path) as world:
