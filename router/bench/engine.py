@@ -1,8 +1,8 @@
 """What a decision of the engine costs, whatever stands around it (RT-4), beside the bare matcher and the naive scan.
 
-Offices are built once and kept at their size: every arrival is followed by a release. In each round every office is
-measured once. Latencies are CPU of the single call, so that they show what the engine does and not who else wanted
-the core.
+Offices are built once, each in its own process, and kept at their size: every arrival is followed by a release. In each
+round every office is measured once. Latencies are CPU of the single call, so that they show what the engine does and
+not who else wanted the core.
 """
 
 from __future__ import annotations
@@ -12,11 +12,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
 
-from router.bench.measure import SERVER_CORE, Figures, Meter, Step, interleave, medians, pin, quantile, rss_kib
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from router.bench.measure import SERVER_CORE, Case, Figures, Meter, Step, interleave, medians, pin, quantile, rss_kib
 from router.bench.report import Row, compared
-from router.bench.worlds import Bare, Product, World
+from router.bench.worlds import Product, World
 from router.engine import intake
+
+CONTEXT = get_context("spawn")  # a fork would share this process's memory
 
 Office = tuple[int, int, int]  # agents, waiting, classes
 
@@ -36,46 +46,93 @@ MEMORY, MEMORY_QUICK = 100_000, 10_000  # waiting, when their memory is weighed
 
 
 def run(rounds: int, quick: bool, step: Step) -> tuple[list[Row], dict[str, list[Figures]]]:
-    cores = os.sched_getaffinity(0)
-    pin(SERVER_CORE)
-    try:
-        return _run(rounds, quick, step)
-    finally:
-        os.sched_setaffinity(0, cores)
-        gc.unfreeze()
-
-
-def _run(rounds: int, quick: bool, step: Step) -> tuple[list[Row], dict[str, list[Figures]]]:
     offices, scans = (QUICK, SCANS_QUICK) if quick else (OFFICES, SCANS)
     decisions = DECISIONS_QUICK if quick else DECISIONS
     memory = _memory(MEMORY_QUICK if quick else MEMORY, step)
-    worlds = _worlds(offices, scans, step)
-    gc.collect()
-    gc.freeze()  # as the daemon does after its start
-    gc.set_threshold(50_000, 20, 100)
-    cases = {name: _case(world, decisions) for name, world in worlds.items()}
-    interleave(cases, 1, step)  # everything that is worked out once is worked out
-    found = interleave(cases, rounds, step) | memory
+    with ExitStack() as stack:
+        cases: dict[str, Case] = {}
+        for name, plan in _plans(offices, scans, decisions).items():
+            step(f"building {name}")
+            cases[name] = stack.enter_context(living(plan))
+        found = interleave(cases, rounds, step) | memory
     return list(_rows(medians(found), offices, scans)), found
 
 
-def _worlds(offices: tuple[Office, ...], scans: tuple[Scan, ...], step: Step) -> dict[str, World]:
-    worlds: dict[str, World] = {}
-    for agents, waiting, classes in offices:
+class Plan(Struct, frozen=True):
+    """An office to build, and how to measure it."""
+
+    kind: str
+    office: Office
+    decisions: int
+    busy: int = 0
+    blocked: int = 0
+
+
+def _plans(offices: tuple[Office, ...], scans: tuple[Scan, ...], decisions: int) -> dict[str, Plan]:
+    plans: dict[str, Plan] = {}
+    for office in offices:
         for kind in ("product", "grouped"):
-            name = name_of(kind, (agents, waiting, classes))
-            step(f"building {name}")
-            worlds[name] = World(kind, agents, classes)
-            worlds[name].fill(0 if waiting else max(1, agents // 2), waiting)
-    agents, _, classes = offices[1]
-    behind = worlds["product behind unmatchable"] = World("product", agents, classes)
-    behind.fill(max(1, agents // 2), 0)
-    behind.block(BLOCKED)
+            busy = 0 if office[1] else max(1, office[0] // 2)
+            plans[name_of(kind, office)] = Plan(kind, office, decisions, busy)
+    usual = plans[name_of("product", offices[1])]
+    plans["product behind unmatchable"] = replace(usual, blocked=BLOCKED)
     for agents, _, _ in scans:
         # Little work in progress: more would take hours to build, and a scan looks at everybody anyhow.
-        scan = worlds[name_of("naive", (agents, 0, offices[0][2]))] = World("naive", agents, offices[0][2])
-        scan.fill(min(100, agents // 2), 0)
-    return worlds
+        office = (agents, 0, offices[0][2])
+        few = max(8, min(decisions, 400_000 // agents))
+        plans[name_of("naive", office)] = Plan("naive", office, few, min(100, agents // 2))
+    return plans
+
+
+@contextmanager
+def living(plan: Plan) -> Iterator[Case]:
+    """The office in a process of its own, as an engine has it, so that none warms or crowds the memory of another."""
+    ours, theirs = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=_live, args=(theirs, msgspec.structs.astuple(plan)), daemon=True)
+    process.start()
+    theirs.close()
+    ours.recv()  # it is built
+
+    def measure() -> Figures:
+        ours.send(True)
+        found: Figures = ours.recv()
+        return found
+
+    try:
+        yield measure
+    finally:
+        ours.send(False)
+        process.join()
+
+
+def _live(pipe: Connection, plan: tuple[Any, ...]) -> None:
+    pin(SERVER_CORE)
+    asked = Plan(*plan)
+    agents, waiting, classes = asked.office
+    world = World(asked.kind, agents, classes)
+    world.fill(asked.busy, waiting)
+    if asked.blocked:
+        world.block(asked.blocked)
+    gc.collect()
+    gc.freeze()  # as the daemon does after its start
+    gc.set_threshold(50_000, 20, 100)
+    pipe.send(True)
+    while pipe.recv():
+        pipe.send(_measure(world, asked.decisions))
+
+
+def _measure(world: World, decisions: int) -> Figures:
+    subject = world.subject
+    world.throughput(decisions // 2)  # others had the core and its cache meanwhile
+    if isinstance(subject, Product):
+        subject.accept_ns = subject.accepted = 0
+    with Meter(os.getpid()) as meter:
+        cost = world.throughput(decisions)
+        single = world.latencies(decisions)
+    found = {"decision_us": cost, "p50_us": quantile(single, 0.5), "p99_us": quantile(single, 0.99)}
+    if isinstance(subject, Product):
+        found["accept_us"] = subject.accept_ns / max(1, subject.accepted) / 1_000
+    return found | {"foreign": meter.foreign}
 
 
 def name_of(kind: str, office: Office) -> str:
@@ -85,24 +142,6 @@ def name_of(kind: str, office: Office) -> str:
 def described(office: Office) -> str:
     agents, waiting, classes = office
     return f"{agents:,} agents, {waiting:,} waiting, {classes:,} classes"
-
-
-def _case(world: World, decisions: int) -> Callable[[], Figures]:
-    subject = world.subject
-    if isinstance(subject, Bare) and subject.slow:
-        decisions = min(decisions, max(8, 400_000 // world.agents))
-
-    def case() -> Figures:
-        with Meter(os.getpid()) as meter:
-            cost = world.throughput(decisions)
-            single = world.latencies(decisions)
-        found = {"decision_us": cost, "p50_us": quantile(single, 0.5), "p99_us": quantile(single, 0.99)}
-        if isinstance(subject, Product):
-            found["accept_us"] = subject.accept_ns / max(1, subject.accepted) / 1_000
-            subject.accept_ns = subject.accepted = 0
-        return found | {"foreign": meter.foreign}
-
-    return case
 
 
 def _rows(found: dict[str, Figures], offices: tuple[Office, ...], scans: tuple[Scan, ...]) -> Iterator[Row]:

@@ -70,7 +70,6 @@ class Bare:
     def __init__(self, floor: Grouped | Naive) -> None:
         self.arrive, self.release = floor.arrive, floor.release
         self._channel = floor.channel
-        self.slow = isinstance(floor, Naive)
 
     def arrival(self, r: int, ident: int, at_ms: int) -> tuple[int, int, int]:
         return r, at_ms - HEAD_STARTS_MS[r % 3] - (FIRST_MS - 1_000_000), ident
