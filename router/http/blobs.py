@@ -93,6 +93,7 @@ class BlobRoutes:
         query=BlobQuery,
         body=bytes,
         bodies=("application/octet-stream",),
+        body_required=False,  # a file without a byte has no body
         answer=Attachment,
         status=201,
         refuses=(Unauthenticated, TooLarge, BadMessage, Overloaded, Unavailable),
