@@ -7,7 +7,9 @@ try again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -27,6 +29,23 @@ def restore(journal: Journal, progress: Progress | None = None) -> Engine:
 
     Raises JournalCorrupt and JournalVersion.
     """
+    with _unwatched():
+        return _restore(journal, progress)
+
+
+@contextmanager
+def _unwatched() -> Iterator[None]:
+    """Without the garbage collector, which would look again and again at what is made here to stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _restore(journal: Journal, progress: Progress | None) -> Engine:
     engine, after = _from_snapshot(journal)
     decode, apply = codec.decode, engine.apply
     seq = after
