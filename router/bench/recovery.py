@@ -26,6 +26,15 @@ from router.service.recovery import make_snapshot, restore
 AGENTS, CLASSES = 200, 20
 EVENTS, WAITING = 100_000, 100_000
 BATCH = 1_000
+BODY = "Hello, my parcel has not arrived yet. Can you please look where it is and call me back today?"
+CONTENT = {
+    "sender": "+15550100042",
+    "identities": ("tel:+15550100042",),
+    "name": "Anna Example",
+    "subject": "order 4711",
+    "language": "en",
+    "attributes": {"body": BODY},
+}
 
 
 def run(rounds: int, quick: bool, step: Step) -> tuple[list[Row], dict[str, list[Figures]]]:
@@ -62,6 +71,7 @@ def _write(path: Path, events: int, waiting: int) -> None:
     world = World("product", AGENTS, CLASSES)
     subject = world.subject
     assert isinstance(subject, Product)
+    subject.content = CONTENT
     records = subject.beginning
     handle = subject.engine.handle
 

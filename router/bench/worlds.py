@@ -98,6 +98,7 @@ class Product:
         for a in range(agents):
             self._begin(c.SetState(agent=f"a{a}", state="ready"))
         self.arrive = self.release = self.handle
+        self.content: dict[str, Any] = {}  # of each contact, beyond what routing needs
         self.accept_ns = self.accepted = 0
 
     def _begin(self, command: c.AnyCommand) -> None:
@@ -110,7 +111,8 @@ class Product:
 
     def arrival(self, r: int, ident: int, at_ms: int) -> tuple[c.Arrive, int]:
         channel, thread = CHANNELS[self.needs[r][0]], f"bench:{ident}"
-        return c.Arrive(key=f"e:{ident}", channel=channel, threads=(thread,), recipient=f"q{r}"), at_ms
+        ask = c.Arrive(key=f"e:{ident}", channel=channel, threads=(thread,), recipient=f"q{r}", **self.content)
+        return ask, at_ms
 
     def completion(self, agent: int, ident: int, r: int, at_ms: int) -> tuple[c.Complete, int]:
         return c.Complete(key=f"agent:a{agent}:{ident}", agent=f"a{agent}", interaction=ident), at_ms

@@ -136,8 +136,10 @@ class Engine:
             self.plan = Plan(self.state.config)
         # What became possible was matched when it happened; those offers are records of their own.
         matcher = self.state.matcher
-        matcher.fresh_agents.clear()
-        matcher.fresh_items.clear()
+        if matcher.fresh_agents:
+            matcher.fresh_agents.clear()
+        if matcher.fresh_items:
+            matcher.fresh_items.clear()
 
     def resume(self) -> None:
         """After the last record: let the next command look at everybody idle once, whatever happened before."""
