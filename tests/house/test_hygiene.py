@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("router", "channels", "tests", "config", "deploy", "docs", "requirements", ".ci")
-MADE = {"__pycache__", "node_modules", "vendor"}
+MADE = {".git", "__pycache__", "node_modules", "vendor"}  # .git is a file in a linked working tree
 
 # Written so that this file does not contain what it looks for.
 MACHINE_PATH = re.compile(r"(?<![\w.-])/(?:work/|root/|tmp/bash_jobs)")
