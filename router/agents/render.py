@@ -156,6 +156,7 @@ NOT_TOLD: frozenset[type[e.Event]] = frozenset(
         e.GraceEnded,
         e.CoolOffEnded,
         e.BandRaised,
+        e.RequirementRelaxed,
         e.OutboundSettled,
         e.OutboundFailed,
         e.OutboundRetried,

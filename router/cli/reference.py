@@ -52,6 +52,8 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("Tls", "key"): "/etc/switchboard/tls.key",
     ("SmartHost", "host"): "smtp.example.org",
 }
+# Rows whose example would contradict the queue that it stands in: they stand as comments.
+SHOWN_ONLY = {"Step"}
 WIDTH = 118
 
 
@@ -92,11 +94,17 @@ def _below(kind: type[Struct], f: FieldInfo, inner: type[Struct], many: str, pat
     said = _comment(" ".join(_told(kind, f.name)))
     if many == "dict":
         return ["", *said, *_table(inner, f"{path}.{_key(NAMES.get(f.name, 'example'))}")]
+    if many == "list" and inner.__name__ in SHOWN_ONLY:
+        return ["", *said, *_as_comments(_table(inner, path, "[[{}]]"))]
     if many == "list":
         return ["", *said, *_table(inner, path, "[[{}]]")]
     if f.default is None:
-        return ["", *said, *[f"# {line}" if line else "" for line in _table(inner, path)]]
+        return ["", *said, *_as_comments(_table(inner, path))]
     return ["", *said, *_table(inner, path, default=f.default)]
+
+
+def _as_comments(lines: list[str]) -> list[str]:
+    return [f"# {line}" if line else "" for line in lines]
 
 
 def _table(kind: type[Struct], path: str, form: str = "[{}]", default: Any = NODEFAULT) -> list[str]:

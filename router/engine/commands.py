@@ -217,6 +217,15 @@ class Reprioritise(Command, frozen=True, kw_only=True):
     why: str = ""
 
 
+class Relax(Command, frozen=True, kw_only=True):
+    """Take steps of the queue's relaxation plan now: up to and including number `step`; 0 is the next one."""
+
+    interaction: int
+    by: str
+    step: int = 0
+    why: str = ""
+
+
 class Configure(Command, frozen=True, kw_only=True):
     """Decide by this configuration from now on (`config.to_bytes`)."""
 
@@ -276,6 +285,7 @@ AnyCommand = (
     | Assign
     | Close
     | Reprioritise
+    | Relax
     | Configure
     | Restart
     | Tick

@@ -98,6 +98,26 @@ class WrapUp(Struct, frozen=True, forbid_unknown_fields=True):
     longest: Duration = Duration(300_000)
 
 
+class Step(Struct, frozen=True, forbid_unknown_fields=True):
+    """One step of a relaxation plan: from when on a waiting interaction asks for less, and of what.
+
+    The first trigger that holds brings the step, and all steps before it. Without a trigger it is taken by hand, or
+    along with a later one.
+    """
+
+    after: Duration | None = None  # waited so long; "0s": as soon as nobody who fits is free
+    share: Annotated[float, Meta(ge=0, le=1_000)] | None = None  # waited this share of the target: 0.8, 1, 2.5
+    lower: dict[str, Annotated[int, Meta(ge=0, le=9)]] = field(default_factory=dict)  # skill -> the level to ask for
+    drop_skills: tuple[str, ...] = ()  # no longer asked for
+    drop_languages: tuple[str, ...] = ()
+    drop_attributes: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()  # where a team is asked for, these will do as well
+    any_team: bool = False  # where a team is asked for, any will do
+    also: Node | None = None  # whoever meets this instead may take it as well
+    borrow: tuple[str, ...] = ()  # whoever meets the requirement of these queues may take it as well
+    band: Name | None = None  # raised to this band
+
+
 class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     """A named line with its requirement, its promise and its rules."""
 
@@ -114,6 +134,8 @@ class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     choice: Literal["longest-idle"] = "longest-idle"
     wrap_up: WrapUp = WrapUp()
     agent_lost: Literal["return", "stay"] | None = None  # left out: as the channel says
+    # What it asks for less of the longer it waits, at most 16 steps; left out: never less than at first.
+    relax: tuple[Step, ...] = ()
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True):

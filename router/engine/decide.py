@@ -102,6 +102,7 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, int], list[Event]]] = {
     c.Assign: work.assign,
     c.Close: work.close,
     c.Reprioritise: work.reprioritise,
+    c.Relax: work.relax,
     c.Configure: configure,
     c.Restart: restart,
     c.Tick: lambda s, ask, now_ms: [],

@@ -267,6 +267,19 @@ class BandRaised(Event, frozen=True, tag="band-raised"):
     interaction: int
 
 
+class RequirementRelaxed(Event, frozen=True, tag="relaxed"):
+    """It has taken the first `step` steps of its queue's relaxation plan, and waits on in its place.
+
+    `cause` is after, share, or operator.
+    """
+
+    interaction: int
+    step: int
+    cause: str
+    by: str = ""
+    why: str = ""
+
+
 # --- agents -----------------------------------------------------------------------------------------------------------
 
 
@@ -354,6 +367,7 @@ AnyEvent = (
     | OfferWithdrawn
     | CoolOffEnded
     | BandRaised
+    | RequirementRelaxed
     | SessionOpened
     | SessionClosed
     | GraceEnded

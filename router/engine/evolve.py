@@ -24,6 +24,7 @@ from router.engine.model import (
     LEASE_DUE,
     OFFER_DUE,
     RETURN_DUE,
+    STEP_DUE,
     WRAP_UP_DUE,
     Agent,
     Interaction,
@@ -118,6 +119,8 @@ def _move(s: State, item: Interaction, to: int) -> None:
     if to == QUEUED:
         item.place = s.place_of(item)
         s.matcher.enqueue(item)
+        if s.ladders:
+            _time_step(s, item)
 
 
 def _replace_in_line(s: State, item: Interaction) -> None:
@@ -132,6 +135,12 @@ def _time_band(s: State, item: Interaction) -> None:
     due = s.band_due_ms(item)
     if due:
         heappush(s.timers, (due, BAND_DUE, item.number, ""))
+
+
+def _time_step(s: State, item: Interaction) -> None:
+    due = s.step_due_ms(item)
+    if due:
+        heappush(s.timers, (due, STEP_DUE, item.number, ""))
 
 
 def _pass_over(s: State, item: Interaction, agent: str, at_ms: int) -> None:
@@ -167,6 +176,8 @@ def _recheck_cooling(s: State) -> None:
 def _close(s: State, item: Interaction, at_ms: int) -> None:
     """Keep it at hand for operators until enough others have been closed after it."""
     item.ended_at_ms = item.ended_at_ms or at_ms
+    if item.given_to:
+        _remember_given(s, item, ())
     closed = s.closed
     closed.append(item.number)
     while len(closed) > s.closed_max:
@@ -296,6 +307,8 @@ def _arrived(s: State, ev: e.InteractionArrived, at_ms: int) -> None:
     s.matcher.enqueue(item)
     if len(s.config.bands) > 1:
         _time_band(s, item)
+    if s.ladders:
+        _time_step(s, item)
 
 
 def _message(s: State, ev: e.MessageAdded, at_ms: int) -> None:
@@ -405,10 +418,13 @@ def _give_to(s: State, item: Interaction, ev: e.Transferred) -> None:
         s.matcher.dequeue(item)
     if ev.by:
         item.tried = {}  # somebody meant it for others; what the engine lets go keeps who refused it
+    if ev.queue != item.queue:
+        item.step = 0  # another queue has another plan
     item.queue, item.requirement, item.state = ev.queue, ev.requirement, QUEUED
     s.tally(item, 1)
     item.place = s.place_of(item)
     s.matcher.enqueue(item)
+    _time_step(s, item)
 
 
 def _remember_given(s: State, item: Interaction, names: tuple[str, ...]) -> None:
@@ -424,6 +440,7 @@ def _priority(s: State, ev: e.PriorityChanged, at_ms: int) -> None:
     item.band, item.weight, item.target_ms = ev.band, ev.weight, ev.target_ms
     _replace_in_line(s, item)
     _time_band(s, item)
+    _time_step(s, item)
 
 
 def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
@@ -576,6 +593,16 @@ def _band_raised(s: State, ev: e.BandRaised, at_ms: int) -> None:
     _replace_in_line(s, item)
 
 
+def _relaxed(s: State, ev: e.RequirementRelaxed, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    s.matcher.dequeue(item)
+    item.step = ev.step
+    item.place = s.place_of(item)
+    s.matcher.enqueue(item)
+    _time_band(s, item)
+    _time_step(s, item)
+
+
 # --- agents -----------------------------------------------------------------------------------------------------------
 
 
@@ -695,6 +722,7 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.OfferWithdrawn: _offer_withdrawn,
     e.CoolOffEnded: _cool_off_ended,
     e.BandRaised: _band_raised,
+    e.RequirementRelaxed: _relaxed,
     e.SessionOpened: _session_opened,
     e.SessionClosed: _session_closed,
     e.GraceEnded: _grace_ended,

@@ -26,13 +26,14 @@ from router.engine.model import (
     LEASE_DUE,
     OFFER_DUE,
     RETURN_DUE,
+    STEP_DUE,
     WRAP_UP_DUE,
     Agent,
     Interaction,
     State,
     Timer,
 )
-from router.engine.requirements import fits
+from router.engine.requirements import Node, fits
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 
 
@@ -263,12 +264,21 @@ def _fit(s: State) -> Iterator[str]:
                 cells |= 1 << cell
                 if not m.classes_of[cell] >> c & 1 or c not in m.tiers_of[cell].get(key.tier, ()):
                     yield f"cell {cell} does not know that it fits class {c}"
+                yield from _ring(s, c, key.inner, cell, m.profiles[profile])
             elif m.classes_of[cell] >> c & 1:
                 yield f"cell {cell} believes that it fits class {c}"
         if m.class_keys[c] != key or m.requirement_ids[key.requirement] not in range(len(m.classes_with)):
             yield f"class {c} is noted under a key that is not its own"
         if m.cells_of[c] != cells or sum(1 << cell for cell in m.cell_list_of[c]) != cells:
             yield f"class {c} is wrong about the cells that fit it"
+
+
+def _ring(s: State, c: int, inner: tuple[Node, ...], cell: int, profile: Profile) -> Iterator[str]:
+    """In a relaxed class a cell stands in the ring of the innermost requirement that it meets."""
+    met = [i for i, node in enumerate(inner) if fits(node, profile)][:1]
+    rings = s.matcher.rings.get(c, [])
+    if [i for i, ring in enumerate(rings) if cell in ring] != met or len(rings) != len(inner):
+        yield f"class {c} has cell {cell} in a ring that is not its own"
 
 
 def _counters(s: State) -> Iterator[str]:
@@ -314,6 +324,9 @@ def _deadlines(s: State) -> Iterator[Timer]:
             due = s.band_due_ms(item)
             if due:
                 yield due, BAND_DUE, item.number, ""
+            due = s.step_due_ms(item)
+            if due:
+                yield due, STEP_DUE, item.number, ""
     for someone in s.agents.values():
         if someone.grace_until_ms:
             yield someone.grace_until_ms, GRACE_DUE, 0, someone.id

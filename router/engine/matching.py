@@ -227,6 +227,7 @@ class ClassKey(Struct, frozen=True):
     channel: int
     requirement: Node
     tier: Tier
+    inner: tuple[Node, ...] = ()  # what was asked for before it was relaxed: who meets it goes first
 
 
 class Matcher:
@@ -242,10 +243,12 @@ class Matcher:
         self.tidy_at = TIDY_MIN
         # What an interaction asks for -> its class. A requirement is known by its identity, since to hash a tree for
         # every contact is dear; it stands beside the class, so that its identity stays its own.
-        self.places: dict[tuple[str, str, int, str, float, int, bool], tuple[Node | None, int]] = {}
+        self.places: dict[tuple[str, str, int, str, float, int, bool, int], tuple[Node | None, int]] = {}
         self.waiting = Lines()
         self.cells_of: list[int] = []  # class -> bit set of cells that can serve it
         self.cell_list_of: list[list[int]] = []
+        # Of a relaxed class, the cells that meet each of its inner requirements, the innermost first.
+        self.rings: dict[int, list[list[int]]] = {}
         self.cooling: dict[int, dict[int, Interaction]] = {}  # class -> number -> interaction
         self.cooling_classes = 0  # bit set of those
         # requirements and profiles
@@ -289,6 +292,9 @@ class Matcher:
             self.cells_of.append(0)
             self.cell_list_of.append([])
         self.class_ids[key] = c
+        if key.inner:
+            self._single_out(set[str]().union(*map(agents_named, key.inner)))
+            self.rings[c] = [[] for _ in key.inner]
         self.classes_with[requirement].append(c)
         for profile, met in enumerate(self.meets):
             if requirement in met:
@@ -331,7 +337,8 @@ class Matcher:
         for key, c in list(self.class_ids.items()):
             if self.waiting.head[c] == NONE and c not in self.cooling and c not in self.kept:
                 self._forget(key, c)
-        named = set[str]().union(*map(agents_named, self.requirement_ids))
+        asked = [*self.requirement_ids, *(node for key in self.class_ids for node in key.inner)]
+        named = set[str]().union(*map(agents_named, asked))
         no_more = self.named - named
         self.named = named
         for agent in self.agents:
@@ -341,6 +348,7 @@ class Matcher:
 
     def _forget(self, key: ClassKey, c: int) -> None:
         del self.class_ids[key]
+        self.rings.pop(c, None)
         self.free_classes.append(c)
         for cell in self.cell_list_of[c]:
             self.classes_of[cell] &= ~(1 << c)
@@ -399,6 +407,12 @@ class Matcher:
         self.cell_list_of[c].append(cell)
         self.classes_of[cell] |= 1 << c
         self.tiers_of[cell].setdefault(key.tier, []).append(c)
+        if key.inner:
+            profile = self.profiles[self.cell_keys[cell][0]]
+            for node, ring in zip(key.inner, self.rings[c], strict=True):
+                if fits(node, profile):
+                    ring.append(cell)
+                    break
 
     def meets_class(self, agent: Agent, c: int) -> bool:
         """Whether the agent's profile meets the requirement of the class, whatever their room."""
@@ -493,17 +507,29 @@ class Matcher:
     # --- decisions -------------------------------------------------------------------------------------------------
 
     def best_agent(self, c: int, without: Iterable[str] = ()) -> Agent | None:
-        """The agent who gets a member of class `c` by its queue's rule: of all who can, the longest idle."""
+        """The agent who gets a member of class `c` by its queue's rule: of all who can, the longest idle.
+
+        Of a relaxed class, of those who met what was asked for before it was: the innermost first (RT-7).
+        """
+        if self.rings and c in self.rings:
+            return self._best_by_ring(c, frozenset(without))
         if without:
-            return self._best_agent_but(c, frozenset(without))
+            return self._best_agent_but(self.cell_list_of[c], frozenset(without))
         able = self.cells_of[c] & self.idle.filled
         if not able:
             return None
         return self.agents[self.idle.first(able, self.cell_list_of[c]) & AGENT_MASK]
 
-    def _best_agent_but(self, c: int, without: frozenset[str]) -> Agent | None:
+    def _best_by_ring(self, c: int, without: frozenset[str]) -> Agent | None:
+        for cells in (*self.rings[c], self.cell_list_of[c]):
+            found = self._best_agent_but(cells, without)
+            if found is not None:
+                return found
+        return None
+
+    def _best_agent_but(self, cells: list[int], without: frozenset[str]) -> Agent | None:
         best = NONE
-        for cell in self.cell_list_of[c]:
+        for cell in cells:
             if self.idle.head[cell] < best:
                 free = (x for x in self.idle.walk(cell) if self.agents[x & AGENT_MASK].id not in without)
                 best = min(best, next(free, NONE))

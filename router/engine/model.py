@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from router.engine import config as configuration
 from router.engine.events import InteractionArrived, Message
 from router.engine.matching import LOAD_BITS, Capacity, ClassKey, Matcher, Tier
+from router.engine.relaxation import Ladder
 from router.engine.requirements import Node, both
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 from router.engine.views import Outbound
@@ -34,6 +35,7 @@ WORKED_OUT_MAX = 10_000  # requirements come from outside as well: transfers wri
 # Timers: (due_ms, kind, number or agent, agent). Entries outlive what they are for; `timers.py` tells which still
 # count.
 OFFER_DUE, LEASE_DUE, WRAP_UP_DUE, GRACE_DUE, COOL_OFF_DUE, BAND_DUE, RETURN_DUE = range(7)
+STEP_DUE = 7
 Timer = tuple[int, int, int, str]
 
 
@@ -86,6 +88,7 @@ class Interaction(Struct, array_like=True, gc=False, eq=False):
     said: list[Said] | None = None
     remarks: list[Remark] | None = None
     given_to: str = ""  # the agent for whom alone it waits after a transfer, while that agent is there
+    step: int = 0  # how many steps of its queue's relaxation plan it has taken
     place: int = -1  # derived: its class in the matcher
 
     @property
@@ -234,6 +237,7 @@ class State:
         self.band_rank: dict[str, int] = {}
         # (queue, identity of a requirement on top) -> that requirement, which so keeps its identity, and both joined.
         self.joined: dict[tuple[str, int], tuple[Node, Node]] = {}
+        self.ladders: dict[str, Ladder] = {}  # of the queues that have a relaxation plan
         self.closed_max = self.config.memory.closed
         self.given: dict[str, dict[int, None]] = {}  # agent -> what waits for them alone
         self.capacities: dict[object, Capacity] = {}
@@ -306,6 +310,7 @@ class State:
         self.timers = []
         self.joined = {}
         self.queues = {name: QueueState(q) for name, q in self.config.queues.items()}
+        self.ladders = {n: Ladder(q.relax, self.config.queues) for n, q in self.config.queues.items() if q.relax}
         self.capacities = {}
         for agent in self.agents.values():
             agent.capacity = self.capacity_of(agent.config)
@@ -344,6 +349,9 @@ class State:
         due = self.band_due_ms(item)
         if due:
             yield due, BAND_DUE, ""
+        due = self.step_due_ms(item)
+        if due:
+            yield due, STEP_DUE, ""
 
     def _restore_agent(self, agent: Agent) -> None:
         self.matcher.count(agent, agent.available)
@@ -373,7 +381,7 @@ class State:
     def place_of(self, item: Interaction) -> int:
         """The class in which the interaction waits."""
         own, matcher = item.requirement, self.matcher
-        key = (item.queue, item.born.channel, id(own), item.band, item.weight, item.target_ms, item.lifted)
+        key = (item.queue, item.born.channel, id(own), item.band, item.weight, item.target_ms, item.lifted, item.step)
         found = matcher.places.get(key)
         if found is not None:
             return found[1]
@@ -388,7 +396,8 @@ class State:
     def class_key(self, item: Interaction) -> ClassKey:
         queue = self.queue_config(item.queue)
         tier = Tier(self.rank_of_band(item), item.weight or queue.weight, self.target_ms(item), queue.head_start)
-        return ClassKey(item.queue, self.channel_index[item.born.channel], self.requirement_of(item), tier)
+        inner = self.inner_of(item) if item.step else ()
+        return ClassKey(item.queue, self.channel_index[item.born.channel], self.requirement_of(item), tier, inner)
 
     def rank_of_band(self, item: Interaction) -> int:
         return 0 if item.lifted else self.band_rank.get(self.band_of(item), 0)
@@ -398,6 +407,30 @@ class State:
         return queue.config if queue is not None else configuration.Queue()
 
     def requirement_of(self, item: Interaction) -> Node:
+        """What is asked for now, after the steps that it has taken."""
+        asked = self.asked_of(item)
+        ladder = self.ladders.get(item.queue) if item.step else None
+        return ladder.after(item.step, asked) if ladder is not None else asked
+
+    def inner_of(self, item: Interaction) -> tuple[Node, ...]:
+        """What was asked for before: who meets it goes before who only meets what is asked for now."""
+        ladder = self.ladders.get(item.queue)
+        return ladder.inner(item.step, self.asked_of(item)) if ladder is not None else ()
+
+    def steps_of(self, item: Interaction) -> int:
+        """How many steps its queue's plan has."""
+        ladder = self.ladders.get(item.queue)
+        return len(ladder.steps) if ladder is not None else 0
+
+    def step_due_ms(self, item: Interaction) -> int:
+        """When time brings the next step of its queue's plan; 0 for never."""
+        ladder = self.ladders.get(item.queue)
+        if ladder is None or item.state != QUEUED:
+            return 0
+        return ladder.due_ms(item.step, item.enqueued_at_ms, self.target_ms(item))
+
+    def asked_of(self, item: Interaction) -> Node:
+        """What is asked for at first."""
         own = item.requirement
         if own is None:
             return self.queue_config(item.queue).requirement
@@ -412,7 +445,10 @@ class State:
     def band_of(self, item: Interaction) -> str:
         # A band that was asked for and that the configuration has dropped since is as good as none.
         own = item.band if item.band in self.band_rank else ""
-        return own or self.queue_config(item.queue).band or self.config.default_band
+        usual = own or self.queue_config(item.queue).band or self.config.default_band
+        ladder = self.ladders.get(item.queue) if item.step else None
+        raised = ladder.band(item.step) if ladder is not None else ""
+        return min(usual, raised, key=self.band_rank.__getitem__) if raised else usual
 
     def target_ms(self, item: Interaction) -> int:
         queue, channel = self.queue_config(item.queue), item.born.channel

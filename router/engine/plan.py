@@ -14,13 +14,14 @@ cel-expr-python is young, so nothing but this module knows it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from router.engine.commands import Arrive
-from router.engine.config import Config, Rule
+from router.engine.config import Config, Queue, Rule, Step
+from router.engine.relaxation import MAX_STEPS, Ladder, asked_by, idle_steps
 from router.engine.requirements import Names, Node, check
 from router.errors import ConfigError, NoRoute, UnknownName
 
@@ -164,6 +165,9 @@ def check_config(config: Config) -> Plan:
         if queue.target is not None:
             _positive(queue.target, f"queues.{name}.target")
     _check_rules(config, names)
+    for name, queue in config.queues.items():
+        if queue.relax:
+            _check_relaxation(config, names, name, queue)
     _one_of(config.default_queue, config.queues, "default_queue", "queue")
     for name, agent in config.agents.items():
         for skill in agent.skills:
@@ -214,6 +218,52 @@ def _check_rules(config: Config, names: Names) -> None:
             _positive(rule.target, f"{path}.target")
         if rule.requirement is not None:
             _requirement(rule.requirement, names, f"{path}.requirement")
+
+
+def _check_relaxation(config: Config, names: Names, name: str, queue: Queue) -> None:
+    path = f"queues.{name}.relax"
+    if len(queue.relax) > MAX_STEPS:
+        raise ConfigError(path, f"at most {MAX_STEPS} steps", str(len(queue.relax)))
+    for i, step in enumerate(queue.relax):
+        _check_step(config, names, step, f"{path}[{i}]")
+    _rising([step.after for step in queue.relax], path, "after")
+    _rising([step.share for step in queue.relax], path, "share")
+    _no_idle_step(config, name, queue, path)
+
+
+def _check_step(config: Config, names: Names, step: Step, path: str) -> None:
+    for skill in (*step.lower, *step.drop_skills):
+        _one_of(skill, config.skills, f"{path}.{'lower' if skill in step.lower else 'drop_skills'}", "skill")
+    for attribute in step.drop_attributes:
+        _one_of(attribute, config.attributes, f"{path}.drop_attributes", "attribute")
+    for team in step.teams:
+        _one_of(team, config.teams, f"{path}.teams", "team")
+    for queue in step.borrow:
+        _one_of(queue, config.queues, f"{path}.borrow", "queue")
+    _one_of(step.band, config_bands(config), f"{path}.band", "band")
+    if step.band == config_bands(config)[-1]:
+        raise ConfigError(f"{path}.band", "a more urgent band than the last one", repr(step.band))
+    if step.also is not None:
+        _requirement(step.also, names, f"{path}.also")
+
+
+def _rising(times: Sequence[float | None], path: str, trigger: str) -> None:
+    """A later step takes the earlier ones along, so one that came due before them would leave them no time."""
+    latest: float | None = None
+    for i, time in enumerate(times):
+        if time is not None and latest is not None and time <= latest:
+            raise ConfigError(f"{path}[{i}].{trigger}", f"later than the step before ({latest})", str(time))
+        latest = latest if time is None else time
+
+
+def _no_idle_step(config: Config, name: str, queue: Queue, path: str) -> None:
+    """A step has to change something of what is asked for, by the queue's own requirement or with a rule's."""
+    on_top = tuple(r.requirement for r in config.rules if r.queue == name and r.requirement is not None)
+    ladder = Ladder(queue.relax, config.queues)
+    idle = [set(idle_steps(ladder.row(node), queue.relax)) for node in asked_by(queue, on_top)]
+    for i in sorted(set.intersection(*idle)):
+        asked = f"nothing of what queue {name} or a rule to it asks for by then"
+        raise ConfigError(f"{path}[{i}]", "a step that changes something", f"{asked} is changed by it")
 
 
 def _requirement(node: Node, names: Names, path: str) -> None:

@@ -19,11 +19,13 @@ from router.engine.model import (
     LEASE_DUE,
     OFFER_DUE,
     RETURN_DUE,
+    STEP_DUE,
     WRAP_UP_DUE,
     Interaction,
     State,
     Timer,
 )
+from router.engine.relaxation import cause_of
 from router.engine.transitions import CLOSED, OFFERED, QUEUED, WRAP_UP
 from router.engine.work import ended, withdrawals
 
@@ -45,7 +47,7 @@ def next_due(state: State, now_ms: int) -> list[Event]:
 
 def deadlines_of(state: State, item: Interaction) -> list[int]:
     """When time will next change something about a waiting interaction (Unix ms)."""
-    found = [item.lease_until_ms, state.band_due_ms(item), *item.tried.values()]
+    found = [item.lease_until_ms, state.band_due_ms(item), state.step_due_ms(item), *item.tried.values()]
     return [due for due in found if due]
 
 
@@ -91,6 +93,11 @@ def _band_due(s: State, t: Timer) -> int:
     return s.band_due_ms(item) if item and not item.lifted else 0
 
 
+def _step_due(s: State, t: Timer) -> int:
+    item = s.interactions.get(t[2])
+    return s.step_due_ms(item) if item else 0
+
+
 def _return_due(s: State, t: Timer) -> int:
     agent = s.agents.get(t[3])
     return agent.return_at_ms if agent else 0
@@ -107,6 +114,14 @@ def _lease_over(s: State, number: int, agent: str) -> list[Event]:
     return [*withdrawals(s, item, "unconfirmed"), ended(s, item, "unconfirmed", s.now_ms)]
 
 
+def _step_taken(s: State, number: int, agent: str) -> list[Event]:
+    """One step at a time, until none is due: what a step does, it does though a later one is due as well."""
+    item = s.interactions[number]
+    ladder = s.ladders[item.queue]
+    cause = cause_of(ladder.steps[item.step :], item.enqueued_at_ms, s.target_ms(item))
+    return [e.RequirementRelaxed(number, item.step + 1, cause)]
+
+
 DUE: dict[int, Callable[[State, Timer], int]] = {
     OFFER_DUE: _offer_due,
     LEASE_DUE: _lease_due,
@@ -114,6 +129,7 @@ DUE: dict[int, Callable[[State, Timer], int]] = {
     GRACE_DUE: _grace_due,
     COOL_OFF_DUE: _cool_off_due,
     BAND_DUE: _band_due,
+    STEP_DUE: _step_due,
     RETURN_DUE: _return_due,
 }
 FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
@@ -123,5 +139,6 @@ FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     GRACE_DUE: lambda s, n, a: [e.GraceEnded(a)],
     COOL_OFF_DUE: lambda s, n, a: [e.CoolOffEnded(n, a)],
     BAND_DUE: lambda s, n, a: [e.BandRaised(n)],
+    STEP_DUE: _step_taken,
     RETURN_DUE: lambda s, n, a: [e.StateChanged(a, "ready", "returned")],
 }

@@ -53,6 +53,7 @@ NEXT: dict[tuple[int, type[e.Event]], frozenset[int]] = {
     (OFFERED, e.BandRaised): _ONE[OFFERED],
     (QUEUED, e.CoolOffEnded): _ONE[QUEUED],
     (OFFERED, e.CoolOffEnded): _ONE[OFFERED],
+    (QUEUED, e.RequirementRelaxed): _ONE[QUEUED],
     (QUEUED, e.PriorityChanged): _ONE[QUEUED],
     (OFFERED, e.PriorityChanged): _ONE[OFFERED],
     **{(s, e.LeaseRenewed): _ONE[s] for s in (QUEUED, OFFERED, ACTIVE)},

@@ -268,3 +268,14 @@ def reprioritise(s: State, ask: c.Reprioritise, now_ms: int) -> list[Event]:
             ask.why,
         )
     ]
+
+
+def relax(s: State, ask: c.Relax, now_ms: int) -> list[Event]:
+    """Ask for less by hand: the next step of the queue's plan, or all up to one."""
+    item = interaction(s, ask.interaction)
+    demand(item.number, item.state, e.RequirementRelaxed)
+    steps = s.steps_of(item)
+    if not item.step < (ask.step or item.step + 1) <= steps:
+        has = f"{steps} steps" if steps else "no relaxation plan"
+        raise IllegalMove(f"i-{item.number} has taken {item.step} steps, and queue {item.queue} has {has}")
+    return [e.RequirementRelaxed(item.number, ask.step or item.step + 1, "operator", ask.by, ask.why)]

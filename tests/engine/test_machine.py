@@ -210,6 +210,10 @@ class Server(RuleBasedStateMachine):
         number = self.item(index)
         self.ask(c.Reprioritise(interaction=number, by="operator:sam", band=band, weight=weight, target_ms=target_ms))
 
+    @rule(index=indexes, step=st.integers(0, 3))
+    def relax(self, index: int, step: int) -> None:
+        self.ask(c.Relax(interaction=self.item(index), by="operator:sam", step=step))
+
     # --- letters
 
     @rule(index=indexes, kind=st.integers(0, 2))

@@ -29,6 +29,7 @@ TELLS_NOBODY = {
     e.PriorityChanged,
     e.CoolOffEnded,
     e.BandRaised,
+    e.RequirementRelaxed,
     e.GraceEnded,
     e.OutboundSettled,
     e.OutboundFailed,

@@ -12,9 +12,23 @@ from random import Random
 from msgspec.structs import replace
 
 from router.engine import commands as c
-from router.engine.config import Agent, Band, Channel, Config, Duration, Memory, Presence, Queue, Rule, WrapUp, to_bytes
+from router.engine.config import (
+    Agent,
+    Band,
+    Channel,
+    Config,
+    Duration,
+    Memory,
+    Presence,
+    Queue,
+    Rule,
+    Step,
+    WrapUp,
+    to_bytes,
+)
 from router.engine.events import Message
 from router.engine.model import State
+from router.engine.relaxation import Ladder, idle_steps
 from router.engine.requirements import Node
 from router.engine.transitions import ACTIVE, OFFERED, QUEUED, WRAP_UP
 from tests.engine.support.checked import Checked
@@ -83,6 +97,29 @@ def a_queue(r: Random, agents: tuple[str, ...]) -> Queue:
     )
 
 
+def a_plan(r: Random, name: str, queues: dict[str, Queue], bands: tuple[str, ...]) -> tuple[Step, ...]:
+    """Steps that come at rising times; some of what they drop is not asked for at all."""
+    steps = []
+    for i in range(1, r.choice((1, 2, 2, 3, 4))):
+        steps.append(
+            Step(
+                after=seconds(5 * i + r.randint(0, 4)) if r.random() < 0.6 else None,
+                share=0.5 * i if r.random() < 0.3 else None,
+                lower={skill: r.randint(0, 3) for skill in SKILLS if r.random() < 0.5},
+                drop_skills=tuple(skill for skill in SKILLS if r.random() < 0.2),
+                drop_languages=tuple(x for x in ("en", "es") if r.random() < 0.2),
+                teams=tuple(x for x in ("red", "blue") if r.random() < 0.3),
+                any_team=r.random() < 0.1,
+                also=Node(skill=r.choice(SKILLS), level=r.randint(1, 5)) if r.random() < 0.3 else None,
+                borrow=(r.choice(list(queues)),) if r.random() < 0.15 else (),
+                band=r.choice(bands[:-1]) if len(bands) > 1 and r.random() < 0.2 else None,
+            )
+        )
+    ladder = Ladder(tuple(steps), queues)
+    idle = idle_steps(ladder.row(queues[name].requirement), ladder.steps)
+    return tuple(step for i, step in enumerate(steps) if i not in idle)
+
+
 def a_wrap_up(r: Random) -> WrapUp:
     return WrapUp(r.choice(("none", "none", "optional", "timed", "forced")), seconds(r.choice((0, 15))), seconds(40))
 
@@ -97,12 +134,13 @@ def a_config(r: Random) -> Config:
     queues = tuple(name for name in QUEUES if r.random() < 0.9) or QUEUES[:1]
     channels = tuple(name for name in CHANNELS if r.random() < 0.95) or CHANNELS[:1]
     bands = r.choice((BANDS, BANDS, ("urgent", "normal"), ("normal",)))
+    lines = {name: _known_band(a_queue(r, agents), bands, channels) for name in queues}
     return Config(
         channels={name: a_channel(r, name) for name in r.sample(channels, len(channels))},
         bands=tuple(Band(name, seconds(r.choice((0, 30, 120)))) for name in bands),
         skills=SKILLS,
         teams=("red", "blue"),
-        queues={name: _known_band(a_queue(r, agents), bands, channels) for name in queues},
+        queues={name: replace(line, relax=a_plan(r, name, lines, bands)) for name, line in lines.items()},
         rules=tuple(a_rule(r, i, queues, channels, bands, agents) for i in range(r.randint(0, 3))),
         default_queue=r.choice(queues) if r.random() < 0.9 else None,
         agents={name: _known_channels(an_agent(r), channels) for name in agents},
@@ -354,6 +392,9 @@ class Walk:
             target_ms=r.choice((0, 5_000)),
         )
 
+    def _relax(self) -> c.Relax:
+        return c.Relax(interaction=self._item(QUEUED), by="operator:sam", step=self.r.choice((0, 0, 1, 2)))
+
     def _configure(self) -> c.Configure:
         return c.Configure(document=to_bytes(a_config(self.r)), by="operator:sam")
 
@@ -403,6 +444,7 @@ CHOICES = {
     "assign": 2,
     "close": 1,
     "reprioritise": 2,
+    "relax": 1,
     "configure": 0.6,
     "restart": 0.1,
     "tick": 12,

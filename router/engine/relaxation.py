@@ -1,0 +1,195 @@
+"""Relaxation plans: what a waiting interaction asks for less and less of, the longer it waits (RT-7).
+
+A queue's plan is a list of steps. What waits has taken some number of them (`Interaction.step`), and a step that is
+taken takes all before it along, so there is one row of requirements from the innermost (as written) to the outermost,
+each met by everybody who meets the one before. That is what makes "an inner agent goes first" mean something, and it
+is why an easing minds where it stands: what is dropped under a `not` is dropped the other way round.
+
+    triggers   `after` seconds waited, `share` of the target used, `when` nobody is signed in (or ready) who meets what
+               is asked for now, and at any time by hand
+    actions    lower a level, drop a part, widen to teams, to whoever meets another requirement, to another queue's
+               staff; raise the band
+
+A trigger "all who fit are busy" is deliberately absent: what waits, waits because nobody who fits is free (RT-5), so
+`after = "0s"` says just that.
+
+The clock never restarts: steps come due by the time of arrival, and whoever comes back to the queue after 40 s stands
+at once where 40 s put them. Nothing here is worked out in a decision: a requirement's row is made once and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from msgspec.structs import replace
+
+from router.engine.config import Queue, Step
+from router.engine.requirements import ANYBODY, Node, both
+
+NOBODY = Node(any=())
+MAX_STEPS = 16
+ROWS_MAX = 10_000  # requirements come from outside as well: transfers write their own
+
+Row = tuple[Node, ...]  # a requirement as written, and after each step
+
+
+class Ladder:
+    """The plan of one queue under one configuration."""
+
+    __slots__ = ("_rows", "steps", "wider")
+
+    def __init__(self, steps: tuple[Step, ...], queues: Mapping[str, Queue]) -> None:
+        self.steps = steps
+        # What each step lets in beside those who meet the eased requirement.
+        self.wider = tuple(tuple(alternatives(step, queues)) for step in steps)
+        self._rows: dict[Node, Row] = {}
+
+    def row(self, asked: Node) -> Row:
+        """What is asked for as written, and after each step; worked out once for each requirement."""
+        found = self._rows.get(asked)
+        if found is None:
+            if len(self._rows) >= ROWS_MAX:
+                self._rows.clear()
+            found = self._rows[asked] = tuple(self._climb(asked))
+        return found
+
+    def _climb(self, node: Node) -> Iterator[Node]:
+        yield node
+        for step, wider in zip(self.steps, self.wider, strict=True):
+            node = widened(node, step, wider)
+            yield node
+
+    def after(self, step: int, asked: Node) -> Node:
+        """What is asked for when so many steps are taken; a plan that has become shorter ends at its last."""
+        return self.row(asked)[min(step, len(self.steps))]
+
+    def inner(self, step: int, asked: Node) -> Row:
+        """The different requirements before that one, the innermost first."""
+        row = self.row(asked)
+        now = row[min(step, len(self.steps))]
+        return tuple(dict.fromkeys(node for node in row[:step] if node != now))
+
+    def band(self, step: int) -> str:
+        """The band that the last of the steps so far which names one raises it to; "" for none."""
+        return next((s.band for s in reversed(self.steps[:step]) if s.band), "")
+
+    def due_ms(self, step: int, enqueued_at_ms: int, target_ms: int) -> int:
+        """When time alone brings the next step; 0 for never. A later step that comes due takes the earlier along."""
+        return min(times(self.steps[step:], enqueued_at_ms, target_ms), default=0)
+
+
+def times(steps: tuple[Step, ...], enqueued_at_ms: int, target_ms: int) -> Iterator[int]:
+    """When these steps come due by time; nothing for one that never does."""
+    for step in steps:
+        if step.after is not None:
+            yield enqueued_at_ms + int(step.after)
+        if step.share is not None:
+            yield enqueued_at_ms + round(step.share * target_ms)
+
+
+def cause_of(steps: tuple[Step, ...], enqueued_at_ms: int, target_ms: int) -> str:
+    """By which of its times the first of these steps came due."""
+    due = min(times(steps, enqueued_at_ms, target_ms))
+    return "after" if due in (enqueued_at_ms + s.after for s in steps if s.after is not None) else "share"
+
+
+# --- from one requirement to a wider one ------------------------------------------------------------------------------
+
+
+def alternatives(step: Step, queues: Mapping[str, Queue]) -> Iterator[Node]:
+    if step.also is not None:
+        yield step.also
+    for name in step.borrow:
+        yield queues[name].requirement
+
+
+def widened(node: Node, step: Step, wider: tuple[Node, ...] = ()) -> Node:
+    """What is asked for after this step: met by everybody who met it before."""
+    eased = ease(node, step, True)
+    return _any((eased, *wider)) if wider else eased
+
+
+def ease(node: Node, step: Step, for_all: bool) -> Node:
+    """`for_all` is False under an odd number of `not`, where asking for less means letting fewer through."""
+    if node.negated is not None:
+        return _not(ease(node.negated, step, not for_all))
+    if node.all is not None:
+        return _all(tuple(ease(child, step, for_all) for child in node.all))
+    if node.any is not None:
+        return _any(tuple(ease(child, step, for_all) for child in node.any))
+    return _ease_leaf(node, step, for_all)
+
+
+def _ease_leaf(leaf: Node, step: Step, for_all: bool) -> Node:
+    if _dropped(leaf, step):
+        return ANYBODY if for_all else NOBODY
+    if leaf.skill in step.lower:
+        return _lowered(leaf, step.lower[leaf.skill], for_all)
+    if leaf.team and step.teams:
+        return _with_teams(leaf, step.teams, for_all)
+    return leaf
+
+
+def _dropped(leaf: Node, step: Step) -> bool:
+    return (
+        leaf.skill in step.drop_skills
+        or leaf.language in step.drop_languages
+        or leaf.attribute in step.drop_attributes
+        or (bool(leaf.team) and step.any_team)
+    )
+
+
+def _lowered(leaf: Node, level: int, for_all: bool) -> Node:
+    """Only a bound from below is lowered; "exactly 5" or "at most 5" says something else."""
+    bounds = (">=", ">") if for_all else ("<", "<=")
+    return replace(leaf, level=level) if leaf.op in bounds and level < leaf.level else leaf
+
+
+def _with_teams(leaf: Node, teams: tuple[str, ...], for_all: bool) -> Node:
+    if for_all:
+        return replace(leaf, team=tuple(dict.fromkeys((*leaf.team, *teams))))
+    rest = tuple(team for team in leaf.team if team not in teams)
+    return replace(leaf, team=rest) if rest else NOBODY
+
+
+# Trees are kept small: equal requirements share a class, and a person reads them.
+
+
+def _all(parts: tuple[Node, ...]) -> Node:
+    if NOBODY in parts:
+        return NOBODY
+    asked = tuple(part for part in parts if part != ANYBODY)
+    return asked[0] if len(asked) == 1 else Node(all=asked)
+
+
+def _any(parts: tuple[Node, ...]) -> Node:
+    if ANYBODY in parts:
+        return ANYBODY
+    ways = tuple(part for part in parts if part != NOBODY)
+    return ways[0] if len(ways) == 1 else Node(any=ways)
+
+
+def _not(part: Node) -> Node:
+    if part == ANYBODY:
+        return NOBODY
+    return ANYBODY if part == NOBODY else Node(negated=part)
+
+
+# --- checking ---------------------------------------------------------------------------------------------------------
+
+
+def idle_steps(row: Row, steps: tuple[Step, ...]) -> list[int]:
+    """The steps that change nothing about this requirement, and do nothing else."""
+    return [i for i, step in enumerate(steps) if row[i] == row[i + 1] and not acts(step)]
+
+
+def acts(step: Step) -> bool:
+    """Whether the step does more than ask for less."""
+    return bool(step.band)
+
+
+def asked_by(queue: Queue, on_top: tuple[Node, ...]) -> Iterator[Node]:
+    """What the queue's interactions can ask for by the configuration: its own requirement, alone and with a rule's."""
+    yield queue.requirement
+    for node in on_top:
+        yield both(queue.requirement, node)
