@@ -84,6 +84,51 @@ class Band(Struct, frozen=True, forbid_unknown_fields=True):
     cap: Duration = Duration(0)  # an item that has waited this long joins the first band; 0s: never
 
 
+class Order(Struct, frozen=True, forbid_unknown_fields=True):
+    """What waits longest in the eyes of the house: the order over everything that waits, whatever its queue or channel.
+
+    Bands come first and are strict; inside a band the policy decides, and of equals the one that was enqueued first.
+
+    share-of-target  weight x (waited + head start) / target: what has used up most of its promise
+    ratio            weight x waited / target
+    deadline         the smallest time of enqueueing + target
+    first-come       the longest waiting
+    priority         the shorter target strictly first, then the longest waiting
+    queue-ratio      the queue whose length most exceeds its share of all that waits
+    adaptive         ratio, times a weight of the queue that rises after a missed target and falls after one that was
+                     kept, against what all queues keep
+    round-robin      the queue that was served longest ago
+    skill-level      what the agent is best at, then the longest waiting
+    """
+
+    policy: Literal[
+        "share-of-target",
+        "ratio",
+        "deadline",
+        "first-come",
+        "priority",
+        "queue-ratio",
+        "adaptive",
+        "round-robin",
+        "skill-level",
+    ] = "share-of-target"
+    # Whether a value is divided by how long this agent takes, as a multiple of the queue's usual time. Left out: yes
+    # for share-of-target and adaptive, no for ratio. The other policies have nothing to divide.
+    handle_times: bool | None = None
+    # What has waited so many times its target comes before all else in its band, the oldest first; 0: never, and then
+    # there is no latest time for what steeper work overtakes. deadline and first-come bound the wait without it.
+    cap: Annotated[int, Meta(ge=0, le=1_000)] = 20
+
+
+class Blend(Struct, frozen=True, forbid_unknown_fields=True):
+    """For the choice `blend`: what one thing is worth against another. The agent with the most points gets it."""
+
+    level: Annotated[float, Meta(ge=0, le=1_000)] = 0.0  # points for level 10 in what is asked for; less in proportion
+    speed: Annotated[float, Meta(ge=0, le=1_000)] = 0.0  # points for usual speed; twice as fast has twice as many
+    focus: Annotated[float, Meta(ge=0, le=1_000)] = 0.0  # points for somebody who fits no queue, none for who fits all
+    idle: Annotated[float, Meta(ge=0, le=1_000)] = 1.0  # points for each minute idle
+
+
 class WrapUp(Struct, frozen=True, forbid_unknown_fields=True):
     """The time after an interaction in which the agent documents it.
 
@@ -119,7 +164,19 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Queue(Struct, frozen=True, forbid_unknown_fields=True):
-    """A named line with its requirement, its promise and its rules."""
+    """A named line with its requirement, its promise and its rules.
+
+    Who gets its work, of all who are idle and fit, is its `choice`; of equals who has been idle longest:
+
+    longest-idle    just that
+    best-level      the best in what is asked for; of skills asked for together the weakest counts
+    least-occupied  who was busy least of late: what was counts half after half an hour
+    least-flexible  who fits the fewest queues, so that rare skills stay free
+    fastest         whose expected handle time on this queue is the shortest
+    slowest         whose expected handle time on this queue is the longest
+    random          anybody, by a hash of the offer's number
+    blend           who has the most points by `blend`
+    """
 
     requirement: Node = ANYBODY  # left out: every agent may be offered its work
     band: Name | None = None  # left out: the default band
@@ -131,7 +188,21 @@ class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     auto_accept: bool = False  # an offer counts as accepted at once
     parallel_offers: Annotated[int, Meta(ge=1, le=50)] = 1  # shown to so many agents at once; first accept wins
     cool_off: Duration = Duration(30_000)  # how long the agent who missed or declined is passed over
-    choice: Literal["longest-idle"] = "longest-idle"
+    choice: Literal[
+        "longest-idle",
+        "best-level",
+        "least-occupied",
+        "least-flexible",
+        "fastest",
+        "slowest",
+        "random",
+        "blend",
+    ] = "longest-idle"
+    blend: Blend = Blend()
+    handle_time: Duration | None = None  # its work's usual handle time; left out: all agents count as equally fast
+    # Its share of all that waits, for the policy queue-ratio; in any unit, as arrivals a minute x target. Left out:
+    # weight x target.
+    share: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     wrap_up: WrapUp = WrapUp()
     agent_lost: Literal["return", "stay"] | None = None  # left out: as the channel says
     # What it asks for less of the longer it waits, at most 16 steps; left out: never less than at first.
@@ -164,6 +235,7 @@ class Agent(Struct, frozen=True, forbid_unknown_fields=True):
     budget: Annotated[int, Meta(ge=1, le=10_000)] | None = (
         None  # sum of the channels' weights at once; left out: no limit
     )
+    handle_times: dict[Name, Duration] = field(default_factory=dict)  # by queue: expected mean; left out: the queue's
     endpoint: str = ""  # where a gateway reaches this agent's telephone
 
 
@@ -192,6 +264,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     channels: dict[Name, Channel] = field(default_factory=dict)
     bands: tuple[Band, ...] = (Band("normal"),)
     default_band: Name = "normal"
+    order: Order = Order()
     skills: tuple[Name, ...] = ()
     attributes: tuple[Name, ...] = ()  # agents' attributes that requirements may ask for
     teams: tuple[Name, ...] = ()

@@ -16,6 +16,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from router.engine import events as e
+from router.engine import occupancy
 from router.engine.events import Event
 from router.engine.model import (
     BAND_DUE,
@@ -34,6 +35,7 @@ from router.engine.model import (
     Said,
     State,
 )
+from router.engine.order import factor
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 from router.engine.views import Outbound
 
@@ -70,6 +72,8 @@ def _take_load(s: State, agent: Agent, channel: str) -> None:
     matcher = s.matcher
     if agent.cell >= 0:
         matcher.withdraw(agent)
+    if matcher.clocked:
+        _clock(s, agent)
     agent.load += s.units[channel]
     s.last_stamp += 1
     agent.stamp = s.last_stamp
@@ -81,6 +85,8 @@ def _drop_load(s: State, agent: Agent, channel: str, stamp: int = 0) -> None:
     matcher = s.matcher
     if agent.cell >= 0:
         matcher.withdraw(agent)
+    if matcher.clocked:
+        _clock(s, agent)
     agent.load -= s.units[channel]
     if not stamp:
         stamp = s.last_stamp = s.last_stamp + 1
@@ -92,6 +98,14 @@ def _drop_load(s: State, agent: Agent, channel: str, stamp: int = 0) -> None:
         _dismiss(s, agent)
 
 
+def _clock(s: State, agent: Agent) -> None:
+    """The agent's load or presence is about to change: note how busy they were until now. The time away counts as
+    nothing, neither as work nor as rest."""
+    if agent.counted:
+        agent.busy_share = occupancy.after(agent.busy_share, s.now_ms - agent.busy_at_ms, agent.load > 0)
+    agent.busy_at_ms = agent.idle_since_ms = s.now_ms
+
+
 def _offer_room(s: State, agent: Agent) -> None:
     s.matcher.place(agent)
     if agent.cell >= 0:
@@ -101,6 +115,8 @@ def _offer_room(s: State, agent: Agent) -> None:
 def _presence(s: State, agent: Agent) -> None:
     """State or sessions changed: stand the agent where they now belong."""
     s.matcher.withdraw(agent)
+    if s.matcher.clocked:
+        _clock(s, agent)
     s.matcher.count(agent, agent.available)
     _offer_room(s, agent)
     if not agent.available:
@@ -251,10 +267,22 @@ def _back_in_line(s: State, item: Interaction) -> None:
 
 def _configured(s: State, ev: e.Configured, at_ms: int) -> None:
     s.version = ev.version
+    clocked = s.matcher.clocked
     s.adopt(ev.document)
+    if s.matcher.clocked and not clocked:
+        _start_clocks(s, at_ms)
+    s.memory.forget(set(s.queues))
     _recheck_cooling(s)
     for queue in [q for q in s.removals if q not in s.queues]:
         del s.removals[queue]
+
+
+def _start_clocks(s: State, at_ms: int) -> None:
+    """From now on times are kept; nothing is known of those before."""
+    for agent in s.agents.values():
+        s.matcher.withdraw(agent)
+        agent.busy_share, agent.busy_at_ms, agent.idle_since_ms = 0, at_ms, at_ms
+        s.matcher.place(agent)
 
 
 def _restarted(s: State, ev: e.Restarted, at_ms: int) -> None:
@@ -445,6 +473,8 @@ def _priority(s: State, ev: e.PriorityChanged, at_ms: int) -> None:
 
 def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
+    if s.learning and not item.accepted_at_ms:
+        _learn(s, item, at_ms, served=False)
     item.reason = ev.reason
     item.disposition = ev.disposition or item.disposition
     item.ended_at_ms = at_ms
@@ -504,9 +534,11 @@ def _offer_made(s: State, ev: e.OfferMade, at_ms: int) -> None:
     item, agent = s.interactions[ev.interaction], s.agents[ev.agent]
     number = s.last_offer = ev.offer
     # `_take_load` gives out the next stamp.
-    s.offers[number] = Offer(
+    offer = s.offers[number] = Offer(
         number, item.number, agent.id, at_ms, ev.expires_at_ms, agent.stamp, ev.cause, s.last_stamp + 1
     )
+    if s.matcher.attentive:
+        _attend(s, item, agent, offer)
     item.offers += (number,)
     agent.offers[number] = None
     if item.state == QUEUED:
@@ -521,11 +553,31 @@ def _offer_made(s: State, ev: e.OfferMade, at_ms: int) -> None:
     agent.stream += 1
 
 
+def _attend(s: State, item: Interaction, agent: Agent, offer: Offer) -> None:
+    """What policies and rules of choice want to know of an offer."""
+    s.matcher.last_offer = offer.number
+    if s.matcher.clocked:
+        offer.idle_since_ms = agent.idle_since_ms
+    if s.taking_turns and offer.cause == "routed":
+        s.memory.turns[item.queue] = offer.number
+        s.queues[item.queue].standing.value = -offer.number
+
+
+def _learn(s: State, item: Interaction, at_ms: int, served: bool) -> None:
+    """The adaptive policy hears how the wait ended. Whoever left before the target was up says nothing about it."""
+    kept = at_ms - item.enqueued_at_ms <= s.target_ms(item)
+    queue = s.queues.get(item.queue)
+    if queue is not None and (served or not kept):
+        queue.standing.value = factor(s.memory.learn(item.queue, kept))
+
+
 def _offer_accepted(s: State, ev: e.OfferAccepted, at_ms: int) -> None:
     item, agent = s.interactions[ev.interaction], s.agents[ev.agent]
     del s.offers[ev.offer]
     del agent.offers[ev.offer]
     item.offers = tuple(n for n in item.offers if n != ev.offer) if len(item.offers) > 1 else ()
+    if s.learning and not item.accepted_at_ms:
+        _learn(s, item, at_ms, served=True)
     item.state, item.owner, item.accepted_at_ms = ACTIVE, agent.id, at_ms
     if item.tried:
         item.tried = {}
@@ -558,7 +610,10 @@ def _offer_expired(s: State, ev: e.OfferExpired, at_ms: int) -> None:
 
 
 def _offer_withdrawn(s: State, ev: e.OfferWithdrawn, at_ms: int) -> None:
-    item, _ = _drop_offer(s, ev.offer, _place_given_back(s, s.offers[ev.offer]))
+    offer = s.offers[ev.offer]
+    item, agent = _drop_offer(s, ev.offer, _place_given_back(s, offer))
+    if s.matcher.clocked and agent.stamp == offer.stamp:
+        agent.idle_since_ms = offer.idle_since_ms
     if ev.passed_over:
         _pass_over(s, item, ev.agent, at_ms)
     _back_in_line(s, item)

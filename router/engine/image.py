@@ -7,11 +7,12 @@ bytes whatever indexes they happened to build on the way (DU-3).
 from __future__ import annotations
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from router.engine import config as configuration
 from router.engine.model import Agent, Interaction, KeyMemory, Offer, State
+from router.engine.order import Memory
 from router.engine.views import Outbound
 
 FORMAT = 1
@@ -36,6 +37,9 @@ class AgentImage(Struct, array_like=True):
     return_at_ms: int
     stream: int
     retired: bool
+    busy_share: int = 0
+    busy_at_ms: int = 0
+    idle_since_ms: int = 0
 
 
 class Image(Struct, array_like=True):
@@ -59,6 +63,7 @@ class Image(Struct, array_like=True):
     removals: dict[str, list[int]]
     brakes: dict[str, int]
     keys: tuple[list[tuple[int, str, int]], list[tuple[int, str, int]]]
+    memory: Memory = field(default_factory=Memory)
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -90,6 +95,7 @@ def to_bytes(s: State) -> bytes:
             s.removals,
             s.brakes,
             (_keys(s.intake_keys), _keys(s.command_keys)),
+            s.memory,
         )
     )
 
@@ -112,6 +118,9 @@ def _agent_image(agent: Agent) -> AgentImage:
         agent.return_at_ms,
         agent.stream,
         agent.retired,
+        agent.busy_share,
+        agent.busy_at_ms,
+        agent.idle_since_ms,
     )
 
 
@@ -128,7 +137,7 @@ def from_bytes(data: bytes) -> State:
     s.seq, s.now_ms, s.version, s.document = image.seq, image.now_ms, image.version, image.document
     s.last_interaction, s.last_offer, s.last_stamp = image.last
     s.threads, s.links, s.removals, s.brakes = image.threads, image.links, image.removals, image.brakes
-    s.channels = image.channels
+    s.channels, s.memory = image.channels, image.memory
     s.closed.extend(image.closed)
     s.interactions = {item.number: item for item in image.interactions}
     s.offers = {offer.number: offer for offer in image.offers}

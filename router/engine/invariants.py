@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from router.engine import events as e
 from router.engine.events import Event
-from router.engine.matching import AGENT_BITS, ITEM_BITS, LOAD_BITS, LOAD_MASK, NONE, Profile
+from router.engine.matching import AGENT_BITS, LOAD_BITS, LOAD_MASK, NONE, Profile
 from router.engine.model import (
     BAND_DUE,
     COOL_OFF_DUE,
@@ -33,6 +33,7 @@ from router.engine.model import (
     State,
     Timer,
 )
+from router.engine.order import ITEM_BITS
 from router.engine.requirements import Node, fits
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 
@@ -262,7 +263,7 @@ def _fit(s: State) -> Iterator[str]:
         for cell, (profile, room) in enumerate(m.cell_keys):
             if room >> key.channel & 1 and fits(key.requirement, m.profiles[profile]):
                 cells |= 1 << cell
-                if not m.classes_of[cell] >> c & 1 or c not in m.tiers_of[cell].get(key.tier, ()):
+                if not m.classes_of[cell] >> c & 1 or c not in m.tiers_of[cell].get(m.tier_for(c, profile), ()):
                     yield f"cell {cell} does not know that it fits class {c}"
                 yield from _ring(s, c, key.inner, cell, m.profiles[profile])
             elif m.classes_of[cell] >> c & 1:
@@ -275,9 +276,9 @@ def _fit(s: State) -> Iterator[str]:
 
 def _ring(s: State, c: int, inner: tuple[Node, ...], cell: int, profile: Profile) -> Iterator[str]:
     """In a relaxed class a cell stands in the ring of the innermost requirement that it meets."""
-    met = [i for i, node in enumerate(inner) if fits(node, profile)][:1]
-    rings = s.matcher.rings.get(c, [])
-    if [i for i, ring in enumerate(rings) if cell in ring] != met or len(rings) != len(inner):
+    met = ([i for i, node in enumerate(inner) if fits(node, profile)] or [len(inner)])[:1]
+    rings = [{x for group in ring.members for x in group} for ring in s.matcher.circles[c] or ()]
+    if inner and ([i for i, ring in enumerate(rings) if cell in ring] != met or len(rings) != len(inner) + 1):
         yield f"class {c} has cell {cell} in a ring that is not its own"
 
 

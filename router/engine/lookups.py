@@ -223,12 +223,10 @@ def _ahead(s: State, c: int, own: tuple[int, float, int], now_ms: int) -> int:
     """Entries of class `c` that come before `own`: values of a class fall with the entry, so one search finds them."""
     m = s.matcher
     tier = m.class_keys[c].tier
-    if tier.band != own[0]:
-        return m.waiting.count(c) if tier.band < own[0] else 0
     low, high = 0, 1 << 110
     while low < high:  # the smallest entry that does not come before `own`
         middle = (low + high) // 2
-        if (tier.band, -tier.value(middle, now_ms), middle) < own:
+        if tier.rank(middle, now_ms) < own:
             low = middle + 1
         else:
             high = middle

@@ -1,15 +1,18 @@
 """Who gets what next, at a cost that does not grow with the number of agents or interactions.
 
-Waiting interactions stand in *classes*: same queue, channel, requirement, band, slope and head start. Inside a class
-the order is first come, and it never changes, so a class is a line whose head is known. Available agents stand in
-*cells*: same profile (skills, languages, team, attributes) and same channels with room. A cell is a line too, ordered
-by who has been idle longest. Which cell can serve which class is worked out once, when either first appears. A decision
-compares the heads of the compatible, non-empty lines and looks at nothing else (RT-4).
+Waiting interactions stand in *classes*: same queue, channel, requirement and tier. Inside a class the order is first
+come, and it never changes, so a class is a line whose head is known. Available agents stand in *cells*: same profile
+(skills, languages, team, attributes) and same channels with room. A cell is a line too, ordered by who has been idle
+longest. Which cell can serve which class is worked out once, when either first appears. A decision compares the heads
+of the compatible, non-empty lines and looks at nothing else (RT-4).
 
-The order over everything (RT-1). Of two waiting interactions that one comes first which is in the more urgent band;
-then that with the larger `weight x (waited + head start) / target`; then that which was enqueued first. The middle term
-is linear in time with a slope that is fixed for a class, so heads of classes with equal band, slope and head start (a
-*tier*) compare by one integer, and only the tiers' winners need the arithmetic.
+The order over everything (RT-1) is that of `order`: the smallest rank first. Heads of classes with the same *tier*
+compare by one integer, their entry, and only the tiers' winners need the arithmetic. Where a rank depends on the agent
+as well (`paired`: handle times, levels) a class has a tier for each profile, and an interaction for which several
+agents are free goes by the best of its ranks with one of them.
+
+Who gets it is said by `choice`: of all who are idle and fit the longest idle, or the longest idle of those for whom the
+queue's rule says the best.
 
 An entry of a line is one integer, `order << BITS | who`. Removing one from the middle only marks it stale.
 
@@ -26,18 +29,29 @@ Everything here is derived from the state and can be rebuilt from it. Only `evol
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from router.engine import choice, occupancy
+from router.engine.config import Config, Queue
+from router.engine.order import (
+    ITEM_BITS,
+    Standing,
+    Tier,
+    divides,
+    levelled,
+    relative_time,
+    slowed,
+)
 from router.engine.requirements import Node, agents_named, fits
 from router.engine.transitions import QUEUED
 
 if TYPE_CHECKING:
     from router.engine.model import Agent, Interaction
 
-ITEM_BITS = 40  # interaction numbers in one journal: a million a day for three thousand years
 AGENT_BITS = 24
 ITEM_MASK = (1 << ITEM_BITS) - 1
 AGENT_MASK = (1 << AGENT_BITS) - 1
@@ -45,6 +59,9 @@ NONE = 1 << 120  # larger than any entry
 ALL_CHANNELS = -1  # as a bit set
 LOAD_BITS = 8  # an agent's load: a counter for each channel, packed into one int
 LOAD_MASK = (1 << LOAD_BITS) - 1
+
+Rank = tuple[int, float, int]  # as `order` has it
+Chooser = Callable[[str, "Circle", frozenset[str]], "Agent | None"]
 
 # A line is cleaned when more of it is stale than this, and than an eighth of it: cleaning then costs O(1) per removal.
 STALE_MIN = 64
@@ -55,6 +72,9 @@ TIDY_MIN = 128
 FRESH_MAX = 8
 # Up to so many heads are looked up one by one; of more, the built-in minimum over all members of the set is quicker.
 FEW = 6
+# Of up to so many who can take it a list is made, to pick one at random.
+LISTED = 64
+STAMP_BITS = 48  # places among the idle, where something else comes before them
 
 
 class Lines:
@@ -140,6 +160,23 @@ class Lines:
                 best = head[line]
         return best
 
+    def purge(self, line: int) -> list[int]:
+        """What is behind the head, from `at` on, with nothing stale in it."""
+        rest, stale = self.rest[line], self.stale[line]
+        for entry in stale:
+            del rest[bisect_left(rest, entry, self.at[line])]
+        stale.clear()
+        return rest
+
+    def nth(self, lines: list[int], n: int) -> int:
+        """The entry with `n` smaller ones before it in these lines together."""
+        heads = sorted(self.head[line] for line in lines if self.head[line] < NONE)
+        parts = [(heads, 0, len(heads))]
+        for line in lines:
+            rest = self.purge(line)
+            parts.append((rest, self.at[line], len(rest)))
+        return nth(parts, n)
+
     def ahead(self, line: int, entry: int) -> int:
         """How many entries of the line come before `entry`."""
         if self.head[line] >= entry:
@@ -161,14 +198,35 @@ class Lines:
         return (self.head[line] != NONE) + len(self.rest[line]) - self.at[line] - len(self.stale[line])
 
 
+def nth(parts: list[tuple[list[int], int, int]], n: int) -> int:
+    """The number with `n` smaller ones before it in these stretches of sorted lists.
+
+    Halves the longest stretch each time, so it looks at logarithmically many numbers.
+    """
+    while True:
+        longest, start, end = max(parts, key=lambda part: part[2] - part[1])
+        if end - start <= 1:
+            return sorted(part[0][part[1]] for part in parts if part[2] > part[1])[n]
+        pivot = longest[(start + end) // 2]
+        cuts = [bisect_left(part[0], pivot, part[1], part[2]) for part in parts]
+        below = sum(cut - part[1] for cut, part in zip(cuts, parts, strict=True))
+        if n < below:
+            parts = [(part[0], part[1], cut) for cut, part in zip(cuts, parts, strict=True)]
+        else:
+            n -= below
+            parts = [(part[0], cut, part[2]) for cut, part in zip(cuts, parts, strict=True)]
+
+
 class Profile(Struct, frozen=True):
-    """What requirements look at. `agent` is empty unless some requirement asks for that very agent."""
+    """What requirements and rules look at. `agent` is empty unless some requirement asks for that very agent, and
+    `handle_times` unless some rule looks at them."""
 
     skills: dict[str, int]
     languages: tuple[str, ...]
     attributes: dict[str, str]
     team: str
     agent: str
+    handle_times: dict[str, int] = {}
 
 
 class Capacity:
@@ -205,23 +263,6 @@ class Capacity:
         return free
 
 
-class Tier(Struct, frozen=True):
-    """Classes whose members compare by time alone."""
-
-    band: int  # rank; 0 is the most urgent
-    weight: float
-    target_ms: int
-    head_start_ms: int
-
-    def value(self, entry: int, now_ms: int) -> float:
-        """How much of its promise the interaction has used, times its weight.
-
-        Divided last: the product is exact for all usual weights, so values that are equal on paper are equal here, and
-        the older interaction wins (RT-2).
-        """
-        return self.weight * (now_ms - (entry >> ITEM_BITS) + self.head_start_ms) / self.target_ms
-
-
 class ClassKey(Struct, frozen=True):
     queue: str
     channel: int
@@ -230,10 +271,27 @@ class ClassKey(Struct, frozen=True):
     inner: tuple[Node, ...] = ()  # what was asked for before it was relaxed: who meets it goes first
 
 
+class Circle(choice.Groups):
+    """Cells that a class holds equal, whatever it was relaxed from, and of these its queue's rule chooses."""
+
+    __slots__ = ("cells",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells = 0
+
+    def add(self, cell: int, score: Any) -> None:
+        super().add(cell, score)
+        self.cells |= 1 << cell
+
+
 class Matcher:
     """The two sets of lines and what fits what."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: Config | None = None) -> None:
+        config = config or Config()
+        self.queues = config.queues
+        self._read_rules(config)
         self.agents: list[Agent] = []
         # classes
         self.class_ids: dict[ClassKey, int] = {}
@@ -247,15 +305,19 @@ class Matcher:
         self.waiting = Lines()
         self.cells_of: list[int] = []  # class -> bit set of cells that can serve it
         self.cell_list_of: list[list[int]] = []
-        # Of a relaxed class, the cells that meet each of its inner requirements, the innermost first.
-        self.rings: dict[int, list[list[int]]] = {}
+        self.pair_tiers: list[dict[int, Tier]] = []  # class -> profile -> tier; empty unless `paired`
+        self.paces: list[choice.Groups] = []  # class -> its cells by tier, that in which it comes first first
+        # Class -> its cells from the inside out: those that meet each of its inner requirements, then all others. None
+        # where it has no such and its queue asks for no more than the longest idle.
+        self.circles: list[list[Circle] | None] = []
+        self.choosers: list[Chooser] = []
         self.cooling: dict[int, dict[int, Interaction]] = {}  # class -> number -> interaction
         self.cooling_classes = 0  # bit set of those
         # requirements and profiles
         self.requirement_ids: dict[Node, int] = {}
         self.classes_with: list[list[int]] = []  # requirement -> classes
         self.free_requirements: list[int] = []
-        self.named: set[str] = set()  # agents that some requirement asks for by name
+        self.named = set(self.always_named)  # agents that some requirement asks for by name
         self.profile_ids: dict[object, int] = {}
         self.profiles: list[Profile] = []
         self.meets: list[set[int]] = []  # profile -> requirements
@@ -272,6 +334,30 @@ class Matcher:
         # what became possible since the last pass
         self.fresh_agents: list[Agent] = []
         self.fresh_items: list[Interaction] = []
+
+    def _read_rules(self, config: Config) -> None:
+        """What of all that could be looked at has to be."""
+        choices = {queue.choice for queue in config.queues.values()}
+        speeds = any(agent.handle_times for agent in config.agents.values())
+        self.levelled = config.order.policy == "skill-level"
+        self.divided = divides(config.order) and speeds and any(q.handle_time for q in config.queues.values())
+        self.paired = self.levelled or self.divided
+        self.timed = self.divided or not choices.isdisjoint(choice.BY_TIME)
+        self.counting = not choices.isdisjoint(choice.BY_QUEUES)
+        self.rules: dict[str, Chooser] = {  # all others go by groups
+            "least-occupied": self._least_occupied,
+            "random": self._any_of,
+            "blend": self._blended,
+        }
+        self.occupied = Lines() if "least-occupied" in choices else None
+        self.clocked = not choices.isdisjoint(("least-occupied", "blend"))  # agents' times have to be kept
+        self.attentive = self.clocked or "random" in choices or config.order.policy == "round-robin"
+        self.last_offer = 0  # kept while `random` is among the rules
+        self.now_ms = 0  # of this pass, while `blend` is
+        self.measured: list[tuple[list[int], int, Standing]] = []  # for queue-ratio: counters, share and what they say
+        # Whom queues ask for by name: they fit more queues than those who are otherwise like them.
+        nodes = (queue.requirement for queue in config.queues.values()) if self.counting else ()
+        self.always_named = frozenset[str]().union(*map(agents_named, nodes))
 
     # --- what exists -----------------------------------------------------------------------------------------------
 
@@ -291,10 +377,17 @@ class Matcher:
             self.class_keys.append(key)
             self.cells_of.append(0)
             self.cell_list_of.append([])
+            self.pair_tiers.append({})
+            self.paces.append(choice.Groups())
+            self.circles.append(None)
+            self.choosers.append(self._by_groups)
+        rule = self.queues[key.queue].choice if key.queue in self.queues else "longest-idle"
+        if key.inner or rule != "longest-idle":
+            self.circles[c] = [Circle() for _ in range(len(key.inner) + 1)]
+            self.choosers[c] = self.rules.get(rule, self._by_groups)
         self.class_ids[key] = c
         if key.inner:
             self._single_out(set[str]().union(*map(agents_named, key.inner)))
-            self.rings[c] = [[] for _ in key.inner]
         self.classes_with[requirement].append(c)
         for profile, met in enumerate(self.meets):
             if requirement in met:
@@ -338,7 +431,7 @@ class Matcher:
             if self.waiting.head[c] == NONE and c not in self.cooling and c not in self.kept:
                 self._forget(key, c)
         asked = [*self.requirement_ids, *(node for key in self.class_ids for node in key.inner)]
-        named = set[str]().union(*map(agents_named, asked))
+        named = set(self.always_named).union(*map(agents_named, asked))
         no_more = self.named - named
         self.named = named
         for agent in self.agents:
@@ -348,15 +441,16 @@ class Matcher:
 
     def _forget(self, key: ClassKey, c: int) -> None:
         del self.class_ids[key]
-        self.rings.pop(c, None)
         self.free_classes.append(c)
         for cell in self.cell_list_of[c]:
             self.classes_of[cell] &= ~(1 << c)
-            alike = self.tiers_of[cell][key.tier]
+            tier = self.tier_for(c, self.cell_keys[cell][0])
+            alike = self.tiers_of[cell][tier]
             alike.remove(c)
             if not alike:
-                del self.tiers_of[cell][key.tier]
+                del self.tiers_of[cell][tier]
         self.cells_of[c], self.cell_list_of[c] = 0, []
+        self.pair_tiers[c], self.paces[c], self.circles[c] = {}, choice.Groups(), None
         r = self.requirement_ids[key.requirement]
         self.classes_with[r].remove(c)
         if not self.classes_with[r]:
@@ -374,12 +468,14 @@ class Matcher:
             frozenset(config.attributes.items()),
             config.team,
             own,
+            frozenset(config.handle_times.items()) if self.timed else None,
         )
         found = self.profile_ids.get(key)
         if found is not None:
             return found
         p = self.profile_ids[key] = len(self.profiles)
-        profile = Profile(config.skills, config.languages, config.attributes, config.team, own)
+        times: dict[str, int] = {**config.handle_times} if self.timed else {}
+        profile = Profile(config.skills, config.languages, config.attributes, config.team, own, times)
         self.profiles.append(profile)
         self.meets.append({r for node, r in self.requirement_ids.items() if fits(node, profile)})
         self.cells_with.append([])
@@ -390,6 +486,8 @@ class Matcher:
         if found is not None:
             return found
         cell = self.cell_ids[profile, room] = self.idle.add_line()
+        if self.occupied is not None:
+            self.occupied.add_line()
         self.cell_keys.append((profile, room))
         self.cells_with[profile].append(cell)
         self.classes_of.append(0)
@@ -406,13 +504,44 @@ class Matcher:
         self.cells_of[c] |= 1 << cell
         self.cell_list_of[c].append(cell)
         self.classes_of[cell] |= 1 << c
-        self.tiers_of[cell].setdefault(key.tier, []).append(c)
-        if key.inner:
-            profile = self.profiles[self.cell_keys[cell][0]]
-            for node, ring in zip(key.inner, self.rings[c], strict=True):
-                if fits(node, profile):
-                    ring.append(cell)
-                    break
+        p = self.cell_keys[cell][0]
+        tier = self.tier_for(c, p)
+        self.tiers_of[cell].setdefault(tier, []).append(c)
+        if self.paired:
+            self.paces[c].add(cell, (tier.strict, -Fraction(tier.gain, tier.per)))
+        circles = self.circles[c]
+        if circles is not None:
+            self._encircle(circles, cell, key, self.profiles[p])
+
+    def _encircle(self, circles: list[Circle], cell: int, key: ClassKey, profile: Profile) -> None:
+        """Put the cell into the innermost circle that it belongs to, and there into its group."""
+        score = 0
+        static = choice.STATIC.get(self.queues[key.queue].choice) if key.queue in self.queues else None
+        if static is not None:
+            place = choice.Place(key.queue, self.queues[key.queue], key.requirement, self._queues_of, len(self.queues))
+            score = static(place, profile)
+        inner = (i for i, node in enumerate(key.inner) if fits(node, profile))
+        circles[next(inner, len(key.inner))].add(cell, score)
+
+    def _queues_of(self, profile: choice.Profile) -> int:
+        """How many queues have a requirement that the profile meets."""
+        return sum(fits(queue.requirement, profile) for queue in self.queues.values())
+
+    def tier_for(self, c: int, profile: int) -> Tier:
+        """The tier of a class for agents of this profile."""
+        key = self.class_keys[c]
+        if not self.paired:
+            return key.tier
+        found = self.pair_tiers[c].get(profile)
+        if found is None:
+            found = self.pair_tiers[c][profile] = self._pair_tier(key, self.profiles[profile])
+        return found
+
+    def _pair_tier(self, key: ClassKey, profile: Profile) -> Tier:
+        if self.levelled:
+            return levelled(key.tier, choice.level(key.requirement, profile))
+        queue = self.queues.get(key.queue, Queue())
+        return slowed(key.tier, relative_time(queue, profile.handle_times.get(key.queue, 0)))
 
     def meets_class(self, agent: Agent, c: int) -> bool:
         """Whether the agent's profile meets the requirement of the class, whatever their room."""
@@ -464,6 +593,8 @@ class Matcher:
         if cell >= 0:
             agent.cell = cell
             self.idle.push(cell, agent.stamp << AGENT_BITS | agent.index)
+            if self.occupied is not None:
+                self.occupied.push(cell, occupied_entry(agent))
 
     def _cell_by_load(self, agent: Agent) -> int:
         room = agent.capacity.room(agent.load)
@@ -473,6 +604,8 @@ class Matcher:
     def withdraw(self, agent: Agent) -> None:
         if agent.cell >= 0:
             self.idle.remove(agent.cell, agent.stamp << AGENT_BITS | agent.index)
+            if self.occupied is not None:
+                self.occupied.remove(agent.cell, occupied_entry(agent))
             agent.cell = -1
 
     def count(self, agent: Agent, present: bool) -> None:
@@ -507,80 +640,146 @@ class Matcher:
     # --- decisions -------------------------------------------------------------------------------------------------
 
     def best_agent(self, c: int, without: Iterable[str] = ()) -> Agent | None:
-        """The agent who gets a member of class `c` by its queue's rule: of all who can, the longest idle.
+        """The agent who gets a member of class `c` by its queue's rule, of all who can.
 
         Of a relaxed class, of those who met what was asked for before it was: the innermost first (RT-7).
         """
-        if self.rings and c in self.rings:
-            return self._best_by_ring(c, frozenset(without))
+        circles = self.circles[c]
+        if circles is not None:
+            return self._best_inside(c, circles, frozenset(without))
         if without:
-            return self._best_agent_but(self.cell_list_of[c], frozenset(without))
+            return self._agent(self._first_but(self.idle, self.cell_list_of[c], frozenset(without)))
         able = self.cells_of[c] & self.idle.filled
         if not able:
             return None
         return self.agents[self.idle.first(able, self.cell_list_of[c]) & AGENT_MASK]
 
-    def _best_by_ring(self, c: int, without: frozenset[str]) -> Agent | None:
-        for cells in (*self.rings[c], self.cell_list_of[c]):
-            found = self._best_agent_but(cells, without)
-            if found is not None:
-                return found
+    def _best_inside(self, c: int, circles: list[Circle], without: frozenset[str]) -> Agent | None:
+        choose, filled = self.choosers[c], self.idle.filled
+        for circle in circles:
+            if circle.cells & filled:
+                found = choose(self.class_keys[c].queue, circle, without)
+                if found is not None:
+                    return found
         return None
 
-    def _best_agent_but(self, cells: list[int], without: frozenset[str]) -> Agent | None:
+    def _agent(self, entry: int) -> Agent | None:
+        return self.agents[entry & AGENT_MASK] if entry < NONE else None
+
+    def _first_but(self, lines: Lines, cells: list[int], without: frozenset[str]) -> int:
         best = NONE
         for cell in cells:
-            if self.idle.head[cell] < best:
-                free = (x for x in self.idle.walk(cell) if self.agents[x & AGENT_MASK].id not in without)
+            if lines.head[cell] < best:
+                free = (x for x in lines.walk(cell) if self.agents[x & AGENT_MASK].id not in without)
                 best = min(best, next(free, NONE))
-        return self.agents[best & AGENT_MASK] if best < NONE else None
+        return best
+
+    def _first(self, lines: Lines, cells: int, members: list[int], without: frozenset[str]) -> int:
+        """The first entry of these cells, whose bit set and list are given; NONE if there is nobody."""
+        able = cells & lines.filled
+        if not able:
+            return NONE
+        return self._first_but(lines, members, without) if without else lines.first(able, members)
+
+    def _by_groups(self, queue: str, circle: Circle, without: frozenset[str]) -> Agent | None:
+        """The longest idle of the best group that has anybody; all is one group where the rule says no more."""
+        filled = self.idle.filled
+        for cells, members in zip(circle.masks, circle.members, strict=True):
+            if cells & filled:
+                entry = self._first(self.idle, cells, members, without)
+                if entry < NONE:
+                    return self.agents[entry & AGENT_MASK]
+        return None
+
+    def _least_occupied(self, queue: str, circle: Circle, without: frozenset[str]) -> Agent | None:
+        assert self.occupied is not None, "some queue has this rule"
+        return self._agent(self._first(self.occupied, circle.cells, circle.members[0], without))
+
+    def _blended(self, queue: str, circle: Circle, without: frozenset[str]) -> Agent | None:
+        worth = self.queues[queue].blend.idle
+        best: tuple[int, int] | None = None
+        for score, cells, members in zip(circle.scores, circle.masks, circle.members, strict=True):
+            entry = self._first(self.idle, cells, members, without)
+            if entry < NONE:
+                idle_ms = self.now_ms - self.agents[entry & AGENT_MASK].idle_since_ms
+                found = (choice.blended(score, worth, idle_ms), entry)
+                best = found if best is None or found < best else best
+        return self.agents[best[1] & AGENT_MASK] if best is not None else None
+
+    def _any_of(self, queue: str, circle: Circle, without: frozenset[str]) -> Agent | None:
+        """All who can stand in the order of idle time, whatever cells they are in; a hash names the place."""
+        filled = self.idle.filled
+        cells = [cell for cell in circle.members[0] if filled >> cell & 1]
+        n = sum(map(self.idle.count, cells))
+        offer = self.last_offer + 1
+        if n > LISTED:
+            for attempt in range(LISTED if without else 1):
+                agent = self.agents[self.idle.nth(cells, choice.mixed(offer, attempt) % n) & AGENT_MASK]
+                if agent.id not in without:
+                    return agent
+        entries = sorted(x for cell in cells for x in self.idle.walk(cell))
+        able = [agent for x in entries if (agent := self.agents[x & AGENT_MASK]).id not in without]
+        return able[choice.mixed(offer, 0) % len(able)] if able else None
 
     def best_item(self, agent: Agent, items: dict[int, Interaction], now_ms: int) -> Interaction | None:
         """The waiting interaction that comes first of all that this agent can take now."""
+        best = self._best_for(agent, now_ms)
+        return items[best[2] & ITEM_MASK] if best is not None else None
+
+    def _best_for(self, agent: Agent, now_ms: int) -> Rank | None:
         cell = agent.cell
         if cell < 0:
             return None
         classes = self.classes_of[cell]
         filled = classes & self.waiting.filled
-        best: tuple[int, float, int] | None = None
+        best: Rank | None = None
         if filled:
             best = self._best_head(cell, filled, now_ms)
         if classes & self.cooling_classes:
             for c, members in self.cooling.items():
                 if classes >> c & 1:
-                    tier = self.class_keys[c].tier
+                    tier = self.tier_for(c, agent.profile)
                     for item in members.values():
                         if agent.id not in item.tried:
                             rank = self.rank(item, tier, now_ms)
                             best = rank if best is None or rank < best else best
-        return items[best[2] & ITEM_MASK] if best is not None else None
+        return best
 
-    def _best_head(self, cell: int, filled: int, now_ms: int) -> tuple[int, float, int]:
-        """(band, -value, entry) of the first among the heads of these classes; the smallest comes first."""
+    def _best_head(self, cell: int, filled: int, now_ms: int) -> Rank:
+        """The smallest rank among the heads of these classes."""
         head = self.waiting.head
-        tiers = self.tiers_of[cell]
         if not filled & (filled - 1):
             c = filled.bit_length() - 1
-            tier = self.class_keys[c].tier
-            return (tier.band, -tier.value(head[c], now_ms), head[c])
-        best = (1 << 30, 0.0, NONE)
-        for tier, members in tiers.items():
-            if tier.band > best[0]:
-                continue
+            tier = self.tier_for(c, self.cell_keys[cell][0]) if self.paired else self.class_keys[c].tier
+            return tier.rank(head[c], now_ms)
+        best = (NONE, 0.0, NONE)
+        for tier, members in self.tiers_of[cell].items():
             entry = min(map(head.__getitem__, members))
             if entry < NONE:
-                rank = (tier.band, -tier.value(entry, now_ms), entry)
+                rank = tier.rank(entry, now_ms)
                 if rank < best:
                     best = rank
         return best
 
-    def rank(self, item: Interaction, tier: Tier, now_ms: int) -> tuple[int, float, int]:
-        entry = item.enqueued_at_ms << ITEM_BITS | item.number
-        return (tier.band, -tier.value(entry, now_ms), entry)
+    def rank(self, item: Interaction, tier: Tier, now_ms: int) -> Rank:
+        return tier.rank(item.enqueued_at_ms << ITEM_BITS | item.number, now_ms)
 
-    def rank_of(self, item: Interaction, now_ms: int) -> tuple[int, float, int]:
-        """Where the interaction stands in the one order over everything: smaller comes first."""
+    def rank_of(self, item: Interaction, now_ms: int) -> Rank:
+        """Where the interaction stands by itself in the order over everything: smaller comes first.
+
+        With an agent it may stand elsewhere (`paired`): this is its rank with somebody of usual speed.
+        """
+        if self.measured:
+            self.measure()
         return self.rank(item, self.class_keys[item.place].tier, now_ms)
+
+    def measure(self) -> None:
+        """Compare the queues' lengths, as they are now, with their shares of all that waits. In whole numbers, so that
+        what is equal on paper is equal."""
+        total = sum(counts[QUEUED] for counts, _, _ in self.measured)
+        whole = sum(share for _, share, _ in self.measured)
+        for counts, share, standing in self.measured:
+            standing.value = counts[QUEUED] * whole - share * total
 
     def next_pair(self, items: dict[int, Interaction], now_ms: int) -> tuple[Interaction, Agent] | None:
         """The next offer to make, or None when nobody idle fits anything that waits.
@@ -589,21 +788,26 @@ class Matcher:
         among the whole qualified set.
         """
         agents, fresh = self.fresh_agents, self.fresh_items
+        if self.clocked:
+            self.now_ms = now_ms
         if not agents:
             if not fresh:
                 return None
             if len(fresh) == 1:
                 return self._for_item(fresh.pop())
-        elif len(agents) == 1 and not fresh:
+        if self.measured:
+            self.measure()
+        if len(agents) == 1 and not fresh:
             return self._for_agent(agents[0], items, now_ms)
         if len(agents) + len(fresh) > FRESH_MAX:
-            item = self._first_servable(items, now_ms)
+            best = self._first_servable(now_ms)
         else:
-            item = self._first_fresh(items, now_ms)
-        if item is None:
+            best = self._first_fresh(now_ms)
+        if best is None:
             self.fresh_agents.clear()
             self.fresh_items.clear()
             return None
+        item = items[best[2] & ITEM_MASK]
         agent = self.best_agent(item.place, item.tried)
         assert agent is not None, "a servable interaction has an agent"
         return item, agent
@@ -621,44 +825,65 @@ class Matcher:
             return None
         return item, agent
 
-    def _first_fresh(self, items: dict[int, Interaction], now_ms: int) -> Interaction | None:
-        found: list[Interaction] = []
+    def _first_fresh(self, now_ms: int) -> Rank | None:
+        best: Rank | None = None
         agents = self.fresh_agents
-        if agents:
-            for agent in agents[:]:
-                item = self.best_item(agent, items, now_ms)
-                if item is None:
-                    agents.remove(agent)
-                else:
-                    found.append(item)
+        for agent in agents[:]:
+            rank = self._best_for(agent, now_ms)
+            if rank is None:
+                agents.remove(agent)
+            elif best is None or rank < best:
+                best = rank
         fresh = self.fresh_items
-        if fresh:
-            for item in fresh[:]:
-                if item.waits and self.best_agent(item.place, item.tried) is not None:
-                    found.append(item)
-                else:
-                    fresh.remove(item)
-        if len(found) < 2:
-            return found[0] if found else None
-        return min(found, key=lambda item: self.rank_of(item, now_ms))
+        for item in fresh[:]:
+            if not item.waits or self.best_agent(item.place, item.tried) is None:
+                fresh.remove(item)
+                continue
+            rank = self.rank(item, self._first_tier(item), now_ms)
+            best = rank if best is None or rank < best else best
+        return best
 
-    def _first_servable(self, items: dict[int, Interaction], now_ms: int) -> Interaction | None:
-        best: tuple[int, float, int] | None = None
+    def _first_tier(self, item: Interaction) -> Tier:
+        """The tier of an interaction with that idle agent who can take it and with whom it comes first."""
+        c = item.place
+        if self.paired:
+            for cells, members in zip(self.paces[c].masks, self.paces[c].members, strict=True):
+                if self._first(self.idle, cells, members, frozenset(item.tried)) < NONE:
+                    return self.tier_for(c, self.cell_keys[members[0]][0])
+        return self.class_keys[c].tier
+
+    def _first_servable(self, now_ms: int) -> Rank | None:
+        best: Rank | None = None
         idle = self.idle.filled
         filled = self.waiting.filled
         while filled:
             c = filled.bit_length() - 1
             filled ^= 1 << c
             if self.cells_of[c] & idle:
-                tier, entry = self.class_keys[c].tier, self.waiting.head[c]
-                rank = (tier.band, -tier.value(entry, now_ms), entry)
+                rank = self._head_tier(c, idle).rank(self.waiting.head[c], now_ms)
                 best = rank if best is None or rank < best else best
         for c, members in self.cooling.items():
             if self.cells_of[c] & idle:
-                tier = self.class_keys[c].tier
+                tier = self._head_tier(c, idle)
                 for item in members.values():
                     # Its rank is cheaper to tell than whether anybody can take it.
                     rank = self.rank(item, tier, now_ms)
                     if (best is None or rank < best) and self.best_agent(c, item.tried) is not None:
-                        best = rank
-        return items[best[2] & ITEM_MASK] if best is not None else None
+                        if self.paired:
+                            rank = self.rank(item, self._first_tier(item), now_ms)
+                        best = rank if best is None or rank < best else best
+        return best
+
+    def _head_tier(self, c: int, idle: int) -> Tier:
+        """The tier of a class with those among the idle cells with whom it comes first."""
+        if self.paired:
+            for cells, members in zip(self.paces[c].masks, self.paces[c].members, strict=True):
+                if cells & idle:
+                    return self.tier_for(c, self.cell_keys[members[0]][0])
+        return self.class_keys[c].tier
+
+
+def occupied_entry(agent: Agent) -> int:
+    """As the entry of a cell, with those first who were busy least."""
+    key = occupancy.key(agent.busy_share, agent.busy_at_ms)
+    return (key << STAMP_BITS | agent.stamp) << AGENT_BITS | agent.index

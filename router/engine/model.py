@@ -11,14 +11,17 @@ garbage collector: there are millions of them and they form no cycles.
 from __future__ import annotations
 
 from collections import deque
+from fractions import Fraction
 from heapq import heappush
+from math import lcm
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from router.engine import config as configuration
 from router.engine.events import InteractionArrived, Message
-from router.engine.matching import LOAD_BITS, Capacity, ClassKey, Matcher, Tier
+from router.engine.matching import LOAD_BITS, Capacity, ClassKey, Matcher
+from router.engine.order import NEVER_MS, TIERS, Memory, Promise, Standing, factor
 from router.engine.relaxation import Ladder
 from router.engine.requirements import Node, both
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
@@ -116,6 +119,7 @@ class Offer(Struct, array_like=True, gc=False, eq=False):
     stamp: int  # the agent's place among the idle before it: given back if it is withdrawn
     cause: str
     taken: int = 0  # and the place that it gave them
+    idle_since_ms: int = 0  # since when the agent had been idle, where a rule of choice looks at it
 
 
 class Agent(Struct, eq=False):
@@ -138,6 +142,10 @@ class Agent(Struct, eq=False):
     return_at_ms: int = 0
     stream: int = 0  # number of the last message of this agent's stream
     retired: bool = False  # no longer in the configuration, but still at work
+    # Kept while a rule of choice looks at them (`Matcher.clocked`):
+    busy_share: int = 0  # how busy of late, as `occupancy` counts it
+    busy_at_ms: int = 0  # as of when
+    idle_since_ms: int = 0
     # derived
     index: int = -1
     profile: int = -1
@@ -156,6 +164,7 @@ class QueueState(Struct, eq=False):
     """A queue with its counters: `counts[state]` is how many of its interactions are in that state (CLOSED: ever)."""
 
     config: configuration.Queue
+    standing: Standing = field(default_factory=lambda: Standing(0.0))  # in the order, where that goes by queues
     counts: list[int] = field(default_factory=lambda: [0] * (CLOSED + 1))
 
     @property
@@ -224,6 +233,7 @@ class State:
         self.dead: dict[int, Outbound] = {}
         self.removals: dict[str, list[int]] = {}  # queue -> when agents were taken off for missed offers
         self.brakes: dict[str, int] = {}  # queue -> when the brake was last applied
+        self.memory = Memory()  # of the order's policy
         # primary, with retention by configuration
         self.intake_keys = KeyMemory(0)
         self.command_keys = KeyMemory(0)
@@ -242,6 +252,7 @@ class State:
         self.given: dict[str, dict[int, None]] = {}  # agent -> what waits for them alone
         self.capacities: dict[object, Capacity] = {}
         self.matcher = Matcher()
+        self.learning = self.taking_turns = False  # by the order's policy
         self.timers: list[Timer] = []
 
     # --- configuration ---------------------------------------------------------------------------------------------
@@ -274,6 +285,7 @@ class State:
             agent.offers, agent.work = dict.fromkeys(x.offers), dict.fromkeys(x.work)
             agent.grace_until_ms, agent.return_at_ms = x.grace_until_ms, x.return_at_ms
             agent.stream, agent.retired = x.stream, x.retired
+            agent.busy_share, agent.busy_at_ms, agent.idle_since_ms = x.busy_share, x.busy_at_ms, x.idle_since_ms
             self.agents[x.id] = agent
         self.rebuild()
 
@@ -306,11 +318,12 @@ class State:
     def rebuild(self) -> None:
         """Work out everything derived from the primary fields."""
         self.given = {}
-        self.matcher = matcher = Matcher()
+        self.matcher = matcher = Matcher(self.config)
         self.timers = []
         self.joined = {}
         self.queues = {name: QueueState(q) for name, q in self.config.queues.items()}
         self.ladders = {n: Ladder(q.relax, self.config.queues) for n, q in self.config.queues.items() if q.relax}
+        self._restore_standings()
         self.capacities = {}
         for agent in self.agents.values():
             agent.capacity = self.capacity_of(agent.config)
@@ -324,6 +337,31 @@ class State:
             heappush(self.timers, (offer.expires_at_ms, OFFER_DUE, offer.number, ""))
         for agent in self.agents.values():
             self._restore_agent(agent)
+
+    def _restore_standings(self) -> None:
+        """What the order's policy says of the queues."""
+        policy = self.config.order.policy
+        self.learning = policy == "adaptive"
+        self.taking_turns = policy == "round-robin"
+        self.matcher.last_offer = self.last_offer
+        for name, queue in self.queues.items():
+            if self.learning:
+                queue.standing.value = factor(self.memory.weights.get(name, 0))
+            elif self.taking_turns:
+                queue.standing.value = -self.memory.turns.get(name, 0)
+        if policy == "queue-ratio":
+            self.matcher.measured = self._measured()
+
+    def _measured(self) -> list[tuple[list[int], int, Standing]]:
+        """Counters and shares of the queues; shares as whole numbers in proportion."""
+        shares = [self._share(queue.config) for queue in self.queues.values()]
+        unit = lcm(*(share.denominator for share in shares))
+        return [(q.counts, int(x * unit), q.standing) for q, x in zip(self.queues.values(), shares, strict=True)]
+
+    def _share(self, queue: configuration.Queue) -> Fraction:
+        if queue.share is not None:
+            return Fraction(repr(queue.share))
+        return Fraction(repr(queue.weight)) * int(queue.target or configuration.Channel().target)
 
     def _restore_interaction(self, item: Interaction) -> None:
         if item.state in (ACTIVE, WRAP_UP):
@@ -395,7 +433,13 @@ class State:
 
     def class_key(self, item: Interaction) -> ClassKey:
         queue = self.queue_config(item.queue)
-        tier = Tier(self.rank_of_band(item), item.weight or queue.weight, self.target_ms(item), queue.head_start)
+        target, order = self.target_ms(item), self.config.order
+        cap = target * order.cap or NEVER_MS
+        state = self.queues.get(item.queue)
+        standing = state.standing if state is not None else Standing(0.0)
+        weight = item.weight or queue.weight
+        promise = Promise(self.rank_of_band(item), weight, target, int(queue.head_start), cap, standing)
+        tier = TIERS[order.policy](promise)
         inner = self.inner_of(item) if item.step else ()
         return ClassKey(item.queue, self.channel_index[item.born.channel], self.requirement_of(item), tier, inner)
 

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from router.engine.commands import Arrive
 from router.engine.config import Config, Queue, Rule, Step
+from router.engine.order import DIVISIBLE
 from router.engine.relaxation import MAX_STEPS, Ladder, asked_by, idle_steps
 from router.engine.requirements import Names, Node, check
 from router.errors import ConfigError, NoRoute, UnknownName
@@ -164,6 +165,9 @@ def check_config(config: Config) -> Plan:
         _positive(queue.offer_timeout, f"queues.{name}.offer_timeout")
         if queue.target is not None:
             _positive(queue.target, f"queues.{name}.target")
+        if queue.handle_time is not None:
+            _positive(queue.handle_time, f"queues.{name}.handle_time")
+    _check_order(config)
     _check_rules(config, names)
     for name, queue in config.queues.items():
         if queue.relax:
@@ -176,6 +180,9 @@ def check_config(config: Config) -> Plan:
             _one_of(attribute, config.attributes, f"agents.{name}.attributes.{attribute}", "attribute")
         for channel in agent.caps:
             _one_of(channel, config.channels, f"agents.{name}.caps.{channel}", "channel")
+        for queue_name, time in agent.handle_times.items():
+            _one_of(queue_name, config.queues, f"agents.{name}.handle_times.{queue_name}", "queue")
+            _positive(time, f"agents.{name}.handle_times.{queue_name}")
         _one_of(agent.team or None, config.teams, f"agents.{name}.team", "team")
     return Plan(config)
 
@@ -199,6 +206,13 @@ def _check_channels(config: Config) -> None:
         raise ConfigError("channels", "at most 16 channels", str(len(config.channels)))
     for name, channel in config.channels.items():
         _positive(channel.target, f"channels.{name}.target")
+
+
+def _check_order(config: Config) -> None:
+    order = config.order
+    if order.handle_times and order.policy not in DIVISIBLE:
+        expected = f"nothing, or one of the policies {', '.join(DIVISIBLE)}: {order.policy} has nothing to divide"
+        raise ConfigError("order.handle_times", expected, "true")
 
 
 def _check_rules(config: Config, names: Names) -> None:

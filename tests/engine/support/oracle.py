@@ -1,42 +1,184 @@
 """A naive matcher without any index: it looks at everything, in fractions, and says who gets what next.
 
-It knows RT-1 (one order over everything that waits), RT-6 (of all who can take it, the longest idle), RT-7 (who meets
-more of what was asked for goes first) and how offers to several agents at once are made. Every offer of the engine is
-compared with what it says, one by one.
+It knows RT-1 (every policy of the order over what waits), RT-6 (every rule by which an agent is chosen), RT-7 (who
+meets more of what was asked for goes first) and how offers to several agents at once are made. Every offer of the
+engine is compared with what it says, one by one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from router.engine import events as e
-from router.engine.config import Step
+from router.engine import occupancy
+from router.engine.choice import mixed
+from router.engine.config import Queue, Step
 from router.engine.events import Event
 from router.engine.invariants import could_take, meets
 from router.engine.matching import Profile
 from router.engine.model import Agent, Interaction, State
+from router.engine.order import factor
 from router.engine.requirements import Node, fits
 from router.engine.transitions import OFFERED, QUEUED
 
+Rank = tuple[int, int, Fraction, int, int]
 
-def order(s: State, item: Interaction, now_ms: int) -> tuple[int, Fraction, int, int]:
-    """Where the interaction stands in the one order over everything; smaller comes first."""
+# --- the order over what waits ----------------------------------------------------------------------------------------
+
+
+def target_of(s: State, item: Interaction) -> int:
+    queue = s.config.queues[item.queue]
+    wanted = item.target_ms or queue.targets.get(item.born.channel) or queue.target
+    return int(wanted or s.config.channels[item.born.channel].target)
+
+
+def order(s: State, item: Interaction, now_ms: int, agent: Agent | None = None) -> Rank:
+    """Where the interaction stands in the one order over everything, with this agent; smaller comes first."""
     queue = s.config.queues[item.queue]
     bands = [band.name for band in s.config.bands]
     band = next(b for b in (item.band, queue.band, s.config.default_band) if b in bands)
-    wanted = item.target_ms or queue.targets.get(item.born.channel) or queue.target
-    target = wanted or s.config.channels[item.born.channel].target
-    weight = Fraction(item.weight or queue.weight)
-    used = weight * (now_ms - item.enqueued_at_ms + int(queue.head_start)) / int(target)
     raised = [step.band for step in steps_of(s, item)[: item.step] if step.band is not None][-1:]
     rank = min(map(bands.index, (band, *raised)))
-    return (0 if item.lifted else rank, -used, item.enqueued_at_ms, item.number)
+    step, value = POLICIES[s.config.order.policy](s, item, now_ms, agent)
+    waited, cap = now_ms - item.enqueued_at_ms, s.config.order.cap * target_of(s, item)
+    if cap and waited >= cap and s.config.order.policy not in ("deadline", "first-come"):
+        step, value = -1_000_000_000_000_000, Fraction(0)
+    return (0 if item.lifted else rank, step, -value, item.enqueued_at_ms, item.number)
 
 
-def able(s: State, item: Interaction) -> list[Agent]:
-    """Who could take it now: who meets the most of what was asked for first, and of those the longest idle."""
-    found = [a for a in s.agents.values() if could_take(s, a, item)]
-    return sorted(found, key=lambda a: (ring(s, a, item), a.stamp))
+Urgency = tuple[int, Fraction]  # a strict step, the smallest first; and a value, the largest first
+
+
+def urgency(s: State, item: Interaction, now_ms: int, credit_ms: int) -> Fraction:
+    weight = Fraction(repr(item.weight or s.config.queues[item.queue].weight))
+    return weight * (now_ms - item.enqueued_at_ms + credit_ms) / target_of(s, item)
+
+
+def relative(s: State, item: Interaction, agent: Agent | None) -> Fraction:
+    """How long the agent takes, as a multiple of the queue's usual time."""
+    usual, own = s.config.queues[item.queue].handle_time, agent.config.handle_times.get(item.queue) if agent else None
+    return Fraction(own, usual) if own and usual else Fraction(1)
+
+
+def _share_of_target(s: State, item: Interaction, now_ms: int, agent: Agent | None) -> Urgency:
+    slowness = 1 if s.config.order.handle_times is False else relative(s, item, agent)
+    return 0, urgency(s, item, now_ms, s.config.queues[item.queue].head_start) / slowness
+
+
+def _ratio(s: State, item: Interaction, now_ms: int, agent: Agent | None) -> Urgency:
+    return 0, urgency(s, item, now_ms, 0) / (relative(s, item, agent) if s.config.order.handle_times else 1)
+
+
+def _adaptive(s: State, item: Interaction, now_ms: int, agent: Agent | None) -> Urgency:
+    slowness = 1 if s.config.order.handle_times is False else relative(s, item, agent)
+    return 0, Fraction(factor(s.memory.weights.get(item.queue, 0))) * urgency(s, item, now_ms, 0) / slowness
+
+
+def _queue_ratio(s: State, item: Interaction, now_ms: int, agent: Agent | None) -> Urgency:
+    def share(queue: Queue) -> Fraction:
+        return Fraction(repr(queue.share if queue.share else queue.weight * int(queue.target or 20_000)))
+
+    queues = s.config.queues
+    waiting = [x.queue for x in s.interactions.values() if x.state == QUEUED]
+    own = share(queues[item.queue]) / sum(map(share, queues.values()))
+    return 0, waiting.count(item.queue) - own * len(waiting)
+
+
+def _level(s: State, item: Interaction, now_ms: int, agent: Agent | None) -> Urgency:
+    level = level_of(s, agent, s.requirement_of(item)) if agent else 0
+    return -(level or 0), Fraction(now_ms - item.enqueued_at_ms)
+
+
+POLICIES: dict[str, Callable[[State, Interaction, int, Agent | None], Urgency]] = {
+    "share-of-target": _share_of_target,
+    "ratio": _ratio,
+    "deadline": lambda s, item, now_ms, agent: (0, Fraction(-item.enqueued_at_ms - target_of(s, item))),
+    "first-come": lambda s, item, now_ms, agent: (0, Fraction(-item.enqueued_at_ms)),
+    "priority": lambda s, item, now_ms, agent: (target_of(s, item), Fraction(-item.enqueued_at_ms)),
+    "queue-ratio": _queue_ratio,
+    "adaptive": _adaptive,
+    "round-robin": lambda s, item, now_ms, agent: (0, Fraction(-s.memory.turns.get(item.queue, 0))),
+    "skill-level": _level,
+}
+
+# --- the choice of an agent -------------------------------------------------------------------------------------------
+
+
+def has(s: State, agent: Agent, node: Node) -> bool:
+    return s.matcher.meets_node(agent, node)
+
+
+def level_of(s: State, agent: Agent, node: Node) -> int | None:
+    """The level at what is asked for: the weakest of what is asked for together, the best of what is met otherwise."""
+    if node.skill:
+        return agent.config.skills.get(node.skill, 0) if node.op in (">", ">=", "==") else None
+    levels = [level_of(s, agent, child) for child in (node.any or node.all or ()) if has(s, agent, child)]
+    known = [x for x in levels if x is not None]
+    return (max(known) if node.any else min(known)) if known else None
+
+
+def fitted(s: State, agent: Agent) -> int:
+    return sum(has(s, agent, queue.requirement) for queue in s.config.queues.values())
+
+
+def handle_time(s: State, agent: Agent, item: Interaction) -> float:
+    known = agent.config.handle_times.get(item.queue) or s.config.queues[item.queue].handle_time
+    return float(known) if known else float("inf")
+
+
+def points(s: State, agent: Agent, item: Interaction) -> Fraction:
+    """Those of a blend, without idle time."""
+    blend = s.config.queues[item.queue].blend
+    found = Fraction(blend.level) * (level_of(s, agent, s.requirement_of(item)) or 0) / 10
+    found += Fraction(blend.speed) / relative(s, item, agent)
+    return found + Fraction(blend.focus) * (1 - Fraction(fitted(s, agent), len(s.config.queues)))
+
+
+def _blend(s: State, item: Interaction, able: list[Agent], now_ms: int) -> list[Agent]:
+    """Of those who are alike the longest idle; of these the one with the most points, to a millionth."""
+    worth, first = round(s.config.queues[item.queue].blend.idle * 1_000_000), dict[int, Agent]()
+    for agent in able:
+        first.setdefault(round(points(s, agent, item) * 1_000_000), agent)
+    best = [(-p * 60_000 - worth * (now_ms - a.idle_since_ms), a.stamp, a) for p, a in first.items()]
+    return [min(best, key=lambda x: x[:2])[2]] if best else []
+
+
+def _random(s: State, item: Interaction, able: list[Agent], now_ms: int) -> list[Agent]:
+    return [able[mixed(s.last_offer + 1, 0) % len(able)]] if able else []
+
+
+def _least(key: Callable[[State, Agent, Interaction], float]) -> Callable[..., list[Agent]]:
+    """In the order of that; of equals the longest idle first."""
+    return lambda s, item, able, now_ms: sorted(able, key=lambda agent: key(s, agent, item))
+
+
+def _slowness(s: State, agent: Agent, item: Interaction) -> float:
+    known = handle_time(s, agent, item)
+    return -known if known < float("inf") else known
+
+
+CHOICES: dict[str, Callable[[State, Interaction, list[Agent], int], list[Agent]]] = {
+    "longest-idle": lambda s, item, able, now_ms: able,
+    "best-level": _least(lambda s, agent, item: -(level_of(s, agent, s.requirement_of(item)) or 0)),
+    "least-flexible": _least(lambda s, agent, item: fitted(s, agent)),
+    "least-occupied": _least(lambda s, agent, item: occupancy.key(agent.busy_share, agent.busy_at_ms)),
+    "fastest": _least(lambda s, agent, item: handle_time(s, agent, item)),
+    "slowest": _least(_slowness),
+    "random": _random,
+    "blend": _blend,
+}
+
+
+def able(s: State, item: Interaction, now_ms: int, but: frozenset[str] = frozenset()) -> list[Agent]:
+    """Who could take it now, the one who gets it first."""
+    agents = [a for a in s.agents.values() if a.id not in but and could_take(s, a, item)]
+    rings = {a.id: ring(s, a, item) for a in agents}
+    innermost = sorted((a for a in agents if rings[a.id] == min(rings.values())), key=lambda a: a.stamp)
+    return CHOICES[s.config.queues[item.queue].choice](s, item, innermost, now_ms)
+
+
+# --- who meets more of what was asked for -----------------------------------------------------------------------------
 
 
 def ring(s: State, agent: Agent, item: Interaction) -> int:
@@ -100,13 +242,15 @@ def _still(leaf: Node, steps: tuple[Step, ...], profile: Profile) -> bool:
 
 
 def first_pair(s: State, now_ms: int) -> tuple[int, str] | None:
-    """Of everything that waits and that somebody can take, what comes first, and who gets it."""
-    waiting = (item for item in s.interactions.values() if item.state == QUEUED)
-    for item in sorted(waiting, key=lambda item: order(s, item, now_ms)):
-        agents = able(s, item)
-        if agents:
-            return item.number, agents[0].id
-    return None
+    """Of everything that waits and that somebody can take, what comes first with one of them, and who gets it."""
+    best: tuple[Rank, Interaction] | None = None
+    for item in s.interactions.values():
+        if item.state == QUEUED:
+            for agent in s.agents.values():
+                if could_take(s, agent, item):
+                    rank = order(s, item, now_ms, agent)
+                    best = (rank, item) if best is None or rank < best[0] else best
+    return (best[1].number, able(s, best[1], now_ms)[0].id) if best is not None else None
 
 
 def _relaxed(s: State) -> list[Interaction]:
@@ -142,19 +286,18 @@ class Oracle:
         return wrong + [f"{a.id} and {item.number} fit otherwise" for item in _relaxed(s) for a in _misjudged(s, item)]
 
     def _expected(self, s: State, now_ms: int) -> tuple[int, str] | None:
-        further = self._further(s)
+        further = self._further(s, now_ms)
         if further is not None:
             return further
         self.showing = None
         return first_pair(s, now_ms)
 
-    def _further(self, s: State) -> tuple[int, str] | None:
+    def _further(self, s: State, now_ms: int) -> tuple[int, str] | None:
         """The next agent who is shown the interaction that was shown just now."""
         if self.showing is None:
             return None
         item = s.interactions.get(self.showing.interaction)
         if item is None or item.state != OFFERED or len(item.offers) >= s.config.queues[item.queue].parallel_offers:
             return None
-        seen = {s.offers[n].agent for n in item.offers}
-        others = [a.id for a in able(s, item) if a.id not in seen]
-        return (item.number, others[0]) if others else None
+        others = able(s, item, now_ms, frozenset(s.offers[n].agent for n in item.offers))
+        return (item.number, others[0].id) if others else None

@@ -8,6 +8,7 @@ state that they find; some do not, because clients are late, confused or repeat 
 from __future__ import annotations
 
 from random import Random
+from typing import Any, get_args, get_type_hints
 
 from msgspec.structs import replace
 
@@ -15,10 +16,12 @@ from router.engine import commands as c
 from router.engine.config import (
     Agent,
     Band,
+    Blend,
     Channel,
     Config,
     Duration,
     Memory,
+    Order,
     Presence,
     Queue,
     Rule,
@@ -28,6 +31,7 @@ from router.engine.config import (
 )
 from router.engine.events import Message
 from router.engine.model import State
+from router.engine.order import DIVISIBLE
 from router.engine.relaxation import Ladder, idle_steps
 from router.engine.requirements import Node
 from router.engine.transitions import ACTIVE, OFFERED, QUEUED, WRAP_UP
@@ -39,6 +43,8 @@ QUEUES = ("support", "sales", "mailroom")
 CHANNELS = ("phone", "chat", "email")
 SKILLS = ("support", "sales", "spanish")
 BANDS = ("urgent", "normal", "low")
+POLICIES: tuple[Any, ...] = get_args(get_type_hints(Order)["policy"])
+RULES: tuple[Any, ...] = get_args(get_type_hints(Queue)["choice"])
 ACTIONS = ("assigned", "message", "ended", "held", "resumed", "transferred", "requeued")
 
 
@@ -49,9 +55,9 @@ def seconds(n: float) -> Duration:
 # --- configurations ---------------------------------------------------------------------------------------------------
 
 
-def requirement(r: Random, agents: tuple[str, ...] = AGENTS) -> Node:
+def requirement(r: Random, agents: tuple[str, ...] = AGENTS, depth: int = 4) -> Node:
     """Mostly simple, sometimes nested, sometimes what nobody meets."""
-    pick = r.random()
+    pick = r.random() if depth else 0.84 * r.random()
     if pick < 0.25:
         return Node(all=())
     if pick < 0.6:
@@ -63,8 +69,8 @@ def requirement(r: Random, agents: tuple[str, ...] = AGENTS) -> Node:
     if pick < 0.84:
         return Node(language=r.choice(("en", "es")))
     if pick < 0.9:
-        return Node(negated=requirement(r, agents))
-    parts = (requirement(r, agents), requirement(r, agents))
+        return Node(negated=requirement(r, agents, depth - 1))
+    parts = (requirement(r, agents, depth - 1), requirement(r, agents, depth - 1))
     return Node(all=parts) if r.random() < 0.5 else Node(any=parts)
 
 
@@ -75,6 +81,7 @@ def an_agent(r: Random) -> Agent:
         team=r.choice(("", "red", "blue")),
         caps={channel: r.randint(0, 3) for channel in CHANNELS if r.random() < 0.2},
         budget=r.choice((None, None, 2, 4)),
+        handle_times={queue: seconds(r.choice((1, 2, 3))) for queue in QUEUES if r.random() < 0.3},
     )
 
 
@@ -94,6 +101,10 @@ def a_queue(r: Random, agents: tuple[str, ...]) -> Queue:
             r.choice(("none", "none", "optional", "timed", "forced")), seconds(r.choice((0, 15))), seconds(40)
         ),
         agent_lost=r.choice((None, "stay", "return")),
+        choice=r.choice(("longest-idle", *RULES)),
+        blend=Blend(*(r.choice((0.0, 0.3, 1.0, 2.5)) for _ in range(4))),
+        handle_time=r.choice((None, seconds(2))),
+        share=r.choice((None, None, 0.3, 1000.0)),
     )
 
 
@@ -120,6 +131,12 @@ def a_plan(r: Random, name: str, queues: dict[str, Queue], bands: tuple[str, ...
     return tuple(step for i, step in enumerate(steps) if i not in idle)
 
 
+def an_order(r: Random) -> Order:
+    policy = r.choice(("share-of-target", *POLICIES))
+    dividing = r.choice((None, True, False)) if policy in DIVISIBLE else None
+    return Order(policy, dividing, r.choice((0, 1, 20)))
+
+
 def a_wrap_up(r: Random) -> WrapUp:
     return WrapUp(r.choice(("none", "none", "optional", "timed", "forced")), seconds(r.choice((0, 15))), seconds(40))
 
@@ -140,10 +157,11 @@ def a_config(r: Random) -> Config:
         bands=tuple(Band(name, seconds(r.choice((0, 30, 120)))) for name in bands),
         skills=SKILLS,
         teams=("red", "blue"),
+        order=an_order(r),
         queues={name: replace(line, relax=a_plan(r, name, lines, bands)) for name, line in lines.items()},
         rules=tuple(a_rule(r, i, queues, channels, bands, agents) for i in range(r.randint(0, 3))),
         default_queue=r.choice(queues) if r.random() < 0.9 else None,
-        agents={name: _known_channels(an_agent(r), channels) for name in agents},
+        agents={name: _known(an_agent(r), channels, queues) for name in agents},
         presence=a_presence(r),
         memory=Memory(seconds(600), seconds(30), r.choice((1, 2, 5, 50)), 3),
     )
@@ -181,8 +199,9 @@ def _known_band(queue: Queue, bands: tuple[str, ...], channels: tuple[str, ...])
     return replace(queue, band=queue.band if queue.band in bands else None, targets=targets)
 
 
-def _known_channels(agent: Agent, channels: tuple[str, ...]) -> Agent:
-    return replace(agent, caps={name: cap for name, cap in agent.caps.items() if name in channels})
+def _known(agent: Agent, channels: Names, queues: Names) -> Agent:
+    caps = {name: cap for name, cap in agent.caps.items() if name in channels}
+    return replace(agent, caps=caps, handle_times={q: t for q, t in agent.handle_times.items() if q in queues})
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------

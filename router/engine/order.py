@@ -1,0 +1,213 @@
+"""The order over everything that waits: which of two interactions comes first (RT-1).
+
+All policies give a waiting interaction a *rank*, and the smallest rank comes first. It has three parts:
+
+    strict    the band, and inside a band the steps that a policy has (the target for `priority`, the level of the
+              agent for `skill-level`); 0 inside a band is for what has waited too long, see below
+    value     how urgent it is, negated
+    entry     when it was enqueued, and its number: of equals the older one comes first (RT-2)
+
+Most policies are one form: `value = gain x (waited + head) / per`, linear in time. They differ in what the three
+numbers are made from (`TIERS`). Interactions with equal numbers compare by age alone: they form a *tier*, and only the
+oldest of a tier needs the arithmetic. Numbers are whole, from fractions in lowest terms, and the division is the last
+step and correctly rounded: values that are equal on paper are equal here.
+
+The other policies look at the queue as a whole (`queue-ratio`, `round-robin`) or multiply with what was learned about
+it (`adaptive`). What they look at changes while the interaction waits, so it stands in one place for all of a queue's
+tiers, its `Standing`.
+
+A pair of interaction and agent may have another rank than the interaction by itself: divided by how long that agent
+takes, or by the agent's level. Then there is no one order over what waits without an agent; `paired` says so.
+
+Too long is `cap` times the target: from then on only age counts, and nothing that is enqueued later can come before it.
+`latest` tells when that is.
+
+What `adaptive` and `round-robin` remember (`Memory`) is part of the primary state; everything else is worked out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import accumulate, repeat
+from operator import mul
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from router.engine import config
+
+ITEM_BITS = 40  # interaction numbers in one journal: a million a day for three thousand years
+NEVER_MS = 1 << 62
+STEP_BITS = 44  # steps inside a band: a target of ten years in milliseconds has 39
+STEP_MASK = (1 << STEP_BITS) - 1
+ONE = Fraction(1)
+BEST_LEVEL = 10
+
+# --- what is learned --------------------------------------------------------------------------------------------------
+
+# Weights are kept as whole steps of their logarithm, so that all machines learn the same: one contact moves its queue's
+# by a hundredth at most. A thousand steps are a hundredth.
+STEPS = 100_000
+RATE = 100  # a hundredth
+START = STEPS * 8 // 10  # the share of targets kept that is taken for usual before anything was seen
+_GRAIN = 98  # so many steps are a factor of 1 + 2 ** -10
+_FACTORS = list(accumulate(repeat(1 + 2**-10, 3_070), mul, initial=1.0))
+LIMIT = _GRAIN * 3_070  # of a weight's logarithm: a factor of 20
+
+
+class Memory(Struct, array_like=True):
+    """What policies remember of the past."""
+
+    kept: int = START  # of late: the share of targets that were kept, by all queues together, in STEPS
+    weights: dict[str, int] = field(default_factory=dict)  # by queue: logarithm of the weight, in STEPS
+    turns: dict[str, int] = field(default_factory=dict)  # by queue: the last offer
+
+    def learn(self, queue: str, kept: bool) -> int:
+        """A target was kept, or not. Answers with the queue's new weight.
+
+        Compared with what all queues keep, by their traffic: so weights move against one another and not all together,
+        and that of a queue without traffic stands still.
+        """
+        step = ((STEPS if kept else 0) - self.kept) // RATE
+        self.kept += step
+        moved = self.weights.get(queue, 0) - step
+        self.weights[queue] = moved = max(-LIMIT, min(LIMIT, moved))
+        return moved
+
+    def forget(self, queues: set[str]) -> None:
+        """All but these queues."""
+        for known in (self.weights, self.turns):
+            for queue in known.keys() - queues:
+                del known[queue]
+
+
+def factor(learned: int) -> float:
+    """The weight behind a logarithm. Products alone make it, so it is the same on every machine."""
+    return _FACTORS[learned // _GRAIN] if learned >= 0 else 1 / _FACTORS[-learned // _GRAIN]
+
+
+class Standing:
+    """What the policy says of a queue as a whole, now."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+
+# --- tiers ------------------------------------------------------------------------------------------------------------
+
+
+class Tier(Struct, frozen=True):
+    """Classes whose members compare by time alone."""
+
+    strict: int
+    gain: int
+    per: int
+    head_ms: int
+    cap_ms: int = NEVER_MS
+    queue: Standing | None = None
+
+    @property
+    def top(self) -> int:
+        """The first step of its band."""
+        return self.strict >> STEP_BITS << STEP_BITS
+
+    def rank(self, entry: int, now_ms: int) -> tuple[int, float, int]:
+        """(strict, -value, entry) of an entry of a line: smaller comes first."""
+        waited = now_ms - (entry >> ITEM_BITS)
+        if waited >= self.cap_ms:
+            return (self.strict >> STEP_BITS << STEP_BITS, 0.0, entry)
+        return (self.strict, -self.gain * (waited + self.head_ms) / self.per, entry)
+
+
+class Weighed(Tier, frozen=True):
+    """As a tier, times what was learned of the queue."""
+
+    def rank(self, entry: int, now_ms: int) -> tuple[int, float, int]:
+        strict, value, entry = Tier.rank(self, entry, now_ms)
+        assert self.queue is not None
+        return (strict, value * self.queue.value, entry)
+
+
+class ByQueue(Tier, frozen=True):
+    """Whatever waits in a queue is as urgent as the queue."""
+
+    def rank(self, entry: int, now_ms: int) -> tuple[int, float, int]:
+        strict, _, entry = Tier.rank(self, entry, now_ms)
+        assert self.queue is not None
+        return (strict, -self.queue.value if strict & STEP_MASK else 0.0, entry)
+
+
+class Promise(Struct, frozen=True):
+    """What is promised to an interaction, from which its tier is made."""
+
+    band: int  # rank; 0 is the most urgent
+    weight: float
+    target_ms: int
+    head_start_ms: int
+    cap_ms: int
+    queue: Standing
+
+
+def _linear(p: Promise, worth: Fraction, head_ms: int, cap_ms: int | None = None) -> Tier:
+    cap = p.cap_ms if cap_ms is None else cap_ms
+    return Tier((p.band << STEP_BITS) + 1, worth.numerator, worth.denominator, head_ms, cap)
+
+
+def slope(weight: float, target_ms: int) -> Fraction:
+    """Weight / target. A weight means the decimal fraction that a person wrote, not its nearest binary one."""
+    return Fraction(repr(weight)) / target_ms
+
+
+def _priority(p: Promise) -> Tier:
+    return Tier((p.band << STEP_BITS) + 1 + p.target_ms, 1, 1, 0, p.cap_ms)
+
+
+def _adaptive(p: Promise) -> Tier:
+    worth = slope(p.weight, p.target_ms)
+    return Weighed((p.band << STEP_BITS) + 1, worth.numerator, worth.denominator, 0, p.cap_ms, p.queue)
+
+
+def _by_queue(p: Promise) -> Tier:
+    return ByQueue((p.band << STEP_BITS) + 1, 0, 1, 0, p.cap_ms, p.queue)
+
+
+TIERS: dict[str, Callable[[Promise], Tier]] = {
+    "share-of-target": lambda p: _linear(p, slope(p.weight, p.target_ms), p.head_start_ms),
+    "ratio": lambda p: _linear(p, slope(p.weight, p.target_ms), 0),
+    "deadline": lambda p: _linear(p, ONE, -p.target_ms, NEVER_MS),
+    "first-come": lambda p: _linear(p, ONE, 0, NEVER_MS),
+    "priority": _priority,
+    "queue-ratio": _by_queue,
+    "adaptive": _adaptive,
+    "round-robin": _by_queue,
+    "skill-level": lambda p: _linear(p, ONE, 0),
+}
+
+DIVIDED = ("share-of-target", "adaptive")  # unless the configuration says otherwise
+DIVISIBLE = (*DIVIDED, "ratio")
+
+
+def divides(order: config.Order) -> bool:
+    """Whether values are divided by relative handle times."""
+    return order.policy in DIVIDED if order.handle_times is None else order.handle_times
+
+
+def relative_time(queue: config.Queue, agent_ms: int) -> Fraction:
+    """How long an agent takes, as a multiple of the queue's usual handle time; 1 where either is unknown."""
+    return Fraction(agent_ms, queue.handle_time) if agent_ms and queue.handle_time else ONE
+
+
+def slowed(tier: Tier, relative: Fraction) -> Tier:
+    """The tier for an agent who takes so many times the usual."""
+    if relative == 1:
+        return tier
+    worth = Fraction(tier.gain, tier.per) / relative
+    return replace(tier, gain=worth.numerator, per=worth.denominator)
+
+
+def levelled(tier: Tier, level: int) -> Tier:
+    """The tier for an agent of this level, where the best level comes first."""
+    return replace(tier, strict=tier.top + 1 + BEST_LEVEL - level)
