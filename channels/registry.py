@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Kind:
     """One kind of channel.
 
-    `actions` says which of the engine's channels must be told what, durably; `feeds` which option names one of them.
+    `actions` says which of the engine's channels must be told what, durably; `feeds` which option names one of them;
+    `consults` into which of its contacts a third party can be brought (`engine.config.Channel`).
     """
 
     settings: type[Struct]
@@ -35,6 +36,7 @@ class Kind:
     actions: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
     check: Callable[[Any], None] = lambda settings: None
     feeds: Callable[[Any], dict[str, str]] = lambda settings: {}
+    consults: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
 
 
 def _phone(settings: Phone, context: Context) -> Adapter:
@@ -49,6 +51,14 @@ def _phone_actions(settings: Phone) -> dict[str, tuple[str, ...]]:
 
     controlled = any(gateway.control_url for gateway in settings.gateways.values())
     return {"phone": tuple(sorted(PhoneAdapter.actions))} if controlled else {}
+
+
+def _phone_consults(settings: Phone) -> dict[str, tuple[str, ...]]:
+    from channels.phone.calls import prefix_of
+    from channels.phone.kinds import KINDS as GATEWAYS
+
+    able = [name for name, g in settings.gateways.items() if g.control_url and "consult" in GATEWAYS[g.kind].orders]
+    return {"phone": tuple(prefix_of(name) for name in sorted(able))}
 
 
 def _email(settings: Email, context: Context) -> Adapter:
@@ -80,7 +90,7 @@ def _kiosk(settings: Kiosk, context: Context) -> Adapter:
 
 
 KINDS: dict[str, Kind] = {
-    "phone": Kind(Phone, _phone, _phone_actions, check_phone),
+    "phone": Kind(Phone, _phone, _phone_actions, check_phone, consults=_phone_consults),
     "email": Kind(Email, _email, lambda settings: {"email": ("message",)}, check_email),
     "chat": Kind(Chat, _chat),
     "scan": Kind(Scan, _scan, feeds=_scan_feeds),

@@ -164,11 +164,16 @@ def from_data(raw: dict[str, Any]) -> Loaded:
 
 
 def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Config:
-    """Tell the engine what each channel's gateway must be told."""
+    """Tell the engine what each channel's gateway must be told, and what it can do."""
     wanted: dict[str, tuple[str, ...]] = {}
+    consults: dict[str, tuple[str, ...]] = {}
     for kind, section in adapters.items():
         wanted |= KINDS[kind].actions(section)
-    channels = {name: replace(c, actions=wanted.get(name, ())) for name, c in config.channels.items()}
+        consults |= KINDS[kind].consults(section)
+    channels = {
+        name: replace(c, actions=wanted.get(name, ()), consults=consults.get(name))
+        for name, c in config.channels.items()
+    }
     return replace(config, channels=channels)
 
 

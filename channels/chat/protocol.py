@@ -223,6 +223,8 @@ class Room:
         while views := self._look.interactions(after=after, limit=1_000):
             after = number_of(views[-1].id, "i")
             for view in views:
+                if view.direction == "consult":
+                    continue  # between two agents; no visitor is told of it
                 if view.channel == CHANNEL and view.state in OPEN_STATES and view.sender.startswith(THREAD):
                     self._rebuild(view.sender.removeprefix(THREAD), number_of(view.id, "i"))
                     found += 1
@@ -570,6 +572,11 @@ class Room:
                 pass  # about one that is over
             case e.OfferAccepted():
                 conversation.state, conversation.agent, conversation.shown = "active", news.agent_name, None
+                self._put(conversation, out.Joined(name=news.agent_name))
+            case e.ConsultCompleted():
+                conversation.agent = news.agent_name
+                self._put(conversation, out.Joined(name=news.agent_name))
+            case e.ConsultJoined():
                 self._put(conversation, out.Joined(name=news.agent_name))
             case e.Requeued() | e.Transferred() | e.ConnectFailed():
                 conversation.state, conversation.agent = "queued", ""

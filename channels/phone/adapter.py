@@ -52,7 +52,7 @@ from channels.phone.memory import CallMemory
 from channels.phone.positions import Positions
 from channels.phone.request import Answer, Control, Raw, Site
 from channels.phone.settings import Gateway, Settings, check
-from router.engine.commands import AnyCommand, FailConnection, Renew, Reply
+from router.engine.commands import AnyCommand, FailConnection, FailConsult, Renew, Reply
 from router.engine.views import Estimate, Inform, InteractionView, MessageView, Outbound
 from router.errors import (
     BadMessage,
@@ -319,6 +319,9 @@ class PhoneAdapter:
         except DeliveryFailed as failure:
             line.trouble = str(failure)
             late = self._desk.now_ms() - outbound.at_ms >= line.gateway.connect_within
+            if outbound.action == "consulted" and (failure.final or late):
+                await self._ask_nobody(outbound)
+                raise DeliveryFailed(str(failure), final=True) from failure
             if outbound.action == "assigned" and (failure.final or late):
                 await self._wait_again(outbound)
                 raise DeliveryFailed(str(failure), final=True) from failure
@@ -391,6 +394,17 @@ class PhoneAdapter:
         answer = await _settled(self._desk, command)
         if isinstance(answer, RouterError) and not isinstance(answer, ClientError):
             raise DeliveryFailed(f"the failed connection cannot be recorded: {answer.code}") from answer
+
+    async def _ask_nobody(self, outbound: Outbound) -> None:
+        """Who was to be consulted cannot be reached: the agent goes on alone."""
+        if is_outdated(outbound, self._view(outbound.interaction)):
+            return
+        name, call_id = call_of(outbound.threads)
+        prefix = prefix_of(name)
+        command = FailConsult(key=f"{prefix}sb-{outbound.outbound}", thread=prefix + call_id, reason="gateway-refused")
+        answer = await _settled(self._desk, command)
+        if isinstance(answer, RouterError) and not isinstance(answer, ClientError):
+            raise DeliveryFailed(f"the failed consult cannot be recorded: {answer.code}") from answer
 
 
 class _Line:

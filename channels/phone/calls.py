@@ -11,6 +11,8 @@ knows a protocol.
     ended            Leave, reason ended       phone.GATEWAY:EVENT
     abandoned        Leave, reason abandoned   phone.GATEWAY:EVENT
     connect_failed   FailConnection            phone.GATEWAY:EVENT
+    consult_answered ConfirmConsult            phone.GATEWAY:EVENT
+    consult_failed   FailConsult               phone.GATEWAY:EVENT
     dtmf             Append                    phone.GATEWAY:EVENT
 
 An interaction is the whole life of one call at one gateway: its thread is "phone.GATEWAY:CALL".
@@ -30,7 +32,18 @@ from router.engine.events import Message
 from router.engine.views import InteractionView, Outbound, interaction_id
 from router.errors import NotFound
 
-EventType = Literal["incoming", "alive", "waiting", "answered", "ended", "abandoned", "connect_failed", "dtmf"]
+EventType = Literal[
+    "incoming",
+    "alive",
+    "waiting",
+    "answered",
+    "ended",
+    "abandoned",
+    "connect_failed",
+    "consult_answered",
+    "consult_failed",
+    "dtmf",
+]
 OVER: frozenset[EventType] = frozenset({"ended", "abandoned"})
 
 CHANNEL = "phone"
@@ -48,7 +61,7 @@ class CallEvent(Struct, frozen=True, kw_only=True):
     at_ms: int | None = None  # on the gateway's clock; None: it did not say
     attributes: dict[str, str] = {}
     digits: str = ""  # of a dtmf
-    reason: str = ""  # of a connect_failed: the gateway's word for it
+    reason: str = ""  # of a connect_failed or consult_failed: the gateway's word for it
     path: str = ""  # where it came in, if the answer depends on that
     order: str = ""  # the connect that it speaks of, where the gateway can tell
     target: str = ""  # where the call was moved to be connected to, by that order
@@ -69,8 +82,9 @@ class Outcome(Struct, frozen=True):
 
 NOTHING = Outcome("none")
 
-Verb = Literal["connect", "hangup", "hold", "resume", "transfer", "queue"]
-ALL_VERBS: frozenset[Verb] = frozenset({"connect", "hangup", "hold", "resume", "transfer", "queue"})
+Verb = Literal["connect", "hangup", "hold", "resume", "transfer", "queue", "consult", "join", "complete", "drop"]
+CONSULTING: frozenset[Verb] = frozenset({"consult", "join", "complete", "drop"})
+ALL_VERBS: frozenset[Verb] = CONSULTING | {"connect", "hangup", "hold", "resume", "transfer", "queue"}
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -80,7 +94,7 @@ class Order(Struct, frozen=True, kw_only=True):
     action: Verb
     call_id: str
     interaction: str
-    agent: str = ""  # who has the call; with `queue`, who had it
+    agent: str = ""  # who has the call; with `queue`, who had it; with a consult, who is asked ("": the outside)
     agent_name: str = ""
     endpoint: str = ""  # that agent's telephone, or the outside address of a transfer
     reason: str = ""
@@ -130,6 +144,10 @@ def command_of(event: CallEvent, prefix: str, gateway: Gateway, now_ms: int, is_
             return c.Leave(key=key, thread=thread, reason=event.type)
         case "connect_failed":
             return c.FailConnection(key=key, thread=thread, reason=event.reason)
+        case "consult_answered":
+            return c.ConfirmConsult(key=key, thread=thread)
+        case "consult_failed":
+            return c.FailConsult(key=key, thread=thread, reason=event.reason)
         case "dtmf":
             return c.Append(key=key, thread=thread, message=Message(text=event.digits, external_id=event.event_id))
         case _:
@@ -171,6 +189,10 @@ _VERBS: dict[str, Verb] = {
     "resumed": "resume",
     "transferred": "transfer",
     "requeued": "queue",
+    "consulted": "consult",
+    "conference": "join",
+    "handed-over": "complete",
+    "consult-over": "drop",
 }
 ACTIONS = frozenset(_VERBS)
 
@@ -207,7 +229,20 @@ def is_outdated(outbound: Outbound, view: InteractionView | None) -> bool:
             return view is None or view.state != "active" or view.agent != outbound.agent or view.connected
         case "held" | "resumed":
             return view is None or view.state != "active" or view.on_hold != (outbound.action == "held")
+        case "consulted" | "conference":
+            return not _asks_still(outbound, view)
+        case "handed-over":
+            return view is None or view.state != "active" or view.agent != outbound.agent
+        case "consult-over":
+            return view is None or view.state != "active"
         case "requeued":
             return view is None or view.state not in ("queued", "offered", "active")
         case _:
             return False
+
+
+def _asks_still(outbound: Outbound, view: InteractionView | None) -> bool:
+    """Whether the consult goes on for which somebody is to be called."""
+    if view is None or view.state != "active" or not view.consult:
+        return False
+    return view.consult.agent == outbound.agent and (bool(outbound.agent) or view.consult.address == outbound.endpoint)

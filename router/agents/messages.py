@@ -10,7 +10,8 @@ Rules for clients:
    `welcome` holds everything, and the client forgets what it knew.
 4. An `interaction` is an object in `welcome`, `offer`, `assigned` and `interaction_updated`, and an id in all else.
    What was said and noted so far is in the objects of `assigned` and of `welcome.interactions`; other objects leave
-   `messages` and `notes` out, and the client keeps its own.
+   `messages` and `notes` out, and the client keeps its own. `consult` is there while there is a consult: an update
+   without it says that there is none.
 5. An agent's load by channel is the number of their offers and interactions, wrap-up included.
 6. Unknown fields are ignored on both sides, and unknown types by the client: newer versions add some.
 
@@ -86,7 +87,7 @@ class Decline(_Asked, frozen=True, kw_only=True, tag="decline"):
 
 
 class Say(_Asked, frozen=True, kw_only=True, tag="say"):
-    """To the customer. Attachments name files that were uploaded before."""
+    """To the customer; in a consult, to the other agent. Attachments name files that were uploaded before."""
 
     interaction: Name
     text: str = ""
@@ -109,12 +110,34 @@ class Resume(_Asked, frozen=True, kw_only=True, tag="resume"):
 
 
 class Transfer(_Asked, frozen=True, kw_only=True, tag="transfer"):
-    """Give it on: `to` is one of {queue}, {agent}, {requirement}, {address}."""
+    """Give it on: `to` is one of {queue}, {agent}, {requirement}, {address}.
+
+    Blind, it is no longer yours at once. With `consult` somebody is asked while it stays yours: see `consult` of the
+    interaction object, and `complete_consult`, `join_consult`, `end_consult`.
+    """
 
     interaction: Name
     to: Target
     mode: Literal["blind", "consult"] = "blind"
     reason: Reason = ""
+
+
+class JoinConsult(_Asked, frozen=True, kw_only=True, tag="join_consult"):
+    """A conference: who was asked speaks with the customer, too. `interaction` is the customer's or the consult."""
+
+    interaction: Name
+
+
+class CompleteConsult(_Asked, frozen=True, kw_only=True, tag="complete_consult"):
+    """Give the interaction to whom you asked."""
+
+    interaction: Name
+
+
+class EndConsult(_Asked, frozen=True, kw_only=True, tag="end_consult"):
+    """Go on alone; who was asked leaves."""
+
+    interaction: Name
 
 
 class Complete(_Asked, frozen=True, kw_only=True, tag="complete"):
@@ -143,7 +166,21 @@ class Pick(_Asked, frozen=True, kw_only=True, tag="pick"):
 
 
 Asked = (
-    SetState | Accept | Decline | Say | Note | Hold | Resume | Transfer | Complete | FinishWrapUp | ExtendWrapUp | Pick
+    SetState
+    | Accept
+    | Decline
+    | Say
+    | Note
+    | Hold
+    | Resume
+    | Transfer
+    | JoinConsult
+    | CompleteConsult
+    | EndConsult
+    | Complete
+    | FinishWrapUp
+    | ExtendWrapUp
+    | Pick
 )
 ClientMessage = Hello | Asked
 CLIENT_MESSAGES: tuple[type[Struct], ...] = get_args(ClientMessage)
@@ -208,11 +245,15 @@ class OfferWithdrawn(Struct, frozen=True, kw_only=True, tag_field="type", tag="o
 
 
 class Assigned(Struct, frozen=True, kw_only=True, tag_field="type", tag="assigned"):
-    """Yours. The offer is settled."""
+    """Yours. The offer is settled; with `consult`, that consult is over and this is what it was about.
+
+    Where `interaction.consult.role` is "consulted" it is a consult: its customer stays another agent's.
+    """
 
     seq: int
     offer: str
     interaction: InteractionView
+    consult: str | UnsetType = UNSET
 
 
 class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
@@ -229,11 +270,12 @@ class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"
 
 
 class InteractionUpdated(Struct, frozen=True, kw_only=True, tag_field="type", tag="interaction_updated"):
-    """Its fields as they are now; `cause` says what happened, `note` what was noted."""
+    """Its fields as they are now; `cause` says what happened, `note` what was noted, `reason` why a consult ended."""
 
     seq: int
     interaction: InteractionView
     cause: str
+    reason: str | UnsetType = UNSET
     note: NoteView | UnsetType = UNSET
 
 

@@ -5,9 +5,9 @@ clients may do the same in their language; it is the whole of what a client must
 
     welcome               forget everything and take this, unless `resumed`
     offer                 one more offer; `offer_withdrawn` and `assigned` end it
-    assigned              one more interaction
-    message               appended to its interaction
-    interaction_updated   laid over what is known of it; a `note` is appended
+    assigned              one more interaction; in place of the `consult` that it names
+    message               appended to its interaction, to what is said in a consult, or to what the consult is about
+    interaction_updated   laid over what is known of it, `consult` with its messages; a `note` is appended
     interaction_ended     gone, unless `wrap_up`: then it waits for its documentation
     state                 laid over the agent's own
 """
@@ -62,27 +62,49 @@ class Mirror:
 
     def _assigned(self, message: Json) -> None:
         self.offers.pop(message["offer"], None)
+        self.interactions.pop(message.get("consult", ""), None)
         self.interactions[message["interaction"]["id"]] = message["interaction"]
 
     def _message(self, message: Json) -> None:
-        known = self.interactions.get(message["interaction"])
-        if known is not None:
+        messages = self._transcript(message["interaction"])
+        if messages is not None:
             said = {name: message[name] for name in ("author", "at_ms")}
             said |= {name: message[name] for name in ("text", "agent", "attachments", "sender") if message.get(name)}
-            known["messages"].append(said)
+            messages.append(said)
+
+    def _transcript(self, ident: str) -> list[Json] | None:
+        """Where what is said in this interaction belongs: what is between two agents stands apart."""
+        for known in self.interactions.values():
+            consult = known.get("consult", {})
+            if ident == consult.get("id"):
+                return consult.setdefault("messages", [])  # type: ignore[no-any-return]
+            if ident in (known["id"], consult.get("of")):
+                return known["messages"]  # type: ignore[no-any-return]
+        return None
 
     def _updated(self, message: Json) -> None:
-        known = self.interactions.get(message["interaction"]["id"])
-        if known is not None:
+        known = self._about(message["interaction"]["id"])
+        if known is not None and known["id"] != message["interaction"]["id"]:
+            known["notes"].append(message["note"])  # of a consult, whose other fields are its own
+        elif known is not None:
+            between = known.pop("consult", {}).get("messages", [])
             known |= message["interaction"]
+            if "consult" in known:
+                known["consult"]["messages"] = between
             if "note" in message:
                 known["notes"].append(message["note"])
+
+    def _about(self, ident: str) -> Json | None:
+        if ident in self.interactions:
+            return self.interactions[ident]
+        return next((x for x in self.interactions.values() if x.get("consult", {}).get("of") == ident), None)
 
     def _ended(self, message: Json) -> None:
         known = self.interactions.get(message["interaction"])
         if known is not None and message["wrap_up"]:
             known |= {name: message[name] for name in ("reason", "disposition", "wrap_up_until_ms")}
             known |= {"state": "wrap-up", "on_hold": False, "connected": False}
+            known.pop("consult", None)
         else:
             self.interactions.pop(message["interaction"], None)
 

@@ -36,7 +36,7 @@ from router.agents.settings import Settings
 from router.engine import commands as c
 from router.engine.events import Message
 from router.engine.views import AgentView, Tell, interaction_id, number_of
-from router.errors import BadMessage, ClientError, ConfigError, NotFound, NotSupported, Refusal, RouterError
+from router.errors import BadMessage, ClientError, ConfigError, NotFound, Refusal, RouterError
 from router.observe import counter, get_logger
 
 if TYPE_CHECKING:
@@ -96,6 +96,12 @@ def command_of(asked: m.Asked, agent: str, key: str) -> c.AnyCommand:
             return c.Resume(key=key, agent=agent, interaction=_number(asked.interaction))
         case m.Transfer():
             return _transfer(asked, agent, key)
+        case m.JoinConsult():
+            return c.JoinConsult(key=key, agent=agent, interaction=_number(asked.interaction))
+        case m.CompleteConsult():
+            return c.CompleteConsult(key=key, agent=agent, interaction=_number(asked.interaction))
+        case m.EndConsult():
+            return c.EndConsult(key=key, agent=agent, interaction=_number(asked.interaction))
         case m.Complete() | m.FinishWrapUp():
             kind = c.Complete if isinstance(asked, m.Complete) else c.FinishWrapUp
             number = _number(asked.interaction)
@@ -116,13 +122,13 @@ def _said(asked: m.Say) -> Message:
     return Message(asked.text, tuple(attached.blob() for attached in asked.attachments))
 
 
-def _transfer(asked: m.Transfer, agent: str, key: str) -> c.Transfer:
+def _transfer(asked: m.Transfer, agent: str, key: str) -> c.Transfer | c.Consult:
     to = asked.to
     if (to.queue != "") + (to.agent != "") + (to.requirement is not None) + (to.address != "") != 1:
         raise BadMessage("`to` is exactly one of queue, agent, requirement and address")
-    if asked.mode == "consult":
-        raise NotSupported("consult is not available: transfer with mode blind")
     number = _number(asked.interaction)
+    if asked.mode == "consult":
+        return c.Consult(key=key, agent=agent, interaction=number, to=to, why=asked.reason)
     return c.Transfer(key=key, agent=agent, interaction=number, to=to, why=asked.reason)
 
 

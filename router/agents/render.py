@@ -115,6 +115,22 @@ def _note(event: e.NoteAdded, news: Tell) -> m.Numbered:
     return m.InteractionUpdated(seq=news.stream, interaction=brief(_interaction(news)), cause="note", note=note)
 
 
+def _handed_over(event: e.ConsultCompleted, news: Tell) -> m.Numbered:
+    """To who had it, and to who has it now."""
+    if news.agent == event.from_agent:
+        return m.InteractionEnded(seq=news.stream, interaction=interaction_id(event.interaction), reason="transferred")
+    settled = interaction_id(event.consult)
+    return m.Assigned(seq=news.stream, offer="", interaction=_interaction(news), consult=settled)
+
+
+def _consult_over(event: e.ConsultEnded, news: Tell) -> m.Numbered:
+    """To the owner, with the interaction; to who was asked, without."""
+    if news.interaction is None:
+        return m.InteractionEnded(seq=news.stream, interaction=interaction_id(event.interaction), reason=event.reason)
+    view = brief(news.interaction)
+    return m.InteractionUpdated(seq=news.stream, interaction=view, cause="consult-ended", reason=event.reason)
+
+
 def _state(event: Any, news: Tell) -> m.Numbered:
     view = news.state
     assert view is not None, f"{type(event).__name__} is told with the agent's state"
@@ -136,6 +152,11 @@ TABLE: dict[type[e.Event], Render] = {
     e.ConnectionConfirmed: _updated("connected"),
     e.Held: _updated("held"),
     e.Resumed: _updated("resumed"),
+    e.ConsultStarted: _updated("consult-started"),
+    e.ConsultAnswered: _updated("consult-answered"),
+    e.ConsultJoined: _updated("conference"),
+    e.ConsultCompleted: _handed_over,
+    e.ConsultEnded: _consult_over,
     e.NoteAdded: _note,
     e.PriorityChanged: _updated("priority-changed"),
     e.WrapUpExtended: _updated("wrap-up-extended"),

@@ -42,7 +42,11 @@ HELP = """commands, one on a line:
   say TEXT | note TEXT             hold | resume
   complete [DISPOSITION]           finish | extend SECONDS
   transfer queue|agent|address TO  pick INTERACTION
+  consult queue|agent|address TO   join | hand_over | end_consult
   use INTERACTION                  wait TYPE         quit"""
+
+
+CONSULT = {"join": "join_consult", "hand_over": "complete_consult", "end_consult": "end_consult"}
 
 
 # --- what both faces share --------------------------------------------------------------------------------------------
@@ -190,6 +194,11 @@ class Script(Face):
                 await self.link.ask("extend_wrap_up", interaction=in_hand, by_ms=int(rest) * 1000)
             case "transfer" if len(words) == 2:
                 await self.link.ask("transfer", interaction=await self._in_hand(), to={words[0]: words[1]})
+            case "consult" if len(words) == 2:
+                to, in_hand = {words[0]: words[1]}, await self._in_hand()
+                await self.link.ask("transfer", interaction=in_hand, to=to, mode="consult")
+            case "join" | "hand_over" | "end_consult":
+                await self.link.ask(CONSULT[verb], interaction=await self._in_hand())
             case "pick":
                 await self.link.ask("pick", interaction=rest)
             case "use":

@@ -72,6 +72,19 @@ class FailConnection(Command, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class ConfirmConsult(Command, frozen=True, kw_only=True):
+    """The gateway has reached whom the owner of this contact asked."""
+
+    thread: str
+
+
+class FailConsult(Command, frozen=True, kw_only=True):
+    """Whom the owner of this contact asked could not be reached."""
+
+    thread: str
+    reason: str = ""
+
+
 class Leave(Command, frozen=True, kw_only=True):
     """The customer is gone, or the gateway says that the contact is over."""
 
@@ -181,6 +194,36 @@ class Transfer(Command, frozen=True, kw_only=True):
     why: str = ""
 
 
+class Consult(Command, frozen=True, kw_only=True):
+    """Ask somebody about an interaction while remaining its owner (`consult.py`)."""
+
+    agent: str
+    interaction: int
+    to: Target
+    why: str = ""
+
+
+class JoinConsult(Command, frozen=True, kw_only=True):
+    """The owner makes it a conference. `interaction` is the customer's or the consult, here and in the next two."""
+
+    agent: str
+    interaction: int
+
+
+class CompleteConsult(Command, frozen=True, kw_only=True):
+    """The owner gives the interaction to whom they asked."""
+
+    agent: str
+    interaction: int
+
+
+class EndConsult(Command, frozen=True, kw_only=True):
+    """The owner goes on alone, or who was asked leaves."""
+
+    agent: str
+    interaction: int
+
+
 # --- from operators ---------------------------------------------------------------------------------------------------
 
 
@@ -281,6 +324,12 @@ AnyCommand = (
     | ExtendWrapUp
     | Pick
     | Transfer
+    | Consult
+    | JoinConsult
+    | CompleteConsult
+    | EndConsult
+    | ConfirmConsult
+    | FailConsult
     | Requeue
     | Assign
     | Close

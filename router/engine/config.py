@@ -75,6 +75,9 @@ class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     target: Duration = Duration(20_000)  # the promised wait, where neither queue nor rule says
     agent_lost: Literal["return", "stay"] = "return"  # after the grace: back to the queue, or wait for the agent
     actions: tuple[str, ...] = ()  # what its gateway must be told durably; set by the channel's adapter, not by hand
+    # With what names those contacts begin into which a third party can be brought; set by the adapter, too. Left out:
+    # all of them, since nobody but us has to do anything.
+    consults: tuple[str, ...] | None = None
 
 
 class Band(Struct, frozen=True, forbid_unknown_fields=True):
@@ -249,6 +252,12 @@ class Presence(Struct, frozen=True, forbid_unknown_fields=True):
     brake_window: Duration = Duration(60_000)  # this time: more is not taken off, an alert is raised
 
 
+class Consulting(Struct, frozen=True, forbid_unknown_fields=True):
+    """How an agent asks another one while they keep the customer."""
+
+    wait: Duration = Duration(60_000)  # somebody must have answered by then; 0s: as long as the owner likes to wait
+
+
 class Memory(Struct, frozen=True, forbid_unknown_fields=True):
     """How long the engine remembers what is over."""
 
@@ -273,6 +282,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     default_queue: Name | None = None  # left out: a contact that no rule takes is refused
     agents: dict[Name, Agent] = field(default_factory=dict)
     presence: Presence = Presence()
+    consult: Consulting = Consulting()
     memory: Memory = Memory()
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from router.engine import commands as c
-from router.engine import config, intake, presence, work
+from router.engine import config, consult, intake, presence, work
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import State
@@ -98,6 +98,12 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, int], list[Event]]] = {
     c.ExtendWrapUp: work.extend_wrap_up,
     c.Pick: work.pick,
     c.Transfer: work.transfer,
+    c.Consult: consult.start,
+    c.JoinConsult: consult.join,
+    c.CompleteConsult: consult.complete,
+    c.EndConsult: consult.end,
+    c.ConfirmConsult: consult.confirm,
+    c.FailConsult: consult.fail,
     c.Requeue: work.requeue,
     c.Assign: work.assign,
     c.Close: work.close,

@@ -16,7 +16,8 @@ from typing import Any
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.lookups import agent_view, interaction_view
-from router.engine.model import State
+from router.engine.model import Interaction, State
+from router.engine.transitions import ACTIVE
 from router.engine.views import Inform, Outbound, Tell
 
 Effect = Tell | Inform | Outbound
@@ -57,7 +58,7 @@ def _tell_state(s: State, agent: str, event: Any, out: list[Effect]) -> None:
 
 def _inform(s: State, event: Any, out: list[Effect], agent: str = "") -> None:
     item = s.interactions.get(event.interaction)
-    if item is not None:
+    if item is not None and item.threads:  # channels know nothing of consults
         who = s.agents.get(agent)
         name = (who.config.name or who.id) if who is not None else ""
         out.append(Inform(item.born.channel, item.number, item.threads, event, name, s.now_ms))
@@ -77,21 +78,53 @@ def _accepted(s: State, event: e.OfferAccepted, out: list[Effect]) -> None:
 
 
 def _message(s: State, event: e.MessageAdded, out: list[Effect]) -> None:
-    owner = s.interactions[event.interaction].owner
-    if owner:
-        _tell_plain(s, owner, event, out)
+    for name in s.hearers(s.interactions[event.interaction]):
+        _tell_plain(s, name, event, out)
     _inform(s, event, out, event.agent)
 
 
 def _note(s: State, event: e.NoteAdded, out: list[Effect]) -> None:
-    owner = s.interactions[event.interaction].owner
-    if owner:
-        _tell(s, owner, event, out)
+    for name in s.hearers(s.interactions[event.interaction]):
+        _tell(s, name, event, out)
 
 
 def _owner_sees(s: State, event: Any, out: list[Effect]) -> None:
     _tell(s, s.interactions[event.interaction].owner, event, out)
     _inform(s, event, out)
+
+
+def _asking(s: State, event: e.ConsultStarted | e.ConsultAnswered, out: list[Effect]) -> None:
+    _tell(s, s.interactions[event.interaction].owner, event, out)
+
+
+def _conference(s: State, event: e.ConsultJoined, out: list[Effect]) -> None:
+    """Each sees what they have: the owner the interaction, who was asked the consult."""
+    item = s.interactions[event.interaction]
+    _tell(s, item.owner, event, out)
+    if event.agent:
+        _tell_of(s, event.agent, event, s.interactions[event.consult], out)
+    _inform(s, event, out, event.agent)
+
+
+def _handed_over(s: State, event: e.ConsultCompleted, out: list[Effect]) -> None:
+    _tell_plain(s, event.from_agent, event, out)
+    _tell_of(s, event.agent, event, s.interactions[event.interaction], out, full=True)
+    _inform(s, event, out, event.agent)
+
+
+def _consult_over(s: State, event: e.ConsultEnded, out: list[Effect]) -> None:
+    item = s.interactions.get(event.of)  # it may have ended just now, and been forgotten for the consult's own end
+    if item is not None and item.state == ACTIVE:
+        _tell_of(s, item.owner, event, item, out)
+        out.append(Inform(item.born.channel, item.number, item.threads, event, "", s.now_ms))
+    if event.interaction and event.agent:
+        _tell_plain(s, event.agent, event, out)
+
+
+def _tell_of(s: State, agent: str, event: Any, item: Interaction, out: list[Effect], full: bool = False) -> None:
+    """About an interaction that the event does not name first."""
+    to = s.agents[agent]
+    out.append(Tell(agent, to.stream, event, interaction_view(s, item, to, full), None, s.now_ms))
 
 
 def _former_sees(s: State, event: Any, out: list[Effect]) -> None:
@@ -122,6 +155,11 @@ EFFECTS: dict[type[Event], Callable[[State, Any, list[Effect]], None]] = {
     e.ConnectFailed: _former_sees,
     e.Requeued: _former_sees,
     e.Transferred: _former_sees,
+    e.ConsultStarted: _asking,
+    e.ConsultAnswered: _asking,
+    e.ConsultJoined: _conference,
+    e.ConsultCompleted: _handed_over,
+    e.ConsultEnded: _consult_over,
     e.InteractionEnded: _ended,
     e.WrapUpExtended: lambda s, ev, out: _tell(s, ev.agent, ev, out),
     e.WrapUpFinished: lambda s, ev, out: _tell_plain(s, ev.agent, ev, out),

@@ -164,6 +164,70 @@ class Transferred(Event, frozen=True, tag="transferred"):
     why: str = ""
 
 
+class ConsultStarted(Event, frozen=True, tag="consult-started"):
+    """The owner asks somebody and stays the owner.
+
+    A colleague is asked by `consult`, an interaction of its own between the two, which waits for them as any other. The
+    outside is asked at `address`; then `consult` is 0. With `until_ms` nobody is waited for any longer than that.
+    """
+
+    interaction: int
+    consult: int
+    agent: str  # who asks
+    queue: str
+    requirement: Node | None
+    named: str = ""  # the one agent who is asked, if it is one
+    address: str = ""
+    until_ms: int = 0
+    why: str = ""
+
+
+class ConsultAnswered(Event, frozen=True, tag="consult-answered"):
+    """Who was asked is there; `agent` is "" for the outside."""
+
+    interaction: int
+    consult: int
+    agent: str
+
+
+class ConsultJoined(Event, frozen=True, tag="consult-joined"):
+    """A conference from here on: customer, owner and who was asked."""
+
+    interaction: int
+    consult: int
+    agent: str  # who was asked
+    by: str
+
+
+class ConsultCompleted(Event, frozen=True, tag="consult-completed"):
+    """The colleague who was asked is the owner from here on, and the consult is over.
+
+    `reason` is completed (the owner gave it), or owner-lost (they did not come back to a conference).
+    """
+
+    interaction: int
+    consult: int
+    from_agent: str
+    agent: str
+    reason: str
+
+
+class ConsultEnded(Event, frozen=True, tag="consult-ended"):
+    """The owner has the interaction `of` alone again, or it is over.
+
+    `interaction` is the consult, 0 where it asked the outside or was ended by other means before. Reasons: cancelled
+    (by the owner), left (by who was asked), declined, missed, nobody (came in time), agent-lost, connect-failed, closed
+    (by an operator), over (the owner no longer has the interaction).
+    """
+
+    interaction: int
+    of: int
+    agent: str  # who was asked, once they had answered
+    reason: str
+    by: str = ""
+    why: str = ""
+
+
 class PriorityChanged(Event, frozen=True, tag="priority-changed"):
     interaction: int
     band: str
@@ -356,6 +420,11 @@ AnyEvent = (
     | Resumed
     | Requeued
     | Transferred
+    | ConsultStarted
+    | ConsultAnswered
+    | ConsultJoined
+    | ConsultCompleted
+    | ConsultEnded
     | PriorityChanged
     | InteractionEnded
     | WrapUpExtended

@@ -20,6 +20,7 @@ from router.engine import occupancy
 from router.engine.events import Event
 from router.engine.model import (
     BAND_DUE,
+    CONSULT_DUE,
     COOL_OFF_DUE,
     GRACE_DUE,
     LEASE_DUE,
@@ -28,6 +29,7 @@ from router.engine.model import (
     STEP_DUE,
     WRAP_UP_DUE,
     Agent,
+    Consult,
     Interaction,
     KeyMemory,
     Offer,
@@ -223,8 +225,8 @@ def _dismiss(s: State, agent: Agent) -> None:
 
 def _post(s: State, action: str, item: Interaction, at_ms: int, **more: Any) -> None:
     """Something that the channel's gateway must be told at least once."""
-    if action not in s.actions[item.born.channel]:
-        return
+    if action not in s.actions[item.born.channel] or not item.threads:
+        return  # no gateway knows of a consult: it is told of the contact that it is about
     agent = s.agents.get(more.pop("agent", item.owner))
     born = item.born
     values: dict[str, Any] = {"endpoint": agent.config.endpoint if agent else "", **more}
@@ -347,8 +349,8 @@ def _message(s: State, ev: e.MessageAdded, at_ms: int) -> None:
     del item.said[: -s.config.memory.transcript]
     if ev.threads:
         _also_known_as(s, item, ev.threads)
-    if item.owner:
-        _told(s.agents[item.owner])
+    for name in s.hearers(item):
+        _told(s.agents[name])
     if ev.author == "agent":
         _post(s, "message", item, at_ms, message=ev.message, agent=ev.agent)
 
@@ -368,9 +370,9 @@ def _note(s: State, ev: e.NoteAdded, at_ms: int) -> None:
         item.remarks = []
     item.remarks.append(Remark(at_ms, ev.by, ev.text))
     del item.remarks[: -s.config.memory.transcript]
-    owner = s.agents.get(item.owner)  # of a closed interaction, whose agent may have left the configuration
-    if owner is not None:
-        _told(owner)
+    for name in s.hearers(item):
+        if name in s.agents:  # a closed interaction's agent may have left the configuration
+            _told(s.agents[name])
 
 
 def _lease(s: State, ev: e.LeaseRenewed, at_ms: int) -> None:
@@ -461,6 +463,108 @@ def _remember_given(s: State, item: Interaction, names: tuple[str, ...]) -> None
     item.given_to = names[0] if len(names) == 1 else ""
     if item.given_to:
         s.given.setdefault(item.given_to, {})[item.number] = None
+
+
+# --- consults ---------------------------------------------------------------------------------------------------------
+
+
+def _consult_started(s: State, ev: e.ConsultStarted, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    s.consults[item.number] = Consult(item.number, ev.consult, ev.address, at_ms, ev.until_ms)
+    if ev.until_ms:
+        heappush(s.timers, (ev.until_ms, CONSULT_DUE, item.number, ""))
+    _told(s.agents[item.owner])
+    if ev.consult:
+        _ask_colleague(s, item, ev, at_ms)
+    else:
+        _post(s, "consulted", item, at_ms, agent="", endpoint=ev.address)
+
+
+def _ask_colleague(s: State, item: Interaction, ev: e.ConsultStarted, at_ms: int) -> None:
+    """The consult waits as any other interaction. It has no names: channels know only what it is about."""
+    number, band = ev.consult, item.band
+    born = replace(
+        item.born,
+        interaction=number,
+        threads=(),
+        queue=ev.queue,
+        requirement=ev.requirement,
+        band=band,
+        weight=0.0,
+        target_ms=0,
+        enqueued_at_ms=at_ms,
+        lease_ms=0,
+        rule="",
+        message=None,
+        follows=item.number,
+        direction="consult",
+    )
+    s.last_interaction = number
+    s.legs[number] = item.number
+    leg = s.interactions[number] = Interaction(number, born, at_ms, ev.queue, ev.requirement, band, 0.0, 0, ())
+    if ev.named:
+        _remember_given(s, leg, (ev.named,))
+    s.tally(leg, 1)
+    leg.place = s.place_of(leg)
+    s.matcher.enqueue(leg)
+    _time_band(s, leg)
+
+
+def _consult_answered(s: State, ev: e.ConsultAnswered, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    s.consults[item.number].answered_at_ms = at_ms
+    _told(s.agents[item.owner])
+    if ev.agent:
+        _post(s, "consulted", item, at_ms, agent=ev.agent)
+
+
+def _consult_joined(s: State, ev: e.ConsultJoined, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    consult = s.consults[item.number]
+    consult.joined = True
+    for name in s.hearers(item):
+        _told(s.agents[name])
+    more = {"endpoint": consult.address} if consult.address else {}
+    _post(s, "conference", item, at_ms, agent=ev.agent, **more)
+
+
+def _consult_completed(s: State, ev: e.ConsultCompleted, at_ms: int) -> None:
+    """The colleague had the consult and now has the interaction: one of the same channel, so their load stays."""
+    item, leg, agent = s.interactions[ev.interaction], s.interactions[ev.consult], s.agents[ev.agent]
+    del s.consults[item.number]
+    _told(_release(s, item))
+    item.owner = agent.id
+    agent.work[item.number] = None
+    _told(agent)
+    agent.work.pop(leg.number)
+    _close_leg(s, leg, ev.reason, at_ms)
+    _post(s, "handed-over", item, at_ms)
+
+
+def _consult_ended(s: State, ev: e.ConsultEnded, at_ms: int) -> None:
+    item = s.interactions[ev.of]
+    consult = s.consults.pop(item.number)
+    if item.state == ACTIVE:
+        _told(s.agents[item.owner])
+        if consult.answered_at_ms or consult.address:
+            more = {"endpoint": consult.address} if consult.address else {}
+            _post(s, "consult-over", item, at_ms, agent=ev.agent, reason=ev.reason, **more)
+    s.legs.pop(consult.leg, None)
+    if not ev.interaction:
+        return
+    leg = s.interactions[ev.interaction]
+    if leg.state == ACTIVE:
+        _told(s.agents[leg.owner])
+        _release_closed(s, leg)
+    _close_leg(s, leg, ev.reason, at_ms)
+
+
+def _close_leg(s: State, leg: Interaction, reason: str, at_ms: int) -> None:
+    s.legs.pop(leg.number, None)
+    leg.reason = reason
+    _remember_given(s, leg, ())
+    _move(s, leg, CLOSED)
+    _close(s, leg, at_ms)
 
 
 def _priority(s: State, ev: e.PriorityChanged, at_ms: int) -> None:
@@ -766,6 +870,11 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.Resumed: _held,
     e.Requeued: _requeued,
     e.Transferred: _transferred,
+    e.ConsultStarted: _consult_started,
+    e.ConsultAnswered: _consult_answered,
+    e.ConsultJoined: _consult_joined,
+    e.ConsultCompleted: _consult_completed,
+    e.ConsultEnded: _consult_ended,
     e.PriorityChanged: _priority,
     e.InteractionEnded: _ended,
     e.WrapUpExtended: _wrap_up_extended,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from router.engine import consult
 from router.engine.lookups import (
     estimate,
     find_agent,
@@ -53,6 +54,8 @@ def explain(s: State, number: int, now_ms: int) -> dict[str, Any]:
         "messages": len(transcript(item)),
     }
     told |= STORIES[item.state](s, item, now_ms)
+    if s.consults:
+        told |= consult.story(s, item)
     return told
 
 

@@ -6,12 +6,14 @@ bytes whatever indexes they happened to build on the way (DU-3).
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from router.engine import config as configuration
-from router.engine.model import Agent, Interaction, KeyMemory, Offer, State
+from router.engine.model import Agent, Consult, Interaction, KeyMemory, Offer, State
 from router.engine.order import Memory
 from router.engine.views import Outbound
 
@@ -64,6 +66,8 @@ class Image(Struct, array_like=True):
     brakes: dict[str, int]
     keys: tuple[list[tuple[int, str, int]], list[tuple[int, str, int]]]
     memory: Memory = field(default_factory=Memory)
+    # What follows is left out where it is empty, and so are those before it: an older image has none of them.
+    consults: list[Consult] = []
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -96,8 +100,17 @@ def to_bytes(s: State) -> bytes:
             s.brakes,
             (_keys(s.intake_keys), _keys(s.command_keys)),
             s.memory,
+            *_later(s),
         )
     )
+
+
+def _later(s: State) -> list[list[Any]]:
+    """The fields that came after the first format, up to the last one that holds anything."""
+    found: list[list[Any]] = [list(s.consults.values())]
+    while found and not found[-1]:
+        found.pop()
+    return found
 
 
 def _agent_image(agent: Agent) -> AgentImage:
@@ -142,6 +155,7 @@ def from_bytes(data: bytes) -> State:
     s.interactions = {item.number: item for item in image.interactions}
     s.offers = {offer.number: offer for offer in image.offers}
     s.outbound = {letter.outbound: letter for letter in image.outbound}
+    s.consults = {consult.interaction: consult for consult in image.consults}
     s.dead = {letter.outbound: letter for letter in image.dead}
     for memory, entries in zip((s.intake_keys, s.command_keys), image.keys, strict=True):
         for expires, key, number in entries:

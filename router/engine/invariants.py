@@ -21,6 +21,7 @@ from router.engine.events import Event
 from router.engine.matching import AGENT_BITS, LOAD_BITS, LOAD_MASK, NONE, Profile
 from router.engine.model import (
     BAND_DUE,
+    CONSULT_DUE,
     COOL_OFF_DUE,
     GRACE_DUE,
     LEASE_DUE,
@@ -328,11 +329,46 @@ def _deadlines(s: State) -> Iterator[Timer]:
             due = s.step_due_ms(item)
             if due:
                 yield due, STEP_DUE, item.number, ""
+    for consult in s.consults.values():
+        if consult.until_ms and not consult.answered_at_ms:
+            yield consult.until_ms, CONSULT_DUE, consult.interaction, ""
     for someone in s.agents.values():
         if someone.grace_until_ms:
             yield someone.grace_until_ms, GRACE_DUE, 0, someone.id
         if someone.return_at_ms:
             yield someone.return_at_ms, RETURN_DUE, 0, someone.id
+
+
+def _legs(s: State) -> Iterator[str]:
+    """A consult is about something and between two (MV-1); what no channel knows is a consult."""
+    expected = {consult.leg: number for number, consult in s.consults.items() if consult.leg}
+    if s.legs != expected:
+        yield f"consults are {expected}, looked up as {s.legs}"
+    for number, consult in s.consults.items():
+        item, leg = s.interactions.get(number), s.interactions.get(consult.leg)
+        if item is None or consult.interaction != number:
+            yield f"a consult is about {number}, which is not there"
+        elif consult.leg and leg is None:
+            yield f"the consult about {number} is not there"
+        elif leg is not None and leg.owner and leg.owner == item.owner:
+            yield f"{item.owner} asks themselves about interaction {number}"
+        elif bool(consult.leg) == bool(consult.address):
+            yield f"the consult about {number} asks {consult.address!r} and {consult.leg}"
+    for item in s.interactions.values():
+        if item.open and not item.threads and item.number not in s.legs:
+            yield f"interaction {item.number} is known to nobody"
+
+
+def _consults(s: State) -> Iterator[str]:
+    """No consult without an owner, and none goes on after its end."""
+    for number, consult in s.consults.items():
+        item, leg = s.interactions[number], s.interactions.get(consult.leg)
+        if item.state != ACTIVE or not item.owner:
+            yield f"interaction {number} has a consult and no owner"
+        if leg is not None and (leg.state == ACTIVE) != bool(consult.answered_at_ms):
+            yield f"the consult about {number} is in state {leg.state}, answered at {consult.answered_at_ms}"
+        if leg is not None and not leg.open:
+            yield f"the consult about {number} is over, and does not say so"
 
 
 def _names(s: State) -> Iterator[str]:
@@ -432,8 +468,8 @@ def _due(s: State) -> Iterator[str]:
                 yield f"interaction {number} stays with {agent.id}, who is gone"
 
 
-STEP = (_loads, _offers, _owners, _lines, _cells, _fit, _counters, _timers, _names, _memory, _agents)
-SETTLED = (_live, _patience, _offered, _due)
+STEP = (_loads, _offers, _owners, _lines, _cells, _fit, _counters, _timers, _names, _memory, _agents, _legs)
+SETTLED = (_live, _patience, _offered, _due, _consults)
 
 
 class Watch:

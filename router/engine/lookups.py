@@ -5,7 +5,7 @@ Their cost is bounded: a list is cut at its limit, and nothing here walks all wa
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from router.engine.matching import LOAD_BITS, LOAD_MASK
 from router.engine.model import Agent, Interaction, Said, State
@@ -13,6 +13,7 @@ from router.engine.requirements import Node, as_data, walk
 from router.engine.transitions import QUEUED, STATE_NAMES
 from router.engine.views import (
     AgentView,
+    ConsultView,
     Estimate,
     InteractionView,
     MessageView,
@@ -88,9 +89,41 @@ def interaction_view(s: State, item: Interaction, agent: Agent | None = None, fu
         misses=item.misses,
         declines=item.declines,
         connect_failures=item.connect_failures,
-        messages=transcript(item) if full else (),
-        notes=tuple(NoteView(r.by, r.at_ms, r.text) for r in item.remarks or ()) if full else (),
+        messages=transcript(_customers(s, item)) if full else (),
+        notes=tuple(NoteView(r.by, r.at_ms, r.text) for r in _customers(s, item).remarks or ()) if full else (),
+        consult=consult_view(s, item, agent, full) if s.consults else UNSET,
     )
+
+
+def _customers(s: State, item: Interaction) -> Interaction:
+    """Of a consult, what it is about: who is asked must see what was said to the customer."""
+    return s.interactions[s.legs[item.number]] if s.legs and item.number in s.legs else item
+
+
+def consult_view(s: State, item: Interaction, agent: Agent | None, full: bool) -> ConsultView | UnsetType:
+    """The consult that the interaction is, or has."""
+    number = s.legs.get(item.number, item.number)
+    consult = s.consults.get(number)
+    if consult is None:
+        return UNSET
+    about, leg = s.interactions[number], s.interactions[consult.leg] if consult.leg else None
+    asked, name = leg.owner if leg is not None else "", agent.id if agent is not None else ""
+    role = "owner" if name == about.owner else "consulted" if item is leg else ""
+    return ConsultView(
+        id=interaction_id(consult.leg) if consult.leg else "",
+        of=interaction_id(number),
+        role=role,
+        state="conference" if consult.joined else "consulting" if asked or consult.answered_at_ms else "asking",
+        owner=about.owner,
+        agent=asked,
+        address=consult.address,
+        until_ms=0 if asked or consult.answered_at_ms else consult.until_ms,
+        messages=_between(leg) if full else UNSET,
+    )
+
+
+def _between(leg: Interaction | None) -> tuple[MessageView, ...]:
+    return tuple(map(message_view, leg.said or ())) if leg is not None else ()
 
 
 def transcript(item: Interaction) -> tuple[MessageView, ...]:

@@ -39,6 +39,7 @@ WORKED_OUT_MAX = 10_000  # requirements come from outside as well: transfers wri
 # count.
 OFFER_DUE, LEASE_DUE, WRAP_UP_DUE, GRACE_DUE, COOL_OFF_DUE, BAND_DUE, RETURN_DUE = range(7)
 STEP_DUE = 7
+CONSULT_DUE = 8
 Timer = tuple[int, int, int, str]
 
 
@@ -120,6 +121,18 @@ class Offer(Struct, array_like=True, gc=False, eq=False):
     cause: str
     taken: int = 0  # and the place that it gave them
     idle_since_ms: int = 0  # since when the agent had been idle, where a rule of choice looks at it
+
+
+class Consult(Struct, array_like=True, gc=False, eq=False):
+    """An owner asks somebody about an interaction. `leg` is the interaction between the two, 0 with the outside."""
+
+    interaction: int
+    leg: int
+    address: str
+    asked_at_ms: int
+    until_ms: int
+    answered_at_ms: int = 0
+    joined: bool = False
 
 
 class Agent(Struct, eq=False):
@@ -234,6 +247,7 @@ class State:
         self.removals: dict[str, list[int]] = {}  # queue -> when agents were taken off for missed offers
         self.brakes: dict[str, int] = {}  # queue -> when the brake was last applied
         self.memory = Memory()  # of the order's policy
+        self.consults: dict[int, Consult] = {}  # interaction whose owner asks somebody -> the consult
         # primary, with retention by configuration
         self.intake_keys = KeyMemory(0)
         self.command_keys = KeyMemory(0)
@@ -254,6 +268,7 @@ class State:
         self.matcher = Matcher()
         self.learning = self.taking_turns = False  # by the order's policy
         self.timers: list[Timer] = []
+        self.legs: dict[int, int] = {}  # consult -> the interaction that it is about
 
     # --- configuration ---------------------------------------------------------------------------------------------
 
@@ -325,6 +340,7 @@ class State:
         self.ladders = {n: Ladder(q.relax, self.config.queues) for n, q in self.config.queues.items() if q.relax}
         self._restore_standings()
         self.capacities = {}
+        self.legs = {consult.leg: number for number, consult in self.consults.items() if consult.leg}
         for agent in self.agents.values():
             agent.capacity = self.capacity_of(agent.config)
             agent.load, agent.cell, agent.counted = 0, -1, False
@@ -337,6 +353,9 @@ class State:
             heappush(self.timers, (offer.expires_at_ms, OFFER_DUE, offer.number, ""))
         for agent in self.agents.values():
             self._restore_agent(agent)
+        for number, consult in self.consults.items():
+            if consult.until_ms:
+                heappush(self.timers, (consult.until_ms, CONSULT_DUE, number, ""))
 
     def _restore_standings(self) -> None:
         """What the order's policy says of the queues."""
@@ -462,14 +481,14 @@ class State:
         return ladder.inner(item.step, self.asked_of(item)) if ladder is not None else ()
 
     def steps_of(self, item: Interaction) -> int:
-        """How many steps its queue's plan has."""
-        ladder = self.ladders.get(item.queue)
+        """How many steps its queue's plan has; a consult has none, since it asks for whom its owner wants."""
+        ladder = self.ladders.get(item.queue) if item.threads else None
         return len(ladder.steps) if ladder is not None else 0
 
     def step_due_ms(self, item: Interaction) -> int:
         """When time brings the next step of its queue's plan; 0 for never."""
         ladder = self.ladders.get(item.queue)
-        if ladder is None or item.state != QUEUED:
+        if ladder is None or item.state != QUEUED or not item.threads:
             return 0
         return ladder.due_ms(item.step, item.enqueued_at_ms, self.target_ms(item))
 
@@ -478,6 +497,8 @@ class State:
         own = item.requirement
         if own is None:
             return self.queue_config(item.queue).requirement
+        if self.legs and item.number in self.legs:
+            return own  # a colleague may be asked whatever else the queue wants of those who answer its customers
         found = self.joined.get((item.queue, id(own)))
         if found is None:
             if len(self.joined) >= WORKED_OUT_MAX:
@@ -485,6 +506,17 @@ class State:
             whole = both(self.queue_config(item.queue).requirement, own)
             found = self.joined[item.queue, id(own)] = (own, whole)
         return found[1]
+
+    def hearers(self, item: Interaction) -> tuple[str, ...]:
+        """Whose clients show what is said in it: its owner's and, while there is a consult, the other side's."""
+        if not self.consults:
+            return (item.owner,) if item.owner else ()
+        number = self.legs.get(item.number, item.number)
+        consult = self.consults.get(number)
+        names = [item.owner, self.interactions[number].owner]
+        if consult is not None and consult.leg:
+            names.append(self.interactions[consult.leg].owner)
+        return tuple(dict.fromkeys(name for name in names if name))
 
     def band_of(self, item: Interaction) -> str:
         # A band that was asked for and that the configuration has dropped since is as good as none.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from router.engine import commands as c
+from router.engine import consult
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
@@ -64,8 +65,12 @@ def _after_offer(s: State, event: e.OfferMade, now_ms: int) -> Iterable[Event]:
 
 def _after_accept(s: State, event: e.OfferAccepted, now_ms: int) -> Iterable[Event]:
     others = s.interactions[event.interaction].offers
-    if not others:
-        return ()
+    if s.legs:
+        return [*_taken(s, event, others), *consult.after_accept(s, event.interaction, event.agent)]
+    return _taken(s, event, others) if others else ()
+
+
+def _taken(s: State, event: e.OfferAccepted, others: tuple[int, ...]) -> list[Event]:
     return [e.OfferWithdrawn(n, event.interaction, s.offers[n].agent, "taken") for n in others]
 
 
@@ -85,13 +90,16 @@ def _let_go(s: State, name: str) -> Iterator[Event]:
     for number in list(s.given.get(name, ())):
         item = s.interactions[number]
         if item.state == QUEUED:
-            yield e.Transferred(number, item.queue, None, "", "", "agent-gone")
+            given_up = consult.not_had(s, number, "nobody")
+            yield from given_up or (e.Transferred(number, item.queue, None, "", "", "agent-gone"),)
 
 
 def _after_refusal(s: State, event: e.OfferDeclined | e.OfferExpired, now_ms: int) -> Iterator[Event]:
     """Declined or missed by the one for whom it waited."""
     item = s.interactions[event.interaction]
-    if item.given_to == event.agent and item.state == QUEUED:
+    if item.number in s.legs:
+        yield from consult.refused(s, item, "missed" if isinstance(event, e.OfferExpired) else "declined")
+    elif item.given_to == event.agent and item.state == QUEUED:
         yield e.Transferred(item.number, item.queue, None, "", "", "agent-refused")
     if isinstance(event, e.OfferExpired):
         yield from _after_miss(s, event, now_ms)
@@ -115,14 +123,32 @@ def _after_restart(s: State, event: e.Restarted, now_ms: int) -> Iterator[Event]
     for agent in list(s.agents.values()):
         yield from _withdrawals(s, agent, "restart")
         yield from _let_go(s, agent.id)
+    yield from consult.mended(s)
 
 
 def _after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterable[Event]:
     """The wrap-up of an agent who is gone, and whom the interaction waited for, would never end."""
     agent = s.agents.get(event.agent)
+    if s.consults:
+        return _after_consulted(s, event, agent)
     if event.wrap_up and agent is not None and _is_gone(agent):
         return (e.WrapUpFinished(event.interaction, agent.id, "agent-lost"),)
     return _after_work(s, event.agent)
+
+
+def _after_consulted(s: State, event: e.InteractionEnded, agent: Agent | None) -> Iterator[Event]:
+    yield from consult.after_leaving(s, event.interaction)
+    if event.wrap_up and agent is not None and _is_gone(agent):
+        yield e.WrapUpFinished(event.interaction, agent.id, "agent-lost")
+    else:
+        yield from _after_work(s, event.agent)
+
+
+def _after_leaving(s: State, number: int, agent: str) -> Iterator[Event]:
+    """It left the agent who had it."""
+    if s.consults:
+        yield from consult.after_leaving(s, number)
+    yield from _after_work(s, agent)
 
 
 def _is_gone(agent: Agent) -> bool:
@@ -140,8 +166,11 @@ def _give_up(s: State, agent: Agent) -> Iterator[Event]:
     """
     for number in list(agent.work):
         item = s.interactions[number]
+        going_on = consult.give_up(s, item, agent) if s.consults else []
         if item.state == WRAP_UP:
             yield e.WrapUpFinished(number, agent.id, "agent-lost")
+        elif going_on:
+            yield from going_on
         elif agent.retired or s.agent_lost(item) == "return":
             yield e.Requeued(number, "agent-lost", agent.id, lifted=True)
 
@@ -202,9 +231,11 @@ RULES: dict[type[Event], Callable[[State, Any, int], Iterable[Event]]] = {
     e.OfferExpired: _after_refusal,
     e.InteractionEnded: _after_end,
     e.WrapUpFinished: lambda s, ev, now: _after_work(s, ev.agent),
-    e.Requeued: lambda s, ev, now: _after_work(s, ev.agent),
-    e.Transferred: lambda s, ev, now: _after_work(s, ev.from_agent),
-    e.ConnectFailed: lambda s, ev, now: _after_work(s, ev.agent),
+    e.Requeued: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.agent),
+    e.Transferred: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.from_agent),
+    e.ConnectFailed: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.agent),
+    e.ConsultCompleted: lambda s, ev, now: _after_work(s, ev.from_agent),
+    e.ConsultEnded: lambda s, ev, now: _after_work(s, ev.agent),
     e.StateRequested: _after_pause,
     e.StateChanged: _after_pause,
     e.SessionClosed: _after_session,

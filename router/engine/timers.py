@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappop, heappush
 
+from router.engine import consult
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import (
     BAND_DUE,
+    CONSULT_DUE,
     COOL_OFF_DUE,
     GRACE_DUE,
     LEASE_DUE,
@@ -131,6 +133,7 @@ DUE: dict[int, Callable[[State, Timer], int]] = {
     BAND_DUE: _band_due,
     STEP_DUE: _step_due,
     RETURN_DUE: _return_due,
+    CONSULT_DUE: consult.due_ms,
 }
 FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     OFFER_DUE: _offer_expired,
@@ -141,4 +144,5 @@ FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     BAND_DUE: lambda s, n, a: [e.BandRaised(n)],
     STEP_DUE: _step_taken,
     RETURN_DUE: lambda s, n, a: [e.StateChanged(a, "ready", "returned")],
+    CONSULT_DUE: lambda s, n, a: consult.over(s, n, "nobody"),
 }

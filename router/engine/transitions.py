@@ -46,6 +46,13 @@ NEXT: dict[tuple[int, type[e.Event]], frozenset[int]] = {
     (ACTIVE, e.ConnectFailed): _ONE[QUEUED],
     (QUEUED, e.Transferred): _ONE[QUEUED],
     (ACTIVE, e.Transferred): _ONE[QUEUED],
+    (ACTIVE, e.ConsultStarted): _ONE[ACTIVE],
+    (ACTIVE, e.ConsultAnswered): _ONE[ACTIVE],
+    (ACTIVE, e.ConsultJoined): _ONE[ACTIVE],
+    (ACTIVE, e.ConsultCompleted): _ONE[ACTIVE],
+    # Of the consult itself: nobody documents it.
+    (QUEUED, e.ConsultEnded): _ONE[CLOSED],
+    (ACTIVE, e.ConsultEnded): _ONE[CLOSED],
     (ACTIVE, e.Held): _ONE[ACTIVE],
     (ACTIVE, e.Resumed): _ONE[ACTIVE],
     (ACTIVE, e.ConnectionConfirmed): _ONE[ACTIVE],

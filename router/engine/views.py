@@ -6,7 +6,7 @@ interaction 4711 is "i-4711", offer 12 is "o-12".
 
 from __future__ import annotations
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from router.engine.events import AnyEvent, Message
@@ -58,6 +58,20 @@ class NoteView(Struct, frozen=True):
     text: str
 
 
+class ConsultView(Struct, frozen=True, kw_only=True):
+    """A consult as both sides see it. `state` is asking (nobody has answered), consulting or conference."""
+
+    id: str  # of the consult; "" where the outside is asked
+    of: str  # what it is about
+    role: str  # of whoever looks: owner, consulted, or "" for anybody else
+    state: str
+    owner: str
+    agent: str  # who was asked, once they have answered
+    address: str  # the outside that was asked
+    until_ms: int  # somebody must have answered by then; 0: no limit, or somebody has
+    messages: tuple[MessageView, ...] | UnsetType = UNSET  # between the two: no customer sees them
+
+
 class InteractionView(Struct, frozen=True, kw_only=True):
     """One interaction as outsiders see it. Times are Unix milliseconds; 0 and "" where there is nothing to say."""
 
@@ -89,11 +103,15 @@ class InteractionView(Struct, frozen=True, kw_only=True):
     connect_failures: int = 0
     messages: tuple[MessageView, ...] = ()
     notes: tuple[NoteView, ...] = ()
+    consult: ConsultView | UnsetType = UNSET  # there only while there is one
 
 
 def brief(view: InteractionView) -> InteractionView:
     """Without what was said and noted: those keys are absent on the wire, so that nobody takes them for empty."""
-    return replace(view, messages=UNSET, notes=UNSET)
+    consult = view.consult
+    if consult is not UNSET:
+        consult = replace(consult, messages=UNSET)
+    return replace(view, messages=UNSET, notes=UNSET, consult=consult)
 
 
 class OfferView(Struct, frozen=True):
@@ -161,7 +179,8 @@ class Inform(Struct, frozen=True):
 class Outbound(Struct, frozen=True, kw_only=True):
     """Something that the outside must be told at least once, with `outbound` as its idempotency key.
 
-    `action` is assigned, message, ended, held, resumed or transferred. It stays in the state until an adapter has
+    `action` is assigned, message, ended, held, resumed, requeued or transferred; of a consult consulted, conference,
+    handed-over or consult-over. It stays in the state until an adapter has
     settled it.
     """
 

@@ -92,6 +92,8 @@ def _give(
         raise NotEligible(f"{name} is not signed in" if not agent.retired else f"{name} is leaving")
     if not override and not s.matcher.meets_node(agent, s.requirement_of(item)):
         raise NotEligible(f"{name} does not meet the requirement of i-{item.number}")
+    if item.number in s.legs and s.interactions[s.legs[item.number]].owner == name:
+        raise NotEligible(f"{name} is who asks in i-{item.number}")
     _must_have_room(s, item, agent, override)
     offer = s.last_offer + 1
     return [
@@ -114,24 +116,44 @@ def _must_have_room(s: State, item: Interaction, agent: Agent, override: bool) -
 
 
 def say(s: State, ask: c.Say, now_ms: int) -> list[Event]:
-    item = owned(s, ask.interaction, ask.agent)
-    if item.state != ACTIVE:
+    """To the customer; in a consult to the other agent, who need not have answered yet."""
+    item = _heard(s, ask) if s.consults else owned(s, ask.interaction, ask.agent)
+    if item.state != ACTIVE and item.number not in s.legs:
         raise IllegalMove(f"i-{item.number} is over; nobody would read it")
     return [e.MessageAdded(item.number, "agent", ask.message, ask.agent)]
 
 
+def _heard(s: State, ask: c.Say) -> Interaction:
+    """Both sides of a consult speak in it; to the customer, who was asked does so in a conference."""
+    agent_of(s, ask.agent)
+    item = interaction(s, ask.interaction)
+    consult = s.consults.get(item.number)
+    if ask.agent in s.hearers(item) and (item.number in s.legs or (consult is not None and consult.joined)):
+        return item
+    return owned(s, ask.interaction, ask.agent)
+
+
+def _contact(item: Interaction) -> Interaction:
+    """What a channel knows; between two agents there is nothing to hold or to give on."""
+    if not item.threads:
+        raise IllegalMove(f"i-{item.number} is a consult: end it, or let its owner complete it")
+    return item
+
+
 def note(s: State, ask: c.Note, now_ms: int) -> list[Event]:
-    return [e.NoteAdded(interaction(s, ask.interaction).number, ask.text, ask.by)]
+    """Of a consult it belongs to what that is about: it outlives the consult."""
+    number = interaction(s, ask.interaction).number
+    return [e.NoteAdded(s.legs.get(number, number), ask.text, ask.by)]
 
 
 def hold(s: State, ask: c.Hold, now_ms: int) -> list[Event]:
-    item = owned(s, ask.interaction, ask.agent)
+    item = _contact(owned(s, ask.interaction, ask.agent))
     demand(item.number, item.state, e.Held)
     return [] if item.held else [e.Held(item.number, ask.agent)]
 
 
 def resume(s: State, ask: c.Resume, now_ms: int) -> list[Event]:
-    item = owned(s, ask.interaction, ask.agent)
+    item = _contact(owned(s, ask.interaction, ask.agent))
     demand(item.number, item.state, e.Resumed)
     return [e.Resumed(item.number, ask.agent)] if item.held else []
 
@@ -141,6 +163,8 @@ def complete(s: State, ask: c.Complete, now_ms: int) -> list[Event]:
     item = owned(s, ask.interaction, ask.agent)
     if item.state == CLOSED:
         return []
+    if item.number in s.legs:
+        return [e.ConsultEnded(item.number, s.legs[item.number], item.owner, "left", ask.agent)]
     if item.state == WRAP_UP:
         return [_wrapped_up(s, item, ask.disposition, ask.notes, now_ms)]
     return [ended(s, item, "completed", now_ms, disposition=ask.disposition, notes=ask.notes)]
@@ -179,7 +203,7 @@ def extend_wrap_up(s: State, ask: c.ExtendWrapUp, now_ms: int) -> list[Event]:
 
 def transfer(s: State, ask: c.Transfer, now_ms: int) -> list[Event]:
     """Give it on at once (blind, MV-1): it waits for its new agent with the time that it has waited already."""
-    item = owned(s, ask.interaction, ask.agent) if ask.agent else interaction(s, ask.interaction)
+    item = _contact(owned(s, ask.interaction, ask.agent) if ask.agent else interaction(s, ask.interaction))
     by, to = ask.by or ask.agent, ask.to
     if sum((bool(to.queue), bool(to.agent), to.requirement is not None, bool(to.address))) != 1:
         raise BadMessage("to: say exactly one of queue, agent, requirement, address")
@@ -231,10 +255,12 @@ def _freed(s: State, item: Interaction, reason: str, by: str, why: str, passed_o
     """The interaction is taken from everybody who has it or sees it."""
     if item.state == QUEUED:
         # It waits already; but one that was given to an agent by name now waits for the whole queue.
-        return [e.Transferred(item.number, item.queue, None, "", by, why)] if item.given_to else []
+        freely = item.given_to and item.number not in s.legs
+        return [e.Transferred(item.number, item.queue, None, "", by, why)] if freely else []
     if item.state == OFFERED:
         return withdrawals(s, item, "requeued" if reason == "operator" else reason, by, why, passed_over)
     demand(item.number, item.state, e.Requeued)
+    _contact(item)
     followers = {s.threads.get(thread, 0) for thread in item.threads} - {item.number}
     if item.state == WRAP_UP and followers:
         raise IllegalMove(f"i-{item.number} is over, and i-{max(followers)} follows it; work on that one")
@@ -247,6 +273,9 @@ def close(s: State, ask: c.Close, now_ms: int) -> list[Event]:
         return []
     if item.state == WRAP_UP:
         return [e.WrapUpFinished(item.number, item.owner, "closed")]
+    if item.number in s.legs:
+        gone = withdrawals(s, item, "closed", ask.by, ask.why)
+        return [*gone, e.ConsultEnded(item.number, s.legs[item.number], item.owner, "closed", ask.by, ask.why)]
     over = e.InteractionEnded(item.number, "closed", item.owner, by=ask.by, why=ask.why)
     return [*withdrawals(s, item, "closed", ask.by, ask.why), over]
 

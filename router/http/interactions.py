@@ -183,8 +183,8 @@ class InteractionRoutes:
         return json_response(Contents(found.id, await self._house.readable(found), found.notes))
 
     def _concerns(self, view: InteractionView, agent: str) -> bool:
-        """Whether this agent has the interaction, or is offered it."""
-        if view.agent == agent:
+        """Whether this agent has the interaction, is offered it, or is consulted about it."""
+        if view.agent == agent or (view.consult and view.consult.agent == agent):
             return True
         return any(offer.interaction.id == view.id for offer in self._desk.agent(agent).offers)
 

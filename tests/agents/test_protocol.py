@@ -265,7 +265,9 @@ ANSWERED: list[tuple[str, dict[str, Any], str]] = [
     ("hold", {"interaction": "o-1"}, "not-found"),
     ("transfer", {"interaction": "i-1", "to": {}}, "bad-message"),
     ("transfer", {"interaction": "i-1", "to": {"queue": "support", "agent": "ben"}}, "bad-message"),
-    ("transfer", {"interaction": "i-1", "to": {"agent": "ben"}, "mode": "consult"}, "not-supported"),
+    ("transfer", {"interaction": "i-1", "to": {"agent": "ben"}, "mode": "consult"}, "not-eligible"),
+    ("transfer", {"interaction": "i-1", "to": {"address": "tel:+1"}, "mode": "consult"}, "not-supported"),
+    ("complete_consult", {"interaction": "i-1"}, "illegal-move"),
     ("finish_wrap_up", {"interaction": "i-1"}, "illegal-move"),
 ]
 

@@ -139,6 +139,11 @@ WORK: list[tuple[str, dict[str, Any]]] = [
     ("finish_wrap_up", {}),
     ("extend_wrap_up", {"by_ms": 5_000}),
     ("transfer", {"to": {"queue": "support"}}),
+    ("transfer", {"to": {"queue": "support"}, "mode": "consult"}),
+    ("transfer", {"to": {"agent": "ben"}, "mode": "consult"}),
+    ("join_consult", {}),
+    ("complete_consult", {}),
+    ("end_consult", {}),
     ("pick", {}),
 ]
 

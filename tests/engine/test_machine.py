@@ -191,6 +191,26 @@ class Server(RuleBasedStateMachine):
         agent, number = self.owned(index) if own else ("", self.item(index))
         self.ask(c.Transfer(interaction=number, to=targets[to], agent=agent, by="" if agent else "operator:sam"))
 
+    @rule(index=indexes, to=st.integers(0, 2), whom=agents, where=st.sampled_from(QUEUES))
+    def ask_somebody(self, index: int, to: int, whom: str, where: str) -> None:
+        targets = (c.Target(queue=where), c.Target(agent=whom), c.Target(address="tel:+15550199"))
+        agent, number = self.owned(index)
+        self.ask(c.Consult(agent=agent, interaction=number, to=targets[to]))
+
+    @precondition(lambda self: self.state.consults)
+    @rule(index=indexes, kind=st.sampled_from((c.JoinConsult, c.CompleteConsult, c.EndConsult)), asked=st.booleans())
+    def go_on_with_a_consult(self, index: int, kind: type[c.EndConsult], asked: bool) -> None:
+        number = self.pick(self.state.consults, index)
+        leg = self.state.interactions.get(self.state.consults[number].leg)
+        agent = leg.owner if asked and leg is not None and leg.owner else self.state.interactions[number].owner
+        self.ask(kind(agent=agent, interaction=number))
+
+    @precondition(lambda self: self.state.consults)
+    @rule(index=indexes, reached=st.booleans())
+    def hear_of_a_consult(self, index: int, reached: bool) -> None:
+        thread = self.state.interactions[self.pick(self.state.consults, index)].threads[0]
+        self.ask(c.ConfirmConsult(thread=thread) if reached else c.FailConsult(thread=thread))
+
     @rule(index=indexes, close=st.booleans())
     def requeue_or_close(self, index: int, close: bool) -> None:
         kind = c.Close if close else c.Requeue

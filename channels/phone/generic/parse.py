@@ -9,8 +9,8 @@
   taken for milliseconds. Left out: when it arrives here.
 - `attributes` are texts, numbers or booleans; the latter two become text, a null is left out. `name`, `language` and
   `subject` also become those of the interaction.
-- `dtmf` has what was pressed in `attributes.digits` (0-9, A-D, *, #); `connect_failed` may say why in
-  `attributes.reason`.
+- `dtmf` has what was pressed in `attributes.digits` (0-9, A-D, *, #); `connect_failed` and `consult_failed` may say
+  why in `attributes.reason`.
 - Fields of other names are left to later versions.
 """
 
@@ -82,7 +82,7 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
         at_ms=_milliseconds(event.at),
         attributes=attributes,
         digits=_digits(attributes) if event.type == "dtmf" else "",
-        reason=attributes.get("reason", "") if event.type == "connect_failed" else "",
+        reason=attributes.get("reason", "") if event.type in ("connect_failed", "consult_failed") else "",
     )
 
 

@@ -19,6 +19,7 @@ from router.engine.config import (
     Blend,
     Channel,
     Config,
+    Consulting,
     Duration,
     Memory,
     Order,
@@ -30,6 +31,7 @@ from router.engine.config import (
     to_bytes,
 )
 from router.engine.events import Message
+from router.engine.invariants import has_room
 from router.engine.model import State
 from router.engine.order import DIVISIBLE
 from router.engine.relaxation import Ladder, idle_steps
@@ -45,7 +47,8 @@ SKILLS = ("support", "sales", "spanish")
 BANDS = ("urgent", "normal", "low")
 POLICIES: tuple[Any, ...] = get_args(get_type_hints(Order)["policy"])
 RULES: tuple[Any, ...] = get_args(get_type_hints(Queue)["choice"])
-ACTIONS = ("assigned", "message", "ended", "held", "resumed", "transferred", "requeued")
+CONSULTING = ("consulted", "conference", "handed-over", "consult-over")
+ACTIONS = ("assigned", "message", "ended", "held", "resumed", "transferred", "requeued", *CONSULTING)
 
 
 def seconds(n: float) -> Duration:
@@ -163,6 +166,7 @@ def a_config(r: Random) -> Config:
         default_queue=r.choice(queues) if r.random() < 0.9 else None,
         agents={name: _known(an_agent(r), channels, queues) for name in agents},
         presence=a_presence(r),
+        consult=Consulting(seconds(r.choice((0, 10, 60)))),
         memory=Memory(seconds(600), seconds(30), r.choice((1, 2, 5, 50)), 3),
     )
 
@@ -280,7 +284,7 @@ class Walk:
         return self.r.choice(found) if found and self.r.random() < 0.95 else self.r.randint(1, 30)
 
     def _thread(self) -> str:
-        known = [i.threads[0] for i in self.state.interactions.values() if i.open]
+        known = [i.threads[0] for i in self.state.interactions.values() if i.open and i.threads]
         return self.r.choice(known) if known and self.r.random() < 0.9 else f"t{self.r.randint(0, 9)}"
 
     def _own(self, *states: int) -> tuple[str, int]:
@@ -381,7 +385,11 @@ class Walk:
     def _transfer(self) -> c.Transfer:
         r = self.r
         agent, number = self._own(ACTIVE) if r.random() < 0.7 else ("", self._item())
-        to = r.choice(
+        return c.Transfer(interaction=number, to=self._target(), agent=agent, by="" if agent else "operator:sam")
+
+    def _target(self) -> c.Target:
+        r = self.r
+        return r.choice(
             (
                 c.Target(queue=r.choice(QUEUES)),
                 c.Target(agent=self._agent()),
@@ -389,7 +397,48 @@ class Walk:
                 c.Target(address="tel:+15550199"),
             )
         )
-        return c.Transfer(interaction=number, to=to, agent=agent, by="" if agent else "operator:sam")
+
+    def _ask(self) -> c.Consult:
+        """Half of the time somebody who is there and has room."""
+        s = self.state
+        agent, number = self._own(ACTIVE)
+        item = s.interactions.get(number)
+        there = [a.id for a in s.agents.values() if a.cell >= 0 and item and has_room(s, a, item.born.channel)]
+        to = c.Target(agent=self.r.choice(there)) if there and self.r.random() < 0.5 else self._target()
+        return c.Consult(agent=agent, interaction=number, to=to)
+
+    def _consult(self) -> tuple[str, int]:
+        """Mostly either side of a consult; sometimes anybody and anything."""
+        s, found = self.state, list[tuple[str, int]]()
+        for number, consult in s.consults.items():
+            found.append((s.interactions[number].owner, number))
+            if consult.leg and s.interactions[consult.leg].owner:
+                found.append((s.interactions[consult.leg].owner, consult.leg))
+        return self.r.choice(found) if found and self.r.random() < 0.9 else (self._agent(), self._item())
+
+    def _going_on(self) -> c.AnyCommand:
+        """Most wait until somebody has answered."""
+        s, r = self.state, self.r
+        answered = [n for n, consult in s.consults.items() if consult.answered_at_ms]
+        agent, number = self._consult()
+        if answered and r.random() < 0.8:
+            number = r.choice(answered)
+            agent = s.interactions[number].owner
+        elif shown := [s.offers[n] for leg in s.legs for n in s.interactions[leg].offers]:
+            return c.Accept(agent=shown[0].agent, offer=shown[0].number)
+        kind = r.choice((c.JoinConsult, c.JoinConsult, c.CompleteConsult, c.EndConsult))
+        made: c.AnyCommand = kind(agent=agent, interaction=number)
+        return made
+
+    def _between(self) -> c.Say:
+        agent, number = self._consult()
+        return c.Say(agent=agent, interaction=number, message=self._message())
+
+    def _reached(self) -> c.AnyCommand:
+        asked = [self.state.interactions[number].threads[0] for number in self.state.consults]
+        thread = self.r.choice(asked) if asked else self._thread()
+        confirms = self.r.random() < 0.7
+        return c.ConfirmConsult(thread=thread) if confirms else c.FailConsult(thread=thread)
 
     def _requeue(self) -> c.Requeue:
         return c.Requeue(interaction=self._item(OFFERED, ACTIVE, WRAP_UP), by="operator:sam")
@@ -459,6 +508,10 @@ CHOICES = {
     "extend": 4,
     "pick": 2,
     "transfer": 3,
+    "ask": 9,
+    "going_on": 9,
+    "between": 1,
+    "reached": 2,
     "requeue": 2,
     "assign": 2,
     "close": 1,
