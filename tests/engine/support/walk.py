@@ -269,6 +269,8 @@ class Walk:
         return command
 
     def command(self) -> c.AnyCommand:
+        if self.state.consults and self.r.random() < 0.2:
+            return self._going_on()
         kinds = list(CHOICES)
         kind = self.r.choices(kinds, weights=[CHOICES[k] for k in kinds])[0]
         made: c.AnyCommand = getattr(self, f"_{kind}")()
@@ -400,12 +402,18 @@ class Walk:
 
     def _ask(self) -> c.Consult:
         """Half of the time somebody who is there and has room."""
-        s = self.state
+        s, free = self.state, [a for a in self.state.agents.values() if a.cell >= 0]
+        able = [
+            (item, agent.id)
+            for item in s.interactions.values()
+            for agent in free
+            if item.state == ACTIVE and item.owner != agent.id and has_room(s, agent, item.born.channel)
+        ]
+        if able and self.r.random() < 0.6:
+            item, asked = self.r.choice(able)
+            return c.Consult(agent=item.owner, interaction=item.number, to=c.Target(agent=asked))
         agent, number = self._own(ACTIVE)
-        item = s.interactions.get(number)
-        there = [a.id for a in s.agents.values() if a.cell >= 0 and item and has_room(s, a, item.born.channel)]
-        to = c.Target(agent=self.r.choice(there)) if there and self.r.random() < 0.5 else self._target()
-        return c.Consult(agent=agent, interaction=number, to=to)
+        return c.Consult(agent=agent, interaction=number, to=self._target())
 
     def _consult(self) -> tuple[str, int]:
         """Mostly either side of a consult; sometimes anybody and anything."""
