@@ -83,7 +83,7 @@ def may_import(source: str, target: str) -> bool:
         case "router.simulate", _:
             return target in ("router.engine", "router.errors", "router")
         case _, "router.simulate":
-            return source == "router.__main__"
+            return source in ("router.__main__", "router.cli")
         case _, leaf if leaf in LEAVES:
             return source != "router.engine"
     left, right = place_of(source), place_of(target)

@@ -1,0 +1,1 @@
+"""The engine under virtual time: chance, people, faults and figures. Nothing here knows what time it really is."""
