@@ -223,6 +223,69 @@ def _encoded(value: Any) -> bytes:
     return msgspec.json.encode(value)
 
 
+POLICY = click.option("--policy", default="", metavar="RULE[|CHOICE]", help="in place of the file's own rules")
+PLOT = click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help=".png or .svg")
+
+
+@cli.command(epilog=example("switchboard simulate config/scenarios/shop.toml --plot shop.png"))
+@click.argument("scenario", type=click.Path(path_type=Path), required=False)
+@click.option("--cases", type=click.Path(path_type=Path), metavar="FILE", help="run the published cases of a file")
+@click.option("--only", multiple=True, metavar="NAME", help="of those, this one; may be said more than once")
+@click.option(
+    "--compare",
+    nargs=2,
+    metavar="A B",
+    help="side by side: two scenarios, or with SCENARIO two policies (RULE or RULE|CHOICE)",
+)
+@click.option("--replications", type=click.IntRange(2, 1_000), default=10, show_default=True, help="of a comparison")
+@POLICY
+@click.option(
+    "--scale",
+    type=click.FloatRange(0.0001, 100),
+    default=1.0,
+    show_default=True,
+    help="this part of each case's length; tolerances grow with the root",
+)
+@click.option("--seed", type=int, default=None, help="left out: the scenario's own; 1 for cases")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="cases at once, each on a core")
+@PLOT
+@JSON
+def simulate(
+    scenario: Path | None,
+    cases: Path | None,
+    only: tuple[str, ...],
+    compare: tuple[str, str] | None,
+    replications: int,
+    policy: str,
+    scale: float,
+    seed: int | None,
+    jobs: int,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the production engine under virtual time: a scenario, two of them, or published cases."""
+    from router.cli import simulating
+
+    if cases is not None:
+        sys.exit(simulating.run_cases(cases, only, policy, scale, 1 if seed is None else seed, jobs, as_json))
+    if compare:
+        sys.exit(simulating.run_comparison(*simulating.two(scenario, compare, seed), replications, as_json, plot))
+    if scenario is None:
+        raise click.UsageError("name a scenario, two of them with --compare, or a file of cases with --cases")
+    sys.exit(simulating.run_scenario(scenario, policy, seed, as_json, plot))
+
+
+@cli.command(epilog=example("switchboard staff config/scenarios/shop.toml"))
+@click.argument("scenario", type=click.Path(path_type=Path))
+@click.option("--replications", type=click.IntRange(1, 100), default=5, show_default=True, help="of each roster")
+@JSON
+def staff(scenario: Path, replications: int, as_json: bool) -> None:
+    """Search the smallest roster that meets the scenario's goals."""
+    from router.cli import simulating
+
+    sys.exit(simulating.run_staffing(scenario, replications, as_json))
+
+
 @cli.command(epilog=example("switchboard bench engine --json"))
 @click.argument("name", required=False)
 @click.option("--rounds", default=5, show_default=True, help="medians are taken over so many rounds")
@@ -254,6 +317,8 @@ def main() -> None:
 def _config_named() -> str:
     """The file that the error is about, as it was named on the command line."""
     words = sys.argv[1:]
+    if words[:1] in (["simulate"], ["staff"]):
+        return ""  # those errors name their file
     named = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--config"]
     named += [word.partition("=")[2] for word in words if word.startswith("--config=")]
     return f"{named[-1] if named else 'config/dev.toml'}: "
