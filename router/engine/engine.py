@@ -20,11 +20,11 @@ from router.engine import effects as out_effects
 from router.engine import events as e
 from router.engine import image, timers
 from router.engine.commands import AnyCommand, Arrive, Reply, Tick
-from router.engine.config import Config
+from router.engine.config import Config, Queue
 from router.engine.decide import decide
 from router.engine.effects import Effect
 from router.engine.events import Event, Record
-from router.engine.evolve import evolve, remember
+from router.engine.evolve import EVOLVE, evolve
 from router.engine.model import Interaction, State
 from router.engine.plan import Plan
 from router.engine.presence import RULES
@@ -57,38 +57,48 @@ class Engine:
     def handle(self, command: AnyCommand, now_ms: int) -> Outcome:
         """Take one command. Raises ClientError, or ConfigError for a configuration (nothing has changed)."""
         state = self.state
-        now = now_ms if now_ms > state.now_ms else state.now_ms
+        now = state.now_ms
+        if now_ms > now:
+            now = now_ms
         key = command.key
-        memory = state.keys_like(key) if key else None
-        if memory is not None and (known := memory.known.get(key)) is not None:
-            return Outcome(Reply(interaction=known, duplicate=True), now)
+        if key:
+            memory = state.keys_like(key)
+            known = memory.known.get(key)
+            if known is not None:
+                return Outcome(Reply(interaction=known, duplicate=True), now)
         facts = decide(state, self.plan, command, now)
-        # A command that makes nothing true is not remembered, here and in a replay.
-        out = Outcome(_NO_EVENTS, now, key if facts else "", [], [], state.seq + 1)
+        if not facts:  # it makes nothing true and is not remembered, here and in a replay
+            return self._nothing(command, now)
+        out = Outcome(_NO_EVENTS, now, key, [], [], state.seq + 1)
         for fact in facts:
             self._happen(fact, now, out)
+        self._settle(now, out)
+        first = facts[0]
+        number = getattr(first, "interaction", 0)
+        out.reply = Reply(interaction=number, joined=type(first) is e.MessageAdded and type(command) is Arrive)
+        if key:
+            memory.add(key, number, now)
+        return out
+
+    def _nothing(self, command: AnyCommand, now: int) -> Outcome:
+        out = Outcome(_NO_EVENTS, now, "", [], [], self.state.seq + 1)
         if type(command) is Tick:
             self._let_time_pass(now, out)
-        matcher = state.matcher
-        if matcher.fresh_agents or matcher.fresh_items:
-            self._match(now, out)
-        if facts:
-            number = getattr(facts[0], "interaction", 0)
-            joined = type(facts[0]) is e.MessageAdded and type(command) is Arrive
-            out.reply = Reply(interaction=number, joined=joined)
-            if memory is not None:
-                remember(memory, key, number, now)
+        self._settle(now, out)
         return out
 
     def _happen(self, fact: Event, now: int, out: Outcome) -> None:
         state = self.state
-        evolve(state, fact, now)
+        state.seq += 1
+        state.now_ms = now
+        kind = type(fact)
+        EVOLVE[kind](state, fact, now)
         out.events.append(fact)
         if not self.quiet:
             out_effects.effects(state, fact, out.effects)
-        rule = RULES.get(type(fact))
+        rule = RULES.get(kind)
         if rule is not None:
-            if type(fact) is e.Configured:
+            if kind is e.Configured:
                 self.plan = Plan(state.config)
             for further in rule(state, fact, now):
                 self._happen(further, now, out)
@@ -98,22 +108,36 @@ class Engine:
             for fact in facts:
                 self._happen(fact, now, out)
 
-    def _match(self, now: int, out: Outcome) -> None:
+    def _settle(self, now: int, out: Outcome) -> None:
+        """Offer whatever can be offered; then everybody stands in line."""
         state = self.state
         matcher = state.matcher
-        while (pair := matcher.next_pair(state.interactions, now)) is not None:
+        while matcher.fresh_agents or matcher.fresh_items:
+            pair = matcher.next_pair(state.interactions, now)
+            if pair is None:
+                break
             item, agent = pair
-            queue = state.queue_config(item.queue)
+            queue = state.queues[item.queue]
             deadline = now + queue.offer_timeout
             self._happen(e.OfferMade(state.last_offer + 1, item.number, agent.id, deadline), now, out)
-            if queue.parallel_offers > 1:
-                self._offer_to_others(item, queue.parallel_offers, deadline, now, out)
+            if queue.more:
+                self._more_of(item, queue.config, deadline, now, out)
+        if matcher.loose_agent is not None or matcher.loose_item is not None:
+            matcher.stand()
+
+    def _more_of(self, item: Interaction, queue: Queue, deadline_ms: int, now: int, out: Outcome) -> None:
+        if queue.auto_accept:
+            offer = item.offers[-1]
+            self._happen(e.OfferAccepted(offer, item.number, self.state.offers[offer].agent), now, out)
+        else:
+            self._offer_to_others(item, queue.parallel_offers, deadline_ms, now, out)
 
     def _offer_to_others(self, item: Interaction, most: int, deadline_ms: int, now: int, out: Outcome) -> None:
         """`tried` and the agents who see it already are passed over: the others are shown it too."""
         state = self.state
         while item.offers and len(item.offers) < most:
             seen = [*item.tried, *(state.offers[n].agent for n in item.offers)]
+            state.matcher.stand()
             other = state.matcher.best_agent(item.place, seen)
             if other is None:
                 break
@@ -131,7 +155,7 @@ class Engine:
         evolve(self.state, event, record.at_ms)
         if record.key:
             memory = self.state.keys_like(record.key)
-            remember(memory, record.key, getattr(event, "interaction", 0), record.at_ms)
+            memory.add(record.key, getattr(event, "interaction", 0), record.at_ms)
         if type(event) is e.Configured:
             self.plan = Plan(self.state.config)
         # What became possible was matched when it happened; those offers are records of their own.
@@ -144,6 +168,7 @@ class Engine:
     def resume(self) -> None:
         """After the last record: let the next command look at everybody idle once, whatever happened before."""
         matcher = self.state.matcher
+        matcher.stand()
         matcher.fresh_agents = [agent for agent in self.state.agents.values() if agent.cell >= 0]
 
     def snapshot(self) -> bytes:

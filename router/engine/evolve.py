@@ -24,6 +24,7 @@ from router.engine.model import (
     COOL_OFF_DUE,
     GRACE_DUE,
     LEASE_DUE,
+    NOBODY,
     OFFER_DUE,
     RETURN_DUE,
     STEP_DUE,
@@ -31,7 +32,6 @@ from router.engine.model import (
     Agent,
     Consult,
     Interaction,
-    KeyMemory,
     Offer,
     Remark,
     Said,
@@ -50,11 +50,6 @@ def evolve(state: State, event: Event, at_ms: int) -> None:
     state.seq += 1
     state.now_ms = at_ms
     EVOLVE[type(event)](state, event, at_ms)
-
-
-def remember(memory: KeyMemory, key: str, interaction: int, at_ms: int) -> None:
-    """Note that the command with this key was carried out, so that it has no second effect."""
-    memory.add(key, interaction, at_ms)
 
 
 # --- small moves that several facts share -----------------------------------------------------------------------------
@@ -79,7 +74,8 @@ def _take_load(s: State, agent: Agent, channel: str) -> None:
     agent.load += s.units[channel]
     s.last_stamp += 1
     agent.stamp = s.last_stamp
-    matcher.place(agent)
+    if agent.counted:
+        matcher.place(agent)
 
 
 def _drop_load(s: State, agent: Agent, channel: str, stamp: int = 0) -> None:
@@ -93,9 +89,10 @@ def _drop_load(s: State, agent: Agent, channel: str, stamp: int = 0) -> None:
     if not stamp:
         stamp = s.last_stamp = s.last_stamp + 1
     agent.stamp = stamp
-    matcher.place(agent)
-    if agent.cell >= 0:
-        matcher.fresh_agents.append(agent)
+    if agent.counted:
+        matcher.place(agent)
+        if agent.cell >= 0:
+            matcher.fresh_agents.append(agent)
     if agent.retired:
         _dismiss(s, agent)
 
@@ -127,10 +124,9 @@ def _presence(s: State, agent: Agent) -> None:
 
 def _move(s: State, item: Interaction, to: int) -> None:
     """Change the interaction's state, its queue's counters and its place in line."""
-    queue = s.queues.get(item.queue)
-    if queue is not None:
-        queue.counts[item.state] -= 1
-        queue.counts[to] += 1
+    counts = s.queues[item.queue].counts
+    counts[item.state] -= 1
+    counts[to] += 1
     if item.state == QUEUED:
         s.matcher.dequeue(item)
     item.state = to
@@ -193,7 +189,8 @@ def _recheck_cooling(s: State) -> None:
 
 def _close(s: State, item: Interaction, at_ms: int) -> None:
     """Keep it at hand for operators until enough others have been closed after it."""
-    item.ended_at_ms = item.ended_at_ms or at_ms
+    if not item.ended_at_ms:
+        item.ended_at_ms = at_ms
     if item.given_to:
         _remember_given(s, item, ())
     closed = s.closed
@@ -318,6 +315,10 @@ def _arrived(s: State, ev: e.InteractionArrived, at_ms: int) -> None:
         ev.weight,
         ev.target_ms,
         ev.threads,
+        QUEUED,
+        "",
+        (),
+        NOBODY,
     )
     s.last_interaction = number
     s.interactions[number] = item
@@ -330,12 +331,13 @@ def _arrived(s: State, ev: e.InteractionArrived, at_ms: int) -> None:
     if ev.lease_ms:
         item.lease_until_ms = at_ms + ev.lease_ms
         heappush(s.timers, (item.lease_until_ms, LEASE_DUE, number, ""))
-    queue = s.queues.get(ev.queue)
-    if queue is not None:
-        queue.counts[QUEUED] += 1
-    item.place = s.place_of(item)
+    queue = s.queues[ev.queue]
+    queue.counts[QUEUED] += 1
+    usual = ev.requirement is None and not (ev.band or ev.weight or ev.target_ms)
+    place = queue.places.get(ev.channel, -1) if usual else -1
+    item.place = place if place >= 0 else s.place_of(item)
     s.matcher.enqueue(item)
-    if len(s.config.bands) > 1:
+    if s.aging:
         _time_band(s, item)
     if s.ladders:
         _time_step(s, item)
@@ -554,8 +556,10 @@ def _consult_ended(s: State, ev: e.ConsultEnded, at_ms: int) -> None:
         return
     leg = s.interactions[ev.interaction]
     if leg.state == ACTIVE:
-        _told(s.agents[leg.owner])
-        _release_closed(s, leg)
+        owner = s.agents[leg.owner]
+        _told(owner)
+        owner.work.pop(leg.number, None)
+        _drop_load(s, owner, leg.born.channel)
     _close_leg(s, leg, ev.reason, at_ms)
 
 
@@ -580,13 +584,15 @@ def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
     if s.learning and not item.accepted_at_ms:
         _learn(s, item, at_ms, served=False)
     item.reason = ev.reason
-    item.disposition = ev.disposition or item.disposition
+    if ev.disposition:
+        item.disposition = ev.disposition
     item.ended_at_ms = at_ms
     item.held = item.connected = False
     if ev.notes:
         item.remarks = [*(item.remarks or ()), Remark(at_ms, ev.by or ev.agent, ev.notes)]
-    if item.owner:
-        _told(s.agents[item.owner])
+    owner = s.agents[item.owner] if item.owner else None
+    if owner is not None:
+        owner.stream += 1
     if s.actions[item.born.channel] and ev.reason not in GONE:
         _post(s, "transferred" if ev.address else "ended", item, at_ms, reason=ev.reason, **_to(ev))
     if ev.wrap_up:
@@ -596,21 +602,14 @@ def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
         _move(s, item, WRAP_UP)
         return
     _move(s, item, CLOSED)
-    if item.owner:
-        _release_closed(s, item)
+    if owner is not None:  # a closed interaction still says who had it
+        owner.work.pop(item.number, None)
+        _drop_load(s, owner, item.born.channel)
     _close(s, item, at_ms)
 
 
 def _to(ev: e.InteractionEnded) -> dict[str, str]:
     return {"endpoint": ev.address} if ev.address else {}
-
-
-def _release_closed(s: State, item: Interaction) -> None:
-    """As `_release`, but a closed interaction still says who had it."""
-    owner = item.owner
-    agent = s.agents[owner]
-    agent.work.pop(item.number, None)
-    _drop_load(s, agent, item.born.channel)
 
 
 def _wrap_up_extended(s: State, ev: e.WrapUpExtended, at_ms: int) -> None:
@@ -624,10 +623,12 @@ def _wrap_up_finished(s: State, ev: e.WrapUpFinished, at_ms: int) -> None:
     item.disposition = ev.disposition or item.disposition
     if ev.notes:
         item.remarks = [*(item.remarks or ()), Remark(at_ms, ev.agent, ev.notes)]
-    _told(s.agents[item.owner])
+    owner = s.agents[item.owner]
+    _told(owner)
     item.wrap_up_until_ms = 0
     _move(s, item, CLOSED)
-    _release_closed(s, item)
+    owner.work.pop(item.number, None)
+    _drop_load(s, owner, item.born.channel)
     _close(s, item, at_ms)
 
 
@@ -635,25 +636,23 @@ def _wrap_up_finished(s: State, ev: e.WrapUpFinished, at_ms: int) -> None:
 
 
 def _offer_made(s: State, ev: e.OfferMade, at_ms: int) -> None:
-    item, agent = s.interactions[ev.interaction], s.agents[ev.agent]
+    item, agent, due = s.interactions[ev.interaction], s.agents[ev.agent], ev.expires_at_ms
     number = s.last_offer = ev.offer
     # `_take_load` gives out the next stamp.
-    offer = s.offers[number] = Offer(
-        number, item.number, agent.id, at_ms, ev.expires_at_ms, agent.stamp, ev.cause, s.last_stamp + 1
-    )
+    offer = Offer(number, item.number, agent.id, at_ms, due, agent.stamp, ev.cause, s.last_stamp + 1)
+    s.offers[number] = offer
     if s.matcher.attentive:
         _attend(s, item, agent, offer)
-    item.offers += (number,)
+    item.offers = (*item.offers, number) if item.offers else (number,)
     agent.offers[number] = None
     if item.state == QUEUED:
         s.matcher.dequeue(item)
         item.state = OFFERED
-        queue = s.queues.get(item.queue)
-        if queue is not None:
-            queue.counts[QUEUED] -= 1
-            queue.counts[OFFERED] += 1
+        counts = s.queues[item.queue].counts
+        counts[QUEUED] -= 1
+        counts[OFFERED] += 1
     _take_load(s, agent, item.born.channel)
-    heappush(s.timers, (ev.expires_at_ms, OFFER_DUE, number, ""))
+    heappush(s.timers, (due, OFFER_DUE, number, ""))
     agent.stream += 1
 
 
@@ -687,10 +686,9 @@ def _offer_accepted(s: State, ev: e.OfferAccepted, at_ms: int) -> None:
         item.tried = {}
     if item.given_to:
         _remember_given(s, item, ())
-    queue = s.queues.get(item.queue)
-    if queue is not None:
-        queue.counts[OFFERED] -= 1
-        queue.counts[ACTIVE] += 1
+    counts = s.queues[item.queue].counts
+    counts[OFFERED] -= 1
+    counts[ACTIVE] += 1
     agent.work[item.number] = None
     agent.misses = 0
     agent.stream += 1

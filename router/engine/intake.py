@@ -33,17 +33,19 @@ def _join(ask: c.Arrive, number: int) -> list[Event]:
 
 
 def _arrival(s: State, plan: Plan, ask: c.Arrive, now_ms: int, follows: int) -> e.InteractionArrived:
-    if ask.channel not in s.config.channels:
-        raise BadMessage(f"channel: {ask.channel!r} is not configured")
-    if not 0 <= ask.lease_ms <= LONGEST_MS:
+    to = plan.plain.get((ask.channel, ask.recipient))
+    if to is None:
+        if ask.channel not in s.config.channels:
+            raise BadMessage(f"channel: {ask.channel!r} is not configured")
+        to = plan.route(ask)
+    if ask.lease_ms and not 0 <= ask.lease_ms <= LONGEST_MS:
         raise BadMessage("lease_ms: must be a number of milliseconds up to ten years, or 0 for none")
-    to = plan.route(ask)
     received = ask.received_at_ms
     return e.InteractionArrived(
         s.last_interaction + 1,
         ask.channel,
         ask.threads,
-        _customer(s, ask),
+        _customer(s, ask) if s.links else (ask.identities or ask.threads)[0],
         ask.identities,
         ask.sender,
         ask.recipient,
@@ -72,10 +74,9 @@ def _customer(s: State, ask: c.Arrive) -> str:
     one. Links are kept only where a contact brought several.
     """
     identities = ask.identities or ask.threads[:1]
-    if s.links:
-        for identity in identities:
-            if identity in s.links:
-                return s.links[identity]
+    for identity in identities:
+        if identity in s.links:
+            return s.links[identity]
     return identities[0]
 
 

@@ -41,11 +41,14 @@ from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 
 def broken_step(s: State) -> list[str]:
     """What is wrong with a state that may stand in the middle of a command."""
+    s.matcher.stand()  # lines are brought up to date when they are looked at
     return [wrong for check in STEP for wrong in check(s)]
 
 
 def broken(s: State) -> list[str]:
     """What is wrong with a state that a command left behind."""
+    if s.matcher.loose_item is not None or s.matcher.loose_agent is not None:
+        return ["a command has left somebody out of line"]
     return [wrong for check in (*STEP, *SETTLED) for wrong in check(s)]
 
 

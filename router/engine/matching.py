@@ -19,6 +19,10 @@ An entry of a line is one integer, `order << BITS | who`. Removing one from the 
 Interactions that pass over somebody (after a declined or missed offer) are *cooling*. They are few, stay outside
 the lines, and are looked at one by one, so that the lines need no exceptions.
 
+What begins to wait or becomes free is usually matched within the same command. So the last interaction and the last
+agent are *loose* at first: they have a class or cell, but stand in its line only after `stand`, which is called before
+anything looks at the lines.
+
 Liveness (RT-5) is kept by bookkeeping of what became possible: whoever gained room or eligibility is put on
 `fresh_agents`, whatever began to wait on `fresh_items`, and `Matcher.next_pair` works until both are empty. Nothing
 waits for a poll.
@@ -124,24 +128,17 @@ class Lines:
             stale.clear()
 
     def _behead(self, line: int) -> None:
-        rest = self.rest[line]
-        if rest:
-            i = self.at[line]
-            stale = self.stale[line]
-            while stale and i < len(rest) and rest[i] in stale:
-                stale.remove(rest[i])
-                i += 1
-            if i < len(rest):
-                self.head[line] = rest[i]
-                self._cut(line, i + 1)
-                return
-            self._cut(line, i)
-        self.head[line] = NONE
-        self.filled ^= 1 << line
-
-    def _cut(self, line: int, i: int) -> None:
-        """The first `i` of `rest` are over; they are thrown away when they are many, or all there is."""
-        rest = self.rest[line]
+        rest, i, stale = self.rest[line], self.at[line], self.stale[line]
+        while stale and i < len(rest) and rest[i] in stale:
+            stale.remove(rest[i])
+            i += 1
+        if i < len(rest):
+            self.head[line] = rest[i]
+            i += 1
+        else:
+            self.head[line] = NONE
+            self.filled ^= 1 << line
+        # Those that are over are thrown away when they are many, or all there is.
         if i == len(rest) or (i > STALE_MIN and i * 2 > len(rest)):
             del rest[:i]
             i = 0
@@ -288,6 +285,58 @@ class Circle(choice.Groups):
 class Matcher:
     """The two sets of lines and what fits what."""
 
+    __slots__ = (  # every decision asks for a dozen of them
+        "agents",
+        "always_named",
+        "attentive",
+        "cell_ids",
+        "cell_keys",
+        "cell_list_of",
+        "cells_of",
+        "cells_with",
+        "choosers",
+        "circles",
+        "class_ids",
+        "class_keys",
+        "classes_of",
+        "classes_with",
+        "clocked",
+        "cooling",
+        "cooling_classes",
+        "counting",
+        "divided",
+        "free_classes",
+        "free_requirements",
+        "fresh_agents",
+        "fresh_items",
+        "idle",
+        "kept",
+        "last_offer",
+        "levelled",
+        "loose_agent",
+        "loose_item",
+        "measured",
+        "meets",
+        "named",
+        "now_ms",
+        "occupied",
+        "paces",
+        "pair_tiers",
+        "paired",
+        "places",
+        "present",
+        "profile_ids",
+        "profiles",
+        "queues",
+        "requirement_ids",
+        "rules",
+        "standings",
+        "tidy_at",
+        "tiers_of",
+        "timed",
+        "waiting",
+    )
+
     def __init__(self, config: Config | None = None) -> None:
         config = config or Config()
         self.queues = config.queues
@@ -331,6 +380,9 @@ class Matcher:
         self.idle = Lines()
         self.classes_of: list[int] = []  # cell -> bit set of classes
         self.tiers_of: list[dict[Tier, list[int]]] = []  # cell -> its classes by tier
+        # not in their lines yet
+        self.loose_item: Interaction | None = None
+        self.loose_agent: Agent | None = None
         # what became possible since the last pass
         self.fresh_agents: list[Agent] = []
         self.fresh_items: list[Interaction] = []
@@ -426,6 +478,7 @@ class Matcher:
 
         Transfers and priorities set by hand make ever new ones; each would be looked at for ever.
         """
+        self.stand()
         self.places.clear()
         for key, c in list(self.class_ids.items()):
             if self.waiting.head[c] == NONE and c not in self.cooling and c not in self.kept:
@@ -578,6 +631,7 @@ class Matcher:
         self.count(agent, present)
         if standing:
             self.place(agent)
+            self.stand()  # whatever made the difference may be about to look at the lines
 
     def _sort(self, agent: Agent) -> None:
         agent.profile = self.profile_of(agent)
@@ -592,9 +646,9 @@ class Matcher:
             cell = self._cell_by_load(agent)
         if cell >= 0:
             agent.cell = cell
-            self.idle.push(cell, agent.stamp << AGENT_BITS | agent.index)
-            if self.occupied is not None:
-                self.occupied.push(cell, occupied_entry(agent))
+            if self.loose_agent is not None:
+                self.stand()
+            self.loose_agent = agent
 
     def _cell_by_load(self, agent: Agent) -> int:
         room = agent.capacity.room(agent.load)
@@ -602,11 +656,25 @@ class Matcher:
         return cell
 
     def withdraw(self, agent: Agent) -> None:
-        if agent.cell >= 0:
+        if agent is self.loose_agent:
+            self.loose_agent = None
+        elif agent.cell >= 0:
             self.idle.remove(agent.cell, agent.stamp << AGENT_BITS | agent.index)
             if self.occupied is not None:
                 self.occupied.remove(agent.cell, occupied_entry(agent))
-            agent.cell = -1
+        agent.cell = -1
+
+    def stand(self) -> None:
+        """Let who is loose stand in line: to be called before anything looks at the lines."""
+        item, agent = self.loose_item, self.loose_agent
+        if item is not None:
+            self.loose_item = None
+            self.waiting.push(item.place, item.enqueued_at_ms << ITEM_BITS | item.number)
+        if agent is not None:
+            self.loose_agent = None
+            self.idle.push(agent.cell, agent.stamp << AGENT_BITS | agent.index)
+            if self.occupied is not None:
+                self.occupied.push(agent.cell, occupied_entry(agent))
 
     def count(self, agent: Agent, present: bool) -> None:
         """Keep the number of those present; it decides whether somebody else can take what was declined."""
@@ -618,17 +686,21 @@ class Matcher:
     # --- interactions ----------------------------------------------------------------------------------------------
 
     def enqueue(self, item: Interaction) -> None:
-        c = item.place
         if item.tried:
-            self.cooling.setdefault(c, {})[item.number] = item
-            self.cooling_classes |= 1 << c
+            self.cooling.setdefault(item.place, {})[item.number] = item
+            self.cooling_classes |= 1 << item.place
         else:
-            self.waiting.push(c, item.enqueued_at_ms << ITEM_BITS | item.number)
+            if self.loose_item is not None:
+                self.stand()
+            self.loose_item = item
         self.fresh_items.append(item)
 
     def dequeue(self, item: Interaction) -> None:
+        if item is self.loose_item:
+            self.loose_item = None
+            return
         c = item.place
-        members = self.cooling.get(c)
+        members = self.cooling.get(c) if self.cooling else None
         if members is not None and item.number in members:
             del members[item.number]
             if not members:
@@ -799,6 +871,7 @@ class Matcher:
             self.measure()
         if len(agents) == 1 and not fresh:
             return self._for_agent(agents[0], items, now_ms)
+        self.stand()
         if len(agents) + len(fresh) > FRESH_MAX:
             best = self._first_servable(now_ms)
         else:

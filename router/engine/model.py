@@ -10,7 +10,9 @@ garbage collector: there are millions of them and they form no cycles.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
+from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heappush
 from math import lcm
@@ -135,8 +137,12 @@ class Consult(Struct, array_like=True, gc=False, eq=False):
     joined: bool = False
 
 
-class Agent(Struct, eq=False):
-    """Somebody who answers, as far as the engine knows them."""
+@dataclass(slots=True, eq=False)
+class Agent:
+    """Somebody who answers, as far as the engine knows them.
+
+    No Struct: it is written to several times in every decision, and attributes of a plain class are set far quicker.
+    """
 
     id: str
     config: configuration.Agent
@@ -146,9 +152,9 @@ class Agent(Struct, eq=False):
     requested: str = ""  # the state asked for while at work
     requested_reason: str = ""
     since_ms: int = 0
-    sessions: dict[str, int] = field(default_factory=dict)
-    offers: dict[int, None] = field(default_factory=dict)
-    work: dict[int, None] = field(default_factory=dict)  # active and in wrap-up
+    sessions: dict[str, int] = dataclasses.field(default_factory=dict)
+    offers: dict[int, None] = dataclasses.field(default_factory=dict)
+    work: dict[int, None] = dataclasses.field(default_factory=dict)  # active and in wrap-up
     stamp: int = 0  # order among the idle: who has the smallest has been idle longest
     misses: int = 0  # in a row
     grace_until_ms: int = 0
@@ -164,7 +170,9 @@ class Agent(Struct, eq=False):
     profile: int = -1
     load: int = 0
     cell: int = -1
-    cells: dict[int, int] = field(default_factory=dict)  # load -> cell, -1 for none; shared by all who are alike
+    cells: dict[int, int] = dataclasses.field(
+        default_factory=dict
+    )  # load -> cell, -1 for none; shared by all who are alike
     counted: bool = False
 
     @property
@@ -179,6 +187,9 @@ class QueueState(Struct, eq=False):
     config: configuration.Queue
     standing: Standing = field(default_factory=lambda: Standing(0.0))  # in the order, where that goes by queues
     counts: list[int] = field(default_factory=lambda: [0] * (CLOSED + 1))
+    places: dict[str, int] = field(default_factory=dict)  # channel -> the class of what asks for nothing of its own
+    offer_timeout: int = 0
+    more: bool = False  # an offer is not all: it is accepted at once, or others are offered the same
 
     @property
     def waiting(self) -> int:
@@ -194,8 +205,15 @@ class QueueState(Struct, eq=False):
         return self.counts[ACTIVE] + self.counts[WRAP_UP]
 
 
+def _queue_state(queue: configuration.Queue) -> QueueState:
+    more = queue.auto_accept or queue.parallel_offers > 1
+    return QueueState(queue, offer_timeout=int(queue.offer_timeout), more=more)
+
+
 class KeyMemory:
     """Keys of commands that were carried out, for as long as `retention_ms` by the records' own times."""
+
+    __slots__ = ("_ends", "_keys", "known", "retention_ms")
 
     def __init__(self, retention_ms: int) -> None:
         self.retention_ms = retention_ms
@@ -205,13 +223,13 @@ class KeyMemory:
         self._keys: deque[str] = deque()
 
     def add(self, key: str, interaction: int, at_ms: int) -> None:
-        ends, keys = self._ends, self._keys
+        ends = self._ends
         while ends and ends[0] <= at_ms:
             ends.popleft()
-            self.known.pop(keys.popleft(), None)
+            self.known.pop(self._keys.popleft(), None)
         self.known[key] = interaction
         ends.append(at_ms + self.retention_ms)
-        keys.append(key)
+        self._keys.append(key)
 
     def restore(self, key: str, interaction: int, until_ms: int) -> None:
         self.known[key] = interaction
@@ -226,6 +244,48 @@ class KeyMemory:
 
 class State:
     """See the module."""
+
+    __slots__ = (  # more than thirty attributes in a dictionary are slow to find
+        "actions",
+        "agents",
+        "aging",
+        "band_rank",
+        "brakes",
+        "capacities",
+        "channel_index",
+        "channels",
+        "closed",
+        "closed_max",
+        "command_keys",
+        "config",
+        "consults",
+        "dead",
+        "document",
+        "given",
+        "intake_keys",
+        "interactions",
+        "joined",
+        "ladders",
+        "last_interaction",
+        "last_offer",
+        "last_stamp",
+        "learning",
+        "legs",
+        "links",
+        "matcher",
+        "memory",
+        "now_ms",
+        "offers",
+        "outbound",
+        "queues",
+        "removals",
+        "seq",
+        "taking_turns",
+        "threads",
+        "timers",
+        "units",
+        "version",
+    )
 
     def __init__(self) -> None:
         # primary
@@ -259,6 +319,7 @@ class State:
         self.actions: dict[str, tuple[str, ...]] = {}  # channel -> what its gateway must be told
         self.queues: dict[str, QueueState] = {}
         self.band_rank: dict[str, int] = {}
+        self.aging = False  # whether some band lets go of what has waited long enough
         # (queue, identity of a requirement on top) -> that requirement, which so keeps its identity, and both joined.
         self.joined: dict[tuple[str, int], tuple[Node, Node]] = {}
         self.ladders: dict[str, Ladder] = {}  # of the queues that have a relaxation plan
@@ -313,6 +374,7 @@ class State:
         self.units = {name: 1 << LOAD_BITS * i for i, name in enumerate(self.channels)}
         self.actions = {name: channel.actions for name, channel in config.channels.items()}
         self.band_rank = {band.name: i for i, band in enumerate(config.bands)}
+        self.aging = any(band.cap for band in config.bands[1:])
         self.closed_max = config.memory.closed
         self.intake_keys.retention_ms = config.memory.intake_keys
         self.command_keys.retention_ms = config.memory.command_keys
@@ -336,7 +398,7 @@ class State:
         self.matcher = matcher = Matcher(self.config)
         self.timers = []
         self.joined = {}
-        self.queues = {name: QueueState(q) for name, q in self.config.queues.items()}
+        self.queues = {name: _queue_state(q) for name, q in self.config.queues.items()}
         self.ladders = {n: Ladder(q.relax, self.config.queues) for n, q in self.config.queues.items() if q.relax}
         self._restore_standings()
         self.capacities = {}
@@ -356,6 +418,7 @@ class State:
         for number, consult in self.consults.items():
             if consult.until_ms:
                 heappush(self.timers, (consult.until_ms, CONSULT_DUE, number, ""))
+        matcher.stand()
 
     def _restore_standings(self) -> None:
         """What the order's policy says of the queues."""
@@ -437,7 +500,10 @@ class State:
 
     def place_of(self, item: Interaction) -> int:
         """The class in which the interaction waits."""
-        own, matcher = item.requirement, self.matcher
+        own = item.requirement
+        if own is None and not (item.band or item.weight or item.target_ms or item.lifted or item.step):
+            return self._usual_place(item)
+        matcher = self.matcher
         key = (item.queue, item.born.channel, id(own), item.band, item.weight, item.target_ms, item.lifted, item.step)
         found = matcher.places.get(key)
         if found is not None:
@@ -446,8 +512,17 @@ class State:
         if len(matcher.places) >= WORKED_OUT_MAX:
             matcher.places.clear()
         matcher.places[key] = (own, place)
-        if own is None and not any(key[3:]):
-            matcher.kept.add(place)
+        return place
+
+    def _usual_place(self, item: Interaction) -> int:
+        """Of what arrives as usual: a class that is never forgotten."""
+        queue, channel = self.queues.get(item.queue), item.born.channel
+        place = queue.places.get(channel) if queue is not None else None
+        if place is None:
+            place = self.matcher.class_of(self.class_key(item))
+            self.matcher.kept.add(place)
+            if queue is not None:
+                queue.places[channel] = place
         return place
 
     def class_key(self, item: Interaction) -> ClassKey:

@@ -105,6 +105,7 @@ class Plan:
             condition = Condition(rule.when, f"rules[{i}].when") if rule.when else None
             self._rules.append((frozenset(rule.channel), frozenset(rule.to), _routed(rule), condition))
         self._roads: dict[tuple[str, str], Road] = {}
+        self.plain: dict[tuple[str, str], Routed] = {}  # where channel and address alone decide: filled by `route`
 
     def route(self, arrival: Arrive) -> Routed:
         """What to do with this contact. Raises NoRoute when no rule takes it and there is no default queue."""
@@ -112,12 +113,19 @@ class Plan:
         road = self._roads.get((channel, to))
         if road is None:
             road = self._find_road(channel, to)
-        for routed, condition in road:
+        for i, (routed, condition) in enumerate(road):
             if condition is None or condition.holds(arrival):
+                if i == 0 and condition is None:
+                    self._remember(channel, to, routed)
                 return routed
         if self._default is None:
             raise NoRoute(f"no rule takes {channel} to {to[:80]!r}; add one, or set default_queue")
         return self._default
+
+    def _remember(self, channel: str, to: str, routed: Routed) -> None:
+        if len(self.plain) >= _ROADS_MAX:
+            self.plain.clear()
+        self.plain[channel, to] = routed
 
     def _find_road(self, channel: str, to: str) -> Road:
         """The rules whose plain conditions hold for this channel and address, up to the first without another one."""

@@ -57,12 +57,6 @@ def _withdrawals(s: State, agent: Agent, reason: str) -> list[Event]:
     return [e.OfferWithdrawn(n, s.offers[n].interaction, agent.id, reason) for n in agent.offers]
 
 
-def _after_offer(s: State, event: e.OfferMade, now_ms: int) -> Iterable[Event]:
-    if event.cause == "routed" and s.queues[s.interactions[event.interaction].queue].config.auto_accept:
-        return (e.OfferAccepted(event.offer, event.interaction, event.agent),)
-    return ()
-
-
 def _after_accept(s: State, event: e.OfferAccepted, now_ms: int) -> Iterable[Event]:
     others = s.interactions[event.interaction].offers
     if s.legs:
@@ -131,9 +125,11 @@ def _after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterable[Eve
     agent = s.agents.get(event.agent)
     if s.consults:
         return _after_consulted(s, event, agent)
-    if event.wrap_up and agent is not None and _is_gone(agent):
+    if agent is None:
+        return ()
+    if event.wrap_up and _is_gone(agent):
         return (e.WrapUpFinished(event.interaction, agent.id, "agent-lost"),)
-    return _after_work(s, event.agent)
+    return _after_work(s, event.agent) if agent.requested else ()
 
 
 def _after_consulted(s: State, event: e.InteractionEnded, agent: Agent | None) -> Iterator[Event]:
@@ -225,7 +221,6 @@ def _spared(s: State, agent: Agent, now_ms: int) -> tuple[bool, list[Event]]:
 
 
 RULES: dict[type[Event], Callable[[State, Any, int], Iterable[Event]]] = {
-    e.OfferMade: _after_offer,
     e.OfferAccepted: _after_accept,
     e.OfferDeclined: _after_refusal,
     e.OfferExpired: _after_refusal,

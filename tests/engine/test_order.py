@@ -185,8 +185,9 @@ def test_what_nobody_can_take_hides_nothing_and_costs_nothing(monkeypatch: pytes
 
 
 def count_looks(office: Office, monkeypatch: pytest.MonkeyPatch) -> Counted:
-    heads = Heads(office.state.matcher.waiting.head)
-    monkeypatch.setattr(office.state.matcher.waiting, "head", heads)
+    heads = [Heads(lines.head) for lines in (office.state.matcher.waiting, office.state.matcher.idle)]
+    monkeypatch.setattr(office.state.matcher.waiting, "head", heads[0])
+    monkeypatch.setattr(office.state.matcher.idle, "head", heads[1])
     return Counted(heads)
 
 
@@ -199,11 +200,11 @@ class Heads(list[int]):
 
 
 class Counted:
-    def __init__(self, heads: Heads) -> None:
+    def __init__(self, heads: list[Heads]) -> None:
         self.heads = heads
 
     def __call__(self) -> int:
-        return self.heads.looks
+        return sum(each.looks for each in self.heads)
 
 
 @pytest.mark.promise("RT-4")
