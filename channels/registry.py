@@ -28,7 +28,8 @@ class Kind:
     """One kind of channel.
 
     `actions` says which of the engine's channels must be told what, durably; `feeds` which option names one of them;
-    `consults` into which of its contacts a third party can be brought (`engine.config.Channel`).
+    `consults` into which of its contacts a third party can be brought, `calls` by which customers can be called (both
+    as in `engine.config.Channel`).
     """
 
     settings: type[Struct]
@@ -37,6 +38,7 @@ class Kind:
     check: Callable[[Any], None] = lambda settings: None
     feeds: Callable[[Any], dict[str, str]] = lambda settings: {}
     consults: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
+    calls: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
 
 
 def _phone(settings: Phone, context: Context) -> Adapter:
@@ -54,11 +56,20 @@ def _phone_actions(settings: Phone) -> dict[str, tuple[str, ...]]:
 
 
 def _phone_consults(settings: Phone) -> dict[str, tuple[str, ...]]:
+    return {"phone": _able(settings, "consult")}
+
+
+def _phone_calls(settings: Phone) -> dict[str, tuple[str, ...]]:
+    return {"phone": _able(settings, "call")}
+
+
+def _able(settings: Phone, verb: str) -> tuple[str, ...]:
+    """The gateways that can be ordered to do this, by the beginnings of their calls' names."""
     from channels.phone.calls import prefix_of
     from channels.phone.kinds import KINDS as GATEWAYS
 
-    able = [name for name, g in settings.gateways.items() if g.control_url and "consult" in GATEWAYS[g.kind].orders]
-    return {"phone": tuple(prefix_of(name) for name in sorted(able))}
+    able = [name for name, g in settings.gateways.items() if g.control_url and verb in GATEWAYS[g.kind].orders]
+    return tuple(prefix_of(name) for name in sorted(able))
 
 
 def _email(settings: Email, context: Context) -> Adapter:
@@ -90,7 +101,7 @@ def _kiosk(settings: Kiosk, context: Context) -> Adapter:
 
 
 KINDS: dict[str, Kind] = {
-    "phone": Kind(Phone, _phone, _phone_actions, check_phone, consults=_phone_consults),
+    "phone": Kind(Phone, _phone, _phone_actions, check_phone, consults=_phone_consults, calls=_phone_calls),
     "email": Kind(Email, _email, lambda settings: {"email": ("message",)}, check_email),
     "chat": Kind(Chat, _chat),
     "scan": Kind(Scan, _scan, feeds=_scan_feeds),

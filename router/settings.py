@@ -167,11 +167,13 @@ def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Conf
     """Tell the engine what each channel's gateway must be told, and what it can do."""
     wanted: dict[str, tuple[str, ...]] = {}
     consults: dict[str, tuple[str, ...]] = {}
+    calls: dict[str, tuple[str, ...]] = {}
     for kind, section in adapters.items():
         wanted |= KINDS[kind].actions(section)
         consults |= KINDS[kind].consults(section)
+        calls |= KINDS[kind].calls(section)
     channels = {
-        name: replace(c, actions=wanted.get(name, ()), consults=consults.get(name))
+        name: replace(c, actions=wanted.get(name, ()), consults=consults.get(name), calls=calls.get(name, ()))
         for name, c in config.channels.items()
     }
     return replace(config, channels=channels)

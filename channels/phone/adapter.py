@@ -322,7 +322,7 @@ class PhoneAdapter:
             if outbound.action == "consulted" and (failure.final or late):
                 await self._ask_nobody(outbound)
                 raise DeliveryFailed(str(failure), final=True) from failure
-            if outbound.action == "assigned" and (failure.final or late):
+            if outbound.action in ("assigned", "called") and (failure.final or late):
                 await self._wait_again(outbound)
                 raise DeliveryFailed(str(failure), final=True) from failure
             raise

@@ -13,6 +13,8 @@ knows a protocol.
     connect_failed   FailConnection            phone.GATEWAY:EVENT
     consult_answered ConfirmConsult            phone.GATEWAY:EVENT
     consult_failed   FailConsult               phone.GATEWAY:EVENT
+    callback         RequestCallback           phone.GATEWAY:EVENT
+    call_failed      FailCall                  phone.GATEWAY:EVENT
     dtmf             Append                    phone.GATEWAY:EVENT
 
 An interaction is the whole life of one call at one gateway: its thread is "phone.GATEWAY:CALL".
@@ -23,14 +25,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal, assert_never
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from channels.phone.numbers import bare, e164
 from channels.phone.settings import Gateway
 from router.engine import commands as c
 from router.engine.events import Message
 from router.engine.views import InteractionView, Outbound, interaction_id
-from router.errors import NotFound
+from router.errors import BadMessage, NotFound
 
 EventType = Literal[
     "incoming",
@@ -42,6 +44,8 @@ EventType = Literal[
     "connect_failed",
     "consult_answered",
     "consult_failed",
+    "callback",
+    "call_failed",
     "dtmf",
 ]
 OVER: frozenset[EventType] = frozenset({"ended", "abandoned"})
@@ -82,9 +86,11 @@ class Outcome(Struct, frozen=True):
 
 NOTHING = Outcome("none")
 
-Verb = Literal["connect", "hangup", "hold", "resume", "transfer", "queue", "consult", "join", "complete", "drop"]
+Verb = Literal[
+    "connect", "hangup", "hold", "resume", "transfer", "queue", "consult", "join", "complete", "drop", "call"
+]
 CONSULTING: frozenset[Verb] = frozenset({"consult", "join", "complete", "drop"})
-ALL_VERBS: frozenset[Verb] = CONSULTING | {"connect", "hangup", "hold", "resume", "transfer", "queue"}
+ALL_VERBS: frozenset[Verb] = CONSULTING | {"connect", "hangup", "hold", "resume", "transfer", "queue", "call"}
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -98,6 +104,14 @@ class Order(Struct, frozen=True, kw_only=True):
     agent_name: str = ""
     endpoint: str = ""  # that agent's telephone, or the outside address of a transfer
     reason: str = ""
+
+
+class Call(Order, frozen=True, kw_only=True):
+    """Call a customer and join them with an agent. `call_id` is the name that the new call is to have."""
+
+    to: str
+    sender: str = field(name="from", default="")  # the number of ours that they had called, where there is one
+    first: str = "agent"  # whose telephone rings first: agent or customer
 
 
 def spoken(outcome: Outcome, gateway: Gateway) -> list[str]:
@@ -148,10 +162,27 @@ def command_of(event: CallEvent, prefix: str, gateway: Gateway, now_ms: int, is_
             return c.ConfirmConsult(key=key, thread=thread)
         case "consult_failed":
             return c.FailConsult(key=key, thread=thread, reason=event.reason)
+        case "callback":
+            return c.RequestCallback(
+                key=key,
+                line=prefix,
+                thread=thread,
+                to=e164(event.attributes.get("number", ""), gateway.country),
+                first=_first(event.attributes),
+            )
+        case "call_failed":
+            return c.FailCall(key=key, thread=thread, reason=event.reason)
         case "dtmf":
             return c.Append(key=key, thread=thread, message=Message(text=event.digits, external_id=event.event_id))
         case _:
             assert_never(event.type)
+
+
+def _first(attributes: dict[str, str]) -> str:
+    first = attributes.get("first", "")
+    if first not in ("", "agent", "customer"):
+        raise BadMessage('attributes.first: expected "agent" or "customer"')
+    return first
 
 
 def _arrival(event: CallEvent, key: str, thread: str, gateway: Gateway, now_ms: int) -> c.Arrive:
@@ -193,6 +224,7 @@ _VERBS: dict[str, Verb] = {
     "conference": "join",
     "handed-over": "complete",
     "consult-over": "drop",
+    "called": "call",
 }
 ACTIONS = frozenset(_VERBS)
 
@@ -206,16 +238,17 @@ def order_of(outbound: Outbound) -> Order | None:
     verb = _VERBS[outbound.action]
     if verb == "hangup" and outbound.reason in _GONE:
         return None
-    return Order(
-        id=f"sb-{outbound.outbound}",
-        action=verb,
-        call_id=call_id,
-        interaction=interaction_id(outbound.interaction),
-        agent=outbound.agent,
-        agent_name=outbound.agent_name,
-        endpoint=outbound.endpoint,
-        reason=outbound.reason,
-    )
+    same = {
+        "id": f"sb-{outbound.outbound}",
+        "call_id": call_id,
+        "interaction": interaction_id(outbound.interaction),
+        "agent": outbound.agent,
+        "agent_name": outbound.agent_name,
+        "endpoint": outbound.endpoint,
+    }
+    if verb == "call":
+        return Call(action="call", to=outbound.sender, sender=outbound.recipient, first=outbound.reason, **same)
+    return Order(action=verb, reason=outbound.reason, **same)
 
 
 def is_outdated(outbound: Outbound, view: InteractionView | None) -> bool:
@@ -225,7 +258,7 @@ def is_outdated(outbound: Outbound, view: InteractionView | None) -> bool:
     is repeated after it came through would ring at somebody who is talking.
     """
     match outbound.action:
-        case "assigned":
+        case "assigned" | "called":
             return view is None or view.state != "active" or view.agent != outbound.agent or view.connected
         case "held" | "resumed":
             return view is None or view.state != "active" or view.on_hold != (outbound.action == "held")

@@ -85,6 +85,40 @@ class FailConsult(Command, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class RequestCallback(Command, frozen=True, kw_only=True):
+    """Call this customer (`callbacks.py`): a caller on the line by `thread`, or anybody by channel, queue and number.
+
+    `line` is with what the names of a gateway's calls begin; "" is any gateway that can call.
+    """
+
+    line: str = ""
+    thread: str = ""
+    to: str = ""  # left out: the caller's own number
+    first: str = ""  # agent or customer; left out: by configuration
+    not_before_ms: int = 0
+    until_ms: int = 0
+    channel: str = ""
+    queue: str = ""
+    name: str = ""
+    subject: str = ""
+    language: str = ""
+    attributes: dict[str, str] = {}
+    by: str = ""
+
+
+class CancelCallback(Command, frozen=True, kw_only=True):
+    callback: int
+    by: str
+    why: str = ""
+
+
+class FailCall(Command, frozen=True, kw_only=True):
+    """The customer whom the house calls was not reached: busy, no-answer or failed."""
+
+    thread: str
+    reason: str = ""
+
+
 class Leave(Command, frozen=True, kw_only=True):
     """The customer is gone, or the gateway says that the contact is over."""
 
@@ -330,6 +364,9 @@ AnyCommand = (
     | EndConsult
     | ConfirmConsult
     | FailConsult
+    | RequestCallback
+    | CancelCallback
+    | FailCall
     | Requeue
     | Assign
     | Close

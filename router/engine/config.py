@@ -78,6 +78,7 @@ class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     # With what names those contacts begin into which a third party can be brought; set by the adapter, too. Left out:
     # all of them, since nobody but us has to do anything.
     consults: tuple[str, ...] | None = None
+    calls: tuple[str, ...] = ()  # with what the names of contacts begin whose gateway can call customers; set likewise
 
 
 class Band(Struct, frozen=True, forbid_unknown_fields=True):
@@ -258,6 +259,15 @@ class Consulting(Struct, frozen=True, forbid_unknown_fields=True):
     wait: Duration = Duration(60_000)  # somebody must have answered by then; 0s: as long as the owner likes to wait
 
 
+class Callbacks(Struct, frozen=True, forbid_unknown_fields=True):
+    """How customers are called who asked for it."""
+
+    attempts: Annotated[int, Meta(ge=1, le=100)] = 3  # so many calls before it is given up
+    delay: Duration = Duration(900_000)  # between the end of one and the next
+    within: Duration = Duration(86_400_000)  # where the customer names no end: so long; 0s: until the last attempt
+    first: Literal["agent", "customer"] = "agent"  # whose telephone rings first, once an agent has accepted
+
+
 class Memory(Struct, frozen=True, forbid_unknown_fields=True):
     """How long the engine remembers what is over."""
 
@@ -283,6 +293,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     agents: dict[Name, Agent] = field(default_factory=dict)
     presence: Presence = Presence()
     consult: Consulting = Consulting()
+    callbacks: Callbacks = Callbacks()
     memory: Memory = Memory()
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
+from router.engine import callbacks, config, consult, intake, presence, work
 from router.engine import commands as c
-from router.engine import config, consult, intake, presence, work
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import State
@@ -104,6 +104,9 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, int], list[Event]]] = {
     c.EndConsult: consult.end,
     c.ConfirmConsult: consult.confirm,
     c.FailConsult: consult.fail,
+    c.RequestCallback: callbacks.request,
+    c.CancelCallback: callbacks.cancel,
+    c.FailCall: callbacks.fail,
     c.Requeue: work.requeue,
     c.Assign: work.assign,
     c.Close: work.close,

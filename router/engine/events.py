@@ -228,6 +228,58 @@ class ConsultEnded(Event, frozen=True, tag="consult-ended"):
     why: str = ""
 
 
+class CallbackRequested(Event, frozen=True, tag="callback-requested"):
+    """The customer is to be called at `to`, by the gateway whose names begin with `line`.
+
+    A caller on the line keeps the place of `interaction`. Otherwise that is 0, `arrival` is what each attempt is like,
+    and the first one begins at `due_ms`. `until_ms` 0: at any time later.
+    """
+
+    interaction: int
+    callback: int
+    line: str
+    to: str
+    first: str  # agent or customer: whose telephone rings first
+    arrival: InteractionArrived | None
+    due_ms: int
+    until_ms: int
+    by: str = ""
+
+
+class CallbackKept(Event, frozen=True, tag="callback-kept"):
+    """The caller hung up and keeps the place; `thread` is the name of the call that is to be made."""
+
+    interaction: int
+    callback: int
+    thread: str
+
+
+class CallbackDue(Event, frozen=True, tag="callback-due"):
+    """One more attempt waits for an agent, as `interaction`, with the time at which the customer was first enqueued."""
+
+    interaction: int
+    callback: int
+    thread: str
+
+
+class CallbackPostponed(Event, frozen=True, tag="callback-postponed"):
+    """The customer was not reached, for this reason; the next attempt begins at `due_ms`."""
+
+    callback: int
+    due_ms: int
+    reason: str
+
+
+class CallbackEnded(Event, frozen=True, tag="callback-ended"):
+    """No more attempts: reached, answered (before they hung up), completed, closed, transferred, exhausted, expired,
+    cancelled, merged (the customer came by themselves), no-queue."""
+
+    callback: int
+    reason: str
+    by: str = ""
+    why: str = ""
+
+
 class PriorityChanged(Event, frozen=True, tag="priority-changed"):
     interaction: int
     band: str
@@ -425,6 +477,11 @@ AnyEvent = (
     | ConsultJoined
     | ConsultCompleted
     | ConsultEnded
+    | CallbackRequested
+    | CallbackKept
+    | CallbackDue
+    | CallbackPostponed
+    | CallbackEnded
     | PriorityChanged
     | InteractionEnded
     | WrapUpExtended

@@ -20,6 +20,7 @@ from router.engine import occupancy
 from router.engine.events import Event
 from router.engine.model import (
     BAND_DUE,
+    CALLBACK_DUE,
     CONSULT_DUE,
     COOL_OFF_DUE,
     GRACE_DUE,
@@ -30,6 +31,7 @@ from router.engine.model import (
     STEP_DUE,
     WRAP_UP_DUE,
     Agent,
+    Callback,
     Consult,
     Interaction,
     Offer,
@@ -42,7 +44,7 @@ from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 from router.engine.views import Outbound
 
 # The customer's side ended it, so its gateway need not be told.
-GONE = ("customer-left", "abandoned", "unconfirmed")
+GONE = ("customer-left", "abandoned", "unconfirmed", "busy", "no-answer", "failed", "merged", "cancelled", "expired")
 
 
 def evolve(state: State, event: Event, at_ms: int) -> None:
@@ -149,6 +151,8 @@ def _time_band(s: State, item: Interaction) -> None:
     due = s.band_due_ms(item)
     if due:
         heappush(s.timers, (due, BAND_DUE, item.number, ""))
+    if s.calls and item.number in s.calls:
+        _time_callback(s, s.callbacks[s.calls[item.number]])
 
 
 def _time_step(s: State, item: Interaction) -> None:
@@ -571,6 +575,81 @@ def _close_leg(s: State, leg: Interaction, reason: str, at_ms: int) -> None:
     _close(s, leg, at_ms)
 
 
+# --- callbacks --------------------------------------------------------------------------------------------------------
+
+
+def _callback_requested(s: State, ev: e.CallbackRequested, at_ms: int) -> None:
+    number, item = ev.callback, s.interactions.get(ev.interaction)
+    if item is not None and item.born.sender != ev.to:
+        item.born = replace(item.born, sender=ev.to)
+    arrival = item.born if item is not None else ev.arrival
+    assert arrival is not None, "either somebody is on the line, or it says what the attempts are like"
+    place = item.enqueued_at_ms if item is not None else 0
+    s.last_callback = number
+    s.callbacks[number] = Callback(
+        number, ev.line, ev.to, ev.first, arrival, place, ev.until_ms, ev.due_ms, ev.interaction
+    )
+    s.callers[arrival.customer] = number
+    if item is not None:
+        s.calls[item.number] = number
+    _time_callback(s, s.callbacks[number])
+
+
+def _time_callback(s: State, callback: Callback) -> None:
+    due = callback.due_ms or callback.until_ms
+    if due:
+        heappush(s.timers, (due, CALLBACK_DUE, callback.number, ""))
+
+
+def _callback_kept(s: State, ev: e.CallbackKept, at_ms: int) -> None:
+    """Nobody is on the line any more, so nobody renews the lease; the place in line is not touched."""
+    item = s.interactions[ev.interaction]
+    for thread in item.threads:
+        if s.threads.get(thread) == item.number:
+            del s.threads[thread]
+    item.threads = (ev.thread,)
+    s.threads[ev.thread] = item.number
+    item.lease_until_ms = 0
+    item.born = replace(item.born, direction="callback")
+    _attempt(s, s.callbacks[ev.callback], item.number)
+
+
+def _attempt(s: State, callback: Callback, interaction: int) -> None:
+    callback.interaction, callback.kept, callback.due_ms = interaction, True, 0
+    callback.attempts += 1
+    s.calls[interaction] = callback.number
+    _time_callback(s, callback)
+
+
+def _callback_due(s: State, ev: e.CallbackDue, at_ms: int) -> None:
+    callback = s.callbacks[ev.callback]
+    callback.place_ms = callback.place_ms or at_ms
+    born = replace(
+        callback.arrival,
+        interaction=ev.interaction,
+        threads=(ev.thread,),
+        enqueued_at_ms=callback.place_ms,
+        lease_ms=0,
+        message=None,
+        direction="callback",
+    )
+    _arrived(s, born, at_ms)
+    _attempt(s, callback, ev.interaction)
+
+
+def _callback_postponed(s: State, ev: e.CallbackPostponed, at_ms: int) -> None:
+    callback = s.callbacks[ev.callback]
+    s.calls.pop(callback.interaction, None)
+    callback.interaction, callback.kept, callback.due_ms = 0, False, ev.due_ms
+    _time_callback(s, callback)
+
+
+def _callback_ended(s: State, ev: e.CallbackEnded, at_ms: int) -> None:
+    callback = s.callbacks.pop(ev.callback)
+    s.calls.pop(callback.interaction, None)
+    del s.callers[callback.arrival.customer]
+
+
 def _priority(s: State, ev: e.PriorityChanged, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
     item.band, item.weight, item.target_ms = ev.band, ev.weight, ev.target_ms
@@ -693,7 +772,11 @@ def _offer_accepted(s: State, ev: e.OfferAccepted, at_ms: int) -> None:
     agent.misses = 0
     agent.stream += 1
     if s.actions[item.born.channel]:
-        _post(s, "assigned", item, at_ms)
+        callback = s.callbacks[s.calls[item.number]] if s.calls and item.number in s.calls else None
+        if callback is not None and callback.kept:
+            _post(s, "called", item, at_ms, reason=callback.first)
+        else:
+            _post(s, "assigned", item, at_ms)
 
 
 def _offer_declined(s: State, ev: e.OfferDeclined, at_ms: int) -> None:
@@ -873,6 +956,11 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.ConsultJoined: _consult_joined,
     e.ConsultCompleted: _consult_completed,
     e.ConsultEnded: _consult_ended,
+    e.CallbackRequested: _callback_requested,
+    e.CallbackKept: _callback_kept,
+    e.CallbackDue: _callback_due,
+    e.CallbackPostponed: _callback_postponed,
+    e.CallbackEnded: _callback_ended,
     e.PriorityChanged: _priority,
     e.InteractionEnded: _ended,
     e.WrapUpExtended: _wrap_up_extended,

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from router.engine import config as configuration
-from router.engine.model import Agent, Consult, Interaction, KeyMemory, Offer, State
+from router.engine.model import Agent, Callback, Consult, Interaction, KeyMemory, Offer, State
 from router.engine.order import Memory
 from router.engine.views import Outbound
 
@@ -68,6 +68,8 @@ class Image(Struct, array_like=True):
     memory: Memory = field(default_factory=Memory)
     # What follows is left out where it is empty, and so are those before it: an older image has none of them.
     consults: list[Consult] = []
+    callbacks: list[Callback] = []
+    last_callback: tuple[int, ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -107,7 +109,8 @@ def to_bytes(s: State) -> bytes:
 
 def _later(s: State) -> list[list[Any]]:
     """The fields that came after the first format, up to the last one that holds anything."""
-    found: list[list[Any]] = [list(s.consults.values())]
+    last = [s.last_callback] if s.last_callback else []
+    found: list[list[Any]] = [list(s.consults.values()), list(s.callbacks.values()), last]
     while found and not found[-1]:
         found.pop()
     return found
@@ -156,6 +159,8 @@ def from_bytes(data: bytes) -> State:
     s.offers = {offer.number: offer for offer in image.offers}
     s.outbound = {letter.outbound: letter for letter in image.outbound}
     s.consults = {consult.interaction: consult for consult in image.consults}
+    s.callbacks = {callback.number: callback for callback in image.callbacks}
+    s.last_callback = sum(image.last_callback)
     s.dead = {letter.outbound: letter for letter in image.dead}
     for memory, entries in zip((s.intake_keys, s.command_keys), image.keys, strict=True):
         for expires, key, number in entries:

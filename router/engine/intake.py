@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from router.engine import callbacks
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.config import LONGEST_MS
@@ -24,7 +25,8 @@ def arrive(s: State, plan: Plan, ask: c.Arrive, now_ms: int) -> list[Event]:
             if s.interactions[known].live:
                 return _join(ask, known)
             follows = follows or known
-    return [_arrival(s, plan, ask, now_ms, follows)]
+    arrival = _arrival(s, plan, ask, now_ms, follows)
+    return callbacks.met(s, arrival) if s.callers else [arrival]
 
 
 def _join(ask: c.Arrive, number: int) -> list[Event]:
@@ -125,4 +127,6 @@ def leave(s: State, ask: c.Leave, now_ms: int) -> list[Event]:
         return []  # over already, and its agent is documenting it
     if item.state == ACTIVE:
         return [ended(s, item, "customer-left", now_ms)]
+    if s.callbacks and (kept := callbacks.hung_up(s, item)):
+        return kept
     return [*withdrawals(s, item, "customer-left"), ended(s, item, "abandoned", now_ms)]

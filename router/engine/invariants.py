@@ -21,6 +21,7 @@ from router.engine.events import Event
 from router.engine.matching import AGENT_BITS, LOAD_BITS, LOAD_MASK, NONE, Profile
 from router.engine.model import (
     BAND_DUE,
+    CALLBACK_DUE,
     CONSULT_DUE,
     COOL_OFF_DUE,
     GRACE_DUE,
@@ -332,6 +333,11 @@ def _deadlines(s: State) -> Iterator[Timer]:
             due = s.step_due_ms(item)
             if due:
                 yield due, STEP_DUE, item.number, ""
+    for callback in s.callbacks.values():
+        waits = callback.kept and s.interactions[callback.interaction].state in (QUEUED, OFFERED)
+        due = callback.due_ms or (callback.until_ms if waits else 0)
+        if due:
+            yield due, CALLBACK_DUE, callback.number, ""
     for consult in s.consults.values():
         if consult.until_ms and not consult.answered_at_ms:
             yield consult.until_ms, CONSULT_DUE, consult.interaction, ""
@@ -372,6 +378,33 @@ def _consults(s: State) -> Iterator[str]:
             yield f"the consult about {number} is in state {leg.state}, answered at {consult.answered_at_ms}"
         if leg is not None and not leg.open:
             yield f"the consult about {number} is over, and does not say so"
+
+
+def _callbacks(s: State) -> Iterator[str]:
+    """Every callback has an attempt or a time for the next one; a customer has at most one (MV-5)."""
+    if s.callers != {callback.arrival.customer: n for n, callback in s.callbacks.items()}:
+        yield f"customers who are to be called are {s.callers}"
+    if s.calls != {callback.interaction: n for n, callback in s.callbacks.items() if callback.interaction}:
+        yield f"calls of the house are {s.calls}"
+    if len(s.callers) != len(s.callbacks):
+        yield "a customer has two callbacks"
+    for number, callback in s.callbacks.items():
+        if number != callback.number or number > s.last_callback:
+            yield f"callback {number} calls itself {callback.number}; the last one is {s.last_callback}"
+        if bool(callback.due_ms) == bool(callback.interaction):
+            yield f"callback {number} has attempt {callback.interaction} and is due at {callback.due_ms}"
+        elif callback.interaction and callback.interaction not in s.interactions:
+            yield f"callback {number} is about {callback.interaction}, which is not there"
+
+
+def _attempts(s: State) -> Iterator[str]:
+    """An attempt that is over was followed by something; a place that is kept is the first one."""
+    for number, callback in s.callbacks.items():
+        item = s.interactions.get(callback.interaction)
+        if item is not None and item.state not in (QUEUED, OFFERED, ACTIVE):
+            yield f"callback {number} waits for {item.number}, which is over"
+        if item is not None and callback.place_ms != item.enqueued_at_ms:
+            yield f"callback {number} has lost its place"
 
 
 def _names(s: State) -> Iterator[str]:
@@ -471,8 +504,8 @@ def _due(s: State) -> Iterator[str]:
                 yield f"interaction {number} stays with {agent.id}, who is gone"
 
 
-STEP = (_loads, _offers, _owners, _lines, _cells, _fit, _counters, _timers, _names, _memory, _agents, _legs)
-SETTLED = (_live, _patience, _offered, _due, _consults)
+STEP = (_loads, _offers, _owners, _lines, _cells, _fit, _counters, _timers, _names, _memory, _agents, _legs, _callbacks)
+SETTLED = (_live, _patience, _offered, _due, _consults, _attempts)
 
 
 class Watch:

@@ -5,14 +5,17 @@ Their cost is bounded: a list is cut at its limit, and nothing here walks all wa
 
 from __future__ import annotations
 
+from itertools import islice
+
 from msgspec import UNSET, Struct, UnsetType
 
 from router.engine.matching import LOAD_BITS, LOAD_MASK
-from router.engine.model import Agent, Interaction, Said, State
+from router.engine.model import Agent, Callback, Interaction, Said, State
 from router.engine.requirements import Node, as_data, walk
-from router.engine.transitions import QUEUED, STATE_NAMES
+from router.engine.transitions import ACTIVE, QUEUED, STATE_NAMES
 from router.engine.views import (
     AgentView,
+    CallbackView,
     ConsultView,
     Estimate,
     InteractionView,
@@ -21,6 +24,7 @@ from router.engine.views import (
     OfferView,
     QueueView,
     attachments_of,
+    callback_id,
     interaction_id,
     offer_id,
 )
@@ -214,6 +218,37 @@ def portion(s: State, state: str, queue: str, after: int, limit: int) -> tuple[l
         if len(found) >= limit:
             return found, number if number < s.last_interaction else 0
     return found, end - 1 if end <= s.last_interaction else 0
+
+
+def callback_views(s: State, after: int, limit: int) -> list[CallbackView]:
+    """In order of their numbers, starting after `after`."""
+    found = (callback for number, callback in s.callbacks.items() if number > after)
+    return [_callback_view(s, callback) for callback in islice(found, limit)]
+
+
+def callback_of(s: State, customer: str) -> CallbackView | None:
+    """The one callback of the customer who is known by this identity."""
+    number = s.callers.get(s.links.get(customer, customer))
+    return _callback_view(s, s.callbacks[number]) if number is not None else None
+
+
+def _callback_view(s: State, callback: Callback) -> CallbackView:
+    item = s.interactions.get(callback.interaction)
+    calling = item is not None and item.state == ACTIVE
+    waiting = "calling" if calling else "waiting" if callback.kept else "on-line"
+    return CallbackView(
+        callback=callback_id(callback.number),
+        state=waiting if item is not None else "scheduled",
+        to=callback.to,
+        first=callback.first,
+        customer=callback.arrival.customer,
+        queue=item.queue if item is not None else callback.arrival.queue,
+        interaction=interaction_id(item.number) if item is not None else "",
+        enqueued_at_ms=callback.place_ms,
+        due_at_ms=callback.due_ms,
+        until_ms=callback.until_ms,
+        attempts=callback.attempts,
+    )
 
 
 def queue_views(s: State) -> list[QueueView]:

@@ -42,6 +42,7 @@ WORKED_OUT_MAX = 10_000  # requirements come from outside as well: transfers wri
 OFFER_DUE, LEASE_DUE, WRAP_UP_DUE, GRACE_DUE, COOL_OFF_DUE, BAND_DUE, RETURN_DUE = range(7)
 STEP_DUE = 7
 CONSULT_DUE = 8
+CALLBACK_DUE = 9
 Timer = tuple[int, int, int, str]
 
 
@@ -135,6 +136,22 @@ class Consult(Struct, array_like=True, gc=False, eq=False):
     until_ms: int
     answered_at_ms: int = 0
     joined: bool = False
+
+
+class Callback(Struct, array_like=True, gc=False, eq=False):
+    """A customer who is to be called. An attempt is under way or waits as `interaction`, or begins at `due_ms`."""
+
+    number: int
+    line: str
+    to: str
+    first: str
+    arrival: InteractionArrived  # what each attempt is like
+    place_ms: int  # when they were first enqueued; 0: with the first attempt
+    until_ms: int
+    due_ms: int
+    interaction: int = 0
+    kept: bool = False  # nobody is on the line
+    attempts: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -251,6 +268,9 @@ class State:
         "aging",
         "band_rank",
         "brakes",
+        "callbacks",
+        "callers",
+        "calls",
         "capacities",
         "channel_index",
         "channels",
@@ -266,6 +286,7 @@ class State:
         "interactions",
         "joined",
         "ladders",
+        "last_callback",
         "last_interaction",
         "last_offer",
         "last_stamp",
@@ -308,6 +329,8 @@ class State:
         self.brakes: dict[str, int] = {}  # queue -> when the brake was last applied
         self.memory = Memory()  # of the order's policy
         self.consults: dict[int, Consult] = {}  # interaction whose owner asks somebody -> the consult
+        self.callbacks: dict[int, Callback] = {}
+        self.last_callback = 0
         # primary, with retention by configuration
         self.intake_keys = KeyMemory(0)
         self.command_keys = KeyMemory(0)
@@ -330,6 +353,8 @@ class State:
         self.learning = self.taking_turns = False  # by the order's policy
         self.timers: list[Timer] = []
         self.legs: dict[int, int] = {}  # consult -> the interaction that it is about
+        self.callers: dict[str, int] = {}  # customer -> their callback
+        self.calls: dict[int, int] = {}  # interaction after which, or in which, the customer is called -> callback
 
     # --- configuration ---------------------------------------------------------------------------------------------
 
@@ -402,6 +427,8 @@ class State:
         self.ladders = {n: Ladder(q.relax, self.config.queues) for n, q in self.config.queues.items() if q.relax}
         self._restore_standings()
         self.capacities = {}
+        self.callers = {callback.arrival.customer: n for n, callback in self.callbacks.items()}
+        self.calls = {callback.interaction: n for n, callback in self.callbacks.items() if callback.interaction}
         self.legs = {consult.leg: number for number, consult in self.consults.items() if consult.leg}
         for agent in self.agents.values():
             agent.capacity = self.capacity_of(agent.config)
@@ -415,6 +442,10 @@ class State:
             heappush(self.timers, (offer.expires_at_ms, OFFER_DUE, offer.number, ""))
         for agent in self.agents.values():
             self._restore_agent(agent)
+        for callback in self.callbacks.values():
+            due = callback.due_ms or callback.until_ms
+            if due:
+                heappush(self.timers, (due, CALLBACK_DUE, callback.number, ""))
         for number, consult in self.consults.items():
             if consult.until_ms:
                 heappush(self.timers, (consult.until_ms, CONSULT_DUE, number, ""))

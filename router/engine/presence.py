@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from router.engine import callbacks, consult
 from router.engine import commands as c
-from router.engine import consult
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
@@ -59,8 +59,12 @@ def _withdrawals(s: State, agent: Agent, reason: str) -> list[Event]:
 
 def _after_accept(s: State, event: e.OfferAccepted, now_ms: int) -> Iterable[Event]:
     others = s.interactions[event.interaction].offers
-    if s.legs:
-        return [*_taken(s, event, others), *consult.after_accept(s, event.interaction, event.agent)]
+    if s.legs or s.callbacks:
+        return [
+            *_taken(s, event, others),
+            *consult.after_accept(s, event.interaction, event.agent),
+            *callbacks.after_accept(s, event.interaction),
+        ]
     return _taken(s, event, others) if others else ()
 
 
@@ -118,13 +122,14 @@ def _after_restart(s: State, event: e.Restarted, now_ms: int) -> Iterator[Event]
         yield from _withdrawals(s, agent, "restart")
         yield from _let_go(s, agent.id)
     yield from consult.mended(s)
+    yield from callbacks.mended(s, now_ms)
 
 
 def _after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterable[Event]:
     """The wrap-up of an agent who is gone, and whom the interaction waited for, would never end."""
     agent = s.agents.get(event.agent)
-    if s.consults:
-        return _after_consulted(s, event, agent)
+    if s.consults or s.callbacks:
+        return _after_special(s, event, agent, now_ms)
     if agent is None:
         return ()
     if event.wrap_up and _is_gone(agent):
@@ -132,8 +137,10 @@ def _after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterable[Eve
     return _after_work(s, event.agent) if agent.requested else ()
 
 
-def _after_consulted(s: State, event: e.InteractionEnded, agent: Agent | None) -> Iterator[Event]:
+def _after_special(s: State, event: e.InteractionEnded, agent: Agent | None, now_ms: int) -> Iterator[Event]:
+    """Where somebody is asked, or is to be called."""
     yield from consult.after_leaving(s, event.interaction)
+    yield from callbacks.after_end(s, event, now_ms)
     if event.wrap_up and agent is not None and _is_gone(agent):
         yield e.WrapUpFinished(event.interaction, agent.id, "agent-lost")
     else:
@@ -231,6 +238,7 @@ RULES: dict[type[Event], Callable[[State, Any, int], Iterable[Event]]] = {
     e.ConnectFailed: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.agent),
     e.ConsultCompleted: lambda s, ev, now: _after_work(s, ev.from_agent),
     e.ConsultEnded: lambda s, ev, now: _after_work(s, ev.agent),
+    e.ConnectionConfirmed: lambda s, ev, now: callbacks.after_connection(s, ev.interaction) if s.calls else (),
     e.StateRequested: _after_pause,
     e.StateChanged: _after_pause,
     e.SessionClosed: _after_session,

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappop, heappush
 
-from router.engine import consult
+from router.engine import callbacks, consult
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import (
     BAND_DUE,
+    CALLBACK_DUE,
     CONSULT_DUE,
     COOL_OFF_DUE,
     GRACE_DUE,
@@ -134,6 +135,7 @@ DUE: dict[int, Callable[[State, Timer], int]] = {
     STEP_DUE: _step_due,
     RETURN_DUE: _return_due,
     CONSULT_DUE: consult.due_ms,
+    CALLBACK_DUE: callbacks.due_ms,
 }
 FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     OFFER_DUE: _offer_expired,
@@ -145,4 +147,5 @@ FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     STEP_DUE: _step_taken,
     RETURN_DUE: lambda s, n, a: [e.StateChanged(a, "ready", "returned")],
     CONSULT_DUE: lambda s, n, a: consult.over(s, n, "nobody"),
+    CALLBACK_DUE: lambda s, n, a: callbacks.due(s, n),
 }

@@ -17,12 +17,16 @@ def interaction_id(number: int) -> str:
     return f"i-{number}"
 
 
+def callback_id(number: int) -> str:
+    return f"c-{number}"
+
+
 def offer_id(number: int) -> str:
     return f"o-{number}"
 
 
 def number_of(text: str, kind: str) -> int:
-    """The number in a public id; `kind` is "i" or "o". Raises NotFound for anything else."""
+    """The number in a public id; `kind` is "i", "o" or "c". Raises NotFound for anything else."""
     prefix, _, digits = text.partition("-")
     if prefix != kind or not digits.isascii() or not digits.isdigit() or len(digits) > 18:
         raise NotFound(f"{text[:40]!r} is not an id of the form {kind}-123")
@@ -112,6 +116,22 @@ def brief(view: InteractionView) -> InteractionView:
     if consult is not UNSET:
         consult = replace(consult, messages=UNSET)
     return replace(view, messages=UNSET, notes=UNSET, consult=consult)
+
+
+class CallbackView(Struct, frozen=True, kw_only=True):
+    """A customer who is to be called. `state` is on-line (they have not hung up yet), scheduled, waiting or calling."""
+
+    callback: str
+    state: str
+    to: str
+    first: str  # agent or customer
+    customer: str
+    queue: str
+    interaction: str  # the attempt that waits or is made; "" between two
+    enqueued_at_ms: int  # where the place comes from; 0: it has none before its first attempt
+    due_at_ms: int  # of the next attempt; 0: one waits or is made
+    until_ms: int  # no attempt after it; 0: at any time
+    attempts: int
 
 
 class OfferView(Struct, frozen=True):

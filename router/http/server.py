@@ -27,6 +27,7 @@ from router.errors import BadMessage, ConfigError, Draining, RouterError, Unavai
 from router.http.access import Access, check_exposure
 from router.http.agents import AgentRoutes
 from router.http.blobs import BlobRoutes
+from router.http.callbacks import CallbackRoutes
 from router.http.configuration import ConfigurationRoutes
 from router.http.health import HealthRoutes
 from router.http.house import Configure, House, Readable, Requeue, as_recorded, no_configure
@@ -149,6 +150,7 @@ class HttpServer:
         for group in (
             HealthRoutes,
             InteractionRoutes,
+            CallbackRoutes,
             AgentRoutes,
             QuarantineRoutes,
             OutboundRoutes,

@@ -11,7 +11,7 @@ from router.engine.commands import AnyCommand, Arrive, Reply
 from router.engine.decide import decide
 from router.engine.explain import explain, why_not
 from router.engine.model import State
-from router.engine.views import AgentView, Estimate, InteractionView, Outbound, QueueView
+from router.engine.views import AgentView, CallbackView, Estimate, InteractionView, Outbound, QueueView
 from router.errors import NoRoute, RouterError
 from router.service.ports import Done, Outcome
 from router.service.writer import Writer
@@ -77,6 +77,12 @@ class EngineDesk:
         known = self._state.agents
         page = heapq.nsmallest(min(limit, 1_000), (name for name in known if name > after))
         return [lookups.agent_view(self._state, known[name], brief=True) for name in page]
+
+    def callbacks(self, after: int = 0, limit: int = 100) -> list[CallbackView]:
+        return lookups.callback_views(self._state, after, min(limit, 1_000))
+
+    def callback_of(self, identity: str) -> CallbackView | None:
+        return lookups.callback_of(self._state, identity)
 
     def queues(self) -> list[QueueView]:
         return lookups.queue_views(self._state)

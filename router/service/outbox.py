@@ -148,7 +148,7 @@ class Outbox:
         if error:
             given_up.labels(letter.channel).inc()
             log.warning("Given up", action="outbound_dead", outbound=letter.outbound, problem=error)
-            if letter.action == "assigned":
+            if letter.action in ("assigned", "called"):
                 # Nobody will connect this customer any more: they wait for somebody again instead of for the lease.
                 again = c.FailConnection(thread=letter.threads[0], reason="undeliverable")
                 self._desk.submit(again, _whatever)

@@ -15,7 +15,17 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from router.engine.commands import AnyCommand, Reply
-from router.engine.views import AgentView, Estimate, Inform, InteractionView, MessageView, Outbound, QueueView, Tell
+from router.engine.views import (
+    AgentView,
+    CallbackView,
+    Estimate,
+    Inform,
+    InteractionView,
+    MessageView,
+    Outbound,
+    QueueView,
+    Tell,
+)
 from router.errors import RouterError
 from router.service.blobs import BlobStore
 from router.service.quarantine import Quarantine
@@ -64,6 +74,12 @@ class Desk(Protocol):
         """In order of id, without offers and interactions; `limit` at most 1,000."""
 
     def queues(self) -> list[QueueView]: ...
+
+    def callbacks(self, after: int = 0, limit: int = 100) -> list[CallbackView]:
+        """Customers who are to be called, in order of number; `limit` at most 1,000."""
+
+    def callback_of(self, identity: str) -> CallbackView | None:
+        """The callback of the customer who is known by this identity ("tel:+15550199")."""
 
     def estimate(self, number: int) -> Estimate | None:
         """Position and expected wait of a waiting interaction; None if it does not wait."""

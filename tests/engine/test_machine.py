@@ -211,6 +211,27 @@ class Server(RuleBasedStateMachine):
         thread = self.state.interactions[self.pick(self.state.consults, index)].threads[0]
         self.ask(c.ConfirmConsult(thread=thread) if reached else c.FailConsult(thread=thread))
 
+    @rule(index=indexes, late=st.booleans(), queue=st.sampled_from(QUEUES), channel=st.sampled_from(CHANNELS))
+    def ask_to_be_called(self, index: int, late: bool, queue: str, channel: str) -> None:
+        begin = self.now_ms + 20_000 if late else 0
+        self.ask(c.RequestCallback(thread=self.thread(index), to="+1"))
+        self.ask(c.RequestCallback(channel=channel, queue=queue, to=f"+{index}", not_before_ms=begin))
+
+    @precondition(lambda self: self.state.callbacks)
+    @rule(index=indexes, what=st.integers(0, 4))
+    def call(self, index: int, what: int) -> None:
+        callback = self.pick(self.state.callbacks.values(), index)
+        item = self.state.interactions.get(callback.interaction)
+        thread = item.threads[0] if item is not None else "t0"
+        commands: tuple[c.AnyCommand, ...] = (
+            c.Leave(thread=thread),
+            c.FailCall(thread=thread, reason="busy"),
+            c.ConfirmConnection(thread=thread),
+            c.Arrive(channel="chat", threads=(f"back{index}",), identities=(callback.arrival.customer,)),
+            c.CancelCallback(callback=callback.number, by="operator:sam"),
+        )
+        self.ask(commands[what])
+
     @rule(index=indexes, close=st.booleans())
     def requeue_or_close(self, index: int, close: bool) -> None:
         kind = c.Close if close else c.Requeue

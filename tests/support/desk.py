@@ -11,7 +11,7 @@ from typing import Any
 
 from router.engine import commands as c
 from router.engine.commands import Reply
-from router.engine.views import AgentView, Estimate, InteractionView, Outbound, QueueView
+from router.engine.views import AgentView, CallbackView, Estimate, InteractionView, Outbound, QueueView
 from router.errors import NotFound, RouterError
 
 
@@ -102,6 +102,12 @@ class RecordingDesk:
 
     def agents(self, after: str = "", limit: int = 1_000) -> list[AgentView]:
         return [self.agent_views[name] for name in sorted(self.agent_views) if name > after][:limit]
+
+    def callbacks(self, after: int = 0, limit: int = 100) -> list[CallbackView]:
+        return []
+
+    def callback_of(self, identity: str) -> CallbackView | None:
+        return None
 
     def queues(self) -> list[QueueView]:
         return []

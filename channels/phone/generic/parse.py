@@ -9,8 +9,8 @@
   taken for milliseconds. Left out: when it arrives here.
 - `attributes` are texts, numbers or booleans; the latter two become text, a null is left out. `name`, `language` and
   `subject` also become those of the interaction.
-- `dtmf` has what was pressed in `attributes.digits` (0-9, A-D, *, #); `connect_failed` and `consult_failed` may say
-  why in `attributes.reason`.
+- `dtmf` has what was pressed in `attributes.digits` (0-9, A-D, *, #); what failed may say why in `attributes.reason`;
+  a `callback` may have `attributes.number` and `attributes.first`.
 - Fields of other names are left to later versions.
 """
 
@@ -30,6 +30,7 @@ from channels.phone.settings import Gateway
 from router.errors import BadMessage, TooLarge
 
 PATHS = ("events",)
+FAILED: frozenset[EventType] = frozenset({"connect_failed", "consult_failed", "call_failed"})
 
 # SIP lets a Call-ID be of any length; 255 is what switches keep of it. What follows the `$` is for Python, where `$`
 # also stands before a last line feed.
@@ -82,7 +83,7 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
         at_ms=_milliseconds(event.at),
         attributes=attributes,
         digits=_digits(attributes) if event.type == "dtmf" else "",
-        reason=attributes.get("reason", "") if event.type in ("connect_failed", "consult_failed") else "",
+        reason=attributes.get("reason", "") if event.type in FAILED else "",
     )
 
 

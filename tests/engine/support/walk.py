@@ -17,6 +17,7 @@ from router.engine.config import (
     Agent,
     Band,
     Blend,
+    Callbacks,
     Channel,
     Config,
     Consulting,
@@ -48,7 +49,7 @@ BANDS = ("urgent", "normal", "low")
 POLICIES: tuple[Any, ...] = get_args(get_type_hints(Order)["policy"])
 RULES: tuple[Any, ...] = get_args(get_type_hints(Queue)["choice"])
 CONSULTING = ("consulted", "conference", "handed-over", "consult-over")
-ACTIONS = ("assigned", "message", "ended", "held", "resumed", "transferred", "requeued", *CONSULTING)
+ACTIONS = ("assigned", "message", "ended", "held", "resumed", "transferred", "requeued", *CONSULTING, "called")
 
 
 def seconds(n: float) -> Duration:
@@ -166,6 +167,7 @@ def a_config(r: Random) -> Config:
         default_queue=r.choice(queues) if r.random() < 0.9 else None,
         agents={name: _known(an_agent(r), channels, queues) for name in agents},
         presence=a_presence(r),
+        callbacks=Callbacks(r.randint(1, 3), seconds(r.choice((0, 20))), seconds(r.choice((0, 60))), "agent"),
         consult=Consulting(seconds(r.choice((0, 10, 60)))),
         memory=Memory(seconds(600), seconds(30), r.choice((1, 2, 5, 50)), 3),
     )
@@ -178,6 +180,7 @@ def a_channel(r: Random, name: str) -> Channel:
         cap=1 if name == "phone" else r.randint(1, 3),
         target=seconds(r.choice((10, 20, 60))),
         agent_lost=r.choice(("return", "stay")),
+        calls=("call:",),
         actions=ACTIONS if r.random() < 0.7 else (),
     )
 
@@ -438,6 +441,44 @@ class Walk:
         made: c.AnyCommand = kind(agent=agent, interaction=number)
         return made
 
+    def _call_me(self) -> c.RequestCallback:
+        """Half are callers who wait; the others were never on the line."""
+        r, now = self.r, self.now_ms
+        more: dict[str, Any] = {"first": r.choice(("", "agent", "customer")), "to": r.choice(("", "+1", "+2"))}
+        if r.random() < 0.6:
+            waiting = [i.threads[0] for i in self.state.interactions.values() if i.waits and i.threads]
+            thread = r.choice(waiting) if waiting else self._thread()
+            return c.RequestCallback(thread=thread, until_ms=r.choice((0, now + 90_000)), **more)
+        return c.RequestCallback(
+            channel=r.choice(CHANNELS),
+            queue=r.choice(QUEUES),
+            not_before_ms=r.choice((0, now + 20_000)),
+            until_ms=r.choice((0, now + 120_000)),
+            **more,
+        )
+
+    def _call(self) -> c.AnyCommand:
+        """What becomes of those who are to be called: they hang up, answer, do not answer, come by themselves."""
+        s, r = self.state, self.r
+        if not s.callbacks:
+            return self._call_me()
+        callback = r.choice(list(s.callbacks.values()))
+        item = s.interactions.get(callback.interaction)
+        pick = r.random()
+        if item is None or pick < 0.08:
+            arrival = callback.arrival
+            if pick < 0.5:
+                return c.Tick()
+            self.serial += 1
+            return c.Arrive(channel=arrival.channel, threads=(f"n{self.serial}",), identities=(arrival.customer,))
+        if pick < 0.12:
+            return c.CancelCallback(callback=callback.number, by="operator:sam")
+        if item.state != ACTIVE:
+            return c.Leave(thread=item.threads[0])
+        if pick < 0.7:
+            return c.FailCall(thread=item.threads[0], reason=r.choice(("busy", "no-answer", "failed", "odd")))
+        return c.ConfirmConnection(thread=item.threads[0])
+
     def _between(self) -> c.Say:
         agent, number = self._consult()
         return c.Say(agent=agent, interaction=number, message=self._message())
@@ -513,12 +554,14 @@ CHOICES = {
     "resume": 3,
     "complete": 6,
     "finish": 2,
-    "extend": 4,
+    "extend": 7,
     "pick": 2,
     "transfer": 3,
-    "ask": 9,
-    "going_on": 9,
+    "ask": 6,
+    "going_on": 4,
     "between": 1,
+    "call_me": 2,
+    "call": 5,
     "reached": 2,
     "requeue": 2,
     "assign": 2,
@@ -530,5 +573,5 @@ CHOICES = {
     "tick": 12,
     "settle": 3,
     "fail_outbound": 1,
-    "retry": 1,
+    "retry": 3,
 }

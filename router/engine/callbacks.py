@@ -1,0 +1,237 @@
+"""Callbacks: the house calls the customer, when it is their turn or when they asked for it (MV-5).
+
+    requested --caller hangs up--> waiting --accepted--> calling --answered--> over (reached)
+                                      ^                     |
+    scheduled --due-------------------|<---due--- pausing <-|  busy, no answer, failed
+
+A caller who asks for it and hangs up keeps their place: the same interaction waits on, in the same class and with the
+time at which it was enqueued, so nothing in the order knows that nobody is on the line. It only gets another name,
+that of the call which the gateway will make. Every later attempt is an interaction of its own with that time.
+
+Nobody is called before an agent has accepted: a customer who answers must find somebody. `first` only says which of
+the two telephones rings first. With `agent` the agent hears it ring; with `customer` their telephone rings when the
+customer has answered, and a busy line costs them nothing.
+
+A customer who comes back by any channel is served there: to the same queue the new contact takes over the place (the
+callback is merged), to another one the callback is cancelled. A customer is known by their identities, and has at most
+one callback. What must never be: a callback without a way to its next attempt or its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from router.engine import commands as c
+from router.engine import events as e
+from router.engine.config import LONGEST_MS
+from router.engine.events import Event
+from router.engine.model import Callback, Interaction, State, Timer
+from router.engine.transitions import ACTIVE, OFFERED, QUEUED, demand
+from router.engine.work import ended, withdrawals
+from router.errors import BadMessage, IllegalMove, NotFound, NotSupported, UnknownName
+
+# After these the customer was not reached, and is called again.
+NOT_REACHED = frozenset({"busy", "no-answer", "failed", "customer-left", "abandoned", "unconfirmed"})
+FAILURES = ("busy", "no-answer", "failed")
+WAITING = (QUEUED, OFFERED)
+
+
+# --- asked for --------------------------------------------------------------------------------------------------------
+
+
+def request(s: State, ask: c.RequestCallback, now_ms: int) -> list[Event]:
+    rules = s.config.callbacks
+    if not (0 <= ask.not_before_ms <= now_ms + LONGEST_MS and 0 <= ask.until_ms <= now_ms + LONGEST_MS):
+        raise BadMessage("not_before and until: a time within the next ten years")
+    begin = max(now_ms, ask.not_before_ms)
+    until = ask.until_ms or (begin + rules.within if rules.within else 0)
+    if until and until <= begin:
+        raise BadMessage("until: a time after now and after not_before")
+    first = ask.first or rules.first
+    item = _waiting(s, ask.thread) if ask.thread else None
+    line = _line(s, item.born.channel if item is not None else ask.channel, ask.line)
+    number = s.last_callback + 1
+    if item is not None:
+        to = ask.to or item.born.sender
+        if not to:
+            raise BadMessage("to: this caller has no number; say which one to call")
+        _must_be_the_only_one(s, item.born.customer)
+        return [e.CallbackRequested(item.number, number, line, to, first, None, 0, until, ask.by)]
+    arrival = _arrival(s, ask, now_ms)
+    _must_be_the_only_one(s, arrival.customer)
+    return [e.CallbackRequested(0, number, line, ask.to, first, arrival, begin, until, ask.by)]
+
+
+def _waiting(s: State, thread: str) -> Interaction:
+    number = s.threads.get(thread)
+    if number is None or not s.interactions[number].open:
+        raise NotFound(f"no open interaction {thread[:100]!r}")
+    item = s.interactions[number]
+    demand(item.number, item.state, e.CallbackRequested)
+    return item
+
+
+def _line(s: State, channel: str, line: str) -> str:
+    able = s.config.channels[channel].calls if channel in s.config.channels else ()
+    if not able or (line and line not in able):
+        which = line.rstrip(":") or channel or "nothing"
+        raise NotSupported(f"{which} cannot call anybody; configure a gateway that takes the order to")
+    return line or able[0]
+
+
+def _must_be_the_only_one(s: State, customer: str) -> None:
+    if customer in s.callers:
+        # A second one would be called twice for one wish.
+        raise IllegalMove(f"this customer is going to be called already, by callback c-{s.callers[customer]}")
+
+
+def _arrival(s: State, ask: c.RequestCallback, now_ms: int) -> e.InteractionArrived:
+    if ask.queue not in s.queues:
+        raise UnknownName(f"queue: there is no queue {ask.queue[:64]!r}")
+    if not ask.to:
+        raise BadMessage("to: say which number to call")
+    identity = f"tel:{ask.to}"
+    return e.InteractionArrived(
+        0,
+        ask.channel,
+        (),
+        s.links.get(identity, identity),
+        (identity,),
+        ask.to,
+        "",
+        ask.name,
+        ask.subject,
+        ask.language,
+        ask.attributes,
+        ask.queue,
+        None,
+        "",
+        0.0,
+        0,
+        now_ms,
+        0,
+        direction="callback",
+    )
+
+
+def cancel(s: State, ask: c.CancelCallback, now_ms: int) -> list[Event]:
+    callback = s.callbacks.get(ask.callback)
+    if callback is None:
+        raise NotFound(f"there is no callback c-{ask.callback}")
+    return _over(s, callback, "cancelled", ask.by, ask.why)
+
+
+def fail(s: State, ask: c.FailCall, now_ms: int) -> list[Event]:
+    """The gateway could not reach the customer; their agent documents that as any other contact."""
+    number = s.threads.get(ask.thread)
+    if number is None or not s.interactions[number].open:
+        raise NotFound(f"no open interaction {ask.thread[:100]!r}")
+    item = s.interactions[number]
+    if number not in s.calls or item.state != ACTIVE:
+        return []  # said twice, or overtaken
+    return [ended(s, item, ask.reason if ask.reason in FAILURES else "failed", now_ms)]
+
+
+# --- what follows -----------------------------------------------------------------------------------------------------
+
+
+def hung_up(s: State, item: Interaction) -> list[Event]:
+    """The caller leaves the line and keeps the place; empty if they asked for nothing of that kind."""
+    number = s.calls.get(item.number, 0)
+    if not number or s.callbacks[number].kept:
+        return []
+    return [e.CallbackKept(item.number, number, name_of(s.callbacks[number]))]
+
+
+def name_of(callback: Callback) -> str:
+    """By which the gateway will speak of the next attempt's call."""
+    return f"{callback.line}cb-{callback.number}-{callback.attempts + 1}"
+
+
+def met(s: State, arrival: e.InteractionArrived) -> list[Event]:
+    """A customer who is to be called comes by themselves: with the place that they had, if it is the same queue.
+
+    Any identity will do, also one that has come together with another one for the first time just now.
+    """
+    number = next((s.callers[x] for x in (arrival.customer, *arrival.identities) if x in s.callers), 0)
+    if not number:
+        return [arrival]
+    callback = s.callbacks[number]
+    item = s.interactions.get(callback.interaction)
+    if item is not None and not callback.kept:
+        return [arrival]  # still on the line, in another contact
+    if item is not None and item.state not in WAITING:
+        return [arrival, e.CallbackEnded(callback.number, "merged")]  # it is being called; not once more
+    queue = item.queue if item is not None else callback.arrival.queue
+    if queue != arrival.queue:
+        return [arrival, *_over(s, callback, "cancelled")]
+    place = min(arrival.enqueued_at_ms, callback.place_ms or arrival.enqueued_at_ms)
+    return [replace(arrival, enqueued_at_ms=place), *_over(s, callback, "merged")]
+
+
+def _over(s: State, callback: Callback, reason: str, by: str = "", why: str = "") -> list[Event]:
+    """No more attempts; one that only waits is over with it."""
+    item = s.interactions.get(callback.interaction)
+    if item is None or not callback.kept or item.state not in WAITING:
+        return [e.CallbackEnded(callback.number, reason, by, why)]
+    # `after_end` ends the callback for that reason.
+    return [*withdrawals(s, item, reason, by, why), e.InteractionEnded(item.number, reason, by=by, why=why)]
+
+
+def after_accept(s: State, number: int) -> Iterator[Event]:
+    """The caller is still on the line: they need not be called."""
+    if number in s.calls and not s.callbacks[s.calls[number]].kept:
+        yield e.CallbackEnded(s.calls[number], "answered")
+
+
+def after_connection(s: State, number: int) -> list[Event]:
+    return [e.CallbackEnded(s.calls[number], "reached")] if number in s.calls else []
+
+
+def after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterator[Event]:
+    if event.interaction in s.calls:
+        yield _next(s, s.callbacks[s.calls[event.interaction]], event.reason, now_ms)
+
+
+def _next(s: State, callback: Callback, reason: str, now_ms: int) -> Event:
+    if reason not in NOT_REACHED:
+        return e.CallbackEnded(callback.number, reason)
+    if not callback.kept:
+        return e.CallbackPostponed(callback.number, now_ms, reason)  # their call broke off; nobody has tried yet
+    rules = s.config.callbacks
+    due = now_ms + rules.delay
+    if callback.attempts >= rules.attempts:
+        return e.CallbackEnded(callback.number, "exhausted")
+    if callback.until_ms and due >= callback.until_ms:
+        return e.CallbackEnded(callback.number, "expired")
+    return e.CallbackPostponed(callback.number, due, reason)
+
+
+def mended(s: State, now_ms: int) -> Iterator[Event]:
+    """After a restart: what a journal that broke off inside of a command still owes."""
+    for callback in list(s.callbacks.values()):
+        item = s.interactions.get(callback.interaction)
+        if callback.interaction and (item is None or item.state not in (*WAITING, ACTIVE)):
+            yield _next(s, callback, item.reason if item is not None else "failed", now_ms)
+
+
+def due_ms(s: State, t: Timer) -> int:
+    """When the next attempt is to begin, or when an attempt that waits is too late; 0 for neither."""
+    callback = s.callbacks.get(t[2])
+    if callback is None:
+        return 0
+    if callback.due_ms:
+        return callback.due_ms
+    item = s.interactions.get(callback.interaction)
+    return callback.until_ms if callback.kept and item is not None and item.state in WAITING else 0
+
+
+def due(s: State, number: int) -> list[Event]:
+    callback = s.callbacks[number]
+    if not callback.due_ms or (callback.until_ms and s.now_ms >= callback.until_ms):
+        return _over(s, callback, "expired")
+    if callback.arrival.queue not in s.queues or callback.arrival.channel not in s.config.channels:
+        return [e.CallbackEnded(number, "no-queue"), e.AlertRaised("callback-lost", f"c-{number}", "its queue is gone")]
+    return [e.CallbackDue(s.last_interaction + 1, number, name_of(callback))]

@@ -1,0 +1,366 @@
+"""Callbacks: the place is kept, the customer is called when an agent has accepted, and once too often is not enough to
+lose anybody (MV-5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from router.engine import commands as c
+from router.engine import events as e
+from router.engine.config import Callbacks, Channel
+from router.engine.lookups import callback_of, callback_views, interaction_view
+from router.errors import BadMessage, IllegalMove, NotFound, NotSupported, UnknownName
+from router.journal import codec
+from tests.engine.support.office import EVERY_ACTION, OFFICE, WRAPS, Office, happened, seconds
+from tests.engine.support.walk import Walk
+from tests.engine.test_consult import dies_after_each_record
+
+pytestmark = pytest.mark.promise("MV-5")
+
+LINE = "phone.dev:"
+PHONE = Channel(exclusive=True, actions=(*EVERY_ACTION, "called"), calls=(LINE,))
+RULES = Callbacks(attempts=3, delay=seconds(60), within=seconds(3_600))
+CALLING = replace(OFFICE, channels={**OFFICE.channels, "phone": PHONE}, callbacks=RULES)
+KIM, LEE = "+15550199", "+15550188"
+
+
+def call(office: Office, who: str = KIM, **more: Any) -> int:
+    return office.arrive("phone", sender=who, identities=(f"tel:{who}",), lease_ms=120_000, **more)
+
+
+def ask(office: Office, number: int, **more: Any) -> None:
+    office.do(c.RequestCallback(thread=office.thread(number), line=LINE, **more))
+
+
+def hang_up(office: Office, number: int) -> None:
+    office.do(c.Leave(thread=office.thread(number)))
+
+
+def kept(**more: Any) -> tuple[Office, int]:
+    """Nobody is there; kim asked to be called and hung up."""
+    office = Office(replace(CALLING, **more))
+    number = call(office)
+    ask(office, number)
+    hang_up(office, number)
+    return office, number
+
+
+def called(**more: Any) -> tuple[Office, int]:
+    """Ana accepted, and kim is being called."""
+    office, number = kept(**more)
+    office.ready("ana")
+    office.accept(number)
+    return office, number
+
+
+def letters(office: Office) -> list[tuple[str, str, str]]:
+    return [(x.action, x.sender, x.reason) for x in office.state.outbound.values()]
+
+
+# --- the place --------------------------------------------------------------------------------------------------------
+
+
+def test_a_caller_who_hangs_up_keeps_the_place_with_the_time_of_arrival() -> None:
+    office = Office(CALLING)
+    first = call(office, KIM)
+    since = office.item(first).enqueued_at_ms
+    office.pass_s(30)
+    second = call(office, LEE)
+    ask(office, first)
+    hang_up(office, first)
+    office.pass_s(60)
+    office.do(c.Renew(thread=office.thread(second), lease_ms=600_000))
+    office.pass_s(300)
+    assert office.state_of(first) == "queued", "no lease ends it: nobody is on the line"
+    assert office.item(first).enqueued_at_ms == since
+    assert interaction_view(office.state, office.item(first)).direction == "callback"
+    office.ready("ana")
+    assert office.offered_to(first) == ["ana"], "as if they had stayed on the line"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_kept_place_is_the_place_of_who_stays(seed: int) -> None:
+    """The same calls twice; in one world some callers hang up after asking. Agents are offered the same in turn."""
+    orders = []
+    for hangs_up in (False, True):
+        office, numbers = Office(CALLING), []
+        for n in range(6):
+            numbers.append(call(office, f"+1555010{n}"))
+            office.now_ms += 1_000 * ((n + seed) % 2)
+        for n in numbers[seed % 2 :: 2]:
+            ask(office, n)
+            if hangs_up:
+                hang_up(office, n)
+        office.ready("ana")
+        order = []
+        for _ in numbers:
+            number = next(iter(office.state.offers.values())).interaction
+            order.append(number)
+            office.accept(number)
+            office.do(c.ConfirmConnection(thread=office.thread(number)))
+            office.complete(number)
+        orders.append(order)
+    assert orders[0] == orders[1]
+
+
+def test_whoever_is_served_before_they_hang_up_is_not_called() -> None:
+    office = Office(CALLING)
+    number = call(office)
+    ask(office, number)
+    office.ready("ana")
+    offer = office.offers_of(number)[0]
+    out = office.do(c.Accept(agent="ana", offer=offer.number))
+    assert happened(out, e.CallbackEnded) == [e.CallbackEnded(1, "answered")]
+    assert letters(office)[0][0] == "assigned"
+    hang_up(office, number)
+    assert office.item(number).reason == "customer-left"
+
+
+def test_an_offer_outlives_the_caller_who_hangs_up_and_is_then_a_call() -> None:
+    office = Office(CALLING, ready=("ana",))
+    number = call(office)
+    ask(office, number)
+    hang_up(office, number)
+    assert office.offered_to(number) == ["ana"]
+    office.accept(number)
+    assert letters(office) == [("called", KIM, "agent")]
+
+
+# --- calling ----------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_is_called_before_an_agent_has_accepted() -> None:
+    office, number = kept()
+    assert letters(office) == []
+    office.ready("ana")
+    assert letters(office) == []
+    office.accept(number)
+    (letter,) = office.state.outbound.values()
+    assert (letter.action, letter.sender, letter.agent, letter.reason) == ("called", KIM, "ana", "agent")
+    assert letter.threads == (f"{LINE}cb-1-1",)
+
+
+def test_the_customer_may_be_called_first_and_at_another_number() -> None:
+    office = Office(CALLING)
+    number = call(office)
+    ask(office, number, to=LEE, first="customer")
+    hang_up(office, number)
+    office.ready("ana")
+    office.accept(number)
+    assert letters(office) == [("called", LEE, "customer")]
+
+
+def test_a_customer_who_answers_was_reached_and_the_contact_goes_on_as_any_other() -> None:
+    office, number = called(queues=WRAPS.queues)
+    out = office.do(c.ConfirmConnection(thread=office.thread(number)))
+    assert happened(out, e.CallbackEnded) == [e.CallbackEnded(1, "reached")]
+    office.complete(number)
+    assert office.state_of(number) == "wrap-up"
+
+
+@pytest.mark.parametrize("reason", ["busy", "no-answer", "failed"])
+def test_who_is_not_reached_is_called_again_with_the_same_place(reason: str) -> None:
+    office, number = called()
+    since = office.item(number).enqueued_at_ms
+    out = office.do(c.FailCall(thread=office.thread(number), reason=reason))
+    assert office.item(number).reason == reason
+    assert happened(out, e.CallbackPostponed) == [e.CallbackPostponed(1, office.now_ms + 60_000, reason)]
+    assert office.state.agents["ana"].load == 0
+    office.sleep_s(59.999)
+    assert len(office.state.interactions) == 1
+    office.sleep_s(0.001)
+    again = number + 1
+    assert office.offered_to(again) == ["ana"]
+    assert (office.item(again).enqueued_at_ms, office.thread(again)) == (since, f"{LINE}cb-1-2")
+
+
+def test_the_agent_documents_a_call_that_reached_nobody() -> None:
+    office, number = called(queues=WRAPS.queues)
+    office.do(c.FailCall(thread=office.thread(number), reason="busy"))
+    assert office.state_of(number) == "wrap-up"
+
+
+def test_after_the_last_attempt_it_is_given_up() -> None:
+    office, number = called()
+    for attempt in range(3):
+        out = office.do(c.FailCall(thread=office.thread(number + attempt), reason="busy"))
+        if attempt < 2:
+            office.sleep_s(60)
+            office.accept(number + attempt + 1)
+    assert happened(out, e.CallbackEnded) == [e.CallbackEnded(1, "exhausted")]
+    assert not office.state.callbacks
+
+
+def test_an_agent_whose_telephone_fails_costs_the_customer_no_attempt() -> None:
+    office, number = called()
+    office.do(c.FailConnection(thread=office.thread(number)))
+    assert office.offered_to(number) == ["ana"], "nobody else is there"
+    office.accept(number)
+    assert office.state.callbacks[1].attempts == 1
+    assert [letter[0] for letter in letters(office)] == ["called", "called"], "the gateway knows"
+
+
+def test_what_is_said_twice_counts_once() -> None:
+    office, number = called()
+    office.do(c.FailCall(thread=office.thread(number), reason="busy"))
+    with pytest.raises(NotFound):
+        office.do(c.FailCall(thread=office.thread(number), reason="busy"))
+    assert office.state.callbacks[1].attempts == 1
+
+
+# --- windows ----------------------------------------------------------------------------------------------------------
+
+
+def later(office: Office, **more: Any) -> None:
+    values = {"channel": "phone", "queue": "support", "to": KIM, **more}
+    office.do(c.RequestCallback(by="operator:sam", **values))
+
+
+def test_a_scheduled_callback_waits_for_its_time() -> None:
+    office = Office(CALLING, ready=("ana",))
+    later(office, not_before_ms=office.now_ms + 600_000)
+    office.sleep_s(599.999)
+    assert not office.state.interactions
+    office.sleep_s(0.001)
+    assert office.offered_to(1) == ["ana"]
+    view = interaction_view(office.state, office.item(1))
+    assert (view.direction, view.sender, view.enqueued_at_ms) == ("callback", KIM, office.now_ms)
+
+
+def test_nobody_is_called_after_the_window() -> None:
+    office, number = kept()
+    office.sleep_s(3_600)
+    assert (office.state_of(number), office.item(number).reason) == ("closed", "expired")
+    assert not office.state.callbacks
+
+
+def test_no_attempt_begins_after_the_window() -> None:
+    office = Office(CALLING, ready=("ana",))
+    later(office, until_ms=office.now_ms + 50_000)
+    office.pass_s(0)
+    office.accept(1)
+    out = office.do(c.FailCall(thread=office.thread(1), reason="busy"))
+    assert happened(out, e.CallbackEnded) == [e.CallbackEnded(1, "expired")]
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"queue": "sails"}, UnknownName),
+        ({"to": ""}, BadMessage),
+        ({"channel": "chat"}, NotSupported),
+        ({"line": "phone.other:"}, NotSupported),
+        ({"until_ms": 1}, BadMessage),
+        ({"not_before_ms": -1}, BadMessage),
+        ({"not_before_ms": 1 << 60}, BadMessage),
+    ],
+)
+def test_what_cannot_be_called_is_refused(more: dict[str, Any], error: type[Exception]) -> None:
+    office = Office(CALLING)
+    with pytest.raises(error):
+        later(office, **more)
+    assert not office.state.callbacks
+
+
+def test_a_customer_has_one_callback() -> None:
+    office, _ = kept()
+    with pytest.raises(IllegalMove, match="c-1"):
+        later(office)
+
+
+def test_only_who_waits_can_ask_for_it() -> None:
+    office = Office(CALLING, ready=("ana",))
+    number = call(office)
+    office.accept(number)
+    with pytest.raises(IllegalMove):
+        ask(office, number)
+    hidden = office.arrive("phone", lease_ms=60_000)
+    with pytest.raises(BadMessage, match="no number"):
+        ask(office, hidden)
+
+
+# --- the customer comes by themselves ---------------------------------------------------------------------------------
+
+
+def test_who_comes_back_to_the_same_queue_takes_their_place_along() -> None:
+    office, number = kept()
+    since = office.item(number).enqueued_at_ms
+    office.pass_s(100)
+    assert office.item(call(office, LEE)).enqueued_at_ms == office.now_ms, "somebody else"
+    again = call(office, KIM)
+    assert office.item(again).enqueued_at_ms == since
+    assert (office.state_of(number), office.item(number).reason) == ("closed", "merged")
+    assert not office.state.callbacks
+
+
+def test_by_any_channel_if_an_identity_matches() -> None:
+    office, number = kept()
+    since = office.item(number).enqueued_at_ms
+    office.pass_s(100)
+    again = office.arrive("chat", identities=("visitor:7", f"tel:{KIM}"))
+    assert (office.item(again).enqueued_at_ms, office.item(number).reason) == (since, "merged")
+
+
+def test_who_comes_to_another_queue_is_not_called_any_more() -> None:
+    office = Office(CALLING)
+    later(office, queue="sales", not_before_ms=office.now_ms + 60_000)
+    out = office.do(c.Arrive(channel="email", threads=("m",), identities=(f"tel:{KIM}",)))
+    assert happened(out, e.CallbackEnded) == [e.CallbackEnded(1, "cancelled")]
+    assert office.item(1).enqueued_at_ms == office.now_ms
+
+
+def test_who_calls_while_they_are_called_is_not_called_once_more() -> None:
+    office, number = called()
+    out = office.do(
+        c.Arrive(channel="phone", threads=("phone:x",), identities=(f"tel:{KIM}",), sender=KIM, lease_ms=60_000)
+    )
+    assert happened(out, e.CallbackEnded) == [e.CallbackEnded(1, "merged")]
+    assert office.state_of(number) == "active"
+    hang_up(office, number)
+    assert office.state_of(number) == "closed"
+
+
+def test_an_operator_takes_it_back() -> None:
+    office, number = kept()
+    office.do(c.CancelCallback(callback=1, by="operator:sam", why="spam"))
+    assert (office.state_of(number), office.item(number).reason) == ("closed", "cancelled")
+    with pytest.raises(NotFound):
+        office.do(c.CancelCallback(callback=1, by="operator:sam"))
+
+
+def test_operators_see_who_is_to_be_called() -> None:
+    office, number = called()
+    (view,) = callback_views(office.state, 0, 10)
+    assert (view.callback, view.state, view.interaction, view.attempts) == ("c-1", "calling", f"i-{number}", 1)
+    assert callback_of(office.state, f"tel:{KIM}") == view
+    assert callback_of(office.state, f"tel:{LEE}") is None
+
+
+# --- whatever happens -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("DU-1")
+def test_callbacks_survive_the_process_at_every_record() -> None:
+    office, number = called()
+    office.do(c.FailCall(thread=office.thread(number), reason="busy"))
+    office.sleep_s(60)
+    office.accept(number + 1)
+    office.do(c.ConfirmConnection(thread=office.thread(number + 1)))
+    dies_after_each_record(office.checked.payloads, office.now_ms)
+
+
+@pytest.mark.parametrize("seed", range(800, 804))
+def test_no_callback_is_lost_on_a_walk(seed: int) -> None:
+    """Each one that was asked for is still to be made, or its end is recorded, once."""
+    walk = Walk(seed, thrift=1_000).run(250)
+    asked, ended = list[int](), list[int]()
+    for payload in walk.checked.payloads:
+        event = codec.decode(payload).event
+        if isinstance(event, e.CallbackRequested):
+            asked.append(event.callback)
+        elif isinstance(event, e.CallbackEnded):
+            ended.append(event.callback)
+    assert sorted([*ended, *walk.state.callbacks]) == asked
