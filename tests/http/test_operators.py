@@ -47,6 +47,9 @@ EVERYWHERE = [
     ("POST", "/v1/interactions/i-1/close"),
     ("POST", "/v1/interactions/i-1/transfer"),
     ("POST", "/v1/interactions/i-1/priority"),
+    ("GET", "/v1/callbacks"),
+    ("POST", "/v1/callbacks"),
+    ("POST", "/v1/callbacks/c-1/cancel"),
     ("GET", "/v1/agents"),
     ("GET", "/v1/agents/ana"),
     ("POST", "/v1/agents/ana/state"),
@@ -100,7 +103,7 @@ async def test_every_path_under_v1_is_in_the_list_above(server: Any) -> None:
     mounted = {(r.method, r.resource.canonical) for r in server.app.router.routes() if r.method != "HEAD"}
     told = {(m, p.replace("i-1", "{id}").replace("/1/", "/{number}/").replace("/x", "/{id}")) for m, p in EVERYWHERE}
     told = {(m, p.replace("not/ana", "not/{agent}").replace("/ana", "/{id}")) for m, p in told}
-    told = {(m, p.replace("0" * 64, "{digest}")) for m, p in told}
+    told = {(m, p.replace("0" * 64, "{digest}").replace("c-1", "{callback}")) for m, p in told}
     assert {at for at in mounted if at[1].startswith("/v1/")} == told | {("GET", "/v1/openapi.json")}
 
 

@@ -12,12 +12,13 @@ import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from msgspec.structs import replace
 
 from channels.phone.calls import ACTIONS
 from channels.phone.settings import Gateway, Settings
 from channels.phone.signature import HEADER, verify
 from router.engine import commands as c
-from router.engine.views import InteractionView, Outbound
+from router.engine.views import ConsultView, InteractionView, Outbound
 from router.errors import IllegalMove, Unavailable
 from router.service.ports import DeliveryFailed
 from tests.phone.support import SECRET, Phone, phone_channel, told, until
@@ -100,6 +101,9 @@ def outbound(phone: Phone, action: str = "assigned", reason: str = "", endpoint:
     )
 
 
+CONSULT = ConsultView(id="i-2", of="i-1", role="", state="consulting", owner="ben", agent="ana", address="", until_ms=0)
+
+
 async def failure(phone: Phone, order: Outbound) -> DeliveryFailed:
     with pytest.raises(DeliveryFailed) as failed:
         await phone.adapter.deliver(order)
@@ -135,11 +139,16 @@ async def test_an_accepted_call_is_connected_by_a_signed_order(switch: Switch, t
         ("resumed", "resume", ""),
         ("transferred", "transfer", ""),
         ("requeued", "queue", ""),
+        ("consulted", "consult", ""),
+        ("conference", "join", ""),
+        ("handed-over", "complete", ""),
+        ("consult-over", "drop", "cancelled"),
+        ("called", "call", "agent"),
     ],
 )
 async def test_each_action_has_its_verb(switch: Switch, tmp_path: Path, action: str, verb: str, reason: str) -> None:
     async with driven(switch, tmp_path) as phone:
-        phone.desk.views[1] = view(on_hold=action == "held")
+        phone.desk.views[1] = replace(view(on_hold=action == "held"), consult=CONSULT)
         assert action in phone.adapter.actions == ACTIONS
         await phone.adapter.deliver(outbound(phone, action, reason))
         [(_, body)] = switch.orders
@@ -330,3 +339,67 @@ async def test_while_secrets_change_an_order_is_signed_with_each(switch: Switch,
         [(headers, body)] = switch.orders
         for secret in (SECRET, "new-secret"):
             verify(headers[HEADER], body, [secret], phone.desk.now / 1_000, 300)
+
+
+@pytest.mark.promise("MV-5")
+async def test_a_call_to_a_customer_says_whom_from_where_and_who_first(switch: Switch, tmp_path: Path) -> None:
+    async with driven(switch, tmp_path) as phone:
+        order = replace(outbound(phone, "called", "customer"), threads=("phone.dev:cb-1-2",))
+        await phone.adapter.deliver(order)
+        [(_, body)] = switch.orders
+        assert msgspec.json.decode(body) == {
+            "id": "sb-17",
+            "action": "call",
+            "call_id": "cb-1-2",
+            "interaction": "i-1",
+            "agent": "ana",
+            "agent_name": "Ana",
+            "endpoint": "sip:ana@desk",
+            "reason": "",
+            "to": "+493012345678",
+            "from": "+15550100",
+            "first": "customer",
+        }
+
+
+@pytest.mark.promise("MV-1")
+@pytest.mark.parametrize("action", ["consulted", "conference"])
+async def test_nobody_is_brought_in_for_a_consult_that_is_over(switch: Switch, tmp_path: Path, action: str) -> None:
+    async with driven(switch, tmp_path) as phone:
+        await phone.adapter.deliver(outbound(phone, action))
+        assert switch.orders == []
+
+
+@pytest.mark.promise("MV-1")
+async def test_a_consult_that_the_gateway_will_not_make_fails(switch: Switch, tmp_path: Path) -> None:
+    async with driven(switch, tmp_path) as phone:
+        phone.desk.views[1] = replace(view(), consult=CONSULT)
+        switch.statuses = [400]
+        assert (await failure(phone, outbound(phone, "consulted"))).final
+        assert phone.desk.commands == [
+            c.FailConsult(key="phone.dev:sb-17", thread="phone.dev:call-1", reason="gateway-refused")
+        ]
+
+
+@pytest.mark.promise("MV-1", "MV-5")
+@pytest.mark.parametrize(
+    ("type_", "attributes", "command"),
+    [
+        ("consult_answered", {}, c.ConfirmConsult(thread="phone.dev:call-1")),
+        ("consult_failed", {"reason": "busy"}, c.FailConsult(thread="phone.dev:call-1", reason="busy")),
+        ("call_failed", {"reason": "no-answer"}, c.FailCall(thread="phone.dev:call-1", reason="no-answer")),
+        ("callback", {}, c.RequestCallback(thread="phone.dev:call-1", line="phone.dev:")),
+        (
+            "callback",
+            {"number": "+493087654321", "first": "customer"},
+            c.RequestCallback(thread="phone.dev:call-1", line="phone.dev:", to="+493087654321", first="customer"),
+        ),
+    ],
+)
+async def test_what_a_gateway_tells_of_it(
+    switch: Switch, tmp_path: Path, type_: str, attributes: dict[str, str], command: c.AnyCommand
+) -> None:
+    async with driven(switch, tmp_path) as phone:
+        event = told(type_, attributes=attributes)
+        await phone.answer(event)
+        assert phone.desk.commands == [replace(command, key=f"phone.dev:{event['event_id']}")]
