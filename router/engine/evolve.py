@@ -42,6 +42,7 @@ from router.engine.model import (
 from router.engine.order import factor
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 from router.engine.views import Outbound
+from router.engine.waits import follow, forget, learn, learn_left
 
 # The customer's side ended it, so its gateway need not be told.
 GONE = ("customer-left", "abandoned", "unconfirmed", "busy", "no-answer", "failed", "merged", "cancelled", "expired")
@@ -211,6 +212,7 @@ def _release(s: State, item: Interaction) -> Agent:
     agent = s.agents[item.owner]
     agent.work.pop(item.number, None)
     item.owner = ""
+    item.returned_at_ms = s.now_ms
     item.held = item.connected = False
     _drop_load(s, agent, item.born.channel)
     return agent
@@ -278,6 +280,7 @@ def _configured(s: State, ev: e.Configured, at_ms: int) -> None:
     _recheck_cooling(s)
     for queue in [q for q in s.removals if q not in s.queues]:
         del s.removals[queue]
+    forget(s)
 
 
 def _start_clocks(s: State, at_ms: int) -> None:
@@ -336,10 +339,13 @@ def _arrived(s: State, ev: e.InteractionArrived, at_ms: int) -> None:
         item.lease_until_ms = at_ms + ev.lease_ms
         heappush(s.timers, (item.lease_until_ms, LEASE_DUE, number, ""))
     queue = s.queues[ev.queue]
-    queue.counts[QUEUED] += 1
+    counts = queue.counts
+    counts[QUEUED] += 1
     usual = ev.requirement is None and not (ev.band or ev.weight or ev.target_ms)
     place = queue.places.get(ev.channel, -1) if usual else -1
     item.place = place if place >= 0 else s.place_of(item)
+    if counts[QUEUED] > 1:
+        follow(s, item, at_ms)
     s.matcher.enqueue(item)
     if s.aging:
         _time_band(s, item)
@@ -438,6 +444,7 @@ def _transferred(s: State, ev: e.Transferred, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
     former = ""
     if item.state == ACTIVE:
+        learn(s, item, at_ms)
         agent = _release(s, item)
         _told(agent)
         former = agent.id
@@ -682,8 +689,11 @@ def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
         return
     _move(s, item, CLOSED)
     if owner is not None:  # a closed interaction still says who had it
+        learn(s, item, at_ms)
         owner.work.pop(item.number, None)
         _drop_load(s, owner, item.born.channel)
+    elif ev.reason == "abandoned":
+        learn_left(s, item, at_ms)
     _close(s, item, at_ms)
 
 
@@ -705,6 +715,7 @@ def _wrap_up_finished(s: State, ev: e.WrapUpFinished, at_ms: int) -> None:
     owner = s.agents[item.owner]
     _told(owner)
     item.wrap_up_until_ms = 0
+    learn(s, item, at_ms)
     _move(s, item, CLOSED)
     owner.work.pop(item.number, None)
     _drop_load(s, owner, item.born.channel)

@@ -16,8 +16,9 @@ from router.engine import config as configuration
 from router.engine.model import Agent, Callback, Consult, Interaction, KeyMemory, Offer, State
 from router.engine.order import Memory
 from router.engine.views import Outbound
+from router.engine.waits import Pace
 
-FORMAT = 1
+FORMAT = 2
 
 
 class AgentImage(Struct, array_like=True):
@@ -70,6 +71,7 @@ class Image(Struct, array_like=True):
     consults: list[Consult] = []
     callbacks: list[Callback] = []
     last_callback: tuple[int, ...] = ()
+    paces: dict[str, dict[str, Pace]] = {}
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -107,10 +109,10 @@ def to_bytes(s: State) -> bytes:
     )
 
 
-def _later(s: State) -> list[list[Any]]:
+def _later(s: State) -> list[list[Any] | dict[str, Any]]:
     """The fields that came after the first format, up to the last one that holds anything."""
     last = [s.last_callback] if s.last_callback else []
-    found: list[list[Any]] = [list(s.consults.values()), list(s.callbacks.values()), last]
+    found: list[list[Any] | dict[str, Any]] = [list(s.consults.values()), list(s.callbacks.values()), last, s.paces]
     while found and not found[-1]:
         found.pop()
     return found
@@ -153,7 +155,7 @@ def from_bytes(data: bytes) -> State:
     s.seq, s.now_ms, s.version, s.document = image.seq, image.now_ms, image.version, image.document
     s.last_interaction, s.last_offer, s.last_stamp = image.last
     s.threads, s.links, s.removals, s.brakes = image.threads, image.links, image.removals, image.brakes
-    s.channels, s.memory = image.channels, image.memory
+    s.channels, s.memory, s.paces = image.channels, image.memory, image.paces
     s.closed.extend(image.closed)
     s.interactions = {item.number: item for item in image.interactions}
     s.offers = {offer.number: offer for offer in image.offers}

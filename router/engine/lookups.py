@@ -9,6 +9,7 @@ from itertools import islice
 
 from msgspec import UNSET, Struct, UnsetType
 
+from router.engine import waits
 from router.engine.matching import LOAD_BITS, LOAD_MASK
 from router.engine.model import Agent, Callback, Interaction, Said, State
 from router.engine.requirements import Node, as_data, walk
@@ -269,36 +270,11 @@ def queue_views(s: State) -> list[QueueView]:
 
 
 def estimate(s: State, number: int, now_ms: int) -> Estimate | None:
-    """How many of the same queue are served before it, plus one.
-
-    Counted in logarithmic time for its own class and by comparing waiting entries of the queue's other classes. The
-    expected wait is not estimated yet, so it is None: a number that means nothing is worse than none.
-    """
+    """How many of the same queue are served before it, plus one, and how long it will wait (`waits`)."""
     item = s.interactions.get(number)
     if item is None or item.state != QUEUED:
         return None
-    m = s.matcher
-    own = m.rank_of(item, now_ms)
-    ahead = 0
-    for c, key in enumerate(m.class_keys):
-        if key.queue == item.queue:
-            ahead += _ahead(s, c, own, now_ms)
-            ahead += sum(1 for x in m.cooling.get(c, {}).values() if m.rank_of(x, now_ms) < own)
-    return Estimate(ahead + 1, None)
-
-
-def _ahead(s: State, c: int, own: tuple[int, float, int], now_ms: int) -> int:
-    """Entries of class `c` that come before `own`: values of a class fall with the entry, so one search finds them."""
-    m = s.matcher
-    tier = m.class_keys[c].tier
-    low, high = 0, 1 << 110
-    while low < high:  # the smallest entry that does not come before `own`
-        middle = (low + high) // 2
-        if tier.rank(middle, now_ms) < own:
-            low = middle + 1
-        else:
-            high = middle
-    return m.waiting.ahead(c, low)
+    return waits.estimate(s, item, now_ms)
 
 
 def fitting(s: State, item: Interaction) -> list[Agent]:

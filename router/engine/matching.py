@@ -41,6 +41,7 @@ from msgspec import Struct
 
 from router.engine import choice, occupancy
 from router.engine.config import Config, Queue
+from router.engine.crews import Crew, belongs
 from router.engine.order import (
     ITEM_BITS,
     Standing,
@@ -259,6 +260,13 @@ class Capacity:
                 free |= 1 << c
         return free
 
+    def slots(self, channel: int) -> int:
+        """How many of this channel an agent may hold who holds nothing else."""
+        if self.exclusive[channel]:
+            return min(1, self.caps[channel])
+        weight = self.weights[channel]
+        return min(self.caps[channel], self.budget // weight) if weight else self.caps[channel]
+
 
 class ClassKey(Struct, frozen=True):
     queue: str
@@ -304,6 +312,7 @@ class Matcher:
         "cooling",
         "cooling_classes",
         "counting",
+        "crews",
         "divided",
         "free_classes",
         "free_requirements",
@@ -373,6 +382,7 @@ class Matcher:
         # (profile, channels that they ever have room for) -> agents who are signed in and ready, busy or not
         self.present: dict[tuple[int, int], int] = {}
         self.cells_with: list[list[int]] = []  # profile -> cells
+        self.crews: dict[tuple[int, int], Crew] = {}  # (requirement, channel) -> who is present, where `waits` asked
         # cells
         self.cell_ids: dict[tuple[int, int], int] = {}
         self.cell_keys: list[tuple[int, int]] = []  # (profile, room)
@@ -420,7 +430,7 @@ class Matcher:
     def _add_class(self, key: ClassKey) -> int:
         if len(self.class_ids) >= self.tidy_at:
             self._tidy()
-        requirement = self._requirement(key.requirement)
+        requirement = self.requirement(key.requirement)
         if self.free_classes:
             c = self.free_classes.pop()
             self.class_keys[c] = key
@@ -447,7 +457,8 @@ class Matcher:
                     self._relate(cell, c)
         return c
 
-    def _requirement(self, node: Node) -> int:
+    def requirement(self, node: Node) -> int:
+        """Its number."""
         found = self.requirement_ids.get(node)
         if found is not None:
             return found
@@ -511,6 +522,7 @@ class Matcher:
             self.free_requirements.append(r)
             for met in self.meets:
                 met.discard(r)
+            self.crews = {known: crew for known, crew in self.crews.items() if known[0] != r}
 
     def profile_of(self, agent: Agent) -> int:
         config = agent.config
@@ -612,7 +624,7 @@ class Matcher:
     def staff(self, node: Node, channels: int) -> int:
         """How many agents who meet this requirement and work on one of these channels (a bit set) are signed in and
         ready, busy or not."""
-        r = self._requirement(node)
+        r = self.requirement(node)
         return sum(n for (p, able), n in self.present.items() if able & channels and r in self.meets[p])
 
     # --- agents ----------------------------------------------------------------------------------------------------
@@ -682,6 +694,9 @@ class Matcher:
             agent.counted = present
             kind = (agent.profile, agent.capacity.room(0))
             self.present[kind] = self.present.get(kind, 0) + (1 if present else -1)
+            for crew in self.crews.values():
+                if belongs(self, crew, agent):
+                    crew.count(agent, present)
 
     # --- interactions ----------------------------------------------------------------------------------------------
 
@@ -708,6 +723,22 @@ class Matcher:
                 self.cooling_classes &= ~(1 << c)
         else:
             self.waiting.remove(c, item.enqueued_at_ms << ITEM_BITS | item.number)
+
+    def waiting_classes(self) -> Iterator[int]:
+        """Those in which something waits."""
+        filled = self.waiting.filled | self.cooling_classes
+        while filled:
+            c = filled.bit_length() - 1
+            filled ^= 1 << c
+            yield c
+
+    def oldest_of(self, queue: str) -> int | None:
+        """Since when (Unix ms) the oldest of a queue has waited."""
+        found = [x.enqueued_at_ms for members in self.cooling.values() for x in members.values() if x.queue == queue]
+        for c in self.waiting_classes():
+            if self.class_keys[c].queue == queue and self.waiting.head[c] != NONE:
+                found.append(self.waiting.head[c] >> ITEM_BITS)
+        return min(found, default=None)
 
     # --- decisions -------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from router.engine.relaxation import Ladder
 from router.engine.requirements import Node, both
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 from router.engine.views import Outbound
+from router.engine.waits import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,6 +97,7 @@ class Interaction(Struct, array_like=True, gc=False, eq=False):
     remarks: list[Remark] | None = None
     given_to: str = ""  # the agent for whom alone it waits after a transfer, while that agent is there
     step: int = 0  # how many steps of its queue's relaxation plan it has taken
+    returned_at_ms: int = 0  # when it last came back to waiting from an agent who had it
     place: int = -1  # derived: its class in the matcher
 
     @property
@@ -298,6 +300,7 @@ class State:
         "now_ms",
         "offers",
         "outbound",
+        "paces",
         "queues",
         "removals",
         "seq",
@@ -331,6 +334,7 @@ class State:
         self.consults: dict[int, Consult] = {}  # interaction whose owner asks somebody -> the consult
         self.callbacks: dict[int, Callback] = {}
         self.last_callback = 0
+        self.paces: dict[str, dict[str, Pace]] = {}  # queue -> channel -> how fast its work went of late
         # primary, with retention by configuration
         self.intake_keys = KeyMemory(0)
         self.command_keys = KeyMemory(0)

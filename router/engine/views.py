@@ -165,10 +165,19 @@ class QueueView(Struct, frozen=True, kw_only=True):
 
 
 class Estimate(Struct, frozen=True):
-    """Where a waiting interaction stands. `expected_wait_s` is None while there is too little to tell from."""
+    """Where a waiting interaction stands: `position` 1 is the next of its queue.
+
+    The expected wait is the median; nine of ten wait at most `p90_s`. All three are None while there is too little to
+    tell from. `method` says how they were told: "queue-length" from `samples` contacts that were finished of late,
+    "head-of-line" from the age of the oldest of `samples` that wait.
+    """
 
     position: int
     expected_wait_s: int | None
+    p50_s: int | None = None
+    p90_s: int | None = None
+    method: str = ""
+    samples: int = 0
 
 
 # --- effects: what the outside must be told, given out once the facts are durable -------------------------------------

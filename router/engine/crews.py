@@ -1,0 +1,61 @@
+"""Who is present and could take work of a kind: as bit sets over the agents, so that two crews compare quickly.
+
+A crew is worked out when somebody first asks for it, and kept up to date from then on by `Matcher.count`. Whom an agent
+serves now plays no part in it, only presence: it changes when somebody signs in, pauses or leaves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.engine.requirements import Node
+
+if TYPE_CHECKING:
+    from router.engine.matching import Capacity, Matcher
+    from router.engine.model import Agent
+
+ANY_CHANNEL = -1
+CREWS_MAX = 1_000  # requirements come from outside as well: transfers write their own
+
+
+class Crew:
+    """The agents present who meet a requirement and work on a channel: as a bit set, and by what they may hold."""
+
+    __slots__ = ("bits", "capacities", "channel", "requirement")
+
+    def __init__(self, requirement: int, channel: int) -> None:
+        self.requirement, self.channel = requirement, channel
+        self.bits = 0  # by `Agent.index`
+        self.capacities: dict[Capacity, int] = {}
+
+    def count(self, agent: Agent, present: bool) -> None:
+        self.bits ^= 1 << agent.index
+        self.capacities[agent.capacity] = self.capacities.get(agent.capacity, 0) + (1 if present else -1)
+
+    def slots(self) -> int:
+        """How many contacts of the channel they may have at once."""
+        return sum(n * capacity.slots(self.channel) for capacity, n in self.capacities.items() if n)
+
+    def share_of(self, other: Crew) -> float:
+        """The part of the other crew that is in this one."""
+        size = other.bits.bit_count()
+        return (self.bits & other.bits).bit_count() / size if size else 0.0
+
+
+def crew(m: Matcher, node: Node, channel: int = ANY_CHANNEL) -> Crew:
+    requirement = m.requirement(node)
+    found = m.crews.get((requirement, channel))
+    if found is None:
+        if len(m.crews) >= CREWS_MAX:
+            m.crews.clear()
+        found = m.crews[requirement, channel] = Crew(requirement, channel)
+        for agent in m.agents:
+            if agent.counted and belongs(m, found, agent):
+                found.count(agent, True)
+    return found
+
+
+def belongs(m: Matcher, known: Crew, agent: Agent) -> bool:
+    if known.requirement not in m.meets[agent.profile]:
+        return False
+    return known.channel < 0 or bool(agent.capacity.room(0) >> known.channel & 1)

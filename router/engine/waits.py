@@ -1,0 +1,286 @@
+"""How long those who wait now will still wait (RT-13).
+
+Two halves. *Learning* happens where an agent is done with a contact, or a customer gives up: there everything is
+known (when it came, was taken, was let go), so offers and acceptances cost nothing. Of each queue and channel a few
+sums are kept (`Pace`), which follow from the records and are primary state: a replay estimates the same.
+
+*Asking* puts together, for the contact asked about,
+    who is ahead     those that the order would serve earlier, of all queues; of another queue only the part that wants
+                     agents who can take this contact, by the share of that queue's agents who can
+    how fast         what the agents present who can take it may hold at once, times the rate at which contacts like
+                     those that they hold now were finished of late
+    who gives up     abandonments per time waited, which is the likeliest rate where waiting times are cut off
+and takes the formula for the length of the queue (`estimates.stages`). While too little was finished, the age of the
+oldest in the line stands in (`head-of-line`); while even that says nothing, there is no expected wait.
+
+No formula knows what is yet to come: calls that overtake a mail, agents who pause. So a few of those who wait are
+followed in each line. How often they waited longer than the median and the p90 that were foretold moves one factor for
+each up or down, until half and a tenth of them do. That keeps the interval honest whatever the discipline.
+
+Nothing here may depend on who asked what before: the followed ones are part of the state. Hence sums of floating point
+numbers are rounded once (`fsum`), whatever order the lines are walked in.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from math import ceil, fsum
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from router.engine import estimates
+from router.engine.crews import Crew, crew
+from router.engine.estimates import Delay
+from router.engine.transitions import CLOSED
+from router.engine.views import Estimate
+
+if TYPE_CHECKING:
+    from router.engine.matching import Matcher
+    from router.engine.model import Interaction, State
+
+Rank = tuple[int, float, int]
+
+# What is older counts less: when a line has so many, all sums of its queue are halved.
+MANY = 512
+# Fewer finished contacts than this say nothing of how long they take.
+FEW = 5
+# So many at least must wait for the age of the oldest to say something.
+SOME = 3
+
+# Followed at once in one line, and how far apart they begin.
+FOLLOWED = 8
+APART_MS = 1_000
+# What one outcome moves a factor by. The balance of rises and falls is where a tenth (a half) of them are late.
+STEP = 0.1
+LEAST, MOST = 1 / 64, 64.0
+
+
+class Followed(Struct, array_like=True, gc=False):
+    """One that waits, and what was foretold of it."""
+
+    interaction: int
+    at_ms: int
+    p50_ms: int
+    p90_ms: int
+
+
+class Pace(Struct, array_like=True):
+    """What the contacts of one queue and channel came to of late."""
+
+    finished: int = 0  # times that an agent let go of one
+    handled_ms: int = 0  # from accepting to letting go, in all
+    waited_ms: int = 0  # in all, by those who were served and those who gave up
+    left: int = 0  # gave up
+    followed: list[Followed] = []
+    next_ms: int = 0  # nobody else is followed before
+    outcomes: int = 0
+    factor50: float = 1.0
+    factor90: float = 1.0
+
+
+# --- learning ---------------------------------------------------------------------------------------------------------
+
+
+def pace_of(s: State, item: Interaction) -> Pace:
+    """What is known of its line; made where nothing is yet."""
+    paces = s.paces.get(item.queue)
+    if paces is None:
+        paces = s.paces[item.queue] = {}
+    pace = paces.get(item.born.channel)
+    if pace is None:
+        pace = paces[item.born.channel] = Pace()
+    return pace
+
+
+def learn(s: State, item: Interaction, at_ms: int) -> None:
+    """An agent is done with it."""
+    pace = pace_of(s, item)
+    accepted = item.accepted_at_ms
+    pace.finished += 1
+    pace.handled_ms += at_ms - accepted
+    pace.waited_ms += accepted - (item.returned_at_ms or item.enqueued_at_ms)
+    if pace.finished >= MANY:
+        _halve(s.paces[item.queue])
+    if pace.followed:
+        _look_at_one(s, pace, at_ms)
+
+
+def learn_left(s: State, item: Interaction, at_ms: int) -> None:
+    """Its customer would wait no longer."""
+    pace = pace_of(s, item)
+    pace.left += 1
+    pace.waited_ms += at_ms - (item.returned_at_ms or item.enqueued_at_ms)
+    if pace.left >= MANY:
+        _halve(s.paces[item.queue])
+
+
+def forget(s: State) -> None:
+    """What is known of queues and channels that the configuration has no more."""
+    for queue in [name for name in s.paces if name not in s.queues]:
+        del s.paces[queue]
+    for paces in s.paces.values():
+        for channel in [name for name in paces if name not in s.config.channels]:
+            del paces[channel]
+
+
+def _halve(paces: dict[str, Pace]) -> None:
+    """Of all channels of a queue at once, so that they keep their proportion."""
+    for pace in paces.values():
+        pace.finished //= 2
+        pace.handled_ms //= 2
+        pace.waited_ms //= 2
+        pace.left //= 2
+
+
+def follow(s: State, item: Interaction, at_ms: int) -> None:
+    """It came just now, and others wait: foretell its wait, unless enough are followed in its line."""
+    pace = pace_of(s, item)
+    if at_ms < pace.next_ms or len(pace.followed) >= FOLLOWED:
+        return
+    told = forecast(s, item, at_ms)
+    if told.method == QUEUE_LENGTH:
+        p50, p90 = ceil(told.p50_ms * pace.factor50), ceil(told.p90_ms * pace.factor90)
+        pace.followed.append(Followed(item.number, at_ms, p50, p90))
+        pace.next_ms = at_ms + max(APART_MS, p90 // FOLLOWED)
+
+
+def _look_at_one(s: State, pace: Pace, at_ms: int) -> None:
+    """Whether the first of those followed has come to its end. If not, it is the next one's turn the next time."""
+    one = pace.followed.pop(0)
+    item = s.interactions.get(one.interaction)
+    if item is None or item.returned_at_ms >= one.at_ms:
+        return
+    if item.owner:
+        if item.accepted_at_ms > one.at_ms:  # or it was not waiting at all
+            _judge(pace, one, item.accepted_at_ms - one.at_ms, is_over=True)
+    elif at_ms - one.at_ms > one.p90_ms:
+        _judge(pace, one, at_ms - one.at_ms, is_over=True)  # late already, however much later it will be
+    elif item.state == CLOSED:
+        _judge(pace, one, item.ended_at_ms - one.at_ms, is_over=False)
+    else:
+        pace.followed.append(one)
+
+
+def _judge(pace: Pace, one: Followed, waited_ms: int, is_over: bool) -> None:
+    """Who gave up before the time foretold says nothing of whether that was right."""
+    late50, late90 = waited_ms > one.p50_ms, waited_ms > one.p90_ms
+    if is_over or late50:
+        pace.factor50 = _moved(pace.factor50, STEP / 2 if late50 else -STEP / 2)
+    if is_over or late90:
+        pace.outcomes += 1
+        pace.factor90 = _moved(pace.factor90, 0.9 * STEP if late90 else -0.1 * STEP)
+
+
+def _moved(factor: float, by: float) -> float:
+    return min(MOST, max(LEAST, factor * (1.0 + by)))
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+QUEUE_LENGTH, HEAD_OF_LINE = "queue-length", "head-of-line"
+
+
+class Forecast(Struct, frozen=True, gc=False):
+    """Of one that waits; before the factors of its line. `method` is "" where no wait can be told."""
+
+    ahead: int  # of its queue
+    competing: float  # of all queues, as far as they want the same agents
+    method: str = ""
+    samples: int = 0
+    p50_ms: float = 0.0
+    p90_ms: float = 0.0
+
+
+def estimate(s: State, item: Interaction, now_ms: int) -> Estimate:
+    """Of one that waits."""
+    told = forecast(s, item, now_ms)
+    if not told.method:
+        return Estimate(told.ahead + 1, None)
+    pace = s.paces.get(item.queue, {}).get(item.born.channel)
+    f50, f90 = (pace.factor50, pace.factor90) if pace and told.method == QUEUE_LENGTH else (1.0, 1.0)
+    p50 = ceil(told.p50_ms * f50 / 1_000)
+    p90 = max(p50, ceil(told.p90_ms * f90 / 1_000))
+    return Estimate(told.ahead + 1, p50, p50, p90, told.method, told.samples)
+
+
+def forecast(s: State, item: Interaction, now_ms: int) -> Forecast:
+    m = s.matcher
+    m.stand()
+    own = m.rank_of(item, now_ms)
+    key = m.class_keys[item.place]
+    able = crew(m, key.requirement, key.channel)
+    ahead, parts, leaving = 0, [], []
+    for c in m.waiting_classes():
+        n = ahead_in(m, c, own, now_ms)
+        if n:
+            other = m.class_keys[c]
+            ahead += n if other.queue == item.queue else 0
+            part = n * able.share_of(crew(m, other.requirement, other.channel))
+            parts.append(part)
+            leaving.append(part * _impatience(s, other.queue, s.channels[other.channel]))
+    return _put_together(s, item, now_ms, able, ahead, fsum(parts), fsum(leaving))
+
+
+def _put_together(
+    s: State, item: Interaction, now_ms: int, able: Crew, ahead: int, competing: float, leaving: float
+) -> Forecast:
+    """`leaving`: how many of those ahead give up in a millisecond."""
+    if not able.bits:
+        return Forecast(ahead, competing)
+    rate, samples = _rate(s, able)
+    if samples < FEW:
+        return _by_age(s, item, now_ms, ahead, competing)
+    delay = estimates.stages(able.slots() * rate, leaving / competing if competing else 0.0, competing)
+    # The rate is known from so many only.
+    delay = Delay(delay.mean, delay.variance + delay.mean * delay.mean / samples)
+    p50, p90 = delay.quantile(estimates.Z50), delay.quantile(estimates.Z90)
+    return Forecast(ahead, competing, QUEUE_LENGTH, samples, p50, p90)
+
+
+def _rate(s: State, able: Crew) -> tuple[float, int]:
+    """Finished contacts in a millisecond of one that they hold, by what they hold now; and on how many that rests."""
+    held, finishing, samples = [], [], 0
+    for name, queue in s.queues.items():
+        finished, handled_ms = _handled(s.paces.get(name, {}))
+        if queue.active and finished and handled_ms:
+            theirs = queue.active * able.share_of(crew(s.matcher, queue.config.requirement))
+            if theirs:
+                held.append(theirs)
+                finishing.append(theirs * finished / handled_ms)
+                samples += finished
+    return (fsum(finishing) / fsum(held), samples) if held else (0.0, 0)
+
+
+def _handled(paces: dict[str, Pace]) -> tuple[int, int]:
+    return sum(p.finished for p in paces.values()), sum(p.handled_ms for p in paces.values())
+
+
+def _impatience(s: State, queue: str, channel: str) -> float:
+    """How many give up in a millisecond of one that waits."""
+    pace = s.paces.get(queue, {}).get(channel)
+    return pace.left / pace.waited_ms if pace is not None and pace.waited_ms else 0.0
+
+
+def _by_age(s: State, item: Interaction, now_ms: int, ahead: int, competing: float) -> Forecast:
+    """The oldest of the queue has waited so long, and from one place to the next it takes an equal part of that."""
+    waiting, oldest = s.queues[item.queue].waiting, s.matcher.oldest_of(item.queue)
+    if waiting < SOME or oldest is None:
+        return Forecast(ahead, competing)
+    delay = estimates.head_of_line((now_ms - oldest) * (ahead + 1) / max(waiting, ahead + 1), ahead)
+    p50, p90 = delay.quantile(estimates.Z50), delay.quantile(estimates.Z90)
+    return Forecast(ahead, competing, HEAD_OF_LINE, waiting, p50, p90)
+
+
+def ahead_in(m: Matcher, c: int, own: Rank, now_ms: int) -> int:
+    """How many of a class come before that rank. In a class the older one comes first, so they are its first ones."""
+    tier, lines = m.class_keys[c].tier, m.waiting
+    cooling = m.cooling.get(c)
+    n = sum(1 for x in cooling.values() if m.rank(x, tier, now_ms) < own) if cooling else 0
+    head, rest, at = lines.head[c], lines.rest[c], lines.at[c]
+    if not lines.filled >> c & 1 or not tier.rank(head, now_ms) < own:
+        return n
+    end = bisect_left(rest, own, at, key=lambda entry: tier.rank(entry, now_ms))
+    gone = lines.stale[c]
+    over = sum(1 for entry in gone if entry <= rest[end - 1]) if gone and end > at else 0
+    return n + 1 + end - at - over
