@@ -580,7 +580,7 @@ class Room:
                 self._put(conversation, out.Joined(name=news.agent_name))
             case e.Requeued() | e.Transferred() | e.ConnectFailed():
                 conversation.state, conversation.agent = "queued", ""
-                self._queued(conversation)
+                self._queued(conversation, "moved" if isinstance(news.event, e.Transferred) else "returned")
             case e.InteractionEnded() as ended:
                 self._ended(conversation, ended.reason)
             case _:
@@ -602,15 +602,16 @@ class Room:
         frame = out.Message(author=author, text=said.text, at_ms=now, id=ident, name=name, attachments=said.attachments)
         self._put(conversation, frame, sender, own)
 
-    def _queued(self, conversation: Conversation) -> None:
+    def _queued(self, conversation: Conversation, reason: str = "") -> None:
         # Who is being offered, or was taken in the batch behind this fact, has no place in the line: they are next.
         conversation.shown = self._look.estimate(conversation.open) or Estimate(1, None)
-        self._show_place(conversation, conversation.shown)
+        self._show_place(conversation, conversation.shown, reason)
 
-    def _show_place(self, conversation: Conversation, place: Estimate) -> None:
-        name = interaction_id(conversation.open)
-        frame = out.Queued(interaction=name, position=place.position, expected_wait_s=place.expected_wait_s)
-        self._put(conversation, frame)
+    def _show_place(self, conversation: Conversation, place: Estimate, reason: str) -> None:
+        name, wait = interaction_id(conversation.open), place.expected_wait_s
+        self._put(
+            conversation, out.Queued(interaction=name, position=place.position, expected_wait_s=wait, reason=reason)
+        )
 
     def _ended(self, conversation: Conversation, reason: str) -> None:
         frame = out.Ended(interaction=interaction_id(conversation.open), reason=reason)
@@ -633,9 +634,11 @@ class Room:
                 self._submit(command, partial(self._gone, conversation))
         elif conversation.state == "queued":
             place = self._look.estimate(conversation.open)
-            if place is not None and place != conversation.shown:
+            if place is not None and _is_news(conversation.shown, place):
+                # In the line itself nobody passes by: a place is lost to somebody of higher priority alone (RT-13).
+                risen = conversation.shown is not None and place.position > conversation.shown.position
                 conversation.shown = place
-                self._show_place(conversation, place)
+                self._show_place(conversation, place, "higher-priority" if risen else "")
         elif conversation.idle and away_ms >= self._settings.keep_ended:
             self._forget(conversation)
 
@@ -751,3 +754,16 @@ def _as_said(said: MessageView, ident: Ident | None) -> Said:
     """As visitors see it; `said.agent` is a name here."""
     files = tuple(Attachment(blob.name, blob.media_type, blob.size) for blob in said.attachments)
     return Said(author=said.author, text=said.text, at_ms=said.at_ms, id=ident, name=said.agent, attachments=files)
+
+
+def _is_news(shown: Estimate | None, place: Estimate) -> bool:
+    """Whether it is worth a word: another place, or a wait that differs by more than a fifth and ten seconds.
+
+    An estimate moves with every second, and nobody wants to read that.
+    """
+    if shown is None or shown.position != place.position:
+        return True
+    old, new = shown.expected_wait_s, place.expected_wait_s
+    if old is None or new is None:
+        return old is not new
+    return abs(new - old) > max(10, old // 5)

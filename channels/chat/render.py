@@ -53,12 +53,16 @@ class Welcome(Frame):
     truncated: bool = False  # the transcript had more before these
 
 
-class Queued(Frame):
+class Queued(Frame, omit_defaults=True):
     """Waiting; 1 is the next. `expected_wait_s` is null while there is too little to tell from."""
 
     interaction: str  # another one than before: the messages that follow are a new conversation
     position: int
     expected_wait_s: int | None
+    # Why the place is no better than before. `higher-priority`: somebody who goes first came in, came back, or has by
+    # now waited longer beside what was promised. `returned`: an agent had it who could not stay. `moved`: it waits for
+    # others now. Left out: nothing of the kind.
+    reason: str = ""
 
 
 class Joined(Frame):

@@ -18,7 +18,7 @@ from router.engine.order import Memory
 from router.engine.views import Outbound
 from router.engine.waits import Pace
 
-FORMAT = 2
+FORMAT = 1
 
 
 class AgentImage(Struct, array_like=True):

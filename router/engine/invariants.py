@@ -17,6 +17,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from router.engine import events as e
+from router.engine import waits
+from router.engine.crews import belongs
 from router.engine.events import Event
 from router.engine.matching import AGENT_BITS, LOAD_BITS, LOAD_MASK, NONE, Profile
 from router.engine.model import (
@@ -504,7 +506,37 @@ def _due(s: State) -> Iterator[str]:
                 yield f"interaction {number} stays with {agent.id}, who is gone"
 
 
-STEP = (_loads, _offers, _owners, _lines, _cells, _fit, _counters, _timers, _names, _memory, _agents, _legs, _callbacks)
+def _paces(s: State) -> Iterator[str]:
+    """What was learned of waits is bounded, of known queues, and its crews count who is there (RT-13)."""
+    for queue, paces in s.paces.items():
+        for channel, pace in paces.items():
+            sums = (pace.finished, pace.handled_ms, pace.waited_ms, pace.left)
+            if min(sums) < 0 or pace.finished > waits.MANY or len(pace.followed) > waits.FOLLOWED:
+                yield f"{queue}/{channel}: learned {sums}, follows {len(pace.followed)}"
+        if queue not in s.queues:
+            yield f"{queue}: learned of a queue that does not exist"
+    for crew in s.matcher.crews.values():
+        there = {a.index for a in s.matcher.agents if is_present(a) and belongs(s.matcher, crew, a)}
+        if crew.bits != sum(1 << i for i in there) or sum(crew.capacities.values()) != len(there):
+            yield f"the crew of requirement {crew.requirement} is {crew.bits:b}; there are {sorted(there)}"
+
+
+STEP = (
+    _loads,
+    _offers,
+    _owners,
+    _lines,
+    _cells,
+    _fit,
+    _counters,
+    _timers,
+    _names,
+    _memory,
+    _agents,
+    _legs,
+    _callbacks,
+    _paces,
+)
 SETTLED = (_live, _patience, _offered, _due, _consults, _attempts)
 
 

@@ -51,8 +51,9 @@ SOME = 3
 # Followed at once in one line, and how far apart they begin.
 FOLLOWED = 8
 APART_MS = 1_000
-# What one outcome moves a factor by. The balance of rises and falls is where a tenth (a half) of them are late.
-STEP = 0.1
+# What one outcome moves a factor by: less and less, but never so little that it could not follow a change. The balance
+# of rises and falls is where a tenth (a half) of them are late.
+FIRST_STEP, LAST_STEP = 10, 50  # 1 / n
 LEAST, MOST = 1 / 64, 64.0
 
 
@@ -103,7 +104,7 @@ def learn(s: State, item: Interaction, at_ms: int) -> None:
     if pace.finished >= MANY:
         _halve(s.paces[item.queue])
     if pace.followed:
-        _look_at_one(s, pace, at_ms)
+        _look(s, pace, item, at_ms)
 
 
 def learn_left(s: State, item: Interaction, at_ms: int) -> None:
@@ -113,6 +114,8 @@ def learn_left(s: State, item: Interaction, at_ms: int) -> None:
     pace.waited_ms += at_ms - (item.returned_at_ms or item.enqueued_at_ms)
     if pace.left >= MANY:
         _halve(s.paces[item.queue])
+    if pace.followed:
+        _look(s, pace, item, at_ms)
 
 
 def forget(s: State) -> None:
@@ -145,31 +148,44 @@ def follow(s: State, item: Interaction, at_ms: int) -> None:
         pace.next_ms = at_ms + max(APART_MS, p90 // FOLLOWED)
 
 
-def _look_at_one(s: State, pace: Pace, at_ms: int) -> None:
-    """Whether the first of those followed has come to its end. If not, it is the next one's turn the next time."""
-    one = pace.followed.pop(0)
-    item = s.interactions.get(one.interaction)
-    if item is None or item.returned_at_ms >= one.at_ms:
-        return
+def _look(s: State, pace: Pace, ended: Interaction, at_ms: int) -> None:
+    """Judge the one that ended, if it was followed, and one other, each in turn: some wait for very long."""
+    for one in [one for one in pace.followed if one.interaction == ended.number]:
+        pace.followed.remove(one)
+        _has_come_out(pace, one, ended, at_ms)
+    if pace.followed:
+        one = pace.followed.pop(0)
+        item = s.interactions.get(one.interaction)
+        if item is not None and not _has_come_out(pace, one, item, at_ms):
+            pace.followed.append(one)
+
+
+def _has_come_out(pace: Pace, one: Followed, item: Interaction, at_ms: int) -> bool:
+    """Whether it is known if the wait was as foretold; if so, it is learned from."""
+    if item.returned_at_ms >= one.at_ms:
+        return True  # it went through other hands, so there is nothing to compare
     if item.owner:
-        if item.accepted_at_ms > one.at_ms:  # or it was not waiting at all
+        if item.accepted_at_ms > one.at_ms:  # or it did not wait at all
             _judge(pace, one, item.accepted_at_ms - one.at_ms, is_over=True)
-    elif at_ms - one.at_ms > one.p90_ms:
-        _judge(pace, one, at_ms - one.at_ms, is_over=True)  # late already, however much later it will be
-    elif item.state == CLOSED:
+        return True
+    if at_ms - one.at_ms > one.p90_ms:  # late already, however much later it will be
+        _judge(pace, one, at_ms - one.at_ms, is_over=True)
+        return True
+    if item.state == CLOSED:
         _judge(pace, one, item.ended_at_ms - one.at_ms, is_over=False)
-    else:
-        pace.followed.append(one)
+        return True
+    return False
 
 
 def _judge(pace: Pace, one: Followed, waited_ms: int, is_over: bool) -> None:
     """Who gave up before the time foretold says nothing of whether that was right."""
     late50, late90 = waited_ms > one.p50_ms, waited_ms > one.p90_ms
+    step = 1.0 / min(LAST_STEP, FIRST_STEP + pace.outcomes)
+    pace.outcomes += 1
     if is_over or late50:
-        pace.factor50 = _moved(pace.factor50, STEP / 2 if late50 else -STEP / 2)
+        pace.factor50 = _moved(pace.factor50, step / 2 if late50 else -step / 2)
     if is_over or late90:
-        pace.outcomes += 1
-        pace.factor90 = _moved(pace.factor90, 0.9 * STEP if late90 else -0.1 * STEP)
+        pace.factor90 = _moved(pace.factor90, 0.9 * step if late90 else -0.1 * step)
 
 
 def _moved(factor: float, by: float) -> float:

@@ -16,7 +16,7 @@ from msgspec.structs import asdict
 from router.engine import commands as c
 from router.engine.config import Duration
 from router.engine.requirements import Node
-from router.engine.views import InteractionView, MessageView, NoteView, brief, interaction_id, number_of
+from router.engine.views import Estimate, InteractionView, MessageView, NoteView, brief, interaction_id, number_of
 from router.errors import (
     BadMessage,
     ClientError,
@@ -134,6 +134,7 @@ class InteractionRoutes:
             web.get(at, self.list_),
             web.get(at + "/{id}", self.get),
             web.get(at + "/{id}/content", self.content),
+            web.get(at + "/{id}/estimate", self.estimate),
             web.get(at + "/{id}/explain", self.explain),
             web.get(at + "/{id}/why-not/{agent}", self.why_not),
             web.post(at + "/{id}/requeue", self.requeue),
@@ -187,6 +188,17 @@ class InteractionRoutes:
         if view.agent == agent or (view.consult and view.consult.agent == agent):
             return True
         return any(offer.interaction.id == view.id for offer in self._desk.agent(agent).offers)
+
+    @_route("Its place in line and how long it will wait", answer=Estimate, refuses=(*LOOKING, IllegalMove))
+    async def estimate(self, request: web.Request) -> web.Response:
+        self._house.access.operator(request)
+        number = interaction_of(request)
+        found = self._desk.estimate(number)
+        if found is None:
+            raise IllegalMove(
+                f"{interaction_id(number)} is {self._desk.interaction(number).state}: it has no place in line"
+            )
+        return json_response(found)
 
     @_route("Why it is where it is", answer=dict[str, Any], refuses=LOOKING)
     async def explain(self, request: web.Request) -> web.Response:

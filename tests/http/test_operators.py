@@ -10,7 +10,7 @@ import pytest
 
 from router.engine import commands as c
 from router.engine.requirements import Node
-from router.engine.views import MessageView, OfferView
+from router.engine.views import Estimate, MessageView, OfferView
 from router.errors import (
     BadMessage,
     ClientError,
@@ -40,6 +40,7 @@ EVERYWHERE = [
     ("GET", "/v1/interactions"),
     ("GET", "/v1/interactions/i-1"),
     ("GET", "/v1/interactions/i-1/content"),
+    ("GET", "/v1/interactions/i-1/estimate"),
     ("GET", "/v1/interactions/i-1/explain"),
     ("GET", "/v1/interactions/i-1/why-not/ana"),
     ("POST", "/v1/interactions/i-1/requeue"),
@@ -251,6 +252,22 @@ async def test_one_interaction_and_why_it_is_there(http: aiohttp.ClientSession) 
     for strange in ("i-9", "o-1", "i-", "i-" + "9" * 30, "%00"):
         response = await http.get(f"/v1/interactions/{strange}", headers=OPERATOR)
         assert (response.status, (await problem(response))["code"]) == (404, "not-found")
+
+
+async def test_what_waits_has_a_place_and_an_expected_wait(http: aiohttp.ClientSession, scene: Scene) -> None:
+    scene.desk.position = Estimate(3, 40, 40, 95, "queue-length", 120)
+    answer = await (await http.get("/v1/interactions/i-1/estimate", headers=OPERATOR)).json()
+    assert answer == {
+        "position": 3,
+        "expected_wait_s": 40,
+        "p50_s": 40,
+        "p90_s": 95,
+        "method": "queue-length",
+        "samples": 120,
+    }
+    scene.desk.position = None
+    response = await http.get("/v1/interactions/i-1/estimate", headers=OPERATOR)
+    assert (response.status, (await problem(response))["code"]) == (409, "illegal-move")
 
 
 async def test_content_is_for_operators_and_for_the_agent_who_has_it(http: aiohttp.ClientSession, scene: Scene) -> None:
