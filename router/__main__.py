@@ -93,13 +93,17 @@ def asyncapi() -> None:
 @click.option("--journal", type=click.Path(path_type=Path), metavar="FILE", help="tell from a journal instead")
 @JSON
 def explain(interaction: str, url: str, token: str, journal: Path | None, as_json: bool) -> None:
-    """Why an interaction is where it is."""
-    from router.cli import looking
+    """Why an interaction is where it is, and how it was offered."""
+    from router.cli import looking, telling
 
     if journal is not None:
         looking.from_journal(journal, interaction, as_json)
+        return
+    told = looking.get(url, f"/v1/interactions/{interaction}/explain", token)
+    if as_json:
+        looking.show(told, as_json)
     else:
-        looking.show(looking.get(url, f"/v1/interactions/{interaction}/explain", token), as_json)
+        looking.say(telling.story(told))
 
 
 @cli.command("why-not", epilog=example("switchboard why-not ana i-4711"))
@@ -111,12 +115,16 @@ def explain(interaction: str, url: str, token: str, journal: Path | None, as_jso
 @JSON
 def why_not(agent: str, interaction: str, url: str, token: str, journal: Path | None, as_json: bool) -> None:
     """Why this agent has not got that interaction."""
-    from router.cli import looking
+    from router.cli import looking, telling
 
     if journal is not None:
-        looking.show(looking.why_not_from_journal(journal, interaction, agent), as_json)
+        told = looking.why_not_from_journal(journal, interaction, agent)
     else:
-        looking.show(looking.get(url, f"/v1/interactions/{interaction}/why-not/{agent}", token), as_json)
+        told = looking.get(url, f"/v1/interactions/{interaction}/why-not/{agent}", token)
+    if as_json:
+        looking.show(told, as_json)
+    else:
+        looking.say(telling.why_not(told))
 
 
 @cli.command(epilog=example("switchboard agent ana"))

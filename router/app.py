@@ -28,6 +28,7 @@ from router.engine.config import to_bytes
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import RouterError
 from router.http.access import is_loopback
+from router.http.house import Decisions, no_decisions
 from router.http.server import HttpServer
 from router.journal.port import Journal, Opened
 from router.journal.sqlite import SqliteJournal
@@ -36,6 +37,7 @@ from router.service.blobs import BlobStore
 from router.service.clock import SystemClock
 from router.service.desk import EngineDesk
 from router.service.figures import Figures
+from router.service.hindsight import Hindsight
 from router.service.outbox import Outbox
 from router.service.ports import Adapter, Context, Health
 from router.service.quarantine import Quarantine
@@ -95,10 +97,16 @@ class App:
             requeue_hooks=self._requeue_hooks(),
             configure=self.configure,
             readable=self.readable,
+            decisions=self._hindsight(),
         )
         for adapter in self.adapters:
             server.add_routes(adapter.routes())
         return server
+
+    def _hindsight(self) -> Decisions:
+        """A journal in memory cannot be read by a child process."""
+        known = self.journal
+        return Hindsight(known.path).decisions if isinstance(known, SqliteJournal) else no_decisions
 
     def _requeue_hooks(self) -> dict[str, Any]:
         hooks: dict[str, Any] = {}

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from router.cli import telling
 from router.engine.engine import Engine
 from router.engine.explain import explain, why_not
-from router.engine.views import interaction_id, number_of
-from router.errors import NotFound, RouterError
+from router.engine.views import number_of
+from router.errors import RouterError
 from router.journal import codec
 from router.journal.inspection import iso
 from router.journal.sqlite import SqliteJournal
+from router.service.hindsight import look_back
 from router.service.recovery import restore
+
+WIDTH = 110
 
 
 def get(url: str, path: str, token: str) -> Any:
@@ -93,26 +99,36 @@ def why_not_from_journal(journal: Path, interaction: str, agent: str) -> dict[st
 
 
 def from_journal(journal: Path, interaction: str, as_json: bool) -> None:
-    """Its history, record by record, and where it stood when the journal ended."""
+    """Its history, how each of its offers was decided, and where it stood when the journal ended."""
     number = number_of(interaction, "i")
     log = SqliteJournal(journal, read_only=True)
     log.open()
-    history = []
     try:
-        for seq, payload in log.read():
-            record = codec.decode(payload)
-            if getattr(record.event, "interaction", 0) == number:
-                told = codec.named(record.event)
-                history.append({"seq": seq, "at": iso(record.at_ms), "event": type(record.event).__name__, **told})
+        past = look_back(log, number)
+        state = restore(log).state
     finally:
         log.close()
-    if not history:
-        raise NotFound(f"the journal knows no interaction {interaction_id(number)}")
-    engine = _engine(journal)
-    known = number in engine.state.interactions
-    at_the_end = explain(engine.state, number, engine.state.now_ms) if known else {"interaction": interaction}
-    rows = history if as_json else [_line(row) for row in history]
-    show({**at_the_end, "history": rows}, as_json)
+    history = [
+        {"seq": seq, "at": iso(record.at_ms), "event": type(record.event).__name__, **codec.named(record.event)}
+        for seq, record in past.history
+    ]
+    known = number in state.interactions
+    at_the_end = explain(state, number, state.now_ms) if known else {"interaction": interaction}
+    told = {**at_the_end, "decisions": past.decisions, "history": history}
+    if as_json:
+        show(told, as_json)
+        return
+    say(telling.story(told))
+    click.echo("\nWhat happened:")
+    for row in map(_line, history):
+        click.echo(f"  {row['seq']:>6}  {row['at']}  {row['event']}  {row['what']}")
+
+
+def say(lines: Iterable[str]) -> None:
+    """Sentences, as wide as a page."""
+    for line in lines:
+        indent = line[: len(line) - len(line.lstrip())]
+        click.echo(textwrap.fill(line, WIDTH, subsequent_indent=indent + "    ") if line else "")
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ serves now plays no part in it, only presence: it changes when somebody signs in
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from router.engine.requirements import Node
@@ -31,6 +32,14 @@ class Crew:
     def count(self, agent: Agent, present: bool) -> None:
         self.bits ^= 1 << agent.index
         self.capacities[agent.capacity] = self.capacities.get(agent.capacity, 0) + (1 if present else -1)
+
+    def indexes(self) -> Iterator[int]:
+        """Who they are, by `Agent.index`."""
+        bits = self.bits
+        while bits:
+            lowest = bits & -bits
+            bits ^= lowest
+            yield lowest.bit_length() - 1
 
     def slots(self) -> int:
         """How many contacts of the channel they may have at once."""

@@ -2,15 +2,27 @@
 
 Computed from the state when somebody asks, so it costs nothing on the hot path. Reasons are codes with a sentence; the
 first that applies is given, in the order in which a planner would ask:
-    signed-out, not-ready, going-not-ready, missing (the requirement is not met, with the parts that fail), no-room
-    (cap, budget or exclusive work), cooling (declined or missed it), is-offered, has-it, could-get-it.
+
+    has-it, over, is-offered                          nothing to ask any more
+    leaving, signed-out                               not there
+    missing-skill, missing, level-too-low, level-wrong  does not meet the requirement: the sentence names each part
+    going-not-ready, not-ready                        there, but takes nothing new
+    cool-off                                          declined or missed it just now
+    cap, exclusive, budget                            has no room
+    taken, could-get-it                               could have it
+    lost-tie, lower-score, outer, not-drawn           could have had it when it was offered (`decisions`)
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
-from router.engine import consult
+from msgspec.structs import asdict
+
+from router.engine import consult, outlook
+from router.engine.crews import crew
 from router.engine.lookups import (
     estimate,
     find_agent,
@@ -22,12 +34,13 @@ from router.engine.lookups import (
 )
 from router.engine.matching import Profile
 from router.engine.model import Agent, Interaction, State
+from router.engine.outlook import in_words
 from router.engine.requirements import Node, fits
-from router.engine.timers import deadlines_of
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, STATE_NAMES, WRAP_UP
 from router.engine.views import interaction_id, offer_id
 
 AGENTS_SHOWN = 50  # a page for a person; `why-not` answers for any agent
+AGENTS_LOOKED_AT = 200  # about a millisecond
 
 
 def explain(s: State, number: int, now_ms: int) -> dict[str, Any]:
@@ -61,18 +74,58 @@ def explain(s: State, number: int, now_ms: int) -> dict[str, Any]:
 
 def _waiting(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     rank = estimate(s, item.number, now_ms)
-    shown = [why_not(s, item.number, agent.id, now_ms) for agent in list(s.agents.values())[:AGENTS_SHOWN]]
+    found = sorted(
+        ((NEAR.get(code, len(NEAR)), agent.id, code, sentence) for agent, code, sentence in _all(s, item, now_ms))
+    )
     reasons: dict[str, int] = {}
-    for line in shown:
-        reasons[line["code"]] = reasons.get(line["code"], 0) + 1
-    nearest = min((due for due in deadlines_of(s, item) if due > now_ms), default=None)
+    for _, _, code, _ in found:
+        reasons[code] = reasons.get(code, 0) + 1
+    coming = outlook.changes(s, item, now_ms)
     return {
-        "summary": "waits for an agent who is ready, meets the requirement and has room",
+        "summary": _why_waiting(item, reasons),
         "position": rank.position if rank is not None else None,
-        "agents": shown,
+        "expected_wait": asdict(rank) if rank is not None else None,
+        "ahead": outlook.ahead(s, item, now_ms),
+        "agents": [{"agent": a, "code": code, "reason": why} for _, a, code, why in found[:AGENTS_SHOWN]],
         "agents_by_reason": reasons,
-        "next_change_at_ms": nearest,
+        "next_change_at_ms": coming[0]["at_ms"] if coming else None,
+        "next_changes": coming,
     }
+
+
+def _all(s: State, item: Interaction, now_ms: int) -> Iterator[tuple[Agent, str, str]]:
+    """Agents with their reasons: first those present who meet the requirement.
+
+    Of many more than a page only so many are looked at, because decisions wait meanwhile.
+    """
+    key = s.matcher.class_keys[item.place]
+    present = crew(s.matcher, key.requirement, key.channel)
+    fitting = [s.matcher.agents[i] for i in islice(present.indexes(), AGENTS_LOOKED_AT)]
+    known = {agent.id for agent in fitting}
+    others = (agent for agent in s.agents.values() if agent.id not in known)
+    for agent in islice(chain(fitting, others), AGENTS_LOOKED_AT):
+        yield agent, *reason(s, item, agent, now_ms)
+
+
+CAPACITY = ("cap", "budget", "exclusive")
+# Who is nearest to getting it comes first.
+NEAR = {code: i for i, code in enumerate(("could-get-it", "cool-off", *CAPACITY, "going-not-ready", "not-ready"))}
+
+
+def _why_waiting(item: Interaction, reasons: dict[str, int]) -> str:
+    busy, cooling = sum(reasons.get(code, 0) for code in CAPACITY), reasons.get("cool-off", 0)
+    paused = reasons.get("not-ready", 0) + reasons.get("going-not-ready", 0)
+    if busy:
+        return f"waits because {_people(busy)} who can take it {'has' if busy == 1 else 'have'} no room"
+    if cooling:
+        return f"waits because {_people(cooling)} declined or missed it just now"
+    if paused:
+        return f"waits because of those signed in who might take it nobody is ready ({_people(paused)} not ready)"
+    return "waits because nobody who is signed in can take it"
+
+
+def _people(n: int) -> str:
+    return "the only agent" if n == 1 else f"all {n} agents"
 
 
 def _offered(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
@@ -108,48 +161,51 @@ STORIES = {QUEUED: _waiting, OFFERED: _offered, ACTIVE: _owned, WRAP_UP: _owned,
 def why_not(s: State, number: int, name: str, now_ms: int) -> dict[str, Any]:
     """One reason why this agent has not got this interaction. Raises NotFound."""
     item, agent = find_interaction(s, number), find_agent(s, name)
-    code, sentence = _reason(s, item, agent, now_ms)
+    code, sentence = reason(s, item, agent, now_ms)
     return {"interaction": interaction_id(number), "agent": name, "code": code, "reason": sentence}
 
 
-def _reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str, str]:
+def reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str, str]:
     if item.owner == agent.id:
         return "has-it", f"{agent.id} has it" if item.open else f"{agent.id} had it"
     if item.state == CLOSED:
         return "over", f"it is over: {item.reason}"
     if any(s.offers[n].agent == agent.id for n in item.offers):
         return "is-offered", f"it is being offered to {agent.id} right now"
-    missing = _missing(s.requirement_of(item), _profile(agent))
+    if agent.retired:
+        return "leaving", f"{agent.id} is no longer in the configuration and only finishes the present work"
     if not agent.sessions:
         return "signed-out", f"{agent.id} is not signed in"
+    missing = _missing(s.requirement_of(item), _profile(agent))
+    if missing:
+        return _worst(missing), f"{agent.id} does not meet the requirement: {'; '.join(why for _, why in missing)}"
     if agent.requested:
-        return "going-not-ready", f"{agent.id} is {agent.requested} after the present work ({agent.requested_reason})"
+        why = f" ({agent.requested_reason})" if agent.requested_reason else ""
+        return "going-not-ready", f"{agent.id} becomes {agent.requested.replace('_', ' ')} after the present work{why}"
     if agent.declared != "ready":
         return "not-ready", f"{agent.id} is not ready" + (f" ({agent.reason})" if agent.reason else "")
-    if missing:
-        return "missing", f"{agent.id} does not meet the requirement: {'; '.join(missing)}"
     if agent.id in item.tried:
-        wait_s = max(0, item.tried[agent.id] - now_ms) / 1_000
-        return "cooling", f"{agent.id} missed or declined it; others are tried for {wait_s:.0f} s more"
+        wait = outlook.duration(item.tried[agent.id] - now_ms)
+        return "cool-off", f"{agent.id} missed or declined it; others are tried for {wait} more"
     if not agent.capacity.room(agent.load) >> s.channel_index[item.born.channel] & 1:
-        return "no-room", _no_room(s, item, agent)
+        return _no_room(s, item, agent)
     if item.state in (ACTIVE, WRAP_UP):
         return "taken", f"{item.owner} has it"
     return "could-get-it", f"{agent.id} could get it now"
 
 
-def _no_room(s: State, item: Interaction, agent: Agent) -> str:
+def _no_room(s: State, item: Interaction, agent: Agent) -> tuple[str, str]:
     channel, load = item.born.channel, load_by_channel(s, agent)
     held = ", ".join(f"{n} {name}" for name, n in load.items()) or "nothing"
     i = s.channel_index[channel]
     capacity = agent.capacity
     if load.get(channel, 0) >= capacity.caps[i]:
-        return f"{agent.id} has {held}; the cap for {channel} is {capacity.caps[i]}"
+        return "cap", f"{agent.id} has {held}; the cap for {channel} is {capacity.caps[i]}"
     if any(load.get(name) and capacity.exclusive[j] for j, name in enumerate(s.channels)):
-        return f"{agent.id} has {held}, which leaves room for nothing else"
+        return "exclusive", f"{agent.id} has {held}, which leaves room for nothing else"
     if capacity.exclusive[i] and load:
-        return f"{agent.id} has {held}; {channel} needs an agent without other work"
-    return f"{agent.id} has {held}; one more {channel} would go over the budget of {capacity.budget}"
+        return "exclusive", f"{agent.id} has {held}; {channel} needs an agent without other work"
+    return "budget", f"{agent.id} has {held}; one more {channel} would go over the budget of {capacity.budget}"
 
 
 def _profile(agent: Agent) -> Profile:
@@ -157,33 +213,28 @@ def _profile(agent: Agent) -> Profile:
     return Profile(config.skills, config.languages, config.attributes, config.team, agent.id)
 
 
-def _missing(node: Node, profile: Profile) -> list[str]:
+Missing = tuple[str, str]  # code and sentence
+
+
+def _missing(node: Node, profile: Profile) -> list[Missing]:
     """The parts of the requirement that fail, in words."""
     if fits(node, profile):
         return []
     if node.all:
         return [part for child in node.all for part in _missing(child, profile)]
     if node.any is not None:
-        return ["none of: " + ", ".join(describe(child) for child in node.any)]
-    if node.skill:
-        return [f"asks for {describe(node)}, has level {profile.skills.get(node.skill, 0)}"]
-    return [f"asks for {describe(node)}"]
+        return [("missing", "none of: " + ", ".join(map(in_words, node.any)))]
+    if not node.skill:
+        return [("missing", f"asks for {in_words(node)}")]
+    if node.skill not in profile.skills:
+        return [("missing-skill", f"asks for {in_words(node)}, does not have {node.skill}")]
+    level = profile.skills[node.skill]
+    low = level < node.level or (level == node.level and node.op == ">")
+    code = "level-too-low" if low and node.op in (">=", ">", "==") else "level-wrong"
+    return [(code, f"asks for {in_words(node)}, has level {level}")]
 
 
-def describe(node: Node) -> str:
-    """The requirement in words."""
-    if node.skill:
-        return f"{node.skill} {node.op} {node.level}"
-    if node.language:
-        return f"language {node.language}"
-    if node.attribute:
-        return f"{node.attribute} is {' or '.join(node.one_of)}"
-    if node.team:
-        return f"team {' or '.join(node.team)}"
-    if node.agent:
-        return f"agent {' or '.join(node.agent)}"
-    if node.negated is not None:
-        return f"not ({describe(node.negated)})"
-    if node.any is not None:
-        return "(" + " or ".join(describe(child) for child in node.any) + ")"
-    return "(" + " and ".join(describe(child) for child in node.all or ()) + ")" if node.all else "anybody"
+def _worst(missing: list[Missing]) -> str:
+    """What is hardest to change."""
+    codes = {code for code, _ in missing}
+    return next(code for code in ("missing-skill", "missing", "level-too-low", "level-wrong") if code in codes)

@@ -583,10 +583,13 @@ class Matcher:
         score = 0
         static = choice.STATIC.get(self.queues[key.queue].choice) if key.queue in self.queues else None
         if static is not None:
-            place = choice.Place(key.queue, self.queues[key.queue], key.requirement, self._queues_of, len(self.queues))
-            score = static(place, profile)
+            score = static(self.seen_by(key), profile)
         inner = (i for i, node in enumerate(key.inner) if fits(node, profile))
         circles[next(inner, len(key.inner))].add(cell, score)
+
+    def seen_by(self, key: ClassKey) -> choice.Place:
+        """What the rule of a class's queue looks at."""
+        return choice.Place(key.queue, self.queues[key.queue], key.requirement, self._queues_of, len(self.queues))
 
     def _queues_of(self, profile: choice.Profile) -> int:
         """How many queues have a requirement that the profile meets."""

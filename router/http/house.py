@@ -35,6 +35,14 @@ async def as_recorded(view: InteractionView) -> tuple[MessageView, ...]:
     return view.messages
 
 
+# The offers of an interaction as they were decided, by its public id. Raises RouterError.
+Decisions = Callable[[str], Awaitable[list[dict[str, Any]]]]
+
+
+async def no_decisions(interaction: str) -> list[dict[str, Any]]:
+    raise Unavailable("this process keeps no journal to look back in")
+
+
 async def no_configure(content: bytes, dry_run: bool, by: str) -> dict[str, Any]:
     raise Unavailable("this process takes no configuration over HTTP")
 
@@ -52,6 +60,7 @@ class House:
     requeue_hooks: Mapping[str, Requeue] = field(default_factory=dict)
     configure: Configure = no_configure
     readable: Readable = as_recorded
+    decisions: Decisions = no_decisions
 
     async def act(self, request: web.Request, what: str, command: AnyCommand) -> Reply:
         """A privileged act: the command says who, so the journal has the audit; the log has a line too (OB-5)."""

@@ -63,6 +63,17 @@ class InteractionPage(Struct, frozen=True):
     next: str = ""  # the `after` of the next page; "" on the last one
 
 
+LookBack = Annotated[Literal["yes", "no"], Meta(description="Whether to look back at its offers: takes seconds")]
+
+
+class ExplainQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    decisions: LookBack = "yes"
+
+
+def _was_offered(told: dict[str, Any]) -> bool:
+    return told.get("state", "queued") != "queued" or any(map(told.get, ("misses", "declines", "connect_failures")))
+
+
 class Contents(Struct, frozen=True):
     """What was said and noted in an interaction; `attachments` name blobs."""
 
@@ -200,10 +211,27 @@ class InteractionRoutes:
             )
         return json_response(found)
 
-    @_route("Why it is where it is", answer=dict[str, Any], refuses=LOOKING)
+    @describe(
+        "Why it is where it is, and how it was offered so far",
+        group="interactions",
+        who="operator",
+        parameters=_PATH,
+        query=ExplainQuery,
+        answer=dict[str, Any],
+        refuses=(*LOOKING, BadMessage),
+    )
     async def explain(self, request: web.Request) -> web.Response:
+        """Offers of the past are worked out by a child process, which may be busy or fail: the rest is told all the
+        same."""
         self._house.access.operator(request)
-        return json_response(self._desk.explain(interaction_of(request)))
+        query, number = read_query(request, ExplainQuery), interaction_of(request)
+        told = self._desk.explain(number)
+        if query.decisions == "yes" and _was_offered(told):
+            try:
+                told["decisions"] = await self._house.decisions(interaction_id(number))
+            except RouterError as error:
+                told["decisions"], told["decisions_missing_because"] = [], str(error)
+        return json_response(told)
 
     @_route("Why this agent has not got it", answer=dict[str, Any], refuses=LOOKING)
     async def why_not(self, request: web.Request) -> web.Response:

@@ -30,7 +30,16 @@ from router.http.blobs import BlobRoutes
 from router.http.callbacks import CallbackRoutes
 from router.http.configuration import ConfigurationRoutes
 from router.http.health import HealthRoutes
-from router.http.house import Configure, House, Readable, Requeue, as_recorded, no_configure
+from router.http.house import (
+    Configure,
+    Decisions,
+    House,
+    Readable,
+    Requeue,
+    as_recorded,
+    no_configure,
+    no_decisions,
+)
 from router.http.interactions import InteractionRoutes
 from router.http.openapi import openapi_route
 from router.http.outbound import OutboundRoutes
@@ -100,7 +109,8 @@ class HttpServer:
     """Build it, `add_routes` what adapters bring, `start` it; `port` is known then.
 
     `operators` and `agents` map tokens to names; `parts` says how each part of the process is; `requeue_hooks` maps a
-    quarantine source to what takes its raw bytes again; `configure` checks and applies a configuration.
+    quarantine source to what takes its raw bytes again; `configure` checks and applies a configuration; `decisions`
+    looks back at how an interaction was offered.
     """
 
     def __init__(
@@ -117,6 +127,7 @@ class HttpServer:
         requeue_hooks: Mapping[str, Requeue] | None = None,
         configure: Configure = no_configure,
         readable: Readable = as_recorded,
+        decisions: Decisions = no_decisions,
         links: Sequence[tuple[str, str]] = LINKS,
     ) -> None:
         self._settings = settings
@@ -142,6 +153,7 @@ class HttpServer:
             requeue_hooks=dict(requeue_hooks or {}),
             configure=configure,
             readable=readable,
+            decisions=decisions,
         )
         self.app = web.Application(client_max_size=settings.body_limit)
         self.app[UNHURRIED] = self._unhurried

@@ -305,6 +305,10 @@ class SqliteJournal:
     def latest_snapshot(self) -> Snapshot | None:
         return self._snapshots.latest(self._last_seq)
 
+    def snapshot_of(self, seq: int) -> Snapshot | None:
+        """The newest whole one of that record or one before it, to look back from there."""
+        return self._snapshots.latest(min(seq, self._last_seq))
+
     @property
     def snapshot_notes(self) -> tuple[str, ...]:
         """What the last `latest_snapshot` skipped, and why."""

@@ -29,12 +29,12 @@ def restore(journal: Journal, progress: Progress | None = None) -> Engine:
 
     Raises JournalCorrupt and JournalVersion.
     """
-    with _unwatched():
+    with unwatched():
         return _restore(journal, progress)
 
 
 @contextmanager
-def _unwatched() -> Iterator[None]:
+def unwatched() -> Iterator[None]:
     """Without the garbage collector, which would look again and again at what is made here to stay."""
     was_on = gc.isenabled()
     gc.disable()

@@ -145,7 +145,7 @@ async def test_operators_act_on_what_waits_and_on_what_is_being_served(daemon: D
         waiting = await call(daemon, "c1")  # support: not for Chen
         at = f"/v1/interactions/{waiting}"
         status, why = await daemon.get(f"{at}/why-not/chen")
-        assert (status, why["code"]) == (200, "missing"), why
+        assert (status, why["code"]) == (200, "missing-skill"), why
         assert (await daemon.post(f"{at}/priority", {"band": "urgent", "why": "angry"}))[0] == 200
         assert (await daemon.interaction(waiting))["band"] == "urgent"
         assert (await daemon.post(f"{at}/transfer", {"to": {"queue": "sales"}, "why": "wrong desk"}))[0] == 200

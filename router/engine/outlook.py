@@ -1,0 +1,108 @@
+"""Of one that waits: what time alone will change about it, and who is ahead (EX-2).
+
+Each kind of timed change has a line in `CHANGES`: when it is due and what it will do, in words. A new kind of deadline
+that concerns what waits belongs there, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from router.engine import waits
+from router.engine.config import Duration
+from router.engine.crews import crew
+from router.engine.model import Interaction, State
+from router.engine.order import NEVER_MS
+from router.engine.requirements import Node
+
+Change = tuple[int, str, str]  # due (Unix ms), code, what it will do
+
+
+def changes(s: State, item: Interaction, now_ms: int) -> list[dict[str, Any]]:
+    """What time alone will change, the next first."""
+    found = sorted({change for kind in CHANGES for change in kind(s, item) if change[0] > now_ms})
+    return [{"at_ms": due, "in_ms": due - now_ms, "change": code, "effect": effect} for due, code, effect in found]
+
+
+def _lease(s: State, item: Interaction) -> Iterator[Change]:
+    if item.lease_until_ms:
+        yield item.lease_until_ms, "lease-over", "it ends as unconfirmed, unless its gateway speaks of it before"
+
+
+def _band(s: State, item: Interaction) -> Iterator[Change]:
+    due = s.band_due_ms(item)
+    if due:
+        yield due, "band-raised", f"it joins the first band, {s.config.bands[0].name}, before everything less urgent"
+
+
+def _cap(s: State, item: Interaction) -> Iterator[Change]:
+    cap_ms = s.matcher.class_keys[item.place].tier.cap_ms if item.waits else NEVER_MS
+    if cap_ms < NEVER_MS:
+        due = item.enqueued_at_ms + cap_ms
+        yield due, "cap-reached", "nothing in its band that came later can go before it any more"
+
+
+def _step(s: State, item: Interaction) -> Iterator[Change]:
+    due = s.step_due_ms(item)
+    if due:
+        step = item.step + 1
+        asks = in_words(s.ladders[item.queue].after(step, s.asked_of(item)))
+        yield (
+            due,
+            "relaxed",
+            f"step {step} of {s.steps_of(item)} of the relaxation plan: from then on it asks for {asks}",
+        )
+
+
+def _cool_off(s: State, item: Interaction) -> Iterator[Change]:
+    for agent, due in item.tried.items():
+        yield due, "cool-off-ended", f"{agent} may be offered it again"
+
+
+CHANGES: list[Callable[[State, Interaction], Iterator[Change]]] = [_lease, _band, _cap, _step, _cool_off]
+
+
+def ahead(s: State, item: Interaction, now_ms: int) -> list[dict[str, Any]]:
+    """Who goes first, by queue; `same_agents` is the part of them that wants agents who can take this one."""
+    m, own = s.matcher, s.matcher.rank_of(item, now_ms)
+    key = m.class_keys[item.place]
+    able = crew(m, key.requirement, key.channel)
+    counts: dict[str, list[float]] = {}
+    for c in m.waiting_classes():
+        n = waits.ahead_in(m, c, own, now_ms)
+        if n:
+            other = m.class_keys[c]
+            part = able.share_of(crew(m, other.requirement, other.channel))
+            both = counts.setdefault(other.queue, [0, 0.0])
+            both[0] += n
+            both[1] += n * part
+    found = [{"queue": q, "ahead": int(n), "same_agents": round(part, 1)} for q, (n, part) in counts.items()]
+    return sorted(found, key=lambda line: (line["queue"] != item.queue, line["queue"]))
+
+
+def in_words(node: Node) -> str:
+    """The requirement in words."""
+    if node.skill:
+        return f"{node.skill} {node.op} {node.level}"
+    if node.language:
+        return f"language {node.language}"
+    if node.attribute:
+        return f"{node.attribute} is {' or '.join(node.one_of)}"
+    if node.team:
+        return f"team {' or '.join(node.team)}"
+    if node.agent:
+        return f"agent {' or '.join(node.agent)}"
+    if node.negated is not None:
+        return f"not ({in_words(node.negated)})"
+    if node.any is not None:
+        return "(" + " or ".join(map(in_words, node.any)) + ")" if node.any else "nobody"
+    return "(" + " and ".join(map(in_words, node.all or ())) + ")" if node.all else "anybody"
+
+
+def duration(ms: int) -> str:
+    """As a person says it: "42s", "3m10s", "4h5m"."""
+    seconds = max(0, round(ms / 1_000))
+    if seconds >= 3_600:
+        seconds -= seconds % 60
+    return str(Duration(seconds * 1_000))
