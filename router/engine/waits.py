@@ -100,7 +100,9 @@ def learn(s: State, item: Interaction, at_ms: int) -> None:
     accepted = item.accepted_at_ms
     pace.finished += 1
     pace.handled_ms += at_ms - accepted
-    pace.waited_ms += accepted - (item.returned_at_ms or item.enqueued_at_ms)
+    since = item.returned_at_ms or item.enqueued_at_ms
+    if accepted > since:  # or it was handed from one agent to the next, and waited before the first of them
+        pace.waited_ms += accepted - since
     if pace.finished >= MANY:
         _halve(s.paces[item.queue])
     if pace.followed:

@@ -255,14 +255,20 @@ def test_what_was_given_by_hand_says_by_whom() -> None:
 
 @pytest.mark.promise("EX-1")
 @pytest.mark.promise("DU-3")
-@pytest.mark.parametrize("seed", range(12))
-def test_the_agent_of_every_recorded_offer_is_the_best_of_the_candidates(seed: int) -> None:
+@pytest.mark.parametrize("first", range(0, 16, 4))
+def test_the_agent_of_every_recorded_offer_is_the_best_of_the_candidates(first: int) -> None:
     """Histories by chance, with every rule of choice: what is worked out afterwards is what happened.
 
     And everybody else has exactly one reason.
     """
+    offers = sum(map(compared, range(first, first + 4)))
+    assert offers > 50
+
+
+def compared(seed: int) -> int:
+    """How many offers of a history were worked out again."""
     engine, offers = Engine(), 0
-    for payload in Walk(seed, thrift=50).run(500).checked.payloads:
+    for payload in Walk(seed, thrift=50).run(300).checked.payloads:
         record = codec.decode(payload)
         event = record.event
         if isinstance(event, e.OfferMade) and event.cause == "routed":
@@ -274,7 +280,7 @@ def test_the_agent_of_every_recorded_offer_is_the_best_of_the_candidates(seed: i
             assert sorted([event.agent, *passed]) == sorted(engine.state.agents), (seed, told)
             assert not {"could-get-it", "taken", "over"} & set(codes(told).values()), (seed, told)
         engine.apply(record)
-    assert offers > 10
+    return offers
 
 
 # --- what waits -------------------------------------------------------------------------------------------------------
