@@ -283,6 +283,18 @@ def simulate(
     sys.exit(simulating.run_scenario(scenario, policy, seed, as_json, plot))
 
 
+@cli.command(epilog=example("switchboard replay var/journal.db --config my.toml"))
+@click.argument("journal", type=click.Path(path_type=Path))
+@CONFIG
+@click.option("--seed", type=int, default=1, show_default=True, help="of what the journal breaks off before")
+@JSON
+def replay(journal: Path, config: Path, seed: int, as_json: bool) -> None:
+    """What if yesterday: the contacts and people of a journal under another configuration."""
+    from router.cli import replaying
+
+    sys.exit(replaying.run(journal, config, seed, as_json))
+
+
 @cli.command(epilog=example("switchboard staff config/scenarios/shop.toml"))
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option("--replications", type=click.IntRange(1, 100), default=5, show_default=True, help="of each roster")

@@ -126,7 +126,7 @@ def run_scenario(file: Path, policy: str, seed: int | None, as_json: bool, plot:
 
         plots.draw(found, scenario, plot)
     if as_json:
-        _json(found)
+        json_out(found)
     else:
         _report(found)
         _speed(found, perf_counter() - began)
@@ -154,15 +154,15 @@ def run_comparison(a: Scenario, b: Scenario, replications: int, as_json: bool, p
 
         plots.draw_comparison(found, plot)
     if as_json:
-        _json(found)
+        json_out(found)
         return 0
-    table = _new(f"A: {found.a}\nB: {found.b}", "of", "metric", "A", "B", "B - A", "95 %", "")
+    table = table_of(f"A: {found.a}\nB: {found.b}", "of", "metric", "A", "B", "B - A", "95 %", "")
     for line in found.lines:
         mark = "differs" if line.apart else ""
-        values = (_said(line.metric, v) for v in (line.a, line.b, line.difference, line.half_width))
+        values = (said(line.metric, v) for v in (line.a, line.b, line.difference, line.half_width))
         a_, b_, difference, half = values
         table.add_row(line.of, line.metric, a_, b_, difference, f"± {half}", mark)
-    _show(table)
+    print_table(table)
     return 0
 
 
@@ -182,25 +182,25 @@ def run_staffing(file: Path, replications: int, as_json: bool) -> int:
         step = show("looking for the smallest roster")
         found = staffing.search(scenario, lambda text: step(0, 0), replications)
     if as_json:
-        _json(found)
+        json_out(found)
         return 0
-    table = _new(f"{found.scenario}: {found.found.agents} people", "group", "by Erlang's formula", "by simulation")
+    table = table_of(f"{found.scenario}: {found.found.agents} people", "group", "by Erlang's formula", "by simulation")
     for group, count in found.found.staff.items():
         table.add_row(group, str(found.start[group]), str(count))
-    _show(table)
-    table = _new(f"{len(found.tried)} rosters tried", "queue", "goal", "sl_x", "abandoned")
+    print_table(table)
+    table = table_of(f"{len(found.tried)} rosters tried", "queue", "goal", "sl_x", "abandoned")
     for queue, level in found.found.levels.items():
         goal = staffing.goal_of(scenario, queue)
         table.add_row(queue, f"{goal:.0%}", f"{level:.1%}", f"{found.found.abandoned[queue]:.1%}")
-    _show(table)
+    print_table(table)
     return 0
 
 
-def _json(found: object) -> None:
+def json_out(found: object) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
 
 
-def _new(title: str, *columns: str) -> Any:
+def table_of(title: str, *columns: str) -> Any:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
@@ -209,7 +209,7 @@ def _new(title: str, *columns: str) -> Any:
     return table
 
 
-def _show(table: Any) -> None:
+def print_table(table: Any) -> None:
     from rich.console import Console
 
     console = Console()
@@ -221,7 +221,7 @@ SHOWN = ("offered", "served", "abandoned", "left", "sl_x", "mean_wait", "p50", "
 SHARES = ("sl", "sl_x", "p_wait", "p_abandon", "p_blocked", "occupancy", "fairness")
 
 
-def _said(metric: str, value: float) -> str:
+def said(metric: str, value: float) -> str:
     if metric in SHARES:
         return f"{value:.1%}" if metric != "fairness" else f"{value:.3f}"
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.1f}"
@@ -229,33 +229,33 @@ def _said(metric: str, value: float) -> str:
 
 def _report(found: Report) -> None:
     titles = ("", "offered", "served", "left them", "at the end", "in time", "mean s", "p50 s", "p90 s", "p99 s")
-    table = _new(f"{found.scenario}, seed {found.seed}", *titles)
+    table = table_of(f"{found.scenario}, seed {found.seed}", *titles)
     parts: list[tuple[str, dict[str, Metrics]]] = [("all", {"all": found.all}), ("queue", found.queues)]
     parts += [("channel", found.channels), ("stream", found.streams)]
     for kind, rows in parts:
         for name, metrics in rows.items():
-            table.add_row(name if kind == "all" else f"{kind} {name}", *(_said(m, metrics[m]) for m in SHOWN))
+            table.add_row(name if kind == "all" else f"{kind} {name}", *(said(m, metrics[m]) for m in SHOWN))
         table.add_section()
-    _show(table)
+    print_table(table)
     _intervals(found.intervals)
-    table = _new("People", "group", "people", "hours", "handled", "busy", "least", "most", "fairness")
+    table = table_of("People", "group", "people", "hours", "handled", "busy", "least", "most", "fairness")
     for name, m in found.groups.items():
         shares = (f"{m[x]:.1%}" for x in ("occupancy", "least_busy", "busiest"))
         counts = f"{m['agents']:.0f}", f"{m['staffed_h']:.1f}", f"{m['handled']:.0f}"
         table.add_row(name, *counts, *shares, f"{m['fairness']:.3f}")
-    _show(table)
+    print_table(table)
     if any(found.faults.values()):
         click.echo(", ".join(f"{name.replace('_', ' ')}: {n}" for name, n in found.faults.items() if n))
 
 
 def _intervals(found: list[Interval]) -> None:
     titles = ("offered", "served", "left them", "in time", "mean s", "p90 s", "people", "busy")
-    table = _new("By the time of the day", "from", *titles)
+    table = table_of("By the time of the day", "from", *titles)
     for x in found:
         counts = (str(x.offered), str(x.served), str(x.abandoned))
         waits = (f"{x.sl_x:.1%}", f"{x.mean_wait:.1f}", f"{x.p90:.1f}")
         table.add_row(x.at, *counts, *waits, f"{x.staffed:.1f}", f"{x.occupancy:.1%}")
-    _show(table)
+    print_table(table)
 
 
 def _speed(found: Report, took_s: float) -> None:

@@ -11,9 +11,11 @@ where one of n does everything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from router.engine.engine import Engine
 from router.simulate.figures import Level, Tally
 from router.simulate.office import Office
 from router.simulate.scenario import DAY_MS, Scenario, names_of
@@ -64,6 +66,20 @@ class Report(Struct, frozen=True):
     faults: dict[str, int] = field(default_factory=dict)
 
 
+class House(Protocol):
+    """What is looked at of a world: the time that counts, and what goes on in it."""
+
+    begin_ms: int
+    end_ms: int
+    midnight_ms: int
+    faults: dict[str, int]
+    engine: Engine
+    contacts: dict[int, Contact]
+    happened: int
+
+    def plan(self, at_ms: int, what: Callable[[Any, int], None], whom: Any) -> None: ...
+
+
 class _Person:
     """How long somebody was there, and busy."""
 
@@ -88,7 +104,7 @@ class Reporter(Watch):
         self.people = {name: _Person(group_of.get(name, 0), 0) for name in [*scenario.config.agents, *group_of]}
         self.contacts = 0
 
-    def attach(self, office: Office) -> None:
+    def attach(self, office: House) -> None:
         self.office = office
         self.from_ms = office.begin_ms + self.scenario.warm_up
         self.busy_ = [Level(office.begin_ms) for _ in self.group_names]

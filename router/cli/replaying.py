@@ -1,0 +1,85 @@
+"""`switchboard replay`: a journal under another configuration, beside what was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from msgspec.structs import replace
+
+from router.cli.simulating import json_out, print_table, progress, said, table_of
+from router.engine.config import Config
+from router.engine.events import Record
+from router.journal import codec
+from router.journal.sqlite import SqliteJournal
+from router.settings import load
+from router.simulate.replay import Answer
+from router.simulate.replay import replay as run_again
+from router.simulate.report import Metrics, Report
+
+SHOWN = ("offered", "served", "abandoned", "sl_x", "mean_wait", "p50", "p90")
+TITLES = ("offered", "served", "left them", "in time", "mean s", "p50 s", "p90 s")
+PEOPLE = 40  # a page; --json has all
+
+
+def run(journal: Path, config: Path, seed: int, as_json: bool) -> int:
+    other = _plain(load(config).config)
+    log = SqliteJournal(journal, read_only=True)
+    log.open()
+
+    def records() -> Iterator[Record]:
+        return (codec.decode(payload) for _, payload in log.read())
+
+    try:
+        with progress() as bar:
+            found = run_again(records, other, seed, bar("replaying"))
+    finally:
+        log.close()
+    if as_json:
+        json_out(found)
+    else:
+        _tables(found)
+    return 0
+
+
+def _plain(config: Config) -> Config:
+    """Without orders to gateways: nobody is there to carry them out."""
+    return replace(config, channels={name: replace(x, actions=()) for name, x in config.channels.items()})
+
+
+def _tables(found: Answer) -> None:
+    was, then = found.was, found.then
+    table = table_of(f"{was.contacts} contacts: what was, and under the other configuration", "", "", *TITLES)
+    for kind, rows in (("", _one), ("queue ", _queues), ("channel ", _channels)):
+        before, after = rows(was), rows(then)
+        for name in dict.fromkeys((*before, *after)):
+            table.add_row(kind + name, "was", *_figures(before.get(name)))
+            table.add_row("", "then", *_figures(after.get(name)))
+        table.add_section()
+    print_table(table)
+    busy = {x.agent: x for x in then.agents}
+    table = table_of("People", "agent", "handled", "then", "busy", "then")
+    for x in was.agents[:PEOPLE]:
+        now = busy.get(x.agent)
+        handled, share = (str(now.handled), f"{now.occupancy:.1%}") if now is not None else ("", "")
+        table.add_row(x.agent, str(x.handled), handled, f"{x.occupancy:.1%}", share)
+    print_table(table)
+    for note in found.notes:
+        click.echo(f"- {note}")
+
+
+def _one(report: Report) -> dict[str, Metrics]:
+    return {"all": report.all}
+
+
+def _queues(report: Report) -> dict[str, Metrics]:
+    return report.queues
+
+
+def _channels(report: Report) -> dict[str, Metrics]:
+    return report.channels
+
+
+def _figures(metrics: Metrics | None) -> list[str]:
+    return [said(name, metrics[name]) for name in SHOWN] if metrics is not None else [""] * len(SHOWN)

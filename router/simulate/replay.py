@@ -1,0 +1,426 @@
+"""What if yesterday: the contacts and people of a journal, under another configuration (EX-3).
+
+Taken from the journal as it was: who came, when and with what; when those who gave up did so; how long agents rang and
+worked, per contact; when each agent was there. Everything that is decided is decided anew, by the engine that a daemon
+runs.
+
+Not everything can be known. How long somebody who was served would have waited at most, and how long work would have
+taken that nobody did or finished, is drawn: patience from the exponential distribution with the rate of the likeliest
+(those who gave up / time waited by all), work from what was finished in the same channel, both with a seed and from
+where the journal breaks off. Nobody misses or declines an offer; pauses that the engine imposed are kept as pauses.
+
+Beside it stands what was, counted by the same code from the records themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heappop
+from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from router.engine import commands as c
+from router.engine import events as e
+from router.engine.config import Agent, Config, Duration, from_bytes
+from router.engine.events import Record
+from router.engine.transitions import WRAP_UP
+from router.errors import ClientError, JournalCorrupt, RouterError
+from router.simulate.chance import stream
+from router.simulate.report import Report, Reporter, Step
+from router.simulate.scenario import DAY_MS, Arrivals, Scenario
+from router.simulate.world import NEVER, Contact, Kind, World
+
+INTERVAL = Duration(1_800_000)
+RING_MS = 3_000  # where nobody ever answered
+WORK_MS = 180_000  # where nothing was ever finished
+
+
+class Life(Struct, gc=False):
+    """What a journal tells of one contact; -1 for what never happened."""
+
+    came: e.InteractionArrived
+    at_ms: int
+    offered_ms: int = -1
+    ring_ms: int = -1
+    begun_ms: int = -1
+    released_ms: int = -1  # an agent was through with it, wrap-up and all
+    left_ms: int = -1
+
+
+class Past(Struct):
+    """A journal, read once."""
+
+    lives: dict[int, Life] = field(default_factory=dict)
+    presence: list[tuple[int, e.Event]] = field(default_factory=list)  # sessions and states, in order
+    document: bytes = b""
+    agents: set[str] = field(default_factory=set)
+    begin_ms: int = 0
+    end_ms: int = 0
+
+
+class Answer(Struct, frozen=True):
+    """The same contacts and people under both configurations."""
+
+    was: Report
+    then: Report
+    notes: list[str]
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def read(records: Iterable[Record]) -> Past:
+    """Raises JournalCorrupt for records that do not follow from one another, RouterError where nobody ever came."""
+    past = Past()
+    for seq, record in enumerate(records, 1):
+        past.begin_ms = past.begin_ms or record.at_ms
+        past.end_ms = record.at_ms
+        reader = READERS.get(type(record.event))
+        if reader is not None:
+            try:
+                reader(past, record.event, record.at_ms)
+            except KeyError as error:
+                raise JournalCorrupt(seq, f"names interaction {error}, which the records before do not know") from error
+    if not past.lives or not past.document:
+        raise RouterError("the journal holds no contacts: there is nothing to replay")
+    return past
+
+
+def _arrived(past: Past, event: e.InteractionArrived, at_ms: int) -> None:
+    past.lives[event.interaction] = Life(event, at_ms)
+
+
+def _offered(past: Past, event: e.OfferMade, at_ms: int) -> None:
+    past.lives[event.interaction].offered_ms = at_ms
+
+
+def _accepted(past: Past, event: e.OfferAccepted, at_ms: int) -> None:
+    life = past.lives[event.interaction]
+    if life.begun_ms < 0:
+        life.begun_ms, life.ring_ms = at_ms, at_ms - life.offered_ms
+
+
+def _ended(past: Past, event: e.InteractionEnded, at_ms: int) -> None:
+    life = past.lives[event.interaction]
+    if event.reason == "abandoned":
+        life.left_ms = at_ms
+    elif not event.wrap_up:
+        _released(past, event.interaction, at_ms)
+
+
+def _released(past: Past, number: int, at_ms: int) -> None:
+    """By the first agent who had it; what others did afterwards is work of its own, and not of this contact."""
+    life = past.lives[number]
+    if life.begun_ms >= 0 and life.released_ms < 0:
+        life.released_ms = at_ms
+
+
+def _present(past: Past, event: Any, at_ms: int) -> None:
+    past.agents.add(event.agent)
+    past.presence.append((at_ms, event))
+
+
+def _configured(past: Past, event: e.Configured, at_ms: int) -> None:
+    past.document = event.document
+
+
+READERS: dict[type[e.Event], Callable[[Past, Any, int], None]] = {
+    e.Configured: _configured,
+    e.InteractionArrived: _arrived,
+    e.OfferMade: _offered,
+    e.OfferAccepted: _accepted,
+    e.InteractionEnded: _ended,
+    e.WrapUpFinished: lambda past, event, at: _released(past, event.interaction, at),
+    e.Transferred: lambda past, event, at: _released(past, event.interaction, at),
+    e.Requeued: lambda past, event, at: _released(past, event.interaction, at),
+    e.SessionOpened: _present,
+    e.SessionClosed: _present,
+    e.StateChanged: _present,
+    e.Restarted: lambda past, event, at: past.presence.append((at, event)),
+}
+
+
+# --- what cannot be known ---------------------------------------------------------------------------------------------
+
+
+class Unknowns:
+    """Draws what the journal breaks off before: the same for every configuration."""
+
+    def __init__(self, past: Past, seed: int) -> None:
+        self._past = past
+        self._patient, self._work = stream(seed, "patience"), stream(seed, "work")
+        self.finished: dict[str, list[int]] = {}
+        waited, left = dict[str, int](), dict[str, int]()
+        for life in past.lives.values():
+            channel = life.came.channel
+            if life.released_ms >= 0:
+                self.finished.setdefault(channel, []).append(life.released_ms - life.begun_ms)
+            waited[channel] = waited.get(channel, 0) + self._waited(life)
+            left[channel] = left.get(channel, 0) + (life.left_ms >= 0)
+        self.patience_ms = {name: waited[name] / n for name, n in left.items() if n}
+        rings = [life.ring_ms for life in past.lives.values() if life.ring_ms >= 0]
+        self.ring_ms = sorted(rings)[len(rings) // 2] if rings else RING_MS
+
+    def _waited(self, life: Life) -> int:
+        until = life.begun_ms if life.begun_ms >= 0 else life.left_ms if life.left_ms >= 0 else self._past.end_ms
+        return until - life.at_ms
+
+    def patience(self, life: Life) -> int:
+        """Known of who gave up. Who did not would have waited for so long more."""
+        mean_ms = self.patience_ms.get(life.came.channel)
+        drawn = self._patient.expovariate(1.0)  # for everybody, so that one more who gave up changes nobody else
+        if life.left_ms >= 0:
+            return life.left_ms - life.at_ms
+        return NEVER if mean_ms is None else self._waited(life) + round(drawn * mean_ms)
+
+    def work(self, life: Life) -> int:
+        """Known of what was finished; otherwise as much as something that was, and no less than what was done."""
+        known = self.finished.get(life.came.channel) or [WORK_MS]
+        drawn = known[self._work.randrange(len(known))]
+        if life.released_ms >= 0:
+            return life.released_ms - life.begun_ms
+        done = self._past.end_ms - life.begun_ms if life.begun_ms >= 0 else 0
+        return max(drawn, done)
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+class Rerun(World):
+    """What a reporter needs to know of a world: its day, and what broke."""
+
+    begin_ms: int
+    end_ms: int
+    midnight_ms: int
+    faults: dict[str, int]
+
+    def _set_day(self, past: Past) -> None:
+        self.begin_ms, self.end_ms = past.begin_ms, past.end_ms
+        self.midnight_ms = past.begin_ms - past.begin_ms % DAY_MS
+        self.faults = {}
+
+
+class Anew(Rerun):
+    """Yesterday under this configuration."""
+
+    def __init__(self, past: Past, config: Config, kinds: list[Kind], watch: Reporter, seed: int) -> None:
+        self._set_day(past)
+        unknowns = Unknowns(past, seed)
+        super().__init__(config, kinds, lambda x, agent: round(x.work), watch, begin_ms=past.begin_ms)
+        self.refused: dict[str, int] = {}
+        self._lives = list(past.lives.values())
+        self._rings = [life.ring_ms if life.ring_ms >= 0 else unknowns.ring_ms for life in self._lives]
+        self._auto = {name for name, queue in config.queues.items() if queue.auto_accept}
+        self._sessions: dict[str, set[str]] = {}
+        for at_ms, event in past.presence:
+            self.plan(at_ms, self._presence, event)
+        number = {kind.name: i for i, kind in enumerate(kinds)}
+        self.expect(
+            Contact(i, life.at_ms, number[life.came.channel], unknowns.work(life), unknowns.patience(life))
+            for i, life in enumerate(self._lives)
+        )
+
+    def _arrive(self, whom: tuple[Contact, Iterator[Contact]], now_ms: int) -> None:
+        x, source = whom
+        self._next(source)
+        came = self._lives[x.index].came
+        x.number = number = self.engine.state.last_interaction + 1
+        self.contacts[number] = x
+        ask = c.Arrive(
+            channel=came.channel,
+            threads=(f"replay:{number}",),
+            identities=came.identities,
+            sender=came.sender,
+            recipient=came.recipient,
+            name=came.name,
+            subject=came.subject,
+            language=came.language,
+            attributes=came.attributes,
+            received_at_ms=came.enqueued_at_ms,
+        )
+        try:
+            self.tell(ask, now_ms)
+        except ClientError as error:
+            del self.contacts[number]
+            self.refused[str(error)] = self.refused.get(str(error), 0) + 1
+            self.watch.refused(x, now_ms)
+            return
+        self.watch.arrived(x, now_ms)
+        if x.begun_ms < 0 and x.patience_ms < NEVER:
+            self.plan(now_ms + x.patience_ms, self._lose_patience, x)
+
+    def _lose_patience(self, x: Contact, now_ms: int) -> None:
+        if x.begun_ms < 0 and not x.gone:
+            self.tell(c.Leave(thread=f"replay:{x.number}"), now_ms)
+
+    def _offered(self, event: e.OfferMade, now_ms: int) -> None:
+        super()._offered(event, now_ms)
+        if self.engine.state.interactions[event.interaction].queue not in self._auto:
+            ring = self._rings[self.contacts[event.interaction].index]
+            self.plan(now_ms + ring, self._answer, (event.offer, event.agent))
+
+    def _answer(self, whom: tuple[int, str], now_ms: int) -> None:
+        number, agent = whom
+        offer = self.engine.state.offers.get(number)
+        if offer is not None and offer.agent == agent and now_ms < offer.expires_at_ms:
+            self.tell(c.Accept(agent=agent, offer=number), now_ms)
+
+    def _complete(self, whom: tuple[Contact, int], now_ms: int) -> None:
+        """Work as it was has its wrap-up in it, so that is finished along with it."""
+        x, turn = whom
+        item = self.engine.state.interactions.get(x.number)
+        if x.turn != turn or item is None or item.owner != x.agent:
+            return  # taken from the agent meanwhile
+        super()._complete(whom, now_ms)
+        if item.state == WRAP_UP:
+            self._try(c.FinishWrapUp(agent=x.agent, interaction=x.number), now_ms)
+
+    def _presence(self, event: Any, now_ms: int) -> None:
+        if isinstance(event, e.Restarted):
+            for agent, sessions in self._sessions.items():
+                for session in list(sessions):
+                    self._presence(e.SessionClosed(agent, session, "restart"), now_ms)
+            return
+        if event.agent not in self.engine.state.agents:
+            return
+        if isinstance(event, e.SessionOpened):
+            self._sessions.setdefault(event.agent, set()).add(event.session)
+            self._try(c.OpenSession(agent=event.agent, session=event.session), now_ms)
+        elif isinstance(event, e.SessionClosed):
+            self._sessions.setdefault(event.agent, set()).discard(event.session)
+            self._try(c.CloseSession(agent=event.agent, session=event.session), now_ms)
+        else:
+            # What the engine said, nobody else may; so it is a pause like any other.
+            reason = "as it was" if event.reason == "missed-offers" else event.reason
+            self._try(c.SetState(agent=event.agent, state=event.state, reason=reason), now_ms)
+
+    def _try(self, command: c.AnyCommand, now_ms: int) -> None:
+        """As the journal has it, which may make no sense any more: a forced wrap-up is not over yet."""
+        try:
+            self.tell(command, now_ms)
+        except ClientError:
+            return
+
+
+class Was(Rerun):
+    """What was: the records themselves, applied one by one."""
+
+    def __init__(self, past: Past, config: Config, kinds: list[Kind], watch: Reporter) -> None:
+        self._set_day(past)
+        self._quiet = True
+        super().__init__(config, kinds, lambda x, agent: 0, watch, begin_ms=past.begin_ms)
+        self._quiet = False
+        self.refused: dict[str, int] = {}
+        self._number = {kind.name: i for i, kind in enumerate(kinds)}
+        self._pending: Contact | None = None
+        self._came = 0
+
+    def tell(self, command: c.AnyCommand, now_ms: int) -> None:
+        assert self._quiet, "what was is not told anything"
+
+    def follow(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._flush_before(record)
+            self._pass_to(record.at_ms)
+            self.engine.apply(record)
+            self.heed([record.event], record.at_ms)
+        self._flush()
+        self._pass_to(self.end_ms)
+
+    def _pass_to(self, now_ms: int) -> None:
+        """The ends of intervals are all that is planned here."""
+        heap = self._heap
+        while heap and heap[0][0] <= now_ms:
+            at, _, what, whom = heappop(heap)
+            what(whom, at)
+        self.now_ms = now_ms
+
+    def _flush_before(self, record: Record) -> None:
+        """A contact has arrived when what its arrival led to in the same moment is known."""
+        x = self._pending
+        if x is not None:
+            event: Any = record.event
+            led_to = isinstance(event, e.OfferMade | e.OfferAccepted) and event.interaction == x.number
+            if not led_to or record.at_ms > x.born_ms:
+                self._flush()
+
+    def _flush(self) -> None:
+        x, self._pending = self._pending, None
+        if x is not None:
+            self.watch.arrived(x, x.born_ms)
+
+    def _hearing(self) -> Any:
+        return super()._hearing() | {
+            e.InteractionArrived: self._arrival,
+            e.Transferred: self._let_go,
+            e.ConnectFailed: self._let_go,
+        }
+
+    def _arrival(self, event: e.InteractionArrived, now_ms: int) -> None:
+        x = Contact(self._came, now_ms, self._number[event.channel], 0.0, NEVER, event.interaction)
+        self._came += 1
+        self.contacts[event.interaction] = self._pending = x
+
+    def _offered(self, event: e.OfferMade, now_ms: int) -> None:
+        if event.interaction not in self.contacts:  # it was over, and an operator opened it again: counted once
+            again = Contact(-1, now_ms, 0, 0.0, NEVER, event.interaction, now_ms, now_ms)
+            self.contacts[event.interaction] = again
+        super()._offered(event, now_ms)
+
+    def _freed(self, agent: str, now_ms: int) -> None:
+        if self.load.get(agent):
+            super()._freed(agent, now_ms)
+
+    def _let_go(self, event: e.Transferred | e.ConnectFailed, now_ms: int) -> None:
+        agent = event.from_agent if isinstance(event, e.Transferred) else event.agent
+        if agent:
+            self._freed(agent, now_ms)
+
+    def _accepted(self, event: e.OfferAccepted, now_ms: int) -> None:
+        plan, self._heap = self._heap, []  # nobody completes anything here: the records do
+        super()._accepted(event, now_ms)
+        self._heap = plan
+
+
+def replay(records: Callable[[], Iterable[Record]], config: Config, seed: int = 1, step: Step | None = None) -> Answer:
+    """`records` gives the journal from its beginning, each time it is asked. The same seed gives the same answer."""
+    past = read(records())
+    before = from_bytes(past.document)
+    kinds = _kinds(past)
+    was_agents = {name: before.agents.get(name, Agent()) for name in sorted({*past.agents, *before.agents})}
+    was = Reporter(_scenario("what was", past, replace(before, agents=was_agents), seed))
+    old = Was(past, replace(before, agents=was_agents), kinds, was)
+    was.attach(old)
+    old.follow(records())
+    then = Reporter(_scenario("under the other configuration", past, config, seed), step)
+    new = Anew(past, replace(config, memory=replace(config.memory, closed=1)), kinds, then, seed)
+    then.attach(new)
+    new.run(new.end_ms)
+    return Answer(was.report(seed), then.report(seed), list(_notes(past, config, new)))
+
+
+def _kinds(past: Past) -> list[Kind]:
+    channels = dict.fromkeys(life.came.channel for life in past.lives.values())
+    return [Kind(name, name, "") for name in channels]
+
+
+def _scenario(name: str, past: Past, config: Config, seed: int) -> Scenario:
+    """As much of one as a report needs: streams are channels."""
+    length = Duration(max(1, past.end_ms - past.begin_ms))
+    streams = tuple(Arrivals(kind.name, kind.channel) for kind in _kinds(past))
+    return Scenario(name, length, streams, config, interval=INTERVAL, seed=seed)
+
+
+def _notes(past: Past, config: Config, new: Anew) -> Iterator[str]:
+    gone = sorted(past.agents - config.agents.keys())
+    if gone:
+        yield f"not in the other configuration, so they stayed away: {', '.join(gone)}"
+    never = sorted(config.agents.keys() - past.agents)
+    if never:
+        yield f"never signed in, so they do not help: {', '.join(never)}"
+    for why, n in sorted(new.refused.items()):
+        yield f"{n} contacts were refused: {why}"
+    known = sum(life.released_ms >= 0 for life in past.lives.values())
+    yield f"handle times are known of {known} of {len(past.lives)} contacts; the others are drawn from those"
