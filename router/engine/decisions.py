@@ -46,6 +46,7 @@ class Scored:
 
 def decision(s: State, item: Interaction, offer: int, agent: Agent, cause: str, by: str, now_ms: int) -> dict[str, Any]:
     """Of the offer with that number, which is about to be made. `s` holds everything before it."""
+    s.matcher.stand()
     told = {
         "offer": offer_id(offer),
         "at_ms": now_ms,
