@@ -207,8 +207,13 @@ _dialled = lru_cache(maxsize=1_024)(e164)  # callers are many, the numbers that 
 
 
 def _start_of_wait(at_ms: int | None, backdate_ms: int, now_ms: int) -> int:
-    """The gateway's word within bounds: a repeated `incoming` keeps its place, a wrong clock buys no better one."""
-    return now_ms if at_ms is None else max(now_ms - backdate_ms, min(at_ms, now_ms))
+    """The gateway's word within bounds: a repeated `incoming` keeps its place.
+
+    A time from before `2 x backdate` tells of a wrong clock, not of a long wait, and buys no place at all.
+    """
+    if at_ms is None or at_ms < now_ms - 2 * backdate_ms:
+        return now_ms
+    return max(now_ms - backdate_ms, min(at_ms, now_ms))
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------

@@ -7,8 +7,10 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from channels.email.adapter import EmailAdapter
+from channels.phone.kinds import KINDS
 
 if TYPE_CHECKING:
+    from channels.phone.settings import Gateway
     from router.app import App
 
 
@@ -36,7 +38,7 @@ def _addresses(app: App, http: str, socket: str) -> list[str]:
     if "chat" in kinds:
         rows.append(("chat", f"{socket}{kinds['chat'].path}"))
     if "phone" in kinds:
-        rows += [(f"phone {name}", f"{http}/v1/phone/{name}/events") for name in kinds["phone"].gateways]
+        rows += [(f"phone {name}", _phone_at(http, name, gateway)) for name, gateway in kinds["phone"].gateways.items()]
     if "email" in kinds:
         listening = [f"{name.upper()} {_mail_at(app, name)}" for name in ("smtp", "lmtp") if _mail_at(app, name)]
         rows.append(("mail", ", ".join(listening)))
@@ -48,6 +50,11 @@ def _addresses(app: App, http: str, socket: str) -> list[str]:
         rows.append(("walk-ins", f"{http}/kiosk and {http}/kiosk/now-serving"))
     rows.append(("data", str(app.data)))
     return [f"  {name:<16}{address}" for name, address in rows]
+
+
+def _phone_at(http: str, name: str, gateway: Gateway) -> str:
+    first, *others = KINDS[gateway.kind].paths
+    return f"{http}/v1/phone/{name}/{first}" + "".join(f", /{path}" for path in others)
 
 
 def _mail_at(app: App, name: str) -> str:

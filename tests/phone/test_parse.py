@@ -104,7 +104,7 @@ def test_the_wait_starts_when_the_gateway_says(at: object, start: int) -> None:
     assert arrival.received_at_ms == start
 
 
-@pytest.mark.parametrize(("at", "start"), [(0, NOW - 300_000), (1e300, NOW), (-5, NOW - 300_000), (NOW + 9e6, NOW)])
+@pytest.mark.parametrize(("at", "start"), [(0, NOW), (1e300, NOW), (-5, NOW), (NOW + 9e6, NOW)])
 def test_a_wrong_clock_buys_no_better_place(at: float, start: int) -> None:
     arrival = asked(told(at=at))
     assert isinstance(arrival, c.Arrive)
