@@ -46,15 +46,19 @@ def why_not(told: Told) -> Iterator[str]:
 def _standing(told: Told) -> Iterator[str]:
     yield f"{told['interaction']} {_sentence(told['summary'])}"
     used = round(100 * told["share_of_target"])
+    has = "has" if told["state"] == "queued" else "had"
     yield (
-        f"Queue {told['queue']}, by {_rule(told)}; it has waited {duration(told['waited_ms'])}, {used} % of the "
+        f"Queue {told['queue']}, by {_rule(told)}; it {has} waited {duration(told['waited_ms'])}, {used} % of the "
         f"{duration(told['target_ms'])} that were promised."
     )
     lifted = ", lifted into the first band" if told["lifted"] else ""
     yield f"It asks for {words(told['requirement'])}; band {told['band']}{lifted}, weight {told['weight']:g}."
-    bad = [f"{told[n]} {n.replace('_', ' ')}" for n in ("misses", "declines", "connect_failures") if told[n]]
+    bad = [f"{verb} {told[name]} times" for name, verb in SETBACKS.items() if told[name]]
     if bad:
-        yield f"So far: {', '.join(bad)}."
+        yield f"So far it was {', '.join(bad)}.".replace(" 1 times", " once")
+
+
+SETBACKS = {"misses": "missed", "declines": "declined", "connect_failures": "accepted and not connected"}
 
 
 def _rule(told: Told) -> str:
