@@ -235,3 +235,21 @@ def due(s: State, number: int) -> list[Event]:
     if callback.arrival.queue not in s.queues or callback.arrival.channel not in s.config.channels:
         return [e.CallbackEnded(number, "no-queue"), e.AlertRaised("callback-lost", f"c-{number}", "its queue is gone")]
     return [e.CallbackDue(s.last_interaction + 1, number, name_of(callback))]
+
+
+# --- explaining -------------------------------------------------------------------------------------------------------
+
+
+def story(s: State, item: Interaction) -> dict[str, object]:
+    """What a planner wants to know of a callback: empty if nobody is to be called after or in this interaction."""
+    number = s.calls.get(item.number)
+    if number is None:
+        return {}
+    callback, most = s.callbacks[number], s.config.callbacks.attempts
+    if not callback.kept:
+        words = f"will be called back at {callback.to} and keeps this place after hanging up"
+    elif item.state == ACTIVE:
+        words = f"{item.owner} and {callback.to} are being called, attempt {callback.attempts} of {most}"
+    else:
+        words = f"keeps the place; {callback.to} is called when an agent accepts, attempt {callback.attempts} of {most}"
+    return {"callback": {"callback": f"c-{number}", "summary": words, "until_ms": callback.until_ms or None}}

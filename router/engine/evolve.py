@@ -646,6 +646,9 @@ def _callback_due(s: State, ev: e.CallbackDue, at_ms: int) -> None:
 
 def _callback_postponed(s: State, ev: e.CallbackPostponed, at_ms: int) -> None:
     callback = s.callbacks[ev.callback]
+    item = s.interactions.get(callback.interaction)
+    if item is not None:  # it may have been given to another queue meanwhile
+        callback.arrival = replace(callback.arrival, queue=item.queue)
     s.calls.pop(callback.interaction, None)
     callback.interaction, callback.kept, callback.due_ms = 0, False, ev.due_ms
     _time_callback(s, callback)

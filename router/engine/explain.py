@@ -21,7 +21,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from router.engine import consult, outlook
+from router.engine import callbacks, consult, outlook
 from router.engine.crews import crew
 from router.engine.lookups import (
     estimate,
@@ -70,6 +70,8 @@ def explain(s: State, number: int, now_ms: int) -> dict[str, Any]:
     told |= STORIES[item.state](s, item, now_ms)
     if s.consults:
         told |= consult.story(s, item)
+    if s.callbacks:
+        told |= callbacks.story(s, item)
     return told
 
 

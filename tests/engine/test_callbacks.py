@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.config import Callbacks, Channel
+from router.engine.explain import explain
 from router.engine.lookups import callback_of, callback_views, interaction_view
 from router.errors import BadMessage, IllegalMove, NotFound, NotSupported, UnknownName
 from router.journal import codec
@@ -337,6 +338,23 @@ def test_operators_see_who_is_to_be_called() -> None:
     assert (view.callback, view.state, view.interaction, view.attempts) == ("c-1", "calling", f"i-{number}", 1)
     assert callback_of(office.state, f"tel:{KIM}") == view
     assert callback_of(office.state, f"tel:{LEE}") is None
+
+
+def test_it_is_explained_in_words() -> None:
+    office, number = kept()
+    assert explain(office.state, number, office.now_ms)["callback"]["summary"] == (
+        f"keeps the place; {KIM} is called when an agent accepts, attempt 1 of 3"
+    )
+
+
+def test_a_callback_goes_on_in_the_queue_to_which_it_was_given() -> None:
+    office, number = kept()
+    office.do(c.Transfer(interaction=number, to=c.Target(queue="sales"), by="operator:sam"))
+    office.ready("sue")
+    office.accept(number)
+    office.do(c.FailCall(thread=office.thread(number), reason="busy"))
+    office.sleep_s(60)
+    assert office.offered_to(number + 1) == ["sue"]
 
 
 # --- whatever happens -------------------------------------------------------------------------------------------------

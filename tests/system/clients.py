@@ -284,6 +284,7 @@ class Agent(Socket):
 
     def _assigned(self, message: Json) -> None:
         self.offers.pop(message["offer"], None)
+        self.work.pop(message.get("consult", ""), None)
         self.work[message["interaction"]["id"]] = message["interaction"]
 
     def _message(self, message: Json) -> None:
@@ -293,6 +294,7 @@ class Agent(Socket):
     def _interaction_updated(self, message: Json) -> None:
         name = message["interaction"]["id"]
         if name in self.work:
+            self.work[name].pop("consult", None)
             self.work[name] |= message["interaction"]
             if "note" in message:
                 self.work[name].setdefault("notes", []).append(message["note"])
