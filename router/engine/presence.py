@@ -139,8 +139,9 @@ def _after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterable[Eve
 
 def _after_special(s: State, event: e.InteractionEnded, agent: Agent | None, now_ms: int) -> Iterator[Event]:
     """Where somebody is asked, or is to be called."""
-    yield from consult.after_leaving(s, event.interaction)
+    # First, because the end of a consult may be what makes this interaction forgotten.
     yield from callbacks.after_end(s, event, now_ms)
+    yield from consult.after_leaving(s, event.interaction)
     if event.wrap_up and agent is not None and _is_gone(agent):
         yield e.WrapUpFinished(event.interaction, agent.id, "agent-lost")
     else:

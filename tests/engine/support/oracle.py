@@ -197,6 +197,8 @@ def meets_after(s: State, agent: Agent, item: Interaction, k: int) -> bool:
     profile = Profile(has.skills, has.languages, has.attributes, has.team, agent.id)
     steps, queues = steps_of(s, item)[:k], s.config.queues
     own = item.requirement
+    if own is not None and item.number in s.legs:
+        return met(own, steps, profile, True)  # a colleague who is asked need not be one of the queue's own
     if met(queues[item.queue].requirement, steps, profile, True) and (own is None or met(own, steps, profile, True)):
         return True
     # What a step lets in beside is eased by the steps after it.
