@@ -446,6 +446,41 @@ def test_a_conversation_that_is_over_is_forgotten_in_time() -> None:
     assert world.room.conversations == {}
 
 
+@pytest.mark.promise("MV-1")
+def test_whoever_joins_the_conversation_is_named_and_nothing_between_agents_is_heard() -> None:
+    world = World()
+    for agent in ("ana", "ben"):
+        world.sign_in(agent)
+    visitor = world.hello(topic="support")
+    number = world.accept()
+    world.desk.do(c.Consult(agent="ana", interaction=number, to=c.Target(agent="ben")))
+    world.accept("ben")
+    consult = world.desk.engine.state.consults[number].leg
+    world.desk.do(c.Say(agent="ben", interaction=consult, message=Message("between us")))
+    world.flush()
+    visitor.take()
+    world.desk.do(c.JoinConsult(agent="ana", interaction=number))
+    world.desk.do(c.CompleteConsult(agent="ana", interaction=number))
+    world.flush()
+    assert [(frame["type"], frame["name"]) for frame in visitor.got] == [("joined", "Ben"), ("joined", "Ben")]
+    assert world.room.conversations[next(iter(world.room.conversations))].agent == "Ben"
+
+
+@pytest.mark.promise("MV-1")
+def test_a_restart_during_a_consult_finds_one_conversation() -> None:
+    world = World()
+    for agent in ("ana", "ben"):
+        world.sign_in(agent)
+    world.hello(topic="support")
+    number = world.accept()
+    world.desk.do(c.Consult(agent="ana", interaction=number, to=c.Target(agent="ben")))
+    world.accept("ben")
+    world.flush()
+    world.restart()
+    (conversation,) = world.room.conversations.values()
+    assert (conversation.open, conversation.agent) == (number, "Ana")
+
+
 # --- coming back ------------------------------------------------------------------------------------------------------
 
 
