@@ -336,7 +336,8 @@ def _deadlines(s: State) -> Iterator[Timer]:
             if due:
                 yield due, STEP_DUE, item.number, ""
     for callback in s.callbacks.values():
-        waits = callback.kept and s.interactions[callback.interaction].state in (QUEUED, OFFERED)
+        made = s.interactions.get(callback.interaction)
+        waits = callback.kept and made is not None and made.state in (QUEUED, OFFERED)
         due = callback.due_ms or (callback.until_ms if waits else 0)
         if due:
             yield due, CALLBACK_DUE, callback.number, ""

@@ -3,6 +3,7 @@ lose anybody (MV-5)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine import invariants
 from router.engine.config import Callbacks, Channel
 from router.engine.explain import explain
 from router.engine.lookups import callback_of, callback_views, interaction_view
+from router.engine.model import State
+from router.engine.transitions import CLOSED
 from router.errors import BadMessage, IllegalMove, NotFound, NotSupported, UnknownName
 from router.journal import codec
 from tests.engine.support.office import EVERY_ACTION, OFFICE, WRAPS, Office, happened, seconds
@@ -358,6 +362,34 @@ def test_a_callback_goes_on_in_the_queue_to_which_it_was_given() -> None:
 
 
 # --- whatever happens -------------------------------------------------------------------------------------------------
+
+
+def no_attempt(s: State) -> None:
+    s.callbacks[1].interaction = 0
+
+
+def two_callbacks(s: State) -> None:
+    s.callbacks[2] = s.callbacks[1]
+
+
+def lost_place(s: State) -> None:
+    s.callbacks[1].place_ms += 1
+
+
+def no_timer(s: State) -> None:
+    s.timers.clear()
+
+
+def over(s: State) -> None:
+    s.interactions[s.callbacks[1].interaction].state = CLOSED
+
+
+@pytest.mark.parametrize("damage", [no_attempt, two_callbacks, lost_place, no_timer, over], ids=lambda d: d.__name__)
+def test_damage_to_a_callback_is_noticed(damage: Callable[[State], None]) -> None:
+    office, _ = kept()
+    assert not invariants.broken(office.state)
+    damage(office.state)
+    assert invariants.broken(office.state)
 
 
 @pytest.mark.promise("DU-1")

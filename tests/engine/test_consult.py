@@ -577,6 +577,35 @@ def dies_after_each_record(payloads: list[bytes], now_ms: int) -> None:
         assert not [wrong for check in invariants.STEP for wrong in check(again.state)]
 
 
+def no_leg(s: State) -> None:
+    s.legs.clear()
+
+
+def no_contact(s: State) -> None:
+    s.interactions[next(iter(s.consults))].state = CLOSED
+
+
+def oneself(s: State) -> None:
+    number, consult = next(iter(s.consults.items()))
+    s.interactions[consult.leg].owner = s.interactions[number].owner
+
+
+def unanswered(s: State) -> None:
+    next(iter(s.consults.values())).answered_at_ms = 0
+
+
+def forgotten(s: State) -> None:
+    s.consults.clear()
+
+
+@pytest.mark.parametrize("damage", [no_leg, no_contact, oneself, unanswered, forgotten], ids=lambda d: d.__name__)
+def test_damage_to_a_consult_is_noticed(damage: Callable[[State], None]) -> None:
+    office, _, _ = conference()
+    assert not invariants.broken(office.state)
+    damage(office.state)
+    assert invariants.broken(office.state)
+
+
 def test_a_consult_survives_a_restart_if_both_come_back() -> None:
     office, number, leg = conference()
     office.checked.restart(office.now_ms)
