@@ -312,7 +312,7 @@ def staff(scenario: Path, replications: int, as_json: bool) -> None:
 @click.option("--quick", is_flag=True, help="small sizes, to see that it runs")
 @JSON
 def bench(name: str | None, rounds: int, quick: bool, as_json: bool) -> None:
-    """Measure engine, pipeline, journal, recovery, edges (all without a name), beside floors of the same run."""
+    """Measure engine, pipeline, journal, recovery, edges, estimates (all without a name) beside floors."""
     from router.bench import run_benchmarks
 
     sys.exit(run_benchmarks(name, rounds=rounds, quick=quick, as_json=as_json))

@@ -48,9 +48,13 @@ FEW = 5
 # So many at least must wait for the age of the oldest to say something.
 SOME = 3
 
-# Followed at once in one line, and how far apart they begin.
-FOLLOWED = 8
+# Followed at once in one line, how far apart they begin, and how many who wait are passed over between two: none at
+# first, and at most so many, because to foretell costs as much as to route a few.
+FOLLOWED = 4
 APART_MS = 1_000
+PASSED_OVER = 32
+# One of those followed is looked at when so many more are finished; a power of two.
+LOOK_EVERY = 4
 # What one outcome moves a factor by: less and less, but never so little that it could not follow a change. The balance
 # of rises and falls is where a tenth (a half) of them are late.
 FIRST_STEP, LAST_STEP = 10, 50  # 1 / n
@@ -78,6 +82,7 @@ class Pace(Struct, array_like=True):
     outcomes: int = 0
     factor50: float = 1.0
     factor90: float = 1.0
+    passed: int = 0  # who had to wait since the last one that is followed
 
 
 # --- learning ---------------------------------------------------------------------------------------------------------
@@ -141,8 +146,12 @@ def _halve(paces: dict[str, Pace]) -> None:
 def follow(s: State, item: Interaction, at_ms: int) -> None:
     """It came just now, and others wait: foretell its wait, unless enough are followed in its line."""
     pace = pace_of(s, item)
+    pace.passed += 1
+    if pace.passed < PASSED_OVER and pace.passed < pace.outcomes:
+        return
     if at_ms < pace.next_ms or len(pace.followed) >= FOLLOWED:
         return
+    pace.passed = 0
     told = forecast(s, item, at_ms)
     if told.method == QUEUE_LENGTH:
         p50, p90 = ceil(told.p50_ms * pace.factor50), ceil(told.p90_ms * pace.factor90)
@@ -152,10 +161,13 @@ def follow(s: State, item: Interaction, at_ms: int) -> None:
 
 def _look(s: State, pace: Pace, ended: Interaction, at_ms: int) -> None:
     """Judge the one that ended, if it was followed, and one other, each in turn: some wait for very long."""
-    for one in [one for one in pace.followed if one.interaction == ended.number]:
-        pace.followed.remove(one)
-        _has_come_out(pace, one, ended, at_ms)
-    if pace.followed:
+    number = ended.number
+    for one in pace.followed:
+        if one.interaction == number:
+            pace.followed.remove(one)
+            _has_come_out(pace, one, ended, at_ms)
+            break
+    if pace.followed and not pace.finished % LOOK_EVERY:
         one = pace.followed.pop(0)
         item = s.interactions.get(one.interaction)
         if item is not None and not _has_come_out(pace, one, item, at_ms):

@@ -14,6 +14,7 @@ ROWS = {
     "journal": ["7", "8"],
     "recovery": ["19", "DU-4", "DU-4"],
     "edges": ["3", "4", "6", "16"],
+    "estimates": ["RT-13"] * 7 + ["EX-1"],
 }
 
 
@@ -45,7 +46,7 @@ def test_people_get_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_unknown_name_is_a_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_benchmarks("everything") == 2
-    assert "known: engine, pipeline, journal, recovery, edges" in capsys.readouterr().err
+    assert "known: engine, pipeline, journal, recovery, edges, estimates" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
