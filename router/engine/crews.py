@@ -22,10 +22,10 @@ CREWS_MAX = 1_000  # requirements come from outside as well: transfers write the
 class Crew:
     """The agents present who meet a requirement and work on a channel: as a bit set, and by what they may hold."""
 
-    __slots__ = ("bits", "capacities", "channel", "requirement")
+    __slots__ = ("bits", "capacities", "channel", "node", "requirement")
 
-    def __init__(self, requirement: int, channel: int) -> None:
-        self.requirement, self.channel = requirement, channel
+    def __init__(self, node: Node, requirement: int, channel: int) -> None:
+        self.node, self.requirement, self.channel = node, requirement, channel
         self.bits = 0  # by `Agent.index`
         self.capacities: dict[Capacity, int] = {}
 
@@ -52,12 +52,13 @@ class Crew:
 
 
 def crew(m: Matcher, node: Node, channel: int = ANY_CHANNEL) -> Crew:
-    requirement = m.requirement(node)
-    found = m.crews.get((requirement, channel))
+    """A requirement is known by its identity, since to hash a tree is dear; it stands in the crew, so that its identity
+    stays its own."""
+    found = m.crews.get((id(node), channel))
     if found is None:
         if len(m.crews) >= CREWS_MAX:
             m.crews.clear()
-        found = m.crews[requirement, channel] = Crew(requirement, channel)
+        found = m.crews[id(node), channel] = Crew(node, m.requirement(node), channel)
         for agent in m.agents:
             if agent.counted and belongs(m, found, agent):
                 found.count(agent, True)

@@ -382,7 +382,7 @@ class Matcher:
         # (profile, channels that they ever have room for) -> agents who are signed in and ready, busy or not
         self.present: dict[tuple[int, int], int] = {}
         self.cells_with: list[list[int]] = []  # profile -> cells
-        self.crews: dict[tuple[int, int], Crew] = {}  # (requirement, channel) -> who is present, where `waits` asked
+        self.crews: dict[tuple[int, int], Crew] = {}  # (identity of a requirement, channel) -> who is there
         # cells
         self.cell_ids: dict[tuple[int, int], int] = {}
         self.cell_keys: list[tuple[int, int]] = []  # (profile, room)
@@ -522,7 +522,7 @@ class Matcher:
             self.free_requirements.append(r)
             for met in self.meets:
                 met.discard(r)
-            self.crews = {known: crew for known, crew in self.crews.items() if known[0] != r}
+            self.crews = {known: crew for known, crew in self.crews.items() if crew.requirement != r}
 
     def profile_of(self, agent: Agent) -> int:
         config = agent.config

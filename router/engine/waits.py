@@ -52,7 +52,7 @@ SOME = 3
 # first, and at most so many, because to foretell costs as much as to route a few.
 FOLLOWED = 4
 APART_MS = 1_000
-PASSED_OVER = 32
+PASSED_OVER = 16
 # One of those followed is looked at when so many more are finished; a power of two.
 LOOK_EVERY = 4
 # What one outcome moves a factor by: less and less, but never so little that it could not follow a change. The balance
