@@ -156,6 +156,8 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
 
     after: Duration | None = None  # waited so long; "0s": as soon as nobody who fits is free
     share: Annotated[float, Meta(ge=0, le=1_000)] | None = None  # waited this share of the target: 0.8, 1, 2.5
+    # At once when nobody who meets what is asked for by then is signed in, or (nobody-ready) signed in and ready.
+    when: Literal["nobody-signed-in", "nobody-ready"] | None = None
     lower: dict[str, Annotated[int, Meta(ge=0, le=9)]] = field(default_factory=dict)  # skill -> the level to ask for
     drop_skills: tuple[str, ...] = ()  # no longer asked for
     drop_languages: tuple[str, ...] = ()
@@ -165,6 +167,24 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
     also: Node | None = None  # whoever meets this instead may take it as well
     borrow: tuple[str, ...] = ()  # whoever meets the requirement of these queues may take it as well
     band: Name | None = None  # raised to this band
+    callback: bool = False  # the customer is offered to be called back
+    queue: Name | None = None  # waits in this queue from now on, by its requirement and its plan
+
+
+class Unservable(Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of what waits when nobody who is signed in meets what it asks for.
+
+    wait      it waits on; operators are told
+    relax     takes steps of the queue's plan until somebody who is signed in fits
+    move      waits in `queue`, with the time that it has waited already
+    end       is over, with `reason`
+    callback  the customer is offered to be called back, and waits on
+    """
+
+    policy: Literal["wait", "relax", "move", "end", "callback"] = "wait"
+    after: Duration = Duration(30_000)  # not before it has been so for this long
+    queue: Name | None = None
+    reason: Annotated[str, Meta(min_length=1, max_length=64)] = "unservable"
 
 
 class Queue(Struct, frozen=True, forbid_unknown_fields=True):
@@ -211,6 +231,7 @@ class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     agent_lost: Literal["return", "stay"] | None = None  # left out: as the channel says
     # What it asks for less of the longer it waits, at most 16 steps; left out: never less than at first.
     relax: tuple[Step, ...] = ()
+    unservable: Unservable = Unservable()
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True):

@@ -147,6 +147,7 @@ def _just_inform(s: State, event: Any, out: list[Effect]) -> None:
 
 EFFECTS: dict[type[Event], Callable[[State, Any, list[Effect]], None]] = {
     e.InteractionArrived: _just_inform,
+    e.CallbackOffered: _just_inform,
     e.MessageAdded: _message,
     e.NoteAdded: _note,
     e.ConnectionConfirmed: _owner_sees,

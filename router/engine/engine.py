@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from router.engine import effects as out_effects
 from router.engine import events as e
-from router.engine import image, timers
+from router.engine import image, timers, unservable
 from router.engine.commands import AnyCommand, Arrive, Reply, Tick
 from router.engine.config import Config, Queue
 from router.engine.decide import decide
@@ -124,6 +124,8 @@ class Engine:
                 self._more_of(item, queue.config, deadline, now, out)
         if matcher.loose_agent is not None or matcher.loose_item is not None:
             matcher.stand()
+        if matcher.reach.restless:
+            self._see_to_the_unserved(now, out)
 
     def _more_of(self, item: Interaction, queue: Queue, deadline_ms: int, now: int, out: Outcome) -> None:
         if queue.auto_accept:
@@ -131,6 +133,13 @@ class Engine:
             self._happen(e.OfferAccepted(offer, item.number, self.state.offers[offer].agent), now, out)
         else:
             self._offer_to_others(item, queue.parallel_offers, deadline_ms, now, out)
+
+    def _see_to_the_unserved(self, now: int, out: Outcome) -> None:
+        facts = unservable.next_facts(self.state, out.events, now)
+        for fact in facts:
+            self._happen(fact, now, out)
+        if facts:
+            self._settle(now, out)  # what was relaxed or moved may be offered now
 
     def _offer_to_others(self, item: Interaction, most: int, deadline_ms: int, now: int, out: Outcome) -> None:
         """`tried` and the agents who see it already are passed over: the others are shown it too."""

@@ -386,7 +386,7 @@ class BandRaised(Event, frozen=True, tag="band-raised"):
 class RequirementRelaxed(Event, frozen=True, tag="relaxed"):
     """It has taken the first `step` steps of its queue's relaxation plan, and waits on in its place.
 
-    `cause` is after, share, or operator.
+    `cause` is after, share, nobody-signed-in, nobody-ready, unservable (the queue's policy for that), or operator.
     """
 
     interaction: int
@@ -394,6 +394,32 @@ class RequirementRelaxed(Event, frozen=True, tag="relaxed"):
     cause: str
     by: str = ""
     why: str = ""
+
+
+class CallbackOffered(Event, frozen=True, tag="callback-offered"):
+    """The channel is to ask the customer whether to call them back. `cause` is relaxed or unservable."""
+
+    interaction: int
+    cause: str
+
+
+class ServabilityChanged(Event, frozen=True, tag="servability"):
+    """Something waits in this queue that nobody who is signed in could take.
+
+    `servable` is signed-out (some could who are not there), nobody (none could at all), or "": that is over, because
+    somebody signed in or nothing waits for it any more.
+    """
+
+    queue: str
+    channel: str
+    requirement: Node
+    servable: str
+
+
+class UnservableDue(Event, frozen=True, tag="unservable-due"):
+    """It has been so for as long as the queue's policy waits. `number` is that of the record by which it began."""
+
+    number: int
 
 
 # --- agents -----------------------------------------------------------------------------------------------------------
@@ -494,6 +520,9 @@ AnyEvent = (
     | CoolOffEnded
     | BandRaised
     | RequirementRelaxed
+    | CallbackOffered
+    | ServabilityChanged
+    | UnservableDue
     | SessionOpened
     | SessionClosed
     | GraceEnded

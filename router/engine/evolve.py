@@ -38,6 +38,7 @@ from router.engine.model import (
     Remark,
     Said,
     State,
+    Unserved,
 )
 from router.engine.order import factor
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
@@ -464,6 +465,7 @@ def _give_to(s: State, item: Interaction, ev: e.Transferred) -> None:
     if ev.queue != item.queue:
         item.step = 0  # another queue has another plan
     item.queue, item.requirement, item.state = ev.queue, ev.requirement, QUEUED
+    _forgive_if_alone(s, item)  # who refused it may be the only one who fits there
     s.tally(item, 1)
     item.place = s.place_of(item)
     s.matcher.enqueue(item)
@@ -857,6 +859,29 @@ def _relaxed(s: State, ev: e.RequirementRelaxed, at_ms: int) -> None:
     _time_step(s, item)
 
 
+def _callback_offered(s: State, ev: e.CallbackOffered, at_ms: int) -> None:
+    s.interactions[ev.interaction].callback_offered = True
+
+
+def _servability(s: State, ev: e.ServabilityChanged, at_ms: int) -> None:
+    key = (ev.queue, ev.channel, ev.requirement)
+    entry = s.unserved.get(key)
+    if not ev.servable:
+        s.unserved.pop(key, None)
+    elif entry is not None:
+        entry.servable = ev.servable
+    else:
+        entry = s.unserved[key] = Unserved(s.seq, ev.queue, ev.channel, ev.requirement, ev.servable, at_ms)
+        s.time_unserved(entry)
+    s.matcher.reach.reported = bool(s.unserved)
+    s.matcher.reach.settle()
+
+
+def _unservable_due(s: State, ev: e.UnservableDue, at_ms: int) -> None:
+    for entry in s.unserved.values():
+        entry.acted = entry.acted or entry.number == ev.number
+
+
 # --- agents -----------------------------------------------------------------------------------------------------------
 
 
@@ -987,6 +1012,9 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.CoolOffEnded: _cool_off_ended,
     e.BandRaised: _band_raised,
     e.RequirementRelaxed: _relaxed,
+    e.CallbackOffered: _callback_offered,
+    e.ServabilityChanged: _servability,
+    e.UnservableDue: _unservable_due,
     e.SessionOpened: _session_opened,
     e.SessionClosed: _session_closed,
     e.GraceEnded: _grace_ended,

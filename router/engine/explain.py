@@ -29,6 +29,7 @@ from router.engine.lookups import (
     find_interaction,
     load_by_channel,
     matched_skills,
+    servability,
     transcript,
     written,
 )
@@ -90,6 +91,9 @@ def _waiting(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
         "expected_wait": asdict(rank) if rank is not None else None,
         "ahead": outlook.ahead(s, item, now_ms),
         "agents": [{"agent": a, "code": code, "reason": why} for _, a, code, why in found[:AGENTS_SHOWN]],
+        "servable": servability(s, item),
+        "step": item.step,
+        "steps": s.steps_of(item),
         "agents_by_reason": reasons,
         "next_change_at_ms": coming[0]["at_ms"] if coming else None,
         "next_changes": coming,

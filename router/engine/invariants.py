@@ -31,6 +31,7 @@ from router.engine.model import (
     OFFER_DUE,
     RETURN_DUE,
     STEP_DUE,
+    UNSERVED_DUE,
     WRAP_UP_DUE,
     Agent,
     Interaction,
@@ -344,6 +345,10 @@ def _deadlines(s: State) -> Iterator[Timer]:
     for consult in s.consults.values():
         if consult.until_ms and not consult.answered_at_ms:
             yield consult.until_ms, CONSULT_DUE, consult.interaction, ""
+    for entry in s.unserved.values():
+        rule = s.queue_config(entry.queue).unservable
+        if rule.policy != "wait" and not entry.acted:
+            yield entry.since_ms + rule.after, UNSERVED_DUE, entry.number, ""
     for someone in s.agents.values():
         if someone.grace_until_ms:
             yield someone.grace_until_ms, GRACE_DUE, 0, someone.id
@@ -522,6 +527,50 @@ def _paces(s: State) -> Iterator[str]:
             yield f"the crew of requirement {crew.requirement} is {crew.bits:b}; there are {sorted(there)}"
 
 
+def _reach(s: State) -> Iterator[str]:
+    """Each class knows how near the nearest agent is who fits it."""
+    m = s.matcher
+    for key, c in m.class_ids.items():
+        channel = s.channels[key.channel]
+        fit = [a for a in s.agents.values() if not a.retired and _fits_class(s, a, key.requirement, channel)]
+        near = (bool(fit), any(a.sessions for a in fit), any(is_present(a) for a in fit))
+        if tuple(n > 0 for n in m.reach.able[c]) != near:
+            yield f"class {c} believes that {m.reach.able[c]} kinds fit, of which {near}"
+        bits = (m.reach.barren, m.reach.stranded, m.reach.unready)
+        if tuple(not bit >> c & 1 for bit in bits) != near:
+            yield f"class {c} has a wrong bit in what nobody can serve"
+    if set(m.reach.able) != set(m.class_ids.values()):
+        yield "a class that is forgotten is judged, or one is not"
+
+
+def _fits_class(s: State, agent: Agent, node: Node, channel: str) -> bool:
+    has = agent.config
+    profile = Profile(has.skills, has.languages, has.attributes, has.team, agent.id)
+    return fits(node, profile) and _works_on_channel(s, agent, channel)
+
+
+def _works_on_channel(s: State, agent: Agent, channel: str) -> bool:
+    """Whether there would be room with nothing else to do."""
+    rule = s.config.channels.get(channel)
+    if rule is None or agent.config.caps.get(channel, rule.cap) < 1:
+        return False
+    return not agent.config.budget or rule.weight <= agent.config.budget
+
+
+def _unserved(s: State) -> Iterator[str]:
+    """What waits and nobody who is signed in could take is noted, once for all that asks for the same (RT-9)."""
+    wanted: dict[tuple[str, str, Node], str] = {}
+    for item in s.interactions.values():
+        if item.state == QUEUED:
+            node, channel = s.requirement_of(item), item.born.channel
+            fit = [a for a in s.agents.values() if not a.retired and _fits_class(s, a, node, channel)]
+            if not any(a.sessions for a in fit):
+                wanted[item.queue, channel, node] = "signed-out" if fit else "nobody"
+    noted = {key: entry.servable for key, entry in s.unserved.items()}
+    if noted != wanted:
+        yield f"unserved are {wanted}, noted is {noted}"
+
+
 STEP = (
     _loads,
     _offers,
@@ -537,8 +586,9 @@ STEP = (
     _legs,
     _callbacks,
     _paces,
+    _reach,
 )
-SETTLED = (_live, _patience, _offered, _due, _consults, _attempts)
+SETTLED = (_live, _patience, _offered, _due, _consults, _attempts, _unserved)
 
 
 class Watch:

@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 from router.engine import waits
 from router.engine.matching import LOAD_BITS, LOAD_MASK
 from router.engine.model import Agent, Callback, Interaction, Said, State
+from router.engine.reach import NOW
 from router.engine.requirements import Node, as_data, walk
 from router.engine.transitions import ACTIVE, QUEUED, STATE_NAMES
 from router.engine.views import (
@@ -255,6 +256,7 @@ def _callback_view(s: State, callback: Callback) -> CallbackView:
 def queue_views(s: State) -> list[QueueView]:
     oldest: dict[str, int] = {}
     matcher = s.matcher
+    near = waiting_by_servability(s)
     for c, key in enumerate(matcher.class_keys):
         first = next(matcher.waiting.walk(c), None)
         times = [first >> 40] if first is not None else []
@@ -263,10 +265,35 @@ def queue_views(s: State) -> list[QueueView]:
             oldest[key.queue] = min(min(times), oldest.get(key.queue, 1 << 62))
     return [
         QueueView(
-            queue=n, waiting=q.waiting, offered=q.offered, active=q.active, oldest_enqueued_at_ms=oldest.get(n, 0)
+            queue=n,
+            waiting=q.waiting,
+            offered=q.offered,
+            active=q.active,
+            oldest_enqueued_at_ms=oldest.get(n, 0),
+            servability=near.get(n, {}),
         )
         for n, q in s.queues.items()
     ]
+
+
+def servability(s: State, item: Interaction) -> str:
+    """now, busy, signed-out or nobody: how near to something that waits the nearest agent who fits is."""
+    free = s.matcher.best_agent(item.place) is not None
+    return NOW if free else s.matcher.reach.of(item.place)
+
+
+def waiting_by_servability(s: State) -> dict[str, dict[str, int]]:
+    """For each queue in which something waits, how many are how near to being served."""
+    m = s.matcher
+    found: dict[str, dict[str, int]] = {}
+    standing = m.waiting.filled | m.cooling_classes
+    while standing:
+        c = standing.bit_length() - 1
+        standing ^= 1 << c
+        near = NOW if m.best_agent(c) is not None else m.reach.of(c)
+        counts = found.setdefault(m.class_keys[c].queue, {})
+        counts[near] = counts.get(near, 0) + m.waiting.count(c) + len(m.cooling.get(c, ()))
+    return found
 
 
 def estimate(s: State, number: int, now_ms: int) -> Estimate | None:

@@ -51,6 +51,7 @@ from router.engine.order import (
     relative_time,
     slowed,
 )
+from router.engine.reach import Reach
 from router.engine.requirements import Node, agents_named, fits
 from router.engine.transitions import QUEUED
 
@@ -274,6 +275,7 @@ class ClassKey(Struct, frozen=True):
     requirement: Node
     tier: Tier
     inner: tuple[Node, ...] = ()  # what was asked for before it was relaxed: who meets it goes first
+    step: int = 0  # of its queue's plan
 
 
 class Circle(choice.Groups):
@@ -337,6 +339,7 @@ class Matcher:
         "profile_ids",
         "profiles",
         "queues",
+        "reach",
         "requirement_ids",
         "rules",
         "standings",
@@ -396,6 +399,7 @@ class Matcher:
         # what became possible since the last pass
         self.fresh_agents: list[Agent] = []
         self.fresh_items: list[Interaction] = []
+        self.reach = Reach(self)
 
     def _read_rules(self, config: Config) -> None:
         """What of all that could be looked at has to be."""
@@ -455,6 +459,7 @@ class Matcher:
             if requirement in met:
                 for cell in self.cells_with[profile]:
                     self._relate(cell, c)
+        self.reach.add(c)
         return c
 
     def requirement(self, node: Node) -> int:
@@ -505,6 +510,7 @@ class Matcher:
 
     def _forget(self, key: ClassKey, c: int) -> None:
         del self.class_ids[key]
+        self.reach.forget(c)
         self.free_classes.append(c)
         for cell in self.cell_list_of[c]:
             self.classes_of[cell] &= ~(1 << c)
@@ -630,6 +636,11 @@ class Matcher:
         r = self.requirement(node)
         return sum(n for (p, able), n in self.present.items() if able & channels and r in self.meets[p])
 
+    def reached(self, node: Node, channel: int, level: int) -> bool:
+        """Whether somebody at least so near meets this requirement and works on this channel."""
+        self.requirement(node)
+        return self.reach.fitting(node, channel, level) > 0
+
     # --- agents ----------------------------------------------------------------------------------------------------
 
     def add_agent(self, agent: Agent) -> None:
@@ -700,6 +711,7 @@ class Matcher:
             for crew in self.crews.values():
                 if belongs(self, crew, agent):
                     crew.count(agent, present)
+        self.reach.note(agent)
 
     # --- interactions ----------------------------------------------------------------------------------------------
 

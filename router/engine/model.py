@@ -44,6 +44,7 @@ OFFER_DUE, LEASE_DUE, WRAP_UP_DUE, GRACE_DUE, COOL_OFF_DUE, BAND_DUE, RETURN_DUE
 STEP_DUE = 7
 CONSULT_DUE = 8
 CALLBACK_DUE = 9
+UNSERVED_DUE = 10
 Timer = tuple[int, int, int, str]
 
 
@@ -98,6 +99,7 @@ class Interaction(Struct, array_like=True, gc=False, eq=False):
     given_to: str = ""  # the agent for whom alone it waits after a transfer, while that agent is there
     step: int = 0  # how many steps of its queue's relaxation plan it has taken
     returned_at_ms: int = 0  # when it last came back to waiting from an agent who had it
+    callback_offered: bool = False
     place: int = -1  # derived: its class in the matcher
 
     @property
@@ -112,6 +114,21 @@ class Interaction(Struct, array_like=True, gc=False, eq=False):
     def live(self) -> bool:
         """Somebody will still read what the customer says: not in wrap-up, where the contact is over."""
         return self.state in (QUEUED, OFFERED, ACTIVE)
+
+
+UnservedKey = tuple[str, str, Node]  # queue, channel, what is asked for there
+
+
+class Unserved(Struct, array_like=True, gc=False, eq=False):
+    """Something waits that nobody who is signed in could take."""
+
+    number: int  # of the record by which that began
+    queue: str
+    channel: str
+    requirement: Node
+    servable: str
+    since_ms: int
+    acted: bool = False  # the queue's policy has run
 
 
 class Offer(Struct, array_like=True, gc=False, eq=False):
@@ -308,6 +325,7 @@ class State:
         "threads",
         "timers",
         "units",
+        "unserved",
         "version",
     )
 
@@ -335,6 +353,7 @@ class State:
         self.callbacks: dict[int, Callback] = {}
         self.last_callback = 0
         self.paces: dict[str, dict[str, Pace]] = {}  # queue -> channel -> how fast its work went of late
+        self.unserved: dict[UnservedKey, Unserved] = {}
         # primary, with retention by configuration
         self.intake_keys = KeyMemory(0)
         self.command_keys = KeyMemory(0)
@@ -430,6 +449,8 @@ class State:
         self.queues = {name: _queue_state(q) for name, q in self.config.queues.items()}
         self.ladders = {n: Ladder(q.relax, self.config.queues) for n, q in self.config.queues.items() if q.relax}
         self._restore_standings()
+        matcher.reach.ladders = self.ladders
+        matcher.reach.reported = bool(self.unserved)
         self.capacities = {}
         self.callers = {callback.arrival.customer: n for n, callback in self.callbacks.items()}
         self.calls = {callback.interaction: n for n, callback in self.callbacks.items() if callback.interaction}
@@ -454,6 +475,13 @@ class State:
             if consult.until_ms:
                 heappush(self.timers, (consult.until_ms, CONSULT_DUE, number, ""))
         matcher.stand()
+        for entry in self.unserved.values():
+            self.time_unserved(entry)
+
+    def time_unserved(self, entry: Unserved) -> None:
+        rule = self.queue_config(entry.queue).unservable
+        if rule.policy != "wait" and not entry.acted:
+            heappush(self.timers, (entry.since_ms + rule.after, UNSERVED_DUE, entry.number, ""))
 
     def _restore_standings(self) -> None:
         """What the order's policy says of the queues."""
@@ -569,8 +597,8 @@ class State:
         weight = item.weight or queue.weight
         promise = Promise(self.rank_of_band(item), weight, target, int(queue.head_start), cap, standing)
         tier = TIERS[order.policy](promise)
-        inner = self.inner_of(item) if item.step else ()
-        return ClassKey(item.queue, self.channel_index[item.born.channel], self.requirement_of(item), tier, inner)
+        channel, inner = self.channel_index[item.born.channel], self.inner_of(item) if item.step else ()
+        return ClassKey(item.queue, channel, self.requirement_of(item), tier, inner, item.step)
 
     def rank_of_band(self, item: Interaction) -> int:
         return 0 if item.lifted else self.band_rank.get(self.band_of(item), 0)

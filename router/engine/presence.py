@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from router.engine import callbacks, consult
+from router.engine import callbacks, consult, unservable
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.events import Event
@@ -228,6 +228,18 @@ def _spared(s: State, agent: Agent, now_ms: int) -> tuple[bool, list[Event]]:
     return spared, alerts
 
 
+def _after_step(s: State, event: e.RequirementRelaxed, now_ms: int) -> Iterator[Event]:
+    """What a step does beside asking for less."""
+    item = s.interactions[event.interaction]
+    ladder = s.ladders.get(item.queue)
+    steps = ladder.steps[event.step - 1 : event.step] if ladder is not None else ()
+    for step in steps:
+        if step.callback and not item.callback_offered:
+            yield e.CallbackOffered(item.number, "relaxed")
+        if step.queue:
+            yield e.Transferred(item.number, step.queue, None, "", event.by, "relaxed")
+
+
 RULES: dict[type[Event], Callable[[State, Any, int], Iterable[Event]]] = {
     e.OfferAccepted: _after_accept,
     e.OfferDeclined: _after_refusal,
@@ -246,4 +258,6 @@ RULES: dict[type[Event], Callable[[State, Any, int], Iterable[Event]]] = {
     e.Restarted: _after_restart,
     e.GraceEnded: _after_grace,
     e.Configured: _after_configuration,
+    e.RequirementRelaxed: _after_step,
+    e.UnservableDue: unservable.after_due,
 }

@@ -73,6 +73,17 @@ class Ladder:
         """The band that the last of the steps so far which names one raises it to; "" for none."""
         return next((s.band for s in reversed(self.steps[:step]) if s.band), "")
 
+    def calls(self, step: int, signed_in: bool, ready: bool) -> bool:
+        """Whether a later step comes at once, when so many who fit are there."""
+        return bool(self.call(step, signed_in, ready))
+
+    def call(self, step: int, signed_in: bool, ready: bool) -> str:
+        """What brings the next step at once; "" if nothing does."""
+        asked = {s.when for s in self.steps[step:]}
+        if not signed_in and "nobody-signed-in" in asked:
+            return "nobody-signed-in"
+        return "nobody-ready" if not ready and "nobody-ready" in asked else ""
+
     def due_ms(self, step: int, enqueued_at_ms: int, target_ms: int) -> int:
         """When time alone brings the next step; 0 for never. A later step that comes due takes the earlier along."""
         return min(times(self.steps[step:], enqueued_at_ms, target_ms), default=0)
@@ -185,7 +196,7 @@ def idle_steps(row: Row, steps: tuple[Step, ...]) -> list[int]:
 
 def acts(step: Step) -> bool:
     """Whether the step does more than ask for less."""
-    return bool(step.band)
+    return bool(step.band or step.callback or step.queue)
 
 
 def asked_by(queue: Queue, on_top: tuple[Node, ...]) -> Iterator[Node]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappop, heappush
 
-from router.engine import callbacks, consult
+from router.engine import callbacks, consult, unservable
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import (
@@ -23,6 +23,7 @@ from router.engine.model import (
     OFFER_DUE,
     RETURN_DUE,
     STEP_DUE,
+    UNSERVED_DUE,
     WRAP_UP_DUE,
     Interaction,
     State,
@@ -101,6 +102,11 @@ def _step_due(s: State, t: Timer) -> int:
     return s.step_due_ms(item) if item else 0
 
 
+def _unserved_due(s: State, t: Timer) -> int:
+    entry = unservable.numbered(s, t[2])
+    return unservable.due_ms(s, entry) if entry is not None else 0
+
+
 def _return_due(s: State, t: Timer) -> int:
     agent = s.agents.get(t[3])
     return agent.return_at_ms if agent else 0
@@ -133,6 +139,7 @@ DUE: dict[int, Callable[[State, Timer], int]] = {
     COOL_OFF_DUE: _cool_off_due,
     BAND_DUE: _band_due,
     STEP_DUE: _step_due,
+    UNSERVED_DUE: _unserved_due,
     RETURN_DUE: _return_due,
     CONSULT_DUE: consult.due_ms,
     CALLBACK_DUE: callbacks.due_ms,
@@ -145,6 +152,7 @@ FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     COOL_OFF_DUE: lambda s, n, a: [e.CoolOffEnded(n, a)],
     BAND_DUE: lambda s, n, a: [e.BandRaised(n)],
     STEP_DUE: _step_taken,
+    UNSERVED_DUE: lambda s, n, a: [e.UnservableDue(n)],
     RETURN_DUE: lambda s, n, a: [e.StateChanged(a, "ready", "returned")],
     CONSULT_DUE: lambda s, n, a: consult.over(s, n, "nobody"),
     CALLBACK_DUE: lambda s, n, a: callbacks.due(s, n),

@@ -162,6 +162,8 @@ class QueueView(Struct, frozen=True, kw_only=True):
     offered: int
     active: int
     oldest_enqueued_at_ms: int  # 0: nothing waits
+    # Of what waits, how many are how near to an agent who fits: now, busy, signed-out, nobody.
+    servability: dict[str, int] = {}
 
 
 class Estimate(Struct, frozen=True):

@@ -307,4 +307,8 @@ def relax(s: State, ask: c.Relax, now_ms: int) -> list[Event]:
     if not item.step < (ask.step or item.step + 1) <= steps:
         has = f"{steps} steps" if steps else "no relaxation plan"
         raise IllegalMove(f"i-{item.number} has taken {item.step} steps, and queue {item.queue} has {has}")
-    return [e.RequirementRelaxed(item.number, ask.step or item.step + 1, "operator", ask.by, ask.why)]
+    taken = s.ladders[item.queue].steps[item.step : ask.step or item.step + 1]
+    moves = [i for i, step in enumerate(taken) if step.queue]  # into another queue, which has another plan
+    last = item.step + (moves[0] + 1 if moves else len(taken))
+    facts = range(item.step + 1, last + 1)
+    return [e.RequirementRelaxed(item.number, step, "operator", ask.by, ask.why) for step in facts]

@@ -153,6 +153,7 @@ class InteractionRoutes:
             web.post(at + "/{id}/close", self.close),
             web.post(at + "/{id}/transfer", self.transfer),
             web.post(at + "/{id}/priority", self.priority),
+            web.post(at + "/{id}/relax", self.relax),
         ]
 
     @describe(
@@ -286,6 +287,18 @@ class InteractionRoutes:
             why=body.why,
         )
         return await self._act(request, command)
+
+    @_route(
+        "Let it ask for less: the next step of its queue's relaxation plan",
+        body=Plain,
+        body_required=False,
+        answer=Done,
+        refuses=ACTING,
+    )
+    async def relax(self, request: web.Request) -> web.Response:
+        by, number = self._house.by(request), interaction_of(request)
+        body = await read_json(request, Plain)
+        return await self._act(request, c.Relax(interaction=number, by=by, why=body.why))
 
     async def _act(self, request: web.Request, command: c.AnyCommand) -> web.Response:
         reply = await self._house.act(request, type(command).__name__.lower(), command)

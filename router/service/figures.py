@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from router.engine import lookups
 from router.engine.events import Event
+from router.engine.reach import NEARNESS
 from router.observe import counter, gauge
 from router.service.ports import Health
 from router.service.writer import Writer
@@ -23,6 +24,11 @@ events = counter("events_total", "Facts that were decided, by type.", ("type",))
 waiting = gauge("queue_waiting", "Interactions that wait.", ("queue",))
 offered = gauge("queue_offered", "Interactions that are being offered.", ("queue",))
 active = gauge("queue_active", "Interactions with an agent, wrap-up included.", ("queue",))
+servability = gauge(
+    "queue_servability",
+    "Interactions that wait, by how near an agent who fits is: now, busy, signed-out, nobody.",
+    ("queue", "agent"),
+)
 oldest = gauge("queue_oldest_seconds", "How long the longest waiting one of the queue has waited.", ("queue",))
 agents = gauge("agents", "Agents by state: all that are configured, and those who are ready and signed in.", ("state",))
 
@@ -62,6 +68,8 @@ class Figures:
             waiting.labels(view.queue).set(view.waiting)
             offered.labels(view.queue).set(view.offered)
             active.labels(view.queue).set(view.active)
+            for near in NEARNESS:
+                servability.labels(view.queue, near).set(view.servability.get(near, 0))
             since = view.oldest_enqueued_at_ms
             oldest.labels(view.queue).set(max(0, now_ms - since) / 1_000 if since else 0)
         agents.labels("configured").set(len(state.agents))

@@ -68,13 +68,13 @@ def test_a_step_comes_by_its_share_of_the_target() -> None:
     office.do(c.Reprioritise(interaction=number, by="operator:sam", target_ms=5_000))
     office.now_ms += 4_000
     out = office.do(c.Tick())
-    assert out.events == [e.RequirementRelaxed(number, 1, "share")]
+    assert happened(out, e.RequirementRelaxed) == [e.RequirementRelaxed(number, 1, "share")]
 
 
 def test_whichever_of_its_times_comes_first_brings_a_step() -> None:
     office = Office(staffed(Step(after=seconds(10), share=0.8, lower={"support": 3})))
     number = office.arrive()
-    assert office.pass_s(10).events == [e.RequirementRelaxed(number, 1, "after")]
+    assert happened(office.pass_s(10), e.RequirementRelaxed) == [e.RequirementRelaxed(number, 1, "after")]
 
 
 def test_nought_seconds_mean_as_soon_as_nobody_who_fits_is_free() -> None:
@@ -91,9 +91,13 @@ def test_an_operator_takes_the_next_step_by_hand_or_all_up_to_one() -> None:
     office = Office(config)
     number = office.arrive()
     out = office.do(c.Relax(interaction=number, by="operator:sam", why="a regular"))
-    assert out.events == [e.RequirementRelaxed(number, 1, "operator", "operator:sam", "a regular")]
+    assert happened(out, e.RequirementRelaxed) == [
+        e.RequirementRelaxed(number, 1, "operator", "operator:sam", "a regular")
+    ]
     out = office.do(c.Relax(interaction=number, by="operator:sam", step=3))
-    assert out.events == [e.RequirementRelaxed(number, 3, "operator", "operator:sam")]
+    assert happened(out, e.RequirementRelaxed) == [
+        e.RequirementRelaxed(number, k, "operator", "operator:sam") for k in (2, 3)
+    ]
     assert office.state.requirement_of(office.item(number)) == ANYBODY
 
 

@@ -35,6 +35,9 @@ TELLS_NOBODY = {
     e.CallbackEnded,
     e.BandRaised,
     e.RequirementRelaxed,
+    e.CallbackOffered,
+    e.ServabilityChanged,
+    e.UnservableDue,
     e.GraceEnded,
     e.OutboundSettled,
     e.OutboundFailed,
@@ -86,7 +89,11 @@ def test_channels_hear_of_their_interactions_by_every_name() -> None:
 
 def test_only_kinds_that_exist_have_effects() -> None:
     assert set(EFFECTS) <= set(EVENT_TYPES)
-    assert set(EVENT_TYPES) - set(EFFECTS) >= TELLS_NOBODY - {e.InteractionArrived, e.OutboundRetried}
+    assert set(EVENT_TYPES) - set(EFFECTS) >= TELLS_NOBODY - {
+        e.InteractionArrived,
+        e.OutboundRetried,
+        e.CallbackOffered,
+    }
 
 
 def test_numbers_go_on_after_a_restart() -> None:

@@ -74,7 +74,7 @@ def test_the_reference_decodes_to_the_defaults() -> None:
 MISTAKES = [
     ('target = "60s"', 'target = "60x"', "channels.chat.target", "a duration such as"),
     ("cap = 3", 'cap = "3"', "channels.chat.cap", "`int`"),
-    ('skill = "sales"', 'skill = "sale"', "queues.sales.requirement", "did you mean 'sales'"),
+    ('skill = "sales"', 'skill = "sale"', "queues.sales.requirement.skill", "did you mean 'sales'"),
     ("weight = 1.5", "wieght = 1.5", "queues.sales.wieght", "a known option"),
     ('secrets = ["dev-secret"]', "", "phone.gateways.dev.secrets", "a value, found nothing"),
     ('name = "written"\nqueue = "mailroom"', 'name = "written"\nqueue = "mailrom"', "rules[3].queue", "'mailroom'"),

@@ -51,6 +51,7 @@ EVERYWHERE = [
     ("GET", "/v1/callbacks"),
     ("POST", "/v1/callbacks"),
     ("POST", "/v1/callbacks/c-1/cancel"),
+    ("POST", "/v1/interactions/i-1/relax"),
     ("GET", "/v1/agents"),
     ("GET", "/v1/agents/ana"),
     ("POST", "/v1/agents/ana/state"),
@@ -132,6 +133,8 @@ async def test_every_path_under_v1_is_in_the_list_above(server: Any) -> None:
             {"band": "urgent", "weight": 2.5, "why": "x"},
             c.Reprioritise(interaction=2, by=BY, band="urgent", weight=2.5, why="x"),
         ),
+        ("relax", None, c.Relax(interaction=2, by=BY)),
+        ("relax", {"why": "a regular"}, c.Relax(interaction=2, by=BY, why="a regular")),
     ],
 )
 @pytest.mark.promise("MV-2")
@@ -162,6 +165,7 @@ async def test_an_act_is_a_command_that_says_who_and_why(
             422,
             "bad-message",
         ),
+        ("relax", b'{"step": "last"}', 422, "bad-message"),
         ("priority", b"{}", 422, "bad-message"),
         ("priority", b'{"target": 30}', 422, "bad-message"),
         ("priority", b'{"target": "soon"}', 422, "bad-message"),

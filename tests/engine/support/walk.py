@@ -7,6 +7,7 @@ state that they find; some do not, because clients are late, confused or repeat 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 from typing import Any, get_args, get_type_hints
 
@@ -28,6 +29,7 @@ from router.engine.config import (
     Queue,
     Rule,
     Step,
+    Unservable,
     WrapUp,
     to_bytes,
 )
@@ -120,6 +122,7 @@ def a_plan(r: Random, name: str, queues: dict[str, Queue], bands: tuple[str, ...
             Step(
                 after=seconds(5 * i + r.randint(0, 4)) if r.random() < 0.6 else None,
                 share=0.5 * i if r.random() < 0.3 else None,
+                when=r.choice((None, None, "nobody-signed-in", "nobody-ready")),
                 lower={skill: r.randint(0, 3) for skill in SKILLS if r.random() < 0.5},
                 drop_skills=tuple(skill for skill in SKILLS if r.random() < 0.2),
                 drop_languages=tuple(x for x in ("en", "es") if r.random() < 0.2),
@@ -128,6 +131,8 @@ def a_plan(r: Random, name: str, queues: dict[str, Queue], bands: tuple[str, ...
                 also=Node(skill=r.choice(SKILLS), level=r.randint(1, 5)) if r.random() < 0.3 else None,
                 borrow=(r.choice(list(queues)),) if r.random() < 0.15 else (),
                 band=r.choice(bands[:-1]) if len(bands) > 1 and r.random() < 0.2 else None,
+                callback=r.random() < 0.1,
+                queue=_later(r, name, queues) if r.random() < 0.1 else None,
             )
         )
     ladder = Ladder(tuple(steps), queues)
@@ -139,6 +144,18 @@ def an_order(r: Random) -> Order:
     policy = r.choice(("share-of-target", *POLICIES))
     dividing = r.choice((None, True, False)) if policy in DIVISIBLE else None
     return Order(policy, dividing, r.choice((0, 1, 20)))
+
+
+def _later(r: Random, name: str, queues: Iterable[str]) -> str | None:
+    """Moves go one way round, so that they come to rest."""
+    return r.choice([None, *list(queues)[list(queues).index(name) + 1 :]])
+
+
+def an_unservable(r: Random, name: str, queues: Iterable[str], planned: bool) -> Unservable:
+    to = _later(r, name, queues)
+    policies = ["wait", "end", "callback"] + ["move"] * bool(to) + ["relax", "relax"] * planned
+    policy: Any = r.choice(policies)
+    return Unservable(policy, seconds(r.choice((0, 5, 30))), to if policy == "move" else None)
 
 
 def a_wrap_up(r: Random) -> WrapUp:
@@ -162,7 +179,7 @@ def a_config(r: Random) -> Config:
         skills=SKILLS,
         teams=("red", "blue"),
         order=an_order(r),
-        queues={name: replace(line, relax=a_plan(r, name, lines, bands)) for name, line in lines.items()},
+        queues={name: _planned(r, name, lines, bands) for name in lines},
         rules=tuple(a_rule(r, i, queues, channels, bands, agents) for i in range(r.randint(0, 3))),
         default_queue=r.choice(queues) if r.random() < 0.9 else None,
         agents={name: _known(an_agent(r), channels, queues) for name in agents},
@@ -183,6 +200,11 @@ def a_channel(r: Random, name: str) -> Channel:
         calls=("call:",),
         actions=ACTIONS if r.random() < 0.7 else (),
     )
+
+
+def _planned(r: Random, name: str, queues: dict[str, Queue], bands: tuple[str, ...]) -> Queue:
+    plan = a_plan(r, name, queues, bands)
+    return replace(queues[name], relax=plan, unservable=an_unservable(r, name, queues, bool(plan)))
 
 
 Names = tuple[str, ...]
@@ -572,6 +594,6 @@ CHOICES = {
     "restart": 0.1,
     "tick": 12,
     "settle": 3,
-    "fail_outbound": 1,
+    "fail_outbound": 2,
     "retry": 3,
 }

@@ -1,0 +1,144 @@
+"""What follows when nobody who is signed in could take something that waits (RT-9).
+
+Said once when it begins, when it changes and when it is over, for all that asks for the same in one queue; not for each
+interaction, and not with each command. What a plan has for that case comes at once; the queue's policy when it has
+lasted for as long as the policy says, so that a browser that reloads moves nobody.
+
+A contact that comes while it lasts is treated as those that were there, at once if the policy has run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from router.engine import events as e
+from router.engine.events import Event
+from router.engine.matching import ITEM_MASK, ClassKey
+from router.engine.model import Interaction, State, Unserved, UnservedKey
+from router.engine.reach import SIGNED_IN
+from router.engine.requirements import canonical
+from router.engine.transitions import QUEUED
+from router.engine.work import ended
+
+
+def next_facts(s: State, happened: Iterable[Event], now_ms: int) -> list[Event]:
+    """What is true now that was not said yet; to be asked after matching until there is nothing.
+
+    `happened` is what the command made true so far: whom it names may have begun to wait.
+    """
+    reach, m = s.matcher.reach, s.matcher
+    standing = m.waiting.filled | m.cooling_classes
+    called = reach.called & standing
+    if called:
+        facts = list(_steps(s, called))
+        if facts:
+            return facts
+    now = (reach.stranded & standing, reach.barren & standing)
+    if now != reach.seen:
+        facts = list(_changes(s, now[0]))
+        reach.seen = None if facts else now
+        if facts:
+            return facts
+    return list(_for_the_late(s, happened, now_ms)) if any(x.acted for x in s.unserved.values()) else []
+
+
+def _steps(s: State, called: int) -> Iterator[Event]:
+    """Their plans' next steps for all in these classes."""
+    for item in members(s, called):
+        if s.legs and item.number in s.legs:
+            continue  # between colleagues
+        key = s.matcher.class_keys[item.place]
+        _, signed_in, ready = s.matcher.reach.able[item.place]
+        cause = s.ladders[key.queue].call(key.step, bool(signed_in), bool(ready))
+        yield e.RequirementRelaxed(item.number, item.step + 1, cause)
+
+
+def members(s: State, classes: int) -> list[Interaction]:
+    """All that wait in these classes (a bit set), by number: classes stand in no order that a replay would repeat."""
+    m = s.matcher
+    found: list[Interaction] = []
+    while classes:
+        c = classes.bit_length() - 1
+        classes ^= 1 << c
+        found += [s.interactions[entry & ITEM_MASK] for entry in m.waiting.walk(c)]
+        found += m.cooling.get(c, {}).values()
+    return sorted(found, key=lambda item: item.number)
+
+
+def key_of(s: State, key: ClassKey) -> UnservedKey:
+    return key.queue, s.channels[key.channel], key.requirement
+
+
+def _changes(s: State, stranded: int) -> Iterator[Event]:
+    """From what was said last to what is so."""
+    reach = s.matcher.reach
+    present: dict[UnservedKey, str] = {}
+    for c, key in enumerate(s.matcher.class_keys):
+        if stranded >> c & 1:
+            present[key_of(s, key)] = reach.of(c)
+    for known, entry in s.unserved.items():
+        if known not in present:
+            yield e.ServabilityChanged(*known, "")
+        elif present[known] != entry.servable:
+            yield e.ServabilityChanged(*known, present[known])
+    for queue, channel, node in sorted(present.keys() - s.unserved.keys(), key=repr):
+        yield e.ServabilityChanged(queue, channel, canonical(node), present[queue, channel, node])
+
+
+# --- the queue's policy -----------------------------------------------------------------------------------------------
+
+
+def due_ms(s: State, entry: Unserved) -> int:
+    """When the policy comes; 0 for never, or if it has come."""
+    rule = s.queue_config(entry.queue).unservable
+    return 0 if entry.acted or rule.policy == "wait" else entry.since_ms + rule.after
+
+
+def numbered(s: State, number: int) -> Unserved | None:
+    return next((entry for entry in s.unserved.values() if entry.number == number), None)
+
+
+def after_due(s: State, event: e.UnservableDue, now_ms: int) -> list[Event]:
+    """The policy, for all that waits and asks for that."""
+    entry = numbered(s, event.number)
+    assert entry is not None, "it is not over"
+    wanted = (entry.queue, entry.channel, entry.requirement)
+    classes = sum(1 << c for key, c in s.matcher.class_ids.items() if key_of(s, key) == wanted)
+    return [fact for item in members(s, classes) for fact in _policy(s, item, now_ms)]
+
+
+def _for_the_late(s: State, happened: Iterable[Event], now_ms: int) -> Iterator[Event]:
+    numbers = dict.fromkeys(getattr(event, "interaction", 0) for event in happened)
+    for number in numbers:
+        item = s.interactions.get(number)
+        if item is not None and item.state == QUEUED and s.matcher.reach.stranded >> item.place & 1:
+            entry = s.unserved.get(key_of(s, s.matcher.class_keys[item.place]))
+            if entry is not None and entry.acted:
+                yield from _policy(s, item, now_ms)
+
+
+def _policy(s: State, item: Interaction, now_ms: int) -> list[Event]:
+    rule = s.queue_config(item.queue).unservable
+    if s.legs and item.number in s.legs:
+        return []  # between colleagues, one of whom is waiting for it to be over
+    if rule.policy == "move" and rule.queue is not None:
+        return [e.Transferred(item.number, rule.queue, None, "", "", "unservable")]
+    if rule.policy == "end":
+        return [ended(s, item, rule.reason, now_ms)]
+    if rule.policy == "callback" and not item.callback_offered:
+        return [e.CallbackOffered(item.number, "unservable")]
+    return _down_the_plan(s, item) if rule.policy == "relax" else []
+
+
+def _down_the_plan(s: State, item: Interaction) -> list[Event]:
+    """As many steps as it takes until somebody who is signed in fits; if none ever does, all of them."""
+    ladder = s.ladders.get(item.queue)
+    if ladder is None:
+        return []
+    asked, channel = s.asked_of(item), s.channel_index[item.born.channel]
+    facts: list[Event] = []
+    for step in range(item.step + 1, len(ladder.steps) + 1):
+        facts.append(e.RequirementRelaxed(item.number, step, "unservable"))
+        if ladder.steps[step - 1].queue or s.matcher.reached(ladder.after(step, asked), channel, SIGNED_IN):
+            break
+    return facts
