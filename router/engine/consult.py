@@ -39,7 +39,7 @@ from router.engine.lookups import find_agent as agent_of
 from router.engine.lookups import find_interaction as interaction
 from router.engine.model import Agent, Consult, Interaction, State, Timer
 from router.engine.plan import names_of
-from router.engine.requirements import Node, both, canonical, check
+from router.engine.requirements import Node, both, canonical, check, no_such
 from router.engine.transitions import ACTIVE, CLOSED, QUEUED, demand
 from router.engine.work import ended, owned, withdrawals
 from router.errors import BadMessage, IllegalMove, NotEligible, NotFound, NotOwner, NotSupported, UnknownName
@@ -86,7 +86,7 @@ def _whom(s: State, item: Interaction, owner: str, to: c.Target) -> tuple[str, N
     somebody_else = Node(negated=Node(agent=(owner,)))
     if to.queue:
         if to.queue not in s.queues:
-            raise UnknownName(f"to.queue: there is no queue {to.queue[:64]!r}")
+            raise UnknownName(f"to.queue: {no_such('queue', to.queue, s.queues)}")
         return to.queue, canonical(both(s.queue_config(to.queue).requirement, somebody_else))
     assert to.requirement is not None
     check(to.requirement, names_of(s.config), "to.requirement")

@@ -13,7 +13,7 @@ from router.engine import waits
 from router.engine.matching import LOAD_BITS, LOAD_MASK
 from router.engine.model import Agent, Callback, Interaction, Said, State
 from router.engine.reach import NOW
-from router.engine.requirements import Node, as_data, walk
+from router.engine.requirements import Node, as_data, no_such, walk
 from router.engine.transitions import ACTIVE, QUEUED, STATE_NAMES
 from router.engine.views import (
     AgentView,
@@ -194,7 +194,7 @@ def find_interaction(s: State, number: int) -> Interaction:
 def find_agent(s: State, name: str) -> Agent:
     agent = s.agents.get(name)
     if agent is None:
-        raise NotFound(f"there is no agent {name[:64]!r}")
+        raise NotFound(no_such("agent", name, s.agents))
     return agent
 
 

@@ -22,10 +22,12 @@ from __future__ import annotations
 
 import difflib
 import operator
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from typing import Annotated, Any, Literal, Protocol
 
 from msgspec import Meta, Struct, ValidationError, convert, field, to_builtins
+from msgspec.structs import fields
 
 from router.errors import UnknownName
 
@@ -68,6 +70,7 @@ class Node(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
 
 
 Requirement = Node
+WORDS = tuple(f.encode_name for f in fields(Node))
 ANYBODY = Node(all=())
 
 
@@ -150,9 +153,19 @@ def parse(raw: object, names: Names, path: str = "requirement") -> Node:
     try:
         node = convert(raw, Node)
     except (ValidationError, RecursionError) as error:
-        raise UnknownName(f"{path}: {error}") from error
+        raise UnknownName(f"{path}: {misread(str(error))}") from error
     check(node, names, path)
     return node
+
+
+_UNKNOWN_FIELD = re.compile(r"unknown field `([^`]*)`")
+
+
+def misread(said: str) -> str:
+    """A decoder's complaint, with the nearest word where it did not know one."""
+    found = _UNKNOWN_FIELD.search(said)
+    near = difflib.get_close_matches(found[1], WORDS, 1) if found else []
+    return f"{said}; did you mean {near[0]!r}?" if near else said
 
 
 def check(node: Node, names: Names, path: str = "requirement") -> None:
@@ -162,20 +175,27 @@ def check(node: Node, names: Names, path: str = "requirement") -> None:
         raise UnknownName(f"{path}: has {len(nodes)} parts; at most {MAX_NODES} are allowed")
     for n, where in nodes:
         _check_one(n, where)
-        _known(n.skill, names.skills, "skill", where)
-        _known(n.attribute, names.attributes, "attribute", where)
+        _known(n.skill, names.skills, "skill", f"{where}.skill")
+        _known(n.attribute, names.attributes, "attribute", f"{where}.attribute")
         for team in n.team:
-            _known(team, names.teams, "team", where)
+            _known(team, names.teams, "team", f"{where}.team")
         for agent in n.agent:
-            _known(agent, names.agents, "agent", where)
+            _known(agent, names.agents, "agent", f"{where}.agent")
 
 
 def _bounded(node: Node, path: str, depth: int) -> Iterator[tuple[Node, str]]:
     if depth == 0:
         raise UnknownName(f"{path}: nested deeper than {MAX_DEPTH} levels; flatten it")
     yield node, path
-    for i, child in enumerate(node.children()):
-        yield from _bounded(child, f"{path}[{i}]", depth - 1)
+    for child, where in zip(node.children(), _parts(node), strict=True):
+        yield from _bounded(child, f"{path}.{where}", depth - 1)
+
+
+def _parts(node: Node) -> list[str]:
+    """What the children are called in the written form."""
+    if node.negated is not None:
+        return ["not"]
+    return [f"{'all' if node.all else 'any'}[{i}]" for i in range(len(node.children()))]
 
 
 def _check_one(n: Node, path: str) -> None:
@@ -191,12 +211,26 @@ def _check_one(n: Node, path: str) -> None:
         raise UnknownName(f"{path}: op and level go with skill")
 
 
-def _known(name: str, known: Iterable[str], kind: str, path: str) -> None:
-    if not name or name in (known := sorted(known)):
-        return
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known) or 'none'}"
-    raise UnknownName(f"{path}: there is no {kind} {name!r}{hint}")
+def _known(name: str, known: Collection[str], kind: str, path: str) -> None:
+    if name and name not in known:
+        raise UnknownName(f"{path}: {no_such(kind, name, known)}")
+
+
+# Of more names than these none is told but the nearest, since an answer is for a person to read; and of more than
+# these none is compared, since a misspelt agent among a hundred thousand must not hold up a decision.
+NAMES_TOLD = 20
+NAMES_COMPARED = 1_000
+
+
+def no_such(kind: str, name: str, known: Collection[str]) -> str:
+    """That there is no such thing, and the nearest one that there is, or all of the few that there are."""
+    told = f"there is no {kind} {name[:64]!r}"
+    if len(known) > NAMES_COMPARED:
+        return told
+    near = difflib.get_close_matches(name[:64], sorted(known), 1)
+    if near:
+        return f"{told}; did you mean {near[0]!r}?"
+    return told if len(known) > NAMES_TOLD else f"{told}; known: {', '.join(sorted(known)) or 'none'}"
 
 
 def canonical(node: Node) -> Node:

@@ -11,7 +11,7 @@ from router.engine.lookups import find_interaction as interaction
 from router.engine.matching import LOAD_BITS, LOAD_MASK
 from router.engine.model import Agent, Interaction, Offer, State
 from router.engine.plan import names_of
-from router.engine.requirements import Node, canonical, check
+from router.engine.requirements import Node, canonical, check, no_such
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP, demand
 from router.errors import BadMessage, IllegalMove, NoCapacity, NotEligible, NotOwner, OfferGone, UnknownName
 
@@ -226,7 +226,7 @@ def _to_outside(s: State, item: Interaction, ask: c.Transfer, by: str, now_ms: i
 def _destination(s: State, item: Interaction, to: c.Target) -> tuple[str, Node | None]:
     if to.queue:
         if to.queue not in s.queues:
-            raise UnknownName(f"to.queue: there is no queue {to.queue[:64]!r}")
+            raise UnknownName(f"to.queue: {no_such('queue', to.queue, s.queues)}")
         return to.queue, None
     if to.agent:
         # It would wait for ever, and nobody would be told why.
@@ -284,7 +284,7 @@ def reprioritise(s: State, ask: c.Reprioritise, now_ms: int) -> list[Event]:
     item = interaction(s, ask.interaction)
     demand(item.number, item.state, e.PriorityChanged)
     if ask.band and ask.band not in s.band_rank:
-        raise UnknownName(f"band: there is no band {ask.band[:64]!r}; known: {', '.join(s.band_rank)}")
+        raise UnknownName(f"band: {no_such('band', ask.band, s.band_rank)}")
     if not (0 <= ask.weight <= MAX_WEIGHT and 0 <= ask.target_ms <= LONGEST_MS):
         raise BadMessage(f"weight and target must be positive, at most {MAX_WEIGHT} and ten years")
     return [

@@ -120,7 +120,8 @@ def test_the_engine_does_not_ask_by_which_channel_something_came() -> None:
         (with_rules(Rule("a", "sales", when="channel ==")), "rules[0].when: expected a CEL expression"),
         (
             with_rules(Rule("a", "sales", requirement=Node(any=(Node(skill="x"),)))),
-            "rules[0].requirement[0]: expected a requirement that uses known names, found there is no skill 'x'",
+            "rules[0].requirement.any[0].skill: expected a requirement that uses known names, found there is no skill "
+            "'x'",
         ),
         (replace(OFFICE, default_queue="x"), "default_queue: expected a known queue (sales, support), found 'x'"),
         (replace(OFFICE, bands=()), "bands: expected at least one band"),
@@ -130,7 +131,7 @@ def test_the_engine_does_not_ask_by_which_channel_something_came() -> None:
         (replace(OFFICE, channels={"chat": Channel(target=seconds(0))}), "channels.chat.target: expected a duration"),
         (
             replace(OFFICE, queues={**OFFICE.queues, "q": Queue(requirement=Node(team=("rad",)))}),
-            "queues.q.requirement: expected a requirement that uses known names, found there is no team 'rad'",
+            "queues.q.requirement.team: expected a requirement that uses known names, found there is no team 'rad'",
         ),
         (
             replace(OFFICE, queues={**OFFICE.queues, "q": Queue(targets={"chatt": seconds(1)})}),

@@ -365,8 +365,8 @@ def test_a_row_of_requirements_is_worked_out_once(monkeypatch: pytest.MonkeyPatc
         ((Step(band="low"),), "queues.support.relax[0].band: expected a more urgent band than the last one"),
         (
             (Step(also=Node(any=(Node(skill="sale"),))),),
-            "queues.support.relax[0].also[0]: expected a requirement that uses known names, found there is no skill "
-            "'sale'; did you mean 'sales'?",
+            "queues.support.relax[0].also.any[0].skill: expected a requirement that uses known names, found there is "
+            "no skill 'sale'; did you mean 'sales'?",
         ),
         ((Step(lower={"support": 3}),) * 17, "queues.support.relax: expected at most 16 steps, found 17"),
         (

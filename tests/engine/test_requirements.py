@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from router.engine import commands as c
+from router.engine.config import Config, Rule, Step, to_bytes
 from router.engine.matching import Profile
 from router.engine.plan import KnownNames
 from router.engine.requirements import (
@@ -15,15 +18,18 @@ from router.engine.requirements import (
     COMPARE,
     MAX_DEPTH,
     MAX_NODES,
+    NAMES_COMPARED,
     Node,
     agents_named,
     as_data,
     both,
     canonical,
     fits,
+    no_such,
     parse,
 )
-from router.errors import UnknownName
+from router.errors import ConfigError, NotFound, UnknownName
+from tests.engine.support import office
 
 pytestmark = pytest.mark.promise("RT-3")
 
@@ -136,13 +142,24 @@ def test_the_written_form_reads_back_as_the_same_tree(tree: Node) -> None:
 @pytest.mark.parametrize(
     ("written", "says"),
     [
-        ({"skill": "suport"}, "requirement: there is no skill 'suport'; did you mean 'support'?"),
-        ({"attribute": "sitee", "one_of": ["x"]}, "requirement: there is no attribute 'sitee'; did you mean 'site'?"),
-        ({"team": ["reed"]}, "requirement: there is no team 'reed'; did you mean 'red'?"),
-        ({"agent": ["anna"]}, "requirement: there is no agent 'anna'; did you mean 'ana'?"),
-        ({"skill": "zzz"}, "requirement: there is no skill 'zzz'; known: sales, support"),
-        ({"all": [{"skill": "support"}, {"not": {"skill": "x"}}]}, "requirement[1][0]: there is no skill 'x'"),
-        ({"any": [{"team": ["red", "x"]}]}, "requirement[0]: there is no team 'x'"),
+        ({"skill": "suport"}, "requirement.skill: there is no skill 'suport'; did you mean 'support'?"),
+        (
+            {"attribute": "sitee", "one_of": ["x"]},
+            "requirement.attribute: there is no attribute 'sitee'; did you mean 'site'?",
+        ),
+        ({"team": ["reed"]}, "requirement.team: there is no team 'reed'; did you mean 'red'?"),
+        ({"agent": ["anna"]}, "requirement.agent: there is no agent 'anna'; did you mean 'ana'?"),
+        ({"skill": "zzz"}, "requirement.skill: there is no skill 'zzz'; known: sales, support"),
+        (
+            {"all": [{"skill": "support"}, {"not": {"skill": "x"}}]},
+            "requirement.all[1].not.skill: there is no skill 'x'",
+        ),
+        ({"any": [{"team": ["red", "x"]}]}, "requirement.any[0].team: there is no team 'x'"),
+        ({"skil": "support"}, "requirement: Object contains unknown field `skil`; did you mean 'skill'?"),
+        (
+            {"any": [{"al": []}]},
+            "requirement: Object contains unknown field `al` - at `$.any[0]`; did you mean 'all'?",
+        ),
     ],
 )
 def test_an_unknown_name_is_refused_with_its_place_and_the_nearest_one(written: object, says: str) -> None:
@@ -184,3 +201,52 @@ def test_a_tree_that_is_too_deep_or_too_large_is_refused() -> None:
         parse(as_data(Node(negated=tree)), NAMES)
     with pytest.raises(UnknownName, match="parts"):
         parse(as_data(Node(any=(Node(skill="support"),) * MAX_NODES)), NAMES)
+
+
+@pytest.mark.promise("OB-3")
+def test_a_misspelt_name_among_very_many_is_refused_without_comparing_them() -> None:
+    many = frozenset(f"agent-{i}" for i in range(NAMES_COMPARED + 1))
+    assert no_such("agent", "agent", many) == "there is no agent 'agent'"
+    assert no_such("agent", "x" * 1_000, ["ana"]) == f"there is no agent '{'x' * 64}'; known: ana"
+
+
+# --- wherever one can be written --------------------------------------------------------------------------------------
+
+WRONG = Node(any=(Node(skill="suport"), Node(skill="sales")))
+
+
+def transfers() -> dict[str, c.AnyCommand]:
+    return {
+        "to.requirement.any[0].skill: there is no skill 'suport'; did you mean 'support'?": c.Transfer(
+            interaction=1, to=c.Target(requirement=WRONG), by="operator:sam"
+        ),
+        "to.queue: there is no queue 'suport'; did you mean 'support'?": c.Transfer(
+            interaction=1, to=c.Target(queue="suport"), by="operator:sam"
+        ),
+        "band: there is no band 'urgnt'; did you mean 'urgent'?": c.Reprioritise(
+            interaction=1, by="operator:sam", band="urgnt"
+        ),
+    }
+
+
+@pytest.mark.parametrize("says", list(transfers()))
+def test_a_command_that_names_what_does_not_exist_is_refused_with_its_path(says: str) -> None:
+    office.given(office.arrived()).when(transfers()[says]).refuses(UnknownName, says)
+
+
+def test_an_agent_who_does_not_exist_is_refused_with_the_nearest() -> None:
+    ask = c.Transfer(interaction=1, to=c.Target(agent="anna"), by="operator:sam")
+    office.given(office.arrived()).when(ask).refuses(NotFound, "there is no agent 'anna'; did you mean 'ana'?")
+
+
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [
+        (office.office_with(requirement=WRONG), "queues.support.requirement"),
+        (office.office_with(relax=(Step(also=WRONG),)), "queues.support.relax[0].also"),
+        (replace(office.OFFICE, rules=(Rule("r", "support", requirement=WRONG),)), "rules[0].requirement"),
+    ],
+)
+def test_a_configuration_that_names_what_does_not_exist_is_refused_with_its_path(config: Config, path: str) -> None:
+    says = f"{path}.any[0].skill: expected a requirement that uses known names, found there is no skill 'suport'; did"
+    office.given().when(c.Configure(document=to_bytes(config))).refuses(ConfigError, says)
