@@ -19,7 +19,7 @@ from router.engine.requirements import fits
 from router.errors import ConfigError
 from router.simulate.compare import replicate
 from router.simulate.report import Report
-from router.simulate.scenario import Scenario, Staff
+from router.simulate.scenario import Arrivals, Scenario, Staff
 
 Say = Callable[[str], None]
 Counts = tuple[int, ...]  # of each group of staff
@@ -161,16 +161,44 @@ def served_by(scenario: Scenario, group: Staff) -> list[str]:
 
 
 def erlang_start(scenario: Scenario) -> Counts:
-    """For each group its part of what the busiest hour asks for; streams are shared among the groups that can take
-    them."""
-    channels = {x.channel: scenario.config.channels[x.channel] for x in scenario.arrivals}
-    loads = [0.0] * len(scenario.staff)
+    """What the formula asks of each group in the busiest hour.
+
+    A stream is shared among the groups that can take it; what an agent does several of at once counts as a part.
+    """
+    rates, loads = [0.0] * len(scenario.staff), [0.0] * len(scenario.staff)
+    targets = [math.inf] * len(scenario.staff)
     for x in scenario.arrivals:
-        rates = x.per_hour if isinstance(x.per_hour, tuple) else (x.per_hour,)
-        channel = channels[x.channel]
+        channel = scenario.config.channels[x.channel]
         together = 1 if channel.exclusive else max(1, channel.cap)
-        load = max(rates) * x.handle / 3_600_000 / together
-        able = [i for i, group in enumerate(scenario.staff) if served_by(scenario, group)]
+        rate = max(x.per_hour if isinstance(x.per_hour, tuple) else (x.per_hour,)) / 3_600
+        able = [i for i, group in enumerate(scenario.staff) if _able(scenario, group, x)]
         for i in able:
-            loads[i] += load / len(able)
-    return tuple(agents_for(load / 180, 180, 20, scenario.goal.sl_x) if load else 1 for load in loads)
+            rates[i] += rate / len(able)
+            loads[i] += rate / len(able) * x.handle / 1_000 / together
+            targets[i] = min(targets[i], _target(scenario, x) / 1_000)
+    level = scenario.goal.sl_x
+    return tuple(
+        agents_for(rate, load / rate, target, level) if rate else 1
+        for rate, load, target in zip(rates, loads, targets, strict=True)
+    )
+
+
+def _queues_of(scenario: Scenario, x: Arrivals) -> list[str]:
+    """The queues that the stream's contacts may come to, by the rules' plain conditions."""
+    found = []
+    for rule in scenario.config.rules:
+        if (not rule.channel or x.channel in rule.channel) and (not rule.to or x.to in rule.to):
+            found.append(rule.queue)
+            if not rule.when:
+                return found
+    return [*found, *([scenario.config.default_queue] if scenario.config.default_queue else [])]
+
+
+def _able(scenario: Scenario, group: Staff, x: Arrivals) -> bool:
+    return not set(served_by(scenario, group)).isdisjoint(_queues_of(scenario, x))
+
+
+def _target(scenario: Scenario, x: Arrivals) -> int:
+    queues = [scenario.config.queues[name] for name in _queues_of(scenario, x)]
+    found = [queue.targets.get(x.channel) or queue.target for queue in queues]
+    return int(min((t for t in found if t), default=scenario.config.channels[x.channel].target))

@@ -119,7 +119,7 @@ class World:
             e.OfferAccepted: self._accepted,
             e.InteractionEnded: self._ended,
             e.WrapUpFinished: lambda event, now: self._freed(event.agent, now),
-            e.Requeued: lambda event, now: self._freed(event.agent, now),
+            e.Requeued: self._requeued,
             e.StateChanged: self._changed,
             e.SessionClosed: self._changed,
             e.SessionOpened: self._changed,
@@ -231,6 +231,13 @@ class World:
         if not event.wrap_up:
             self._freed(event.agent, now_ms)
         self.watch.ended(x, now_ms)
+
+    def _requeued(self, event: e.Requeued, now_ms: int) -> None:
+        """Taken from its agent: what was planned of it is void."""
+        x = self.contacts.get(event.interaction)
+        if x is not None:
+            x.turn += 1
+        self._freed(event.agent, now_ms)
 
     def _freed(self, agent: str, now_ms: int) -> None:
         self.load[agent] -= 1
