@@ -239,6 +239,7 @@ PLOT = click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), m
 @click.argument("scenario", type=click.Path(path_type=Path), required=False)
 @click.option("--cases", type=click.Path(path_type=Path), metavar="FILE", help="run the published cases of a file")
 @click.option("--only", multiple=True, metavar="NAME", help="of those, this one; may be said more than once")
+@click.option("--calls", type=click.Path(path_type=Path), metavar="FILE", help="a month of real calls, otherwise")
 @click.option(
     "--compare",
     nargs=2,
@@ -262,6 +263,7 @@ def simulate(
     scenario: Path | None,
     cases: Path | None,
     only: tuple[str, ...],
+    calls: Path | None,
     compare: tuple[str, str] | None,
     replications: int,
     policy: str,
@@ -271,11 +273,13 @@ def simulate(
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """Run the production engine under virtual time: a scenario, two of them, or published cases."""
+    """Run the production engine under virtual time: a scenario, two of them, published cases, or real calls."""
     from router.cli import simulating
 
     if cases is not None:
         sys.exit(simulating.run_cases(cases, only, policy, scale, 1 if seed is None else seed, jobs, as_json))
+    if calls is not None:
+        sys.exit(simulating.run_calls(calls, 1 if seed is None else seed, as_json))
     if compare:
         sys.exit(simulating.run_comparison(*simulating.two(scenario, compare, seed), replications, as_json, plot))
     if scenario is None:
@@ -312,7 +316,7 @@ def staff(scenario: Path, replications: int, as_json: bool) -> None:
 @click.option("--quick", is_flag=True, help="small sizes, to see that it runs")
 @JSON
 def bench(name: str | None, rounds: int, quick: bool, as_json: bool) -> None:
-    """Measure engine, pipeline, journal, recovery, edges, estimates (all without a name) beside floors."""
+    """Measure engine, pipeline, journal, recovery, edges, estimates, theory (all without a name) beside floors."""
     from router.bench import run_benchmarks
 
     sys.exit(run_benchmarks(name, rounds=rounds, quick=quick, as_json=as_json))

@@ -54,7 +54,7 @@ def _axis(axes: Axes, title: str, y: str) -> None:
 
 def _times(axes: Axes, intervals: list[Interval]) -> list[int]:
     """Every interval has its place; about eight of them are named."""
-    every = max(1, len(intervals) // 8)
+    every = -(-len(intervals) // 8) or 1
     axes.set_xticks(range(0, len(intervals), every), [x.at for x in intervals[::every]])
     return list(range(len(intervals)))
 
@@ -76,9 +76,13 @@ def _demand(axes: Axes, intervals: list[Interval]) -> None:
     staff.set_ylim(top=1.25 * max([i.staffed for i in intervals], default=1))
 
 
+def with_contacts(report: Report) -> list[str]:
+    return [name for name, m in report.queues.items() if m["offered"] > m["blocked"]]
+
+
 def worst_queues(report: Report) -> list[str]:
     """All queues that had contacts, or the worst-served of many."""
-    names = [name for name, m in report.queues.items() if m["offered"] > m["blocked"]]
+    names = with_contacts(report)
     return names if len(names) <= MANY else sorted(names, key=lambda n: report.queues[n]["sl_x"])[:MANY]
 
 
@@ -91,9 +95,11 @@ def _levels(axes: Axes, report: Report, scenario: Scenario) -> None:
         axes.plot(*zip(*line, strict=True), color=COLOURS[i], label=name, linewidth=1.4, marker=".", markersize=4)
     axes.axhline(scenario.goal.sl_x, color="#666666", linewidth=1, linestyle=":", label="goal")
     axes.set_ylim(0, 1.03)
-    title = "Served within the target" + ("" if len(shown) == len(report.queues) else " (the worst-served queues)")
+    title = "Served within the target" + (
+        "" if len(shown) == len(with_contacts(report)) else " (the worst-served queues)"
+    )
     _axis(axes, title, "share of contacts")
-    axes.legend(fontsize=8, loc="lower right", ncols=2, framealpha=0.85, edgecolor="none")
+    axes.legend(fontsize=8, loc="best", ncols=2, framealpha=0.85, edgecolor="none")
 
 
 def _waits(axes: Axes, report: Report) -> None:
@@ -127,8 +133,8 @@ def draw_comparison(found: Comparison, file: Path) -> None:
     shown = [line for line in found.lines if line.metric in ("sl_x", "p90", "mean_wait", "occupancy")]
     panels = [(m, [x for x in shown if x.metric == m]) for m in ("sl_x", "mean_wait", "p90", "occupancy")]
     panels = [(metric, lines) for metric, lines in panels if lines]
-    figure = _page(1, len(panels), f"{found.b} minus {found.a}, {found.replications} replications, 95 % intervals")
-    for axes, (metric, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    figure = _page(2, 2, f"{found.b} minus {found.a}, {found.replications} replications, 95 % intervals")
+    for axes, (metric, lines) in zip(figure.subplots(2, 2).flat, panels, strict=False):
         lines = lines[: 2 * MANY]
         y = range(len(lines))
         colours = [COLOURS[1] if line.apart else "#999999" for line in lines]

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 
 from router.cli import scenarios
 from router.errors import ConfigError
+from router.simulate import calls, compare, report, staffing
 from router.simulate import cases as published
-from router.simulate import compare, report, staffing
 from router.simulate.cases import Case, Result
 from router.simulate.model import POLICIES, Policy
 from router.simulate.report import Interval, Metrics, Report
@@ -121,6 +121,7 @@ def run_scenario(file: Path, policy: str, seed: int | None, as_json: bool, plot:
     began = perf_counter()
     with progress() as show:
         found = report.run(scenario, seed, show(scenario.name))
+    took_s = perf_counter() - began
     if plot is not None:
         from router.cli import plots
 
@@ -129,7 +130,7 @@ def run_scenario(file: Path, policy: str, seed: int | None, as_json: bool, plot:
         json_out(found)
     else:
         _report(found)
-        _speed(found, perf_counter() - began)
+        _speed(found, took_s)
     return 0
 
 
@@ -192,6 +193,27 @@ def run_staffing(file: Path, replications: int, as_json: bool) -> int:
     for queue, level in found.found.levels.items():
         goal = staffing.goal_of(scenario, queue)
         table.add_row(queue, f"{goal:.0%}", f"{level:.1%}", f"{found.found.abandoned[queue]:.1%}")
+    print_table(table)
+    return 0
+
+
+def run_calls(file: Path, seed: int, as_json: bool) -> int:
+    month = calls.read(file)
+    with progress() as show:
+        pause_s = calls.calibrated(month, seed, show("how long agents pause between calls"))
+        found = [calls.what_was(month)]
+        for variant in calls.VARIANTS:
+            found.append(calls.again(month, replace(variant, pause_s=pause_s), seed, show(variant.name)))
+    if as_json:
+        json_out({"pause_s": pause_s, "found": found})
+        return 0
+    columns = ("hours", "callers", "in time", "gave up", "mean s", "p90 s", "p99 s")
+    table = table_of(f"{len(month.calls):,} calls; {pause_s} s between two calls", "rule and roster", "", *columns)
+    for line in found:
+        for who, metrics in line.metrics.items():
+            name, hours = (line.name, f"{line.staffed_h:,.0f}") if who == "all" else ("", "")
+            figures = (said(m, metrics[m]) for m in ("offered", "sl_x", "p_abandon", "mean_wait", "p90", "p99"))
+            table.add_row(name, who, hours, *figures)
     print_table(table)
     return 0
 
