@@ -1,8 +1,9 @@
 """Rules against one another on the same contacts: who keeps its targets best where it matters most.
 
 A contest is judged by its worst-served class, with a guard on the slowest hundredth, so that no rule wins by letting
-late contacts go. Every rule that the configuration offers takes part; the default one also with weights as a planner
-would set them for this very scenario, found by short runs on other contacts than those it is judged by.
+late contacts go. Every rule that the configuration offers takes part; the default one also as a planner would set it
+for this very scenario (`set_for`): with weights, or with slow second skills kept back, where short runs on other
+contacts than those it is judged by say that it is worth it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ BASELINE = Policy("fcfs", "longest_idle")
 RIVALS = ("priority", "deadline", "ratio", "queue-ratio", "round-robin", "adaptive")
 TUNING_ROUNDS = 6
 TUNING_PART = 0.1  # of the judged run's length, for each round
+WORTH = 0.01  # so much must the worst-served class gain before anything is set
 APART = 1.1  # agents whose mean handle times differ by less count as equally fast
 
 
@@ -79,6 +81,18 @@ def tuned(model: Model, policy: Policy, count: int, seed: int, step: Step | None
     return best
 
 
+def set_for(model: Model, count: int, seed: int, step: Step | None = None) -> Policy:
+    """The default rule, set for the scenario where that is worth it."""
+    plain = Policy(DEFAULT, choice_for(model))
+    found = [plain, tuned(model, plain, count, seed, step)]
+    if slow_second_skills(model):
+        later = replace(plain, after=min(x.target for x in model.classes))
+        found += [later, tuned(model, later, count, seed, step)]
+    levels = [stationary.run(model, 2 * count, count // 10, seed + 1, x, step)["min_sl_x"] for x in found]
+    best = max(range(len(found)), key=lambda i: levels[i])
+    return found[best] if levels[best] > levels[0] + WORTH else plain
+
+
 def rivals(model: Model) -> list[Policy]:
     choice = choice_for(model)
     found = [BASELINE, Policy(DEFAULT, choice)]
@@ -91,10 +105,10 @@ def rivals(model: Model) -> list[Policy]:
 
 def run(model: Model, count: int, warm_up: int, seed: int, step: Step | None = None) -> tuple[str, dict[str, Found]]:
     """The name of the rule that a planner would take by default, and what each rule came to."""
-    default = tuned(model, Policy(DEFAULT, choice_for(model)), max(1, round(count * TUNING_PART)), seed + 1_000, step)
+    default = set_for(model, max(1, round(count * TUNING_PART)), seed + 1_000, step)
     found = {
         name_of(policy): stationary.run(model, count, warm_up, seed, policy, step)
-        for policy in [*rivals(model), default]
+        for policy in dict.fromkeys([*rivals(model), default])
     }
     base = found[name_of(BASELINE)]["min_sl_x"]
     for metrics in found.values():

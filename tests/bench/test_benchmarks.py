@@ -15,11 +15,12 @@ ROWS = {
     "recovery": ["19", "DU-4", "DU-4"],
     "edges": ["3", "4", "6", "16"],
     "estimates": ["RT-13"] * 7 + ["EX-1"],
+    "theory": ["EX-3", "EX-3", *["RT-1"] * 10],
 }
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_quick_run_prints_json_with_a_verdict_for_each_target(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_benchmarks(name, rounds=5, quick=True, as_json=True) == 0
