@@ -58,6 +58,10 @@ def _standing(told: Told) -> Iterator[str]:
         yield f"So far it was {', '.join(bad)}.".replace(" 1 times", " once")
 
 
+REACH = {
+    "signed-out": "There are agents who could take it, but none of them is signed in.",
+    "nobody": "Nobody in the configuration could take it, as it is asked for now.",
+}
 SETBACKS = {"misses": "missed", "declines": "declined", "connect_failures": "accepted and not connected"}
 
 
@@ -66,6 +70,8 @@ def _rule(told: Told) -> str:
 
 
 def _waiting(told: Told) -> Iterator[str]:
+    if told.get("servable") in REACH:
+        yield REACH[told["servable"]]
     yield ""
     yield _place(told)
     ahead = [_ahead(line, told["queue"]) for line in told["ahead"]]
