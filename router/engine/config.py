@@ -99,8 +99,8 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True):
     first-come       the longest waiting
     priority         the shorter target strictly first, then the longest waiting
     queue-ratio      the queue whose length most exceeds its share of all that waits
-    adaptive         ratio, times a weight of the queue that rises after a missed target and falls after one that was
-                     kept, against what all queues keep
+    adaptive         share-of-target, times a weight of the queue that rises after a missed target and falls after one
+                     that was kept, against what all queues keep
     round-robin      the queue that was served longest ago
     skill-level      what the agent is best at, then the longest waiting
     """

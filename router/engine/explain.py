@@ -23,6 +23,7 @@ from msgspec.structs import asdict
 
 from router.engine import callbacks, consult, outlook
 from router.engine.crews import crew
+from router.engine.latest import latest_overtaken_at_ms
 from router.engine.lookups import (
     estimate,
     find_agent,
@@ -68,6 +69,8 @@ def explain(s: State, number: int, now_ms: int) -> dict[str, Any]:
         "connect_failures": item.connect_failures,
         "messages": len(transcript(item)),
     }
+    if s.learning and item.queue in s.queues:
+        told["learned_weight"] = round(s.queues[item.queue].standing.value, 3)
     told |= STORIES[item.state](s, item, now_ms)
     if s.consults:
         told |= consult.story(s, item)
@@ -88,6 +91,7 @@ def _waiting(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     return {
         "summary": _why_waiting(item, reasons),
         "position": rank.position if rank is not None else None,
+        "latest_overtaken_at_ms": latest_overtaken_at_ms(s, item),
         "expected_wait": asdict(rank) if rank is not None else None,
         "ahead": outlook.ahead(s, item, now_ms),
         "agents": [{"agent": a, "code": code, "reason": why} for _, a, code, why in found[:AGENTS_SHOWN]],

@@ -297,7 +297,11 @@ def waiting_by_servability(s: State) -> dict[str, dict[str, int]]:
 
 
 def estimate(s: State, number: int, now_ms: int) -> Estimate | None:
-    """How many of the same queue are served before it, plus one, and how long it will wait (`waits`)."""
+    """How many of the same queue are served before it, plus one, and how long it will wait (`waits`).
+
+    Told as for an agent of usual speed; where the agent's level decides (`skill-level`), by age alone, since who will
+    serve it is not known.
+    """
     item = s.interactions.get(number)
     if item is None or item.state != QUEUED:
         return None

@@ -891,6 +891,18 @@ class Matcher:
             self.measure()
         return self.rank(item, self.class_keys[item.place].tier, now_ms)
 
+    def rank_with(self, item: Interaction, agent: Agent, now_ms: int) -> Rank:
+        """Where the interaction stands in the order over everything that this agent could take."""
+        if self.measured:
+            self.measure()
+        return self.rank(item, self.tier_for(item.place, agent.profile), now_ms)
+
+    def rank_with_best(self, item: Interaction, now_ms: int) -> Rank:
+        """Its rank with that idle agent who can take it and with whom it comes first: by this it is chosen."""
+        if self.measured:
+            self.measure()
+        return self.rank(item, self._first_tier(item), now_ms)
+
     def measure(self) -> None:
         """Compare the queues' lengths, as they are now, with their shares of all that waits. In whole numbers, so that
         what is equal on paper is equal."""

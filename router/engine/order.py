@@ -49,7 +49,10 @@ BEST_LEVEL = 10
 # Weights are kept as whole steps of their logarithm, so that all machines learn the same: one contact moves its queue's
 # by a hundredth at most. A thousand steps are a hundredth.
 STEPS = 100_000
-RATE = 100  # a hundredth
+# The level that outcomes are compared with moves four times slower: were it as quick, it would follow the few contacts
+# of one hour, which are not those of all queues alike, and queues would not come to the same level.
+RATE = 100
+SLOWER = 4
 START = STEPS * 8 // 10  # the share of targets kept that is taken for usual before anything was seen
 _GRAIN = 98  # so many steps are a factor of 1 + 2 ** -10
 _FACTORS = list(accumulate(repeat(1 + 2**-10, 3_070), mul, initial=1.0))
@@ -69,9 +72,9 @@ class Memory(Struct, array_like=True):
         Compared with what all queues keep, by their traffic: so weights move against one another and not all together,
         and that of a queue without traffic stands still.
         """
-        step = ((STEPS if kept else 0) - self.kept) // RATE
+        step = ((STEPS if kept else 0) - self.kept) // (RATE * SLOWER)
         self.kept += step
-        moved = self.weights.get(queue, 0) - step
+        moved = self.weights.get(queue, 0) - step * SLOWER
         self.weights[queue] = moved = max(-LIMIT, min(LIMIT, moved))
         return moved
 
@@ -167,7 +170,7 @@ def _priority(p: Promise) -> Tier:
 
 def _adaptive(p: Promise) -> Tier:
     worth = slope(p.weight, p.target_ms)
-    return Weighed((p.band << STEP_BITS) + 1, worth.numerator, worth.denominator, 0, p.cap_ms, p.queue)
+    return Weighed((p.band << STEP_BITS) + 1, worth.numerator, worth.denominator, p.head_start_ms, p.cap_ms, p.queue)
 
 
 def _by_queue(p: Promise) -> Tier:

@@ -7,6 +7,7 @@ engine is compared with what it says, one by one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -16,6 +17,8 @@ from router.engine.choice import mixed
 from router.engine.config import Queue, Step
 from router.engine.events import Event
 from router.engine.invariants import could_take, meets
+from router.engine.inversions import inversions
+from router.engine.latest import latest_overtaken_at_ms
 from router.engine.matching import Profile
 from router.engine.model import Agent, Interaction, State
 from router.engine.order import factor
@@ -72,7 +75,8 @@ def _ratio(s: State, item: Interaction, now_ms: int, agent: Agent | None) -> Urg
 
 def _adaptive(s: State, item: Interaction, now_ms: int, agent: Agent | None) -> Urgency:
     slowness = 1 if s.config.order.handle_times is False else relative(s, item, agent)
-    return 0, Fraction(factor(s.memory.weights.get(item.queue, 0))) * urgency(s, item, now_ms, 0) / slowness
+    learned = Fraction(factor(s.memory.weights.get(item.queue, 0)))
+    return 0, learned * urgency(s, item, now_ms, s.config.queues[item.queue].head_start) / slowness
 
 
 def _queue_ratio(s: State, item: Interaction, now_ms: int, agent: Agent | None) -> Urgency:
@@ -264,21 +268,40 @@ def _misjudged(s: State, item: Interaction) -> list[Agent]:
     return [a for a in s.agents.values() if meets(s, a, item) != meets_after(s, a, item, item.step)]
 
 
+NOT_BY_RANK = ("by-hand", "parallel")
+
+
 class Oracle:
     """Follows the records and foretells each offer."""
 
     def __init__(self) -> None:
+        self.reasons: Counter[str] = Counter()  # of what came before something older
         self.showing: e.OfferMade | None = None  # the interaction that may be shown to further agents
 
     def before(self, s: State, event: Event, now_ms: int) -> list[str]:
         """What is wrong with this event, which is about to be applied."""
-        if type(event) is not e.OfferMade or event.cause != "routed":
+        if type(event) is not e.OfferMade:
             return []
+        wrong = self._passed_by(s, event, now_ms)
+        if event.cause != "routed":
+            return wrong
         expected = self._expected(s, now_ms)
         self.showing = event
         if (event.interaction, event.agent) == expected:
-            return []
-        return [f"offered {event.interaction} to {event.agent}; expected {expected}"]
+            return wrong
+        return [*wrong, f"offered {event.interaction} to {event.agent}; expected {expected}"]
+
+    def _passed_by(self, s: State, event: e.OfferMade, now_ms: int) -> list[str]:
+        """Nothing is passed by without a reason (RT-2), nor by what came after its latest time (RT-1)."""
+        found = inversions(s, event, now_ms)
+        self.reasons.update(x.code for x in found)
+        unexplained = [f"{x.older} was passed by: {x.reason}" for x in found if x.code == "unexplained"]
+        came = s.interactions[event.interaction].enqueued_at_ms
+        late = [latest_overtaken_at_ms(s, s.interactions[x.older]) for x in found if x.code not in NOT_BY_RANK]
+        return [
+            *unexplained,
+            *(f"overtaken after {t} by what came at {came}" for t in late if t is not None and came > t),
+        ]
 
     def settled(self, s: State, now_ms: int) -> list[str]:
         """What is wrong when a command stops here."""
