@@ -899,6 +899,7 @@ class Matcher:
 
     def rank_with_best(self, item: Interaction, now_ms: int) -> Rank:
         """Its rank with that idle agent who can take it and with whom it comes first: by this it is chosen."""
+        self.stand()
         if self.measured:
             self.measure()
         return self.rank(item, self._first_tier(item), now_ms)
