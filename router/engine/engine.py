@@ -83,7 +83,7 @@ class Engine:
     def _nothing(self, command: AnyCommand, now: int) -> Outcome:
         out = Outcome(_NO_EVENTS, now, "", [], [], self.state.seq + 1)
         if type(command) is Tick:
-            self._let_time_pass(now, out)
+            self._let_time_pass(now, now, out)
         self._settle(now, out)
         return out
 
@@ -103,14 +103,20 @@ class Engine:
             for further in rule(state, fact, now):
                 self._happen(further, now, out)
 
-    def _let_time_pass(self, now: int, out: Outcome) -> None:
-        while facts := timers.next_due(self.state, now):
+    def _let_time_pass(self, until: int, now: int, out: Outcome) -> None:
+        while facts := timers.next_due(self.state, until):
             for fact in facts:
                 self._happen(fact, now, out)
 
     def _settle(self, now: int, out: Outcome) -> None:
-        """Offer whatever can be offered; then everybody stands in line."""
+        """Offer whatever can be offered; then everybody stands in line.
+
+        A Tick comes a moment after its deadline, and other commands may be faster: what was due before this one happens
+        first, so that nothing is decided by what held no more.
+        """
         state = self.state
+        if state.timers and state.timers[0][0] < now:
+            self._let_time_pass(now - 1, now, out)
         matcher = state.matcher
         while matcher.fresh_agents or matcher.fresh_items:
             pair = matcher.next_pair(state.interactions, now)

@@ -109,7 +109,7 @@ def test_first_come_is_blind_to_targets_and_weights() -> None:
 @pytest.mark.promise("RT-1")
 def test_priority_lets_the_shorter_target_always_go_first() -> None:
     office = Office(house("priority", {"calls": queue(20), "mail": queue(60)}))
-    numbers = came(office, (0, "mail"), (1, "mail"), (5_000, "calls"), (5_001, "calls"))
+    numbers = came(office, (0, "mail"), (1, "mail"), (700, "calls"), (701, "calls"))
     assert served(office, numbers) == ["calls", "calls2", "mail", "mail2"]
 
 
