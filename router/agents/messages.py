@@ -12,7 +12,7 @@ Rules for clients:
    What was said and noted so far is in the objects of `assigned` and of `welcome.interactions`; other objects leave
    `messages` and `notes` out, and the client keeps its own. `consult` is there while there is a consult: an update
    without it says that there is none.
-5. An agent's load by channel is the number of their offers and interactions, wrap-up included.
+5. An agent's load by channel is the number of their offers and interactions, wrap-up included, `suspended` ones not.
 6. Unknown fields are ignored on both sides, and unknown types by the client: newer versions add some.
 
 An error's `code` is stable, its `message` is for people. With `retry_after_ms` nothing was decided: send the same again

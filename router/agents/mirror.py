@@ -33,8 +33,9 @@ class Mirror:
 
     @property
     def load(self) -> dict[str, int]:
-        """By channel: open offers, work and wrap-up."""
-        busy = [offer["interaction"] for offer in self.offers.values()] + list(self.interactions.values())
+        """By channel: open offers, work and wrap-up, without what is suspended."""
+        work = [interaction for interaction in self.interactions.values() if not interaction.get("suspended")]
+        busy = [offer["interaction"] for offer in self.offers.values()] + work
         return dict(Counter(interaction["channel"] for interaction in busy))
 
     def take(self, message: Json, now_ms: int = 0) -> None:

@@ -157,6 +157,8 @@ TABLE: dict[type[e.Event], Render] = {
     e.ConsultJoined: _updated("conference"),
     e.ConsultCompleted: _handed_over,
     e.ConsultEnded: _consult_over,
+    e.WorkSuspended: _updated("suspended"),
+    e.WorkContinued: _updated("continued"),
     e.NoteAdded: _note,
     e.PriorityChanged: _updated("priority-changed"),
     e.WrapUpExtended: _updated("wrap-up-extended"),

@@ -408,6 +408,7 @@ class Screen(Face):
         panels = []
         for ident, work in self.mirror.interactions.items():
             state = "on hold" if work["on_hold"] else work["state"]
+            state = "suspended" if work.get("suspended") else state
             title = f"{ident} {work['channel']} / {work['queue']} / {state}"
             style = "bold cyan" if ident == self.current else "dim"
             panels.append(Panel(self._conversation(work), title=title, border_style=style))

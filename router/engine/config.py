@@ -73,6 +73,10 @@ class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     weight: Annotated[int, Meta(ge=0, le=1_000)] = 1  # how much of an agent's budget one interaction uses
     cap: Annotated[int, Meta(ge=0, le=100)] = 1  # how many an agent has at once, unless the agent's own cap says
     target: Duration = Duration(20_000)  # the promised wait, where neither queue nor rule says
+    # Channels whose accepted work this one may interrupt: it is suspended, and taken up again before anything new.
+    interrupts: tuple[str, ...] = ()
+    # Work that has been suspended for so long in all is not interrupted any more; 0s: no limit.
+    interrupted_max: Duration = Duration(1_800_000)
     agent_lost: Literal["return", "stay"] = "return"  # after the grace: back to the queue, or wait for the agent
     actions: tuple[str, ...] = ()  # what its gateway must be told durably; set by the channel's adapter, not by hand
     # With what names those contacts begin into which a third party can be brought; set by the adapter, too. Left out:

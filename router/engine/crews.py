@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from router.engine.requirements import Node
 
 if TYPE_CHECKING:
-    from router.engine.matching import Capacity, Matcher
+    from router.engine.capacity import Capacity
+    from router.engine.matching import Matcher
     from router.engine.model import Agent
 
 ANY_CHANNEL = -1

@@ -20,6 +20,7 @@ import msgspec
 from router.engine import callbacks, config, consult, intake, presence, work
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.capacity import CHANNELS_MAX
 from router.engine.events import Event
 from router.engine.model import State
 from router.engine.plan import Plan, check_config
@@ -48,6 +49,9 @@ def configure(s: State, ask: c.Configure, now_ms: int) -> list[Event]:
             raise IllegalMove(
                 f"queues.{name}: still has {queue.waiting + queue.offered + queue.active} interactions; move them first"
             )
+    if len({*s.channels, *new.channels}) > CHANNELS_MAX:
+        most = f"at most {CHANNELS_MAX} names of channels over the life of a journal"
+        raise ConfigError("channels", most, f"{len({*s.channels, *new.channels})}; use former names again")
     for channel in {item.born.channel for item in s.interactions.values() if item.state != CLOSED}:
         if channel not in new.channels:
             raise IllegalMove(f"channels.{channel}: still has open interactions; finish them first")

@@ -179,6 +179,8 @@ def _why(s: State, item: Interaction, agent: Agent, candidates: list[Scored]) ->
         return f"{agent.id} was the only agent who could take it"
     rule = s.queue_config(item.queue).choice
     inside = [x for x in candidates if x.circle == candidates[0].circle]
+    if len(inside) == 1 and _interrupts(s, item, candidates[1]) and not _interrupts(s, item, candidates[0]):
+        return f"of {len(candidates)} who could take it, only {agent.id} need put nothing else aside for it"
     if len(inside) == 1:
         return f"of {len(candidates)} who could take it, only {agent.id} meets what was asked for at first"
     why = f"of {len(inside)} who could take it, {agent.id} {BEST[rule]}"
@@ -206,13 +208,20 @@ def _passed_over(
 def _lost(s: State, item: Interaction, x: Scored, chosen: Scored | None) -> dict[str, Any]:
     code, why = "lost-tie", "was as good, but had been idle for a shorter time"
     rule = s.queue_config(item.queue).choice
-    if chosen is not None and x.circle > chosen.circle:
+    if chosen is not None and _interrupts(s, item, x) and not _interrupts(s, item, chosen):
+        code, why = "would-interrupt", "could take it by putting other work aside, and somebody need not"
+    elif chosen is not None and x.circle > chosen.circle:
         code, why = "outer", "meets only what is asked for by now; somebody met what was asked for before"
     elif rule == "random":
         code, why = "not-drawn", "could take it, but another was drawn"
     elif chosen is not None and x.score > chosen.score:
         code, why = "lower-score", f"could take it, but {chosen.agent.id} {BEST[rule]}"
     return {"agent": x.agent.id, "code": code, "reason": f"{x.agent.id} {why}"}
+
+
+def _interrupts(s: State, item: Interaction, x: Scored) -> bool:
+    """Whether they would have to put other work aside: circles begin anew with those who would."""
+    return x.circle > len(s.matcher.class_keys[item.place].inner)
 
 
 def _rivals(s: State, item: Interaction, agent: Agent, now_ms: int) -> list[dict[str, Any]]:

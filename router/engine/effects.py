@@ -153,6 +153,8 @@ EFFECTS: dict[type[Event], Callable[[State, Any, list[Effect]], None]] = {
     e.ConnectionConfirmed: _owner_sees,
     e.Held: _owner_sees,
     e.Resumed: _owner_sees,
+    e.WorkSuspended: _owner_sees,
+    e.WorkContinued: _owner_sees,
     e.ConnectFailed: _former_sees,
     e.Requeued: _former_sees,
     e.Transferred: _former_sees,

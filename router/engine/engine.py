@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from router.engine import effects as out_effects
 from router.engine import events as e
-from router.engine import image, timers, unservable
+from router.engine import image, interrupts, timers, unservable
 from router.engine.commands import AnyCommand, Arrive, Reply, Tick
 from router.engine.config import Config, Queue
 from router.engine.decide import decide
@@ -109,7 +109,7 @@ class Engine:
                 self._happen(fact, now, out)
 
     def _settle(self, now: int, out: Outcome) -> None:
-        """Offer whatever can be offered; then everybody stands in line.
+        """Take up what was suspended, offer whatever can be offered; then everybody stands in line.
 
         A Tick comes a moment after its deadline, and other commands may be faster: what was due before this one happens
         first, so that nothing is decided by what held no more.
@@ -117,6 +117,9 @@ class Engine:
         state = self.state
         if state.timers and state.timers[0][0] < now:
             self._let_time_pass(now - 1, now, out)
+        if state.returning:
+            for continued in interrupts.taken_up(state):
+                self._happen(continued, now, out)
         matcher = state.matcher
         while matcher.fresh_agents or matcher.fresh_items:
             pair = matcher.next_pair(state.interactions, now)
@@ -135,8 +138,9 @@ class Engine:
 
     def _more_of(self, item: Interaction, queue: Queue, deadline_ms: int, now: int, out: Outcome) -> None:
         if queue.auto_accept:
-            offer = item.offers[-1]
-            self._happen(e.OfferAccepted(offer, item.number, self.state.offers[offer].agent), now, out)
+            offer = self.state.offers[item.offers[-1]]
+            for accepted in interrupts.acceptance(self.state, offer):
+                self._happen(accepted, now, out)
         else:
             self._offer_to_others(item, queue.parallel_offers, deadline_ms, now, out)
 
@@ -179,12 +183,15 @@ class Engine:
             matcher.fresh_agents.clear()
         if matcher.fresh_items:
             matcher.fresh_items.clear()
+        if self.state.returning:
+            self.state.returning.clear()
 
     def resume(self) -> None:
         """After the last record: let the next command look at everybody idle once, whatever happened before."""
-        matcher = self.state.matcher
+        agents, matcher = self.state.agents.values(), self.state.matcher
         matcher.stand()
-        matcher.fresh_agents = [agent for agent in self.state.agents.values() if agent.cell >= 0]
+        matcher.fresh_agents = [agent for agent in agents if agent.cell >= 0]
+        self.state.returning = list(agents)
 
     def snapshot(self) -> bytes:
         """The primary state. Equal states give equal bytes."""

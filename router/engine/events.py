@@ -141,6 +141,21 @@ class Resumed(Event, frozen=True, tag="resumed"):
     agent: str
 
 
+class WorkSuspended(Event, frozen=True, tag="suspended"):
+    """Put aside by its agent for interaction `by_interaction`, which may interrupt it. It takes no room meanwhile."""
+
+    interaction: int
+    agent: str
+    by_interaction: int
+
+
+class WorkContinued(Event, frozen=True, tag="continued"):
+    """Its agent has room for it again, and takes it up before anything new."""
+
+    interaction: int
+    agent: str
+
+
 class Requeued(Event, frozen=True, tag="requeued"):
     """Back to waiting with its original time. `lifted` puts it into the first band."""
 
@@ -496,6 +511,8 @@ AnyEvent = (
     | ConnectFailed
     | Held
     | Resumed
+    | WorkSuspended
+    | WorkContinued
     | Requeued
     | Transferred
     | ConsultStarted

@@ -16,7 +16,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from router.engine import events as e
-from router.engine import occupancy
+from router.engine import interrupts, occupancy
+from router.engine.capacity import SUSPENDED
 from router.engine.events import Event
 from router.engine.model import (
     BAND_DUE,
@@ -99,6 +100,13 @@ def _drop_load(s: State, agent: Agent, channel: str, stamp: int = 0) -> None:
             matcher.fresh_agents.append(agent)
     if agent.retired:
         _dismiss(s, agent)
+
+
+def _drop_work(s: State, agent: Agent, item: Interaction) -> None:
+    """Work, unlike an offer, may be soft or suspended."""
+    if s.interrupts:
+        interrupts.let_go(s, agent, item, s.now_ms)
+    _drop_load(s, agent, item.born.channel)
 
 
 def _clock(s: State, agent: Agent) -> None:
@@ -203,6 +211,8 @@ def _close(s: State, item: Interaction, at_ms: int) -> None:
     closed.append(item.number)
     while len(closed) > s.closed_max:
         old = s.interactions.pop(closed.popleft())
+        if s.suspensions:
+            s.suspensions.pop(old.number, None)
         for thread in old.threads:
             if s.threads.get(thread) == old.number:
                 del s.threads[thread]
@@ -215,7 +225,7 @@ def _release(s: State, item: Interaction) -> Agent:
     item.owner = ""
     item.returned_at_ms = s.now_ms
     item.held = item.connected = False
-    _drop_load(s, agent, item.born.channel)
+    _drop_work(s, agent, item)
     return agent
 
 
@@ -256,6 +266,8 @@ def _drop_offer(s: State, number: int, stamp: int = 0) -> tuple[Interaction, Age
     offer = s.offers.pop(number)
     item, agent = s.interactions[offer.interaction], s.agents[offer.agent]
     agent.offers.pop(number, None)
+    if agent.load >> SUSPENDED:
+        s.returning.append(agent)
     item.offers = tuple(n for n in item.offers if n != number)
     _drop_load(s, agent, item.born.channel, stamp)
     _told(agent)
@@ -552,6 +564,8 @@ def _consult_completed(s: State, ev: e.ConsultCompleted, at_ms: int) -> None:
     agent.work[item.number] = None
     _told(agent)
     agent.work.pop(leg.number)
+    if s.suspensions:
+        interrupts.hand_over(s, leg, item)
     _close_leg(s, leg, ev.reason, at_ms)
     _post(s, "handed-over", item, at_ms)
 
@@ -572,7 +586,7 @@ def _consult_ended(s: State, ev: e.ConsultEnded, at_ms: int) -> None:
         owner = s.agents[leg.owner]
         _told(owner)
         owner.work.pop(leg.number, None)
-        _drop_load(s, owner, leg.born.channel)
+        _drop_work(s, owner, leg)
     _close_leg(s, leg, ev.reason, at_ms)
 
 
@@ -696,7 +710,7 @@ def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
     if owner is not None:  # a closed interaction still says who had it
         learn(s, item, at_ms)
         owner.work.pop(item.number, None)
-        _drop_load(s, owner, item.born.channel)
+        _drop_work(s, owner, item)
     elif ev.reason == "abandoned":
         learn_left(s, item, at_ms)
     _close(s, item, at_ms)
@@ -723,7 +737,7 @@ def _wrap_up_finished(s: State, ev: e.WrapUpFinished, at_ms: int) -> None:
     learn(s, item, at_ms)
     _move(s, item, CLOSED)
     owner.work.pop(item.number, None)
-    _drop_load(s, owner, item.born.channel)
+    _drop_work(s, owner, item)
     _close(s, item, at_ms)
 
 
@@ -787,6 +801,8 @@ def _offer_accepted(s: State, ev: e.OfferAccepted, at_ms: int) -> None:
     agent.work[item.number] = None
     agent.misses = 0
     agent.stream += 1
+    if s.interrupts:
+        interrupts.accepted(s, agent, item)
     if s.actions[item.born.channel]:
         callback = s.callbacks[s.calls[item.number]] if s.calls and item.number in s.calls else None
         if callback is not None and callback.kept:
@@ -988,6 +1004,8 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.ConnectFailed: _connect_failed,
     e.Held: _held,
     e.Resumed: _held,
+    e.WorkSuspended: interrupts.suspend,
+    e.WorkContinued: interrupts.resume,
     e.Requeued: _requeued,
     e.Transferred: _transferred,
     e.ConsultStarted: _consult_started,

@@ -8,9 +8,10 @@ first that applies is given, in the order in which a planner would ask:
     missing-skill, missing, level-too-low, level-wrong  does not meet the requirement: the sentence names each part
     going-not-ready, not-ready                        there, but takes nothing new
     cool-off                                          declined or missed it just now
-    cap, exclusive, budget                            has no room
+    cap, exclusive, budget, suspended                 has no room
     taken, could-get-it                               could have it
-    lost-tie, lower-score, outer, not-drawn           could have had it when it was offered (`decisions`)
+    could-interrupt                                   could have it by putting other work aside
+    lost-tie, lower-score, outer, would-interrupt, not-drawn  could have had it when it was offered (`decisions`)
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from typing import Any
 from msgspec.structs import asdict
 
 from router.engine import callbacks, consult, outlook
+from router.engine.capacity import takes
 from router.engine.crews import crew
+from router.engine.interrupts import suspended_work
 from router.engine.latest import latest_overtaken_at_ms
 from router.engine.lookups import (
     estimate,
@@ -154,16 +157,32 @@ def _offered(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
 def _owned(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     agent = s.agents[item.owner]
     verb = "documents it" if item.state == WRAP_UP else "has it"
+    aside = " and has put it aside: it is suspended until there is room for it" if s.suspended(item) else ""
     return {
-        "summary": f"{item.owner} {verb}",
+        "summary": f"{item.owner} {verb}{aside}",
         "agent": item.owner,
+        **_clocks(s, item, now_ms),
         "matched_skills": matched_skills(s.requirement_of(item), agent),
         "next_change_at_ms": item.wrap_up_until_ms or item.lease_until_ms or None,
     }
 
 
+def _clocks(s: State, item: Interaction, now_ms: int) -> dict[str, int]:
+    """Since it was accepted: how long it was worked on, and how long it was put aside for other work."""
+    if not item.accepted_at_ms or not item.owner:
+        return {}
+    until = item.ended_at_ms or now_ms
+    aside = s.aside_ms(item, until)
+    return {"handled_ms": max(0, until - item.accepted_at_ms - aside), "suspended_ms": aside}
+
+
 def _over(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
-    return {"summary": f"is over: {item.reason}", "agent": item.owner, "ended_at_ms": item.ended_at_ms}
+    return {
+        "summary": f"is over: {item.reason}",
+        "agent": item.owner,
+        "ended_at_ms": item.ended_at_ms,
+        **_clocks(s, item, now_ms),
+    }
 
 
 STORIES = {QUEUED: _waiting, OFFERED: _offered, ACTIVE: _owned, WRAP_UP: _owned, CLOSED: _over}
@@ -198,16 +217,23 @@ def reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str,
     if agent.id in item.tried:
         wait = outlook.duration(item.tried[agent.id] - now_ms)
         return "cool-off", f"{agent.id} missed or declined it; others are tried for {wait} more"
-    if not agent.capacity.room(agent.load) >> s.channel_index[item.born.channel] & 1:
+    room, channel = agent.capacity.room(agent.load), s.channel_index[item.born.channel]
+    if not takes(room, channel):
         return _no_room(s, item, agent)
     if item.state in (ACTIVE, WRAP_UP):
         return "taken", f"{item.owner} has it"
+    if not room >> channel & 1:
+        return "could-interrupt", f"{agent.id} could get it now, by putting other work aside"
     return "could-get-it", f"{agent.id} could get it now"
 
 
 def _no_room(s: State, item: Interaction, agent: Agent) -> tuple[str, str]:
     channel, load = item.born.channel, load_by_channel(s, agent)
     held = ", ".join(f"{n} {name}" for name, n in load.items()) or "nothing"
+    aside = suspended_work(s, agent)
+    if aside:
+        why = f"{agent.id} has {held}, and {len(aside)} suspended, which comes before anything new"
+        return "suspended", why
     i = s.channel_index[channel]
     capacity = agent.capacity
     if load.get(channel, 0) >= capacity.caps[i]:

@@ -14,13 +14,14 @@ Each answers with a list of sentences, empty when all is well.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from router.engine import events as e
 from router.engine import waits
+from router.engine.capacity import CHANNELS_MAX, RESUMING, SOFT, SUSPENDED, count, takes
 from router.engine.crews import belongs
 from router.engine.events import Event
-from router.engine.matching import AGENT_BITS, LOAD_BITS, LOAD_MASK, NONE, Profile
+from router.engine.matching import AGENT_BITS, NONE, Profile
 from router.engine.model import (
     BAND_DUE,
     CALLBACK_DUE,
@@ -60,14 +61,57 @@ def broken(s: State) -> list[str]:
 
 
 def held_by(s: State, agent: Agent) -> Counter[str]:
-    """Open offers, work and wrap-up by channel, from the interactions and offers themselves."""
-    held = Counter(item.born.channel for item in s.interactions.values() if _works_on(item, agent.id))
-    held.update(s.interactions[o.interaction].born.channel for o in s.offers.values() if o.agent == agent.id)
+    """Open offers, work and wrap-up by channel, from the interactions and offers themselves; nothing suspended."""
+    held = Counter(item.born.channel for item in _work_of(s, agent) if not is_suspended(s, item))
+    held.update(_offered_to(s, agent))
     return held
+
+
+def _offered_to(s: State, agent: Agent) -> list[str]:
+    """The channels of the open offers."""
+    return [s.interactions[o.interaction].born.channel for o in s.offers.values() if o.agent == agent.id]
+
+
+def _work_of(s: State, agent: Agent) -> list[Interaction]:
+    return [item for item in s.interactions.values() if _works_on(item, agent.id)]
 
 
 def _works_on(item: Interaction, agent: str) -> bool:
     return item.owner == agent and item.state in (ACTIVE, WRAP_UP)
+
+
+def is_suspended(s: State, item: Interaction) -> bool:
+    found = s.suspensions.get(item.number)
+    return found is not None and found.since_ms != 0
+
+
+def soft_work(s: State, agent: Agent) -> Counter[str]:
+    """What others may interrupt of what the agent holds: work on a channel that some channel names, unless it was
+    suspended for long enough already."""
+    prey = {name for channel in s.config.channels.values() for name in channel.interrupts}
+    found = Counter[str]()
+    for item in _work_of(s, agent):
+        channel = item.born.channel
+        if channel in prey and not is_suspended(s, item):
+            limit, before = s.config.channels[channel].interrupted_max, s.suspensions.get(item.number)
+            found[channel] += not (limit and before and before.total_ms >= limit)
+    return found
+
+
+def without_prey(s: State, agent: Agent, held: Counter[str], channels: Iterable[str]) -> Counter[str]:
+    """What is held when the soft work that one of these channels may interrupt has made way."""
+    known = s.config.channels
+    prey = {name for channel in channels if channel in known for name in known[channel].interrupts}
+    return held - Counter({name: n for name, n in soft_work(s, agent).items() if name in prey})
+
+
+def within_caps(s: State, agent: Agent) -> bool:
+    """Whether an agent holds no more than they may (CP-2). What an open offer may interrupt does not count against it:
+    it makes way when the offer is accepted."""
+    held = held_by(s, agent)
+    if within_capacity(s, agent, held):
+        return True
+    return within_capacity(s, agent, without_prey(s, agent, held, _offered_to(s, agent)))
 
 
 def within_capacity(s: State, agent: Agent, held: Counter[str]) -> bool:
@@ -81,8 +125,34 @@ def within_capacity(s: State, agent: Agent, held: Counter[str]) -> bool:
 
 
 def has_room(s: State, agent: Agent, channel: str) -> bool:
-    """Whether there is room for one more. Asked in this order: exclusive work, the channel's cap, the budget."""
-    held, channels = held_by(s, agent), s.config.channels
+    """Whether there is room for one more beside what the agent holds."""
+    return _may_come(s, agent, channel) and _room_beside(s, agent, held_by(s, agent), channel)
+
+
+def could_interrupt(s: State, agent: Agent, channel: str) -> bool:
+    """Whether there is none, but would be if work made way."""
+    known = s.config.channels
+    if channel not in known or not known[channel].interrupts or not _may_come(s, agent, channel):
+        return False
+    if has_room(s, agent, channel):
+        return False
+    held = held_by(s, agent)
+    rest = without_prey(s, agent, held, [channel])
+    return rest != held and _room_beside(s, agent, rest, channel)
+
+
+def _may_come(s: State, agent: Agent, channel: str) -> bool:
+    """What is suspended comes first: nothing new once something has ended, and before that only what may interrupt
+    all of it."""
+    aside = [item for item in _work_of(s, agent) if is_suspended(s, item)]
+    if any(s.suspensions[item.number].due for item in aside):
+        return False
+    return channel in s.config.channels and all(i.born.channel in s.config.channels[channel].interrupts for i in aside)
+
+
+def _room_beside(s: State, agent: Agent, held: Counter[str], channel: str) -> bool:
+    """Asked in this order: exclusive work, the channel's cap, the budget."""
+    channels = s.config.channels
     if channel not in channels or any(n and channels[c].exclusive for c, n in held.items()):
         return False
     if channels[channel].exclusive and held.total():
@@ -110,7 +180,7 @@ def could_take(s: State, agent: Agent, item: Interaction) -> bool:
         is_present(agent)
         and agent.id not in item.tried
         and meets(s, agent, item)
-        and has_room(s, agent, item.born.channel)
+        and (has_room(s, agent, item.born.channel) or could_interrupt(s, agent, item.born.channel))
     )
 
 
@@ -128,12 +198,38 @@ def might_take(s: State, agent: Agent, item: Interaction) -> bool:
 def _loads(s: State) -> Iterator[str]:
     """One number says what an agent has, and it is the truth (CP-3)."""
     for agent in s.agents.values():
-        held = held_by(s, agent)
-        for i, channel in enumerate(s.channels):
-            if agent.load >> LOAD_BITS * i & LOAD_MASK != held[channel]:
-                yield f"{agent.id}: load says {agent.load >> LOAD_BITS * i & LOAD_MASK} {channel}, has {held[channel]}"
-        if agent.load >> LOAD_BITS * len(s.channels):
-            yield f"{agent.id}: load counts a channel that does not exist"
+        aside = [item for item in _work_of(s, agent) if is_suspended(s, item)]
+        layers = (
+            (0, held_by(s, agent)),
+            (SOFT, soft_work(s, agent)),
+            (SUSPENDED, Counter(i.born.channel for i in aside)),
+        )
+        rest = agent.load & ~RESUMING
+        for begin, held in layers:
+            for i, channel in enumerate(s.channels):
+                if count(agent.load >> begin, i) != held[channel]:
+                    yield f"{agent.id}: load says {count(agent.load >> begin, i)} {channel}, has {held[channel]}"
+                rest -= held[channel] * s.units[channel] << begin
+        if rest:
+            yield f"{agent.id}: load counts what does not exist"
+        if bool(agent.load & RESUMING) != any(s.suspensions[item.number].due for item in aside):
+            yield f"{agent.id}: load is wrong about whether something suspended is due"
+
+
+def _suspensions(s: State) -> Iterator[str]:
+    """Only what somebody has is suspended, and it is timed."""
+    for number, found in s.suspensions.items():
+        item = s.interactions.get(number)
+        if item is None or found.interaction != number:
+            yield f"a suspension of interaction {found.interaction} is kept under {number}"
+        elif found.since_ms and item.state not in (ACTIVE, WRAP_UP):
+            yield f"interaction {number} is suspended in state {item.state}"
+        elif found.due and not found.since_ms:
+            yield f"interaction {number} is due, but not suspended"
+        if not 0 <= found.since_ms <= s.now_ms or found.total_ms < 0:
+            yield f"interaction {number} was suspended at {found.since_ms} for {found.total_ms}"
+    if (s.suspensions or s.soft) and not s.interrupts:
+        yield "interruptions are switched off, though there are some"
 
 
 def _offers(s: State) -> Iterator[str]:
@@ -246,10 +342,13 @@ def _cells(s: State) -> Iterator[str]:
 
 
 def _rooms(s: State, agent: Agent) -> int:
-    """Bit set of the channels that the agent can take one more of now; 0 for somebody who is not there."""
+    """Bit set of the channels that the agent can take one more of now, by interruption in the upper half; 0 for
+    somebody who is not there."""
     if not is_present(agent):
         return 0
-    return sum(1 << i for i, channel in enumerate(s.channels) if has_room(s, agent, channel))
+    free = sum(1 << i for i, channel in enumerate(s.channels) if has_room(s, agent, channel))
+    busy = sum(1 << i for i, channel in enumerate(s.channels) if could_interrupt(s, agent, channel))
+    return free | busy << CHANNELS_MAX
 
 
 def _profile(s: State, agent: Agent) -> Iterator[str]:
@@ -269,7 +368,7 @@ def _fit(s: State) -> Iterator[str]:
     for key, c in m.class_ids.items():
         cells = 0
         for cell, (profile, room) in enumerate(m.cell_keys):
-            if room >> key.channel & 1 and fits(key.requirement, m.profiles[profile]):
+            if takes(room, key.channel) and fits(key.requirement, m.profiles[profile]):
                 cells |= 1 << cell
                 if not m.classes_of[cell] >> c & 1 or c not in m.tiers_of[cell].get(m.tier_for(c, profile), ()):
                     yield f"cell {cell} does not know that it fits class {c}"
@@ -283,10 +382,13 @@ def _fit(s: State) -> Iterator[str]:
 
 
 def _ring(s: State, c: int, inner: tuple[Node, ...], cell: int, profile: Profile) -> Iterator[str]:
-    """In a relaxed class a cell stands in the ring of the innermost requirement that it meets."""
-    met = ([i for i, node in enumerate(inner) if fits(node, profile)] or [len(inner)])[:1]
-    rings = [{x for group in ring.members for x in group} for ring in s.matcher.circles[c] or ()]
-    if inner and ([i for i, ring in enumerate(rings) if cell in ring] != met or len(rings) != len(inner) + 1):
+    """A cell stands in the circle of the innermost requirement that it meets; those who would have to interrupt
+    something stand in the second half of the circles."""
+    met = ([i for i, node in enumerate(inner) if fits(node, profile)] or [len(inner)])[0]
+    interrupts = not s.matcher.cell_keys[cell][1] >> s.matcher.class_keys[c].channel & 1
+    circles = [{x for group in ring.members for x in group} for ring in s.matcher.circles[c] or ()]
+    expected = [met + (len(inner) + 1 if interrupts else 0)] if circles or inner or interrupts else []
+    if [i for i, ring in enumerate(circles) if cell in ring] != expected:
         yield f"class {c} has cell {cell} in a ring that is not its own"
 
 
@@ -325,7 +427,7 @@ def _deadlines(s: State) -> Iterator[Timer]:
     for item in s.interactions.values():
         if item.lease_until_ms and item.state not in (WRAP_UP, CLOSED):
             yield item.lease_until_ms, LEASE_DUE, item.number, ""
-        if item.state == WRAP_UP and item.wrap_up_until_ms:
+        if item.state == WRAP_UP and item.wrap_up_until_ms and not is_suspended(s, item):
             yield item.wrap_up_until_ms, WRAP_UP_DUE, item.number, ""
         if item.state in (QUEUED, OFFERED):
             for agent, until in item.tried.items():
@@ -471,8 +573,9 @@ def _live(s: State) -> Iterator[str]:
         return
     for agent in s.agents.values():
         rooms = _rooms(s, agent)
+        able = rooms | rooms >> CHANNELS_MAX
         for item in waiting:
-            if rooms >> s.channel_index[item.born.channel] & 1 and agent.id not in item.tried and meets(s, agent, item):
+            if able >> s.channel_index[item.born.channel] & 1 and agent.id not in item.tried and meets(s, agent, item):
                 yield f"interaction {item.number} waits although {agent.id} is free for it"
     if s.matcher.fresh_agents or s.matcher.fresh_items:
         yield "matching stopped before it had looked at everything"
@@ -499,6 +602,16 @@ def _offered(s: State) -> Iterator[str]:
     for agent in s.agents.values():
         if agent.requested and not agent.work:
             yield f"agent {agent.id} asked for {agent.requested}, has no work, and waits"
+
+
+def _taken_up(s: State) -> Iterator[str]:
+    """What was suspended is continued as soon as there is room for it (CP-1)."""
+    for agent in s.agents.values():
+        held = held_by(s, agent)
+        for item in _work_of(s, agent):
+            fits_again = not held.total() or _room_beside(s, agent, held, item.born.channel)
+            if is_suspended(s, item) and fits_again:
+                yield f"interaction {item.number} is suspended, though {agent.id} has room for it"
 
 
 def _due(s: State) -> Iterator[str]:
@@ -573,6 +686,7 @@ def _unserved(s: State) -> Iterator[str]:
 
 STEP = (
     _loads,
+    _suspensions,
     _offers,
     _owners,
     _lines,
@@ -588,7 +702,7 @@ STEP = (
     _paces,
     _reach,
 )
-SETTLED = (_live, _patience, _offered, _due, _consults, _attempts, _unserved)
+SETTLED = (_live, _patience, _offered, _taken_up, _due, _consults, _attempts, _unserved)
 
 
 class Watch:
@@ -603,11 +717,19 @@ class Watch:
 
     def after(self, s: State, event: Event) -> list[str]:
         """What the event, which was just applied, broke."""
-        over = {a.id for a in s.agents.values() if not within_capacity(s, a, held_by(s, a))}
+        over = {a.id for a in s.agents.values() if not within_caps(s, a)}
         if type(event) is e.Configured:
-            self.excused = set(over)
+            self.excused = {a.id for a in s.agents.values() if _has_too_much(s, a)}
         elif type(event) is e.OfferMade and event.cause == "assign-override":
             self.excused.add(event.agent)
         wrong = [f"{name} has more than capacity allows after {event}" for name in sorted(over - self.excused)]
-        self.excused &= over
+        self.excused = {name for name in self.excused if name in s.agents and _has_too_much(s, s.agents[name])}
         return wrong
+
+
+def _has_too_much(s: State, agent: Agent) -> bool:
+    """Even if offers are declined. What was suspended under a larger cap is continued all the same: it is theirs."""
+    if not within_capacity(s, agent, held_by(s, agent)):
+        return True
+    aside = Counter(item.born.channel for item in _work_of(s, agent) if is_suspended(s, item))
+    return any(not within_capacity(s, agent, Counter([channel])) for channel in aside)

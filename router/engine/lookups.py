@@ -8,9 +8,10 @@ from __future__ import annotations
 from itertools import islice
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from router.engine import waits
-from router.engine.matching import LOAD_BITS, LOAD_MASK
+from router.engine.capacity import count
 from router.engine.model import Agent, Callback, Interaction, Said, State
 from router.engine.reach import NOW
 from router.engine.requirements import Node, as_data, no_such, walk
@@ -68,7 +69,7 @@ def interaction_view(s: State, item: Interaction, agent: Agent | None = None, fu
     requirement = shown(s.requirement_of(item))
     if agent is None and item.owner:
         agent = s.agents.get(item.owner)
-    return InteractionView(
+    view = InteractionView(
         id=interaction_id(item.number),
         channel=born.channel,
         direction=born.direction,
@@ -99,6 +100,11 @@ def interaction_view(s: State, item: Interaction, agent: Agent | None = None, fu
         notes=tuple(NoteView(r.by, r.at_ms, r.text) for r in _customers(s, item).remarks or ()) if full else (),
         consult=consult_view(s, item, agent, full) if s.consults else UNSET,
     )
+    aside = s.suspensions.get(item.number) if s.suspensions else None
+    if aside is None:
+        return view
+    since, total = aside.since_ms, aside.total_ms
+    return replace(view, suspended=since > 0, suspended_since_ms=since, suspended_ms=total)
 
 
 def _customers(s: State, item: Interaction) -> Interaction:
@@ -179,8 +185,8 @@ def agent_view(s: State, agent: Agent, brief: bool = False) -> AgentView:
 
 
 def load_by_channel(s: State, agent: Agent) -> dict[str, int]:
-    """Open offers, work and wrap-up together: the one load function of all reports (CP-3)."""
-    counts = ((name, agent.load >> LOAD_BITS * i & LOAD_MASK) for i, name in enumerate(s.channels))
+    """Open offers, work and wrap-up together, without what is suspended: the one load of all reports (CP-3)."""
+    counts = ((name, count(agent.load, i)) for i, name in enumerate(s.channels))
     return {name: n for name, n in counts if n}
 
 

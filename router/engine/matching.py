@@ -2,9 +2,9 @@
 
 Waiting interactions stand in *classes*: same queue, channel, requirement and tier. Inside a class the order is first
 come, and it never changes, so a class is a line whose head is known. Available agents stand in *cells*: same profile
-(skills, languages, team, attributes) and same channels with room. A cell is a line too, ordered by who has been idle
-longest. Which cell can serve which class is worked out once, when either first appears. A decision compares the heads
-of the compatible, non-empty lines and looks at nothing else (RT-4).
+(skills, languages, team, attributes) and same channels with room (`capacity`). A cell is a line too, ordered by who has
+been idle longest. Which cell can serve which class is worked out once, when either first appears. A decision compares
+the heads of the compatible, non-empty lines and looks at nothing else (RT-4).
 
 The order over everything (RT-1) is that of `order`: the smallest rank first. Heads of classes with the same *tier*
 compare by one integer, their entry, and only the tiers' winners need the arithmetic. Where a rank depends on the agent
@@ -12,7 +12,8 @@ as well (`paired`: handle times, levels) a class has a tier for each profile, an
 agents are free goes by the best of its ranks with one of them.
 
 Who gets it is said by `choice`: of all who are idle and fit the longest idle, or the longest idle of those for whom the
-queue's rule says the best.
+queue's rule says the best. Before the rule is asked, cells are told apart by *circles*: whoever need interrupt nothing
+comes before whoever would have to (CP-1), and whoever met what was asked for before it was relaxed comes first (RT-7).
 
 An entry of a line is one integer, `order << BITS | who`. Removing one from the middle only marks it stale.
 
@@ -40,6 +41,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from router.engine import choice, occupancy
+from router.engine.capacity import Capacity, takes
 from router.engine.config import Config, Queue
 from router.engine.crews import Crew, belongs
 from router.engine.order import (
@@ -63,8 +65,6 @@ ITEM_MASK = (1 << ITEM_BITS) - 1
 AGENT_MASK = (1 << AGENT_BITS) - 1
 NONE = 1 << 120  # larger than any entry
 ALL_CHANNELS = -1  # as a bit set
-LOAD_BITS = 8  # an agent's load: a counter for each channel, packed into one int
-LOAD_MASK = (1 << LOAD_BITS) - 1
 
 Rank = tuple[int, float, int]  # as `order` has it
 Chooser = Callable[[str, "Circle", frozenset[str]], "Agent | None"]
@@ -228,47 +228,6 @@ class Profile(Struct, frozen=True):
     handle_times: dict[str, int] = {}
 
 
-class Capacity:
-    """Which channels an agent has room for, as a bit set, by load (CP-1).
-
-    Written precedence: a channel that is exclusive needs an agent with no load at all, and while one is held there is
-    room for nothing. Otherwise there is room where the channel's cap is not reached and the sum of weights stays in the
-    budget.
-    """
-
-    __slots__ = ("budget", "caps", "exclusive", "rooms", "weights")
-
-    def __init__(
-        self, caps: tuple[int, ...], budget: int, weights: tuple[int, ...], exclusive: tuple[bool, ...]
-    ) -> None:
-        self.caps, self.budget, self.weights, self.exclusive = caps, budget, weights, exclusive
-        self.rooms: dict[int, int] = {}
-
-    def room(self, load: int) -> int:
-        found = self.rooms.get(load)
-        if found is None:
-            found = self.rooms[load] = self._room(load)
-        return found
-
-    def _room(self, load: int) -> int:
-        held = [load >> LOAD_BITS * c & LOAD_MASK for c in range(len(self.caps))]
-        if any(n and alone for n, alone in zip(held, self.exclusive, strict=True)):
-            return 0
-        used = sum(n * weight for n, weight in zip(held, self.weights, strict=True))
-        free = 0
-        for c, cap in enumerate(self.caps):
-            if held[c] < cap and used + self.weights[c] <= self.budget and not (self.exclusive[c] and load):
-                free |= 1 << c
-        return free
-
-    def slots(self, channel: int) -> int:
-        """How many of this channel an agent may hold who holds nothing else."""
-        if self.exclusive[channel]:
-            return min(1, self.caps[channel])
-        weight = self.weights[channel]
-        return min(self.caps[channel], self.budget // weight) if weight else self.caps[channel]
-
-
 class ClassKey(Struct, frozen=True):
     queue: str
     channel: int
@@ -368,8 +327,9 @@ class Matcher:
         self.cell_list_of: list[list[int]] = []
         self.pair_tiers: list[dict[int, Tier]] = []  # class -> profile -> tier; empty unless `paired`
         self.paces: list[choice.Groups] = []  # class -> its cells by tier, that in which it comes first first
-        # Class -> its cells from the inside out: those that meet each of its inner requirements, then all others. None
-        # where it has no such and its queue asks for no more than the longest idle.
+        # Class -> its cells from the inside out: those that meet each of its inner requirements, then all others; and
+        # once more the same for those that could serve it by an interruption. None where its queue asks for no more
+        # than the longest idle, it was not relaxed, and nobody would have to interrupt anything.
         self.circles: list[list[Circle] | None] = []
         self.choosers: list[Chooser] = []
         self.cooling: dict[int, dict[int, Interaction]] = {}  # class -> number -> interaction
@@ -570,8 +530,12 @@ class Matcher:
 
     def _relate(self, cell: int, c: int) -> None:
         key = self.class_keys[c]
-        if not self.cell_keys[cell][1] >> key.channel & 1:
+        room = self.cell_keys[cell][1]
+        if not takes(room, key.channel):
             return
+        interrupts = not room >> key.channel & 1
+        if interrupts:
+            self._tell_apart(c)
         self.cells_of[c] |= 1 << cell
         self.cell_list_of[c].append(cell)
         self.classes_of[cell] |= 1 << c
@@ -582,16 +546,28 @@ class Matcher:
             self.paces[c].add(cell, (tier.strict, -Fraction(tier.gain, tier.per)))
         circles = self.circles[c]
         if circles is not None:
-            self._encircle(circles, cell, key, self.profiles[p])
+            self._encircle(circles, cell, key, self.profiles[p], interrupts)
 
-    def _encircle(self, circles: list[Circle], cell: int, key: ClassKey, profile: Profile) -> None:
+    def _tell_apart(self, c: int) -> None:
+        """Give the class circles of those who would have to interrupt their work."""
+        key, circles = self.class_keys[c], self.circles[c]
+        if circles is None:
+            circles = self.circles[c] = [Circle()]
+            self.choosers[c] = self._by_groups
+            for cell in self.cell_list_of[c]:
+                self._encircle(circles, cell, key, self.profiles[self.cell_keys[cell][0]], False)
+        if len(circles) == len(key.inner) + 1:
+            circles.extend(Circle() for _ in range(len(key.inner) + 1))
+
+    def _encircle(self, circles: list[Circle], cell: int, key: ClassKey, profile: Profile, interrupts: bool) -> None:
         """Put the cell into the innermost circle that it belongs to, and there into its group."""
         score = 0
         static = choice.STATIC.get(self.queues[key.queue].choice) if key.queue in self.queues else None
         if static is not None:
             score = static(self.seen_by(key), profile)
         inner = (i for i, node in enumerate(key.inner) if fits(node, profile))
-        circles[next(inner, len(key.inner))].add(cell, score)
+        outside = len(key.inner) + 1 if interrupts else 0
+        circles[outside + next(inner, len(key.inner))].add(cell, score)
 
     def seen_by(self, key: ClassKey) -> choice.Place:
         """What the rule of a class's queue looks at."""
@@ -760,7 +736,8 @@ class Matcher:
     def best_agent(self, c: int, without: Iterable[str] = ()) -> Agent | None:
         """The agent who gets a member of class `c` by its queue's rule, of all who can.
 
-        Of a relaxed class, of those who met what was asked for before it was: the innermost first (RT-7).
+        Of a relaxed class, of those who met what was asked for before it was: the innermost first (RT-7). Whoever would
+        have to interrupt their work comes after all who need not (CP-1).
         """
         circles = self.circles[c]
         if circles is not None:

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from router.engine import config as configuration
+from router.engine.capacity import LOAD_BITS, RESUMING, SOFT, SUSPENDED, Capacity
 from router.engine.events import InteractionArrived, Message
-from router.engine.matching import LOAD_BITS, Capacity, ClassKey, Matcher
+from router.engine.matching import ClassKey, Matcher
 from router.engine.order import NEVER_MS, TIERS, Memory, Promise, Standing, factor
 from router.engine.relaxation import Ladder
 from router.engine.requirements import Node, both
@@ -173,6 +174,15 @@ class Callback(Struct, array_like=True, gc=False, eq=False):
     attempts: int = 0
 
 
+class Suspension(Struct, array_like=True, gc=False, eq=False):
+    """How long an assigned interaction was put aside for others. Its time at work is the rest of its time."""
+
+    interaction: int
+    since_ms: int  # 0: not now
+    total_ms: int = 0  # without the present one; of the present assignment
+    due: bool = False  # its agent has finished something since: it comes before anything new
+
+
 @dataclass(slots=True, eq=False)
 class Agent:
     """Somebody who answers, as far as the engine knows them.
@@ -303,6 +313,7 @@ class State:
         "given",
         "intake_keys",
         "interactions",
+        "interrupts",
         "joined",
         "ladders",
         "last_callback",
@@ -320,7 +331,10 @@ class State:
         "paces",
         "queues",
         "removals",
+        "returning",
         "seq",
+        "soft",
+        "suspensions",
         "taking_turns",
         "threads",
         "timers",
@@ -354,6 +368,7 @@ class State:
         self.last_callback = 0
         self.paces: dict[str, dict[str, Pace]] = {}  # queue -> channel -> how fast its work went of late
         self.unserved: dict[UnservedKey, Unserved] = {}
+        self.suspensions: dict[int, Suspension] = {}  # interaction -> of those that ever were
         # primary, with retention by configuration
         self.intake_keys = KeyMemory(0)
         self.command_keys = KeyMemory(0)
@@ -362,6 +377,9 @@ class State:
         self.channels: tuple[str, ...] = ()
         self.channel_index: dict[str, int] = {}
         self.units: dict[str, int] = {}
+        self.soft: dict[str, int] = {}  # channels that others may interrupt -> what makes one of a load soft
+        self.interrupts = False  # whether anything is or can be suspended
+        self.returning: list[Agent] = []  # who may have room again for what they put aside
         self.actions: dict[str, tuple[str, ...]] = {}  # channel -> what its gateway must be told
         self.queues: dict[str, QueueState] = {}
         self.band_rank: dict[str, int] = {}
@@ -420,6 +438,8 @@ class State:
         self.channels = (*self.channels, *(c for c in config.channels if c not in self.channels))
         self.channel_index = {name: i for i, name in enumerate(self.channels)}
         self.units = {name: 1 << LOAD_BITS * i for i, name in enumerate(self.channels)}
+        prey = {name for channel in config.channels.values() for name in channel.interrupts}
+        self.soft = {name: self.units[name] << SOFT for name in config.channels if name in prey}
         self.actions = {name: channel.actions for name, channel in config.channels.items()}
         self.band_rank = {band.name: i for i, band in enumerate(config.bands)}
         self.aging = any(band.cap for band in config.bands[1:])
@@ -435,8 +455,14 @@ class State:
         found = self.capacities.get((caps, budget))
         if found is None:
             weights, exclusive = tuple(c.weight for c in channels), tuple(c.exclusive for c in channels)
-            found = self.capacities[caps, budget] = Capacity(caps, budget, weights, exclusive)
+            found = self.capacities[caps, budget] = Capacity(caps, budget, weights, exclusive, self._matrix(channels))
         return found
+
+    def _matrix(self, channels: list[configuration.Channel]) -> tuple[int, ...]:
+        """For each channel, the set of those that it may interrupt."""
+        if not self.soft:
+            return ()
+        return tuple(sum(1 << self.channel_index[name] for name in channel.interrupts) for channel in channels)
 
     # --- derived parts ---------------------------------------------------------------------------------------------
 
@@ -455,6 +481,7 @@ class State:
         self.callers = {callback.arrival.customer: n for n, callback in self.callbacks.items()}
         self.calls = {callback.interaction: n for n, callback in self.callbacks.items() if callback.interaction}
         self.legs = {consult.leg: number for number, consult in self.consults.items() if consult.leg}
+        self.interrupts = bool(self.soft or self.suspensions)
         for agent in self.agents.values():
             agent.capacity = self.capacity_of(agent.config)
             agent.load, agent.cell, agent.counted = 0, -1, False
@@ -475,6 +502,7 @@ class State:
             if consult.until_ms:
                 heappush(self.timers, (consult.until_ms, CONSULT_DUE, number, ""))
         matcher.stand()
+        self.returning = [agent for agent in self.agents.values() if agent.load >> SUSPENDED]
         for entry in self.unserved.values():
             self.time_unserved(entry)
 
@@ -510,7 +538,10 @@ class State:
 
     def _restore_interaction(self, item: Interaction) -> None:
         if item.state in (ACTIVE, WRAP_UP):
-            self.agents[item.owner].load += self.unit(item.born.channel)
+            agent = self.agents[item.owner]
+            agent.load += self.load_of(item)
+            if self.suspended(item) and self.suspensions[item.number].due:
+                agent.load |= RESUMING
         if item.state == CLOSED:
             return
         self.tally(item, 1)
@@ -519,8 +550,8 @@ class State:
             self.matcher.enqueue(item)
         if item.given_to:
             self.given.setdefault(item.given_to, {})[item.number] = None
-        for due, kind, agent in self._deadlines(item):
-            heappush(self.timers, (due, kind, item.number, agent))
+        for due, kind, name in self._deadlines(item):
+            heappush(self.timers, (due, kind, item.number, name))
 
     def _deadlines(self, item: Interaction) -> Iterator[tuple[int, int, str]]:
         if item.lease_until_ms and item.state != WRAP_UP:
@@ -549,6 +580,32 @@ class State:
     def unit(self, channel: str) -> int:
         """What one interaction of this channel adds to an agent's packed load."""
         return self.units[channel]
+
+    def suspended(self, item: Interaction) -> bool:
+        found = self.suspensions.get(item.number) if self.suspensions else None
+        return found is not None and found.since_ms > 0
+
+    def aside_ms(self, item: Interaction, now_ms: int) -> int:
+        """How long it has been suspended, of its present assignment or the last one."""
+        found = self.suspensions.get(item.number) if self.suspensions else None
+        if found is None:
+            return 0
+        return found.total_ms + (max(0, now_ms - found.since_ms) if found.since_ms else 0)
+
+    def soft_of(self, item: Interaction) -> int:
+        """What makes this work soft in its agent's load: 0 where nothing may interrupt it, or not any more."""
+        channel = item.born.channel
+        unit = self.soft.get(channel, 0)
+        if unit and self.suspensions:
+            found, limit = self.suspensions.get(item.number), self.config.channels[channel].interrupted_max
+            if found is not None and limit and found.total_ms >= limit:
+                return 0
+        return unit
+
+    def load_of(self, item: Interaction) -> int:
+        """What this work adds to its agent's load."""
+        unit = self.units[item.born.channel]
+        return unit << SUSPENDED if self.suspended(item) else unit + self.soft_of(item)
 
     def keys_like(self, key: str) -> KeyMemory:
         return self.command_keys if key.startswith("agent:") else self.intake_keys

@@ -216,6 +216,19 @@ def _check_channels(config: Config) -> None:
         raise ConfigError("channels", "at most 16 channels", str(len(config.channels)))
     for name, channel in config.channels.items():
         _positive(channel.target, f"channels.{name}.target")
+        for i, prey in enumerate(channel.interrupts):
+            _one_of(prey, config.channels, f"channels.{name}.interrupts[{i}]", "channel")
+    for name in config.channels:
+        _check_interrupts(config, name, (name,))
+
+
+def _check_interrupts(config: Config, name: str, above: tuple[str, ...]) -> None:
+    """Two that interrupt each other would take turns for ever."""
+    for i, prey in enumerate(config.channels[name].interrupts):
+        if prey in above:
+            path = f"channels.{name}.interrupts[{i}]"
+            raise ConfigError(path, "a channel that does not interrupt this one in turn", " > ".join((*above, prey)))
+        _check_interrupts(config, prey, (*above, prey))
 
 
 def _check_order(config: Config) -> None:

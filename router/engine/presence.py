@@ -13,6 +13,7 @@ from typing import Any
 from router.engine import callbacks, consult, unservable
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.capacity import takes
 from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
 from router.engine.matching import ALL_CHANNELS
@@ -183,8 +184,9 @@ def _after_configuration(s: State, event: e.Configured, now_ms: int) -> Iterator
     """Open offers that no longer fit are withdrawn (AG-8), and work that agents who are gone may not keep goes back."""
     for offer in list(s.offers.values()):
         agent, item = s.agents[offer.agent], s.interactions[offer.interaction]
-        over = agent.capacity.room(agent.load - s.unit(item.born.channel)) >> s.channel_index[item.born.channel] & 1
-        if not (over and agent.available and s.matcher.meets_node(agent, s.requirement_of(item))):
+        room = agent.capacity.room(agent.load - s.unit(item.born.channel))
+        fits = takes(room, s.channel_index[item.born.channel])
+        if not (fits and agent.available and s.matcher.meets_node(agent, s.requirement_of(item))):
             yield e.OfferWithdrawn(offer.number, offer.interaction, offer.agent, "no-longer-fits")
     for agent in list(s.agents.values()):
         if agent.work and _is_gone(agent):

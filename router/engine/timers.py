@@ -79,7 +79,7 @@ def _lease_due(s: State, t: Timer) -> int:
 
 def _wrap_up_due(s: State, t: Timer) -> int:
     item = s.interactions.get(t[2])
-    return item.wrap_up_until_ms if item and item.state == WRAP_UP else 0
+    return item.wrap_up_until_ms if item and item.state == WRAP_UP and not s.suspended(item) else 0
 
 
 def _grace_due(s: State, t: Timer) -> int:

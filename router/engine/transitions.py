@@ -59,6 +59,7 @@ NEXT: dict[tuple[int, type[e.Event]], frozenset[int]] = {
     (ACTIVE, e.ConsultEnded): _ONE[CLOSED],
     (ACTIVE, e.Held): _ONE[ACTIVE],
     (ACTIVE, e.Resumed): _ONE[ACTIVE],
+    **{(s, event): _ONE[s] for s in (ACTIVE, WRAP_UP) for event in (e.WorkSuspended, e.WorkContinued)},
     (ACTIVE, e.ConnectionConfirmed): _ONE[ACTIVE],
     (QUEUED, e.BandRaised): _ONE[QUEUED],
     (OFFERED, e.BandRaised): _ONE[OFFERED],

@@ -105,6 +105,9 @@ class InteractionView(Struct, frozen=True, kw_only=True):
     misses: int = 0
     declines: int = 0
     connect_failures: int = 0
+    suspended: bool = False  # put aside by its agent for something that may interrupt it
+    suspended_since_ms: int = 0
+    suspended_ms: int = 0  # how long it was suspended before, in the hands of this agent
     messages: tuple[MessageView, ...] = ()
     notes: tuple[NoteView, ...] = ()
     consult: ConsultView | UnsetType = UNSET  # there only while there is one

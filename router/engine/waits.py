@@ -104,7 +104,7 @@ def learn(s: State, item: Interaction, at_ms: int) -> None:
     pace = pace_of(s, item)
     accepted = item.accepted_at_ms
     pace.finished += 1
-    pace.handled_ms += at_ms - accepted
+    pace.handled_ms += at_ms - accepted - s.aside_ms(item, at_ms)
     since = item.returned_at_ms or item.enqueued_at_ms
     if accepted > since:  # or it was handed from one agent to the next, and waited before the first of them
         pace.waited_ms += accepted - since

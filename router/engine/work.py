@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine import interrupts
+from router.engine.capacity import HELD, LOAD_MASK, RESUMING, SUSPENDED, count, takes
 from router.engine.config import LONGEST_MS
 from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
 from router.engine.lookups import find_interaction as interaction
-from router.engine.matching import LOAD_BITS, LOAD_MASK
 from router.engine.model import Agent, Interaction, Offer, State
 from router.engine.plan import names_of
 from router.engine.requirements import Node, canonical, check, no_such
@@ -57,7 +58,7 @@ def accept(s: State, ask: c.Accept, now_ms: int) -> list[Event]:
     offer = _open_offer(s, ask.offer, ask.agent)
     if now_ms >= offer.expires_at_ms:
         raise OfferGone(f"offer o-{ask.offer} ran out")
-    return [e.OfferAccepted(offer.number, offer.interaction, offer.agent)]
+    return interrupts.acceptance(s, offer)
 
 
 def decline(s: State, ask: c.Decline, now_ms: int) -> list[Event]:
@@ -94,21 +95,31 @@ def _give(
         raise NotEligible(f"{name} does not meet the requirement of i-{item.number}")
     if item.number in s.legs and s.interactions[s.legs[item.number]].owner == name:
         raise NotEligible(f"{name} is who asks in i-{item.number}")
-    _must_have_room(s, item, agent, override)
+    load = _load_without(s, item, agent)
+    _must_have_room(s, item, agent, load, override)
     offer = s.last_offer + 1
+    aside = interrupts.make_way(s, agent, item, load) if s.interrupts else ()
     return [
         e.OfferMade(offer, item.number, name, now_ms + s.queue_config(item.queue).offer_timeout, cause, by, why),
+        *aside,
         e.OfferAccepted(offer, item.number, name),
     ]
 
 
-def _must_have_room(s: State, item: Interaction, agent: Agent, override: bool) -> None:
-    """Room beside what the agent has; this very interaction, offered to them or theirs, takes none."""
+def _load_without(s: State, item: Interaction, agent: Agent) -> int:
+    """What the agent has; this very interaction, offered to them or theirs, takes no room."""
+    if item.owner == agent.id:
+        load = agent.load - s.load_of(item)
+        return load if load >> SUSPENDED & HELD else load & ~RESUMING
+    is_offered = any(s.offers[n].agent == agent.id for n in item.offers)
+    return agent.load - s.unit(item.born.channel) if is_offered else agent.load
+
+
+def _must_have_room(s: State, item: Interaction, agent: Agent, load: int, override: bool) -> None:
     c = s.channel_index[item.born.channel]
-    has_it = item.owner == agent.id or any(s.offers[n].agent == agent.id for n in item.offers)
-    load = agent.load - s.unit(item.born.channel) if has_it else agent.load
     # A counter of a load holds no more than LOAD_MASK, not even on purpose.
-    if not (agent.capacity.room(load) >> c & 1 or (override and load >> LOAD_BITS * c & LOAD_MASK < LOAD_MASK)):
+    most = count(load, c) + count(load >> SUSPENDED, c) < LOAD_MASK
+    if not (takes(agent.capacity.room(load), c) or (override and most)):
         raise NoCapacity(f"{agent.id} has no room for one more {item.born.channel}")
 
 

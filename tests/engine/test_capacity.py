@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from router.engine import commands as c
+from router.engine.capacity import LOAD_BITS, Capacity
 from router.engine.config import Agent, Channel
 from router.engine.lookups import agent_view, load_by_channel
-from router.engine.matching import LOAD_BITS, Capacity
 from router.errors import NoCapacity
 from tests.engine.support.office import OFFICE, WRAPS, Office, agents_with, made
 

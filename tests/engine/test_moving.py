@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine.config import Agent, Channel, Config
+from router.engine.config import Agent, Channel, Config, Memory
 from router.engine.requirements import Node
 from router.errors import BadMessage, IllegalMove, NoCapacity, NotEligible, NotFound, NotOwner, UnknownName
 from tests.engine.support.office import OFFICE, WRAPS, Office, agents_with, arrived, given, happened, made
@@ -399,6 +399,19 @@ def test_no_override_counts_further_than_a_load_can_count() -> None:
     last = office.engine.handle(c.Arrive(channel="email", threads=("last",)), office.now_ms).reply.interaction
     with pytest.raises(NoCapacity):
         office.engine.handle(replace(assign, interaction=last), office.now_ms)
+
+
+@pytest.mark.promise("MV-1")
+def test_whoever_leaves_while_given_to_an_agent_is_forgotten_by_them() -> None:
+    """Once it was closed and no longer at hand, the agent's sign-out looked for it and found nothing."""
+    office = Office(replace(OFFICE, memory=Memory(closed=1)), ready=("ana",))
+    office.active()
+    given = office.arrive()
+    office.do(c.Transfer(interaction=given, to=c.Target(agent="ana"), by="operator:sam"))
+    for number in (given, office.arrive()):
+        office.do(c.Leave(thread=office.thread(number)))
+    assert given not in office.state.interactions
+    office.sign_out("ana")
 
 
 def test_a_burst_after_a_transfer_is_served_in_order() -> None:

@@ -1,8 +1,8 @@
 """A naive matcher without any index: it looks at everything, in fractions, and says who gets what next.
 
-It knows RT-1 (every policy of the order over what waits), RT-6 (every rule by which an agent is chosen), RT-7 (who
-meets more of what was asked for goes first) and how offers to several agents at once are made. Every offer of the
-engine is compared with what it says, one by one.
+It knows RT-1 (every policy of the order over what waits), CP-1 (whoever need interrupt nothing goes first), RT-7 (then
+who meets more of what was asked for), RT-6 (every rule by which an agent is chosen) and how offers to several agents at
+once are made. Every offer of the engine is compared with what it says, one by one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from router.engine import occupancy
 from router.engine.choice import mixed
 from router.engine.config import Queue, Step
 from router.engine.events import Event
-from router.engine.invariants import could_take, meets
+from router.engine.invariants import could_take, has_room, meets
 from router.engine.inversions import inversions
 from router.engine.latest import latest_overtaken_at_ms
 from router.engine.matching import Profile
@@ -177,7 +177,7 @@ CHOICES: dict[str, Callable[[State, Interaction, list[Agent], int], list[Agent]]
 def able(s: State, item: Interaction, now_ms: int, but: frozenset[str] = frozenset()) -> list[Agent]:
     """Who could take it now, the one who gets it first."""
     agents = [a for a in s.agents.values() if a.id not in but and could_take(s, a, item)]
-    rings = {a.id: ring(s, a, item) for a in agents}
+    rings = {a.id: (not has_room(s, a, item.born.channel), ring(s, a, item)) for a in agents}
     innermost = sorted((a for a in agents if rings[a.id] == min(rings.values())), key=lambda a: a.stamp)
     return CHOICES[s.config.queues[item.queue].choice](s, item, innermost, now_ms)
 

@@ -54,6 +54,9 @@ CONSULTING = ("consulted", "conference", "handed-over", "consult-over")
 ACTIONS = ("assigned", "message", "ended", "held", "resumed", "transferred", "requeued", *CONSULTING, "called")
 
 
+Names = tuple[str, ...]
+
+
 def seconds(n: float) -> Duration:
     return Duration(int(n * 1_000))
 
@@ -174,7 +177,7 @@ def a_config(r: Random) -> Config:
     bands = r.choice((BANDS, BANDS, ("urgent", "normal"), ("normal",)))
     lines = {name: _known_band(a_queue(r, agents), bands, channels) for name in queues}
     return Config(
-        channels={name: a_channel(r, name) for name in r.sample(channels, len(channels))},
+        channels={name: a_channel(r, name, channels) for name in r.sample(channels, len(channels))},
         bands=tuple(Band(name, seconds(r.choice((0, 30, 120)))) for name in bands),
         skills=SKILLS,
         teams=("red", "blue"),
@@ -190,12 +193,16 @@ def a_config(r: Random) -> Config:
     )
 
 
-def a_channel(r: Random, name: str) -> Channel:
+def a_channel(r: Random, name: str, channels: Names) -> Channel:
+    """Of the three, one may interrupt only what stands after it."""
+    prey = [x for x in CHANNELS[CHANNELS.index(name) + 1 :] if x in channels and r.random() < 0.7]
     return Channel(
         exclusive=name == "phone",
         weight=r.choice((1, 1, 2)),
         cap=1 if name == "phone" else r.randint(1, 3),
         target=seconds(r.choice((10, 20, 60))),
+        interrupts=tuple(prey),
+        interrupted_max=seconds(r.choice((0, 10, 60))),
         agent_lost=r.choice(("return", "stay")),
         calls=("call:",),
         actions=ACTIONS if r.random() < 0.7 else (),
@@ -205,9 +212,6 @@ def a_channel(r: Random, name: str) -> Channel:
 def _planned(r: Random, name: str, queues: dict[str, Queue], bands: tuple[str, ...]) -> Queue:
     plan = a_plan(r, name, queues, bands)
     return replace(queues[name], relax=plan, unservable=an_unservable(r, name, queues, bool(plan)))
-
-
-Names = tuple[str, ...]
 
 
 def a_rule(r: Random, i: int, queues: Names, channels: Names, bands: Names, agents: Names) -> Rule:
