@@ -9,14 +9,14 @@ after a replay; `effects` renders exactly those. An event tells one agent at mos
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heappush
 from typing import Any
 
 from msgspec.structs import replace
 
 from router.engine import events as e
-from router.engine import interrupts, occupancy
+from router.engine import interrupts, occupancy, rounds
 from router.engine.capacity import SUSPENDED
 from router.engine.events import Event
 from router.engine.model import (
@@ -129,6 +129,7 @@ def _presence(s: State, agent: Agent) -> None:
     if s.matcher.clocked:
         _clock(s, agent)
     s.matcher.count(agent, agent.available)
+    s.matcher.count_off(agent, agent.missing)
     _offer_room(s, agent)
     if not agent.available:
         _recheck_cooling(s)
@@ -175,21 +176,26 @@ def _pass_over(s: State, item: Interaction, agent: str, at_ms: int) -> None:
     """Skip this agent until others were tried or the cool-off is over; not at all if nobody else can (OF-3)."""
     until = at_ms + s.queue_config(item.queue).cool_off
     if until == at_ms:
+        rounds.refused(s, item, agent)
         return
     item.tried = {**item.tried, agent: until}
     heappush(s.timers, (until, COOL_OFF_DUE, item.number, agent))
 
 
 def _forgive_if_alone(s: State, item: Interaction) -> None:
-    """When everybody present who fits has been tried, all of them are eligible again."""
-    if not item.tried:
-        return
+    """When everybody present who fits has been tried, all of them are eligible again; at once, but not without end."""
+    names = rounds.asked(s, item)
+    if names and _nobody_else(s, item, names):
+        rounds.next_round(s, item, names)
+
+
+def _nobody_else(s: State, item: Interaction, names: Iterable[str]) -> bool:
+    """Whether these are all who are present and could take it."""
     requirement, channel = s.requirement_of(item), 1 << s.channel_index[item.born.channel]
-    tried = [s.agents[name] for name in item.tried if name in s.agents]
+    tried = [s.agents[name] for name in names if name in s.agents]
     able = [a for a in tried if a.counted and a.capacity.room(0) & channel]
     present = sum(1 for a in able if s.matcher.meets_node(a, requirement))
-    if s.matcher.staff(requirement, channel) <= present:
-        item.tried = {}
+    return s.matcher.staff(requirement, channel) <= present
 
 
 def _recheck_cooling(s: State) -> None:
@@ -207,6 +213,8 @@ def _close(s: State, item: Interaction, at_ms: int) -> None:
         item.ended_at_ms = at_ms
     if item.given_to:
         _remember_given(s, item, ())
+    if s.rounds:
+        s.rounds.pop(item.number, None)
     closed = s.closed
     closed.append(item.number)
     while len(closed) > s.closed_max:
@@ -234,6 +242,7 @@ def _dismiss(s: State, agent: Agent) -> None:
     if not agent.work and not agent.offers:
         s.matcher.withdraw(agent)
         s.matcher.count(agent, False)
+        s.matcher.count_off(agent, False)
         s.agents.pop(agent.id, None)
 
 
@@ -473,6 +482,7 @@ def _give_to(s: State, item: Interaction, ev: e.Transferred) -> None:
     if item.state == QUEUED:
         s.matcher.dequeue(item)
     if ev.by:
+        s.rounds.pop(item.number, None)
         item.tried = {}  # somebody meant it for others; what the engine lets go keeps who refused it
     if ev.queue != item.queue:
         item.step = 0  # another queue has another plan
@@ -793,6 +803,8 @@ def _offer_accepted(s: State, ev: e.OfferAccepted, at_ms: int) -> None:
     item.state, item.owner, item.accepted_at_ms = ACTIVE, agent.id, at_ms
     if item.tried:
         item.tried = {}
+    if s.rounds:
+        s.rounds.pop(item.number, None)
     if item.given_to:
         _remember_given(s, item, ())
     counts = s.queues[item.queue].counts
@@ -855,6 +867,8 @@ def _cool_off_ended(s: State, ev: e.CoolOffEnded, at_ms: int) -> None:
     if item.state == QUEUED:
         s.matcher.dequeue(item)
     item.tried = {name: until for name, until in item.tried.items() if name != ev.agent}
+    if item.tried and item.number in s.rounds and not rounds.is_paused(s, item) and _nobody_else(s, item, item.tried):
+        item.tried = {}  # those for whom the pause is over have left meanwhile
     if item.state == QUEUED:
         s.matcher.enqueue(item)
 

@@ -7,7 +7,7 @@ first that applies is given, in the order in which a planner would ask:
     leaving, signed-out                               not there
     missing-skill, missing, level-too-low, level-wrong  does not meet the requirement: the sentence names each part
     going-not-ready, not-ready                        there, but takes nothing new
-    cool-off                                          declined or missed it just now
+    cool-off, pausing                                 declined or missed it just now; everybody does, again and again
     cap, exclusive, budget, suspended                 has no room
     taken, could-get-it                               could have it
     could-interrupt                                   could have it by putting other work aside
@@ -41,6 +41,7 @@ from router.engine.matching import Profile
 from router.engine.model import Agent, Interaction, State
 from router.engine.outlook import in_words
 from router.engine.requirements import Node, fits
+from router.engine.rounds import is_paused
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, STATE_NAMES, WRAP_UP
 from router.engine.views import interaction_id, offer_id
 
@@ -70,6 +71,7 @@ def explain(s: State, number: int, now_ms: int) -> dict[str, Any]:
         "misses": item.misses,
         "declines": item.declines,
         "connect_failures": item.connect_failures,
+        "rounds_refused": s.rounds[number].done if number in s.rounds else 0,
         "messages": len(transcript(item)),
     }
     if s.learning and item.queue in s.queues:
@@ -216,6 +218,9 @@ def reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str,
         return "not-ready", f"{agent.id} is not ready" + (f" ({agent.reason})" if agent.reason else "")
     if agent.id in item.tried:
         wait = outlook.duration(item.tried[agent.id] - now_ms)
+        if is_paused(s, item):
+            times = s.rounds[item.number].done
+            return "pausing", f"all who could take it refused it {times} times; it is offered again in {wait}"
         return "cool-off", f"{agent.id} missed or declined it; others are tried for {wait} more"
     room, channel = agent.capacity.room(agent.load), s.channel_index[item.born.channel]
     if not takes(room, channel):

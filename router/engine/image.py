@@ -13,7 +13,18 @@ from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from router.engine import config as configuration
-from router.engine.model import Agent, Callback, Consult, Interaction, KeyMemory, Offer, State, Suspension, Unserved
+from router.engine.model import (
+    Agent,
+    Callback,
+    Consult,
+    Interaction,
+    KeyMemory,
+    Offer,
+    Round,
+    State,
+    Suspension,
+    Unserved,
+)
 from router.engine.order import Memory
 from router.engine.views import Outbound
 from router.engine.waits import Pace
@@ -74,6 +85,7 @@ class Image(Struct, array_like=True):
     paces: dict[str, dict[str, Pace]] = {}
     unserved: list[Unserved] = []
     suspensions: list[Suspension] = []
+    rounds: list[Round] = []
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -115,7 +127,7 @@ def _later(s: State) -> list[list[Any] | dict[str, Any]]:
     """The fields that came after the first format, up to the last one that holds anything."""
     last = [s.last_callback] if s.last_callback else []
     found: list[list[Any] | dict[str, Any]] = [list(s.consults.values()), list(s.callbacks.values()), last, s.paces]
-    found += [list(s.unserved.values()), list(s.suspensions.values())]
+    found += [list(s.unserved.values()), list(s.suspensions.values()), list(s.rounds.values())]
     while found and not found[-1]:
         found.pop()
     return found
@@ -167,6 +179,7 @@ def from_bytes(data: bytes) -> State:
     s.callbacks = {callback.number: callback for callback in image.callbacks}
     s.last_callback = sum(image.last_callback)
     s.unserved = {(x.queue, x.channel, x.requirement): x for x in image.unserved}
+    s.rounds = {found.interaction: found for found in image.rounds}
     s.suspensions = {found.interaction: found for found in image.suspensions}
     s.dead = {letter.outbound: letter for letter in image.dead}
     for memory, entries in zip((s.intake_keys, s.command_keys), image.keys, strict=True):

@@ -41,6 +41,7 @@ from router.engine.model import (
 )
 from router.engine.order import ITEM_BITS
 from router.engine.requirements import Node, fits
+from router.engine.rounds import LONGEST_MS, is_paused
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 
 
@@ -228,6 +229,12 @@ def _suspensions(s: State) -> Iterator[str]:
             yield f"interaction {number} is due, but not suspended"
         if not 0 <= found.since_ms <= s.now_ms or found.total_ms < 0:
             yield f"interaction {number} was suspended at {found.since_ms} for {found.total_ms}"
+    for number, r in s.rounds.items():
+        asked = s.interactions.get(number)
+        if asked is None or asked.state not in (QUEUED, OFFERED) or r.interaction != number:
+            yield f"rounds of interaction {r.interaction} are counted under {number}"
+        if r.paused_until_ms - s.now_ms > LONGEST_MS:
+            yield f"interaction {number} pauses until {r.paused_until_ms}, which is out of bounds"
     if (s.suspensions or s.soft) and not s.interrupts:
         yield "interruptions are switched off, though there are some"
 
@@ -402,6 +409,9 @@ def _counters(s: State) -> Iterator[str]:
     homeless = {i.queue for i in s.interactions.values() if i.state != CLOSED} - set(s.queues)
     if homeless:
         yield f"open interactions of unknown queues {homeless}"
+    off = Counter(a.profile for a in s.agents.values() if a.reason == "missed-offers" and a.sessions and not a.retired)
+    if s.matcher.off != off:
+        yield f"taken off for missed offers are {dict(off)}, the matcher counts {s.matcher.off}"
     present = Counter((a.profile, a.capacity.room(0)) for a in s.agents.values() if is_present(a))
     if Counter(s.matcher.present) != present:
         yield f"present are {dict(present)}, the matcher counts {s.matcher.present}"
@@ -582,10 +592,10 @@ def _live(s: State) -> Iterator[str]:
 
 
 def _patience(s: State) -> Iterator[str]:
-    """Somebody is passed over only while there is somebody else who may come (OF-3)."""
+    """Somebody is passed over only while there is somebody else who may come, or between two rounds (OF-3)."""
     for item in s.interactions.values():
         others = (a for a in s.agents.values() if a.id not in item.tried and might_take(s, a, item))
-        if item.state == QUEUED and item.tried and next(others, None) is None:
+        if item.state == QUEUED and item.tried and not is_paused(s, item) and next(others, None) is None:
             yield f"interaction {item.number} passes over {list(item.tried)}, and there is nobody else"
 
 

@@ -290,6 +290,7 @@ class Matcher:
         "named",
         "now_ms",
         "occupied",
+        "off",
         "paces",
         "pair_tiers",
         "paired",
@@ -344,6 +345,7 @@ class Matcher:
         self.meets: list[set[int]] = []  # profile -> requirements
         # (profile, channels that they ever have room for) -> agents who are signed in and ready, busy or not
         self.present: dict[tuple[int, int], int] = {}
+        self.off: dict[int, int] = {}  # profile -> agents who were taken off for missed offers, and are still here
         self.cells_with: list[list[int]] = []  # profile -> cells
         self.crews: dict[tuple[int, int], Crew] = {}  # (identity of a requirement, channel) -> who is there
         # cells
@@ -612,6 +614,11 @@ class Matcher:
         r = self.requirement(node)
         return sum(n for (p, able), n in self.present.items() if able & channels and r in self.meets[p])
 
+    def staff_off(self, node: Node) -> int:
+        """How many of those who meet this requirement were taken off for missed offers, and are still signed in."""
+        r = self.requirement(node) if self.off else 0
+        return sum(n for p, n in self.off.items() if r in self.meets[p])
+
     def reached(self, node: Node, channel: int, level: int) -> bool:
         """Whether somebody at least so near meets this requirement and works on this channel."""
         self.requirement(node)
@@ -627,10 +634,12 @@ class Matcher:
     def reprofile(self, agent: Agent) -> None:
         standing = agent.cell >= 0  # somebody whose load is not counted yet must not be placed by it
         self.withdraw(agent)
-        present = agent.counted
+        present, off = agent.counted, agent.off
         self.count(agent, False)
+        self.count_off(agent, False)
         self._sort(agent)
         self.count(agent, present)
+        self.count_off(agent, off)
         if standing:
             self.place(agent)
             self.stand()  # whatever made the difference may be about to look at the lines
@@ -688,6 +697,14 @@ class Matcher:
                 if belongs(self, crew, agent):
                     crew.count(agent, present)
         self.reach.note(agent)
+
+    def count_off(self, agent: Agent, off: bool) -> None:
+        if agent.off != off:
+            agent.off = off
+            n = self.off.get(agent.profile, 0) + (1 if off else -1)
+            self.off[agent.profile] = n
+            if not n:
+                del self.off[agent.profile]
 
     # --- interactions ----------------------------------------------------------------------------------------------
 

@@ -183,6 +183,16 @@ class Suspension(Struct, array_like=True, gc=False, eq=False):
     due: bool = False  # its agent has finished something since: it comes before anything new
 
 
+class Round(Struct, array_like=True, gc=False, eq=False):
+    """How often everybody has refused an interaction (`rounds`)."""
+
+    interaction: int
+    done: int  # so many rounds
+    since_ms: int  # when the present one began, or will begin
+    paused_until_ms: int = 0
+    refused: tuple[str, ...] = ()  # in this round, where no cool-off says so
+
+
 @dataclass(slots=True, eq=False)
 class Agent:
     """Somebody who answers, as far as the engine knows them.
@@ -220,6 +230,12 @@ class Agent:
         default_factory=dict
     )  # load -> cell, -1 for none; shared by all who are alike
     counted: bool = False
+    off: bool = False
+
+    @property
+    def missing(self) -> bool:
+        """Taken off for missed offers, and still signed in."""
+        return self.reason == "missed-offers" and bool(self.sessions) and not self.retired
 
     @property
     def available(self) -> bool:
@@ -332,6 +348,7 @@ class State:
         "queues",
         "removals",
         "returning",
+        "rounds",
         "seq",
         "soft",
         "suspensions",
@@ -368,6 +385,7 @@ class State:
         self.last_callback = 0
         self.paces: dict[str, dict[str, Pace]] = {}  # queue -> channel -> how fast its work went of late
         self.unserved: dict[UnservedKey, Unserved] = {}
+        self.rounds: dict[int, Round] = {}  # interaction -> of those that all who could have refused
         self.suspensions: dict[int, Suspension] = {}  # interaction -> of those that ever were
         # primary, with retention by configuration
         self.intake_keys = KeyMemory(0)
@@ -484,7 +502,7 @@ class State:
         self.interrupts = bool(self.soft or self.suspensions)
         for agent in self.agents.values():
             agent.capacity = self.capacity_of(agent.config)
-            agent.load, agent.cell, agent.counted = 0, -1, False
+            agent.load, agent.cell, agent.counted, agent.off = 0, -1, False, False
             matcher.add_agent(agent)
         for item in self.interactions.values():
             self._restore_interaction(item)
@@ -569,6 +587,7 @@ class State:
 
     def _restore_agent(self, agent: Agent) -> None:
         self.matcher.count(agent, agent.available)
+        self.matcher.count_off(agent, agent.missing)
         self.matcher.place(agent)
         if agent.cell >= 0:
             self.matcher.fresh_agents.append(agent)

@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from router.engine import callbacks, consult, unservable
+from router.engine import brake, callbacks, consult, unservable
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.brake import MISSED
 from router.engine.capacity import takes
 from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
-from router.engine.matching import ALL_CHANNELS
 from router.engine.model import Agent, State
 from router.engine.transitions import QUEUED, WRAP_UP
 from router.errors import BadMessage
-
-MISSED = "missed-offers"  # why an agent was taken off; removals are counted by it
 
 
 def open_session(s: State, ask: c.OpenSession, now_ms: int) -> list[Event]:
@@ -202,32 +200,11 @@ def _after_miss(s: State, event: e.OfferExpired, now_ms: int) -> Iterable[Event]
     limit = s.config.presence.misses
     if agent is None or not limit or agent.misses < limit or not agent.available:
         return ()
-    spared, alerts = _spared(s, agent, now_ms)
+    spared, alerts = brake.spared(s, agent, now_ms)
     if not spared:
         return alerts
     wait = s.config.presence.return_after
     return (e.StateChanged(agent.id, "not_ready", MISSED, "", now_ms + wait if wait else 0),)
-
-
-def _spared(s: State, agent: Agent, now_ms: int) -> tuple[bool, list[Event]]:
-    """Whether every queue can spare this agent, and an alert for each that cannot.
-
-    One agent of a queue may always go. An alert is said once in a window: a collapse would otherwise fill the journal
-    with them.
-    """
-    rule = s.config.presence
-    since = now_ms - rule.brake_window
-    spared, alerts = True, list[Event]()
-    for name, queue in s.queues.items():
-        if not s.matcher.meets_node(agent, queue.config.requirement):
-            continue
-        gone = sum(1 for t in s.removals.get(name, ()) if t > since)
-        staff = s.matcher.staff(queue.config.requirement, ALL_CHANNELS) + gone
-        if gone + 1 > max(1, int(rule.brake_share * staff)):
-            spared = False
-            if s.brakes.get(name, 0) <= since:
-                alerts.append(e.AlertRaised("brake", name, f"{gone} of {staff} agents went off for missed offers"))
-    return spared, alerts
 
 
 def _after_step(s: State, event: e.RequirementRelaxed, now_ms: int) -> Iterator[Event]:

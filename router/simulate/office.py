@@ -17,9 +17,9 @@ from typing import cast
 
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.brake import MISSED
 from router.engine.engine import Engine
 from router.engine.events import AnyEvent, Record
-from router.engine.presence import MISSED
 from router.engine.transitions import WRAP_UP
 from router.errors import ConfigError, RouterError
 from router.simulate.chance import Draw, shape, stream
