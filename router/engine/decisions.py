@@ -105,7 +105,9 @@ def _candidates(s: State, item: Interaction, now_ms: int) -> list[Scored]:
     cells = m.cells_of[item.place]
     able = (a for a in m.agents if a.cell >= 0 and cells >> a.cell & 1 and not _passed(s, item, a))
     found = sorted((Scored(s, item, a, now_ms) for a in able), key=lambda x: x.key)
-    if s.queue_config(item.queue).choice == "random":  # the hash is of the offer, so only the matcher can tell
+    # The hash of `random` is of the offer, and of those alike `blend` takes the first by place: the matcher can tell.
+    if s.queue_config(item.queue).choice in ("random", "blend"):
+        m.now_ms = now_ms
         drawn = m.best_agent(item.place, [*item.tried, *_seen(s, item)])
         found.sort(key=lambda x: x.agent is not drawn)
     return found
