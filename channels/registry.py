@@ -29,7 +29,7 @@ class Kind:
 
     `actions` says which of the engine's channels must be told what, durably; `feeds` which option names one of them;
     `consults` into which of its contacts a third party can be brought, `calls` by which customers can be called (both
-    as in `engine.config.Channel`).
+    as in `engine.config.Channel`), `lasting` whose contacts are never ended by a rule, because nobody would be told.
     """
 
     settings: type[Struct]
@@ -39,6 +39,7 @@ class Kind:
     feeds: Callable[[Any], dict[str, str]] = lambda settings: {}
     consults: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
     calls: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
+    lasting: Callable[[Any], set[str]] = lambda settings: set()
 
 
 def _phone(settings: Phone, context: Context) -> Adapter:
@@ -102,8 +103,10 @@ def _kiosk(settings: Kiosk, context: Context) -> Adapter:
 
 KINDS: dict[str, Kind] = {
     "phone": Kind(Phone, _phone, _phone_actions, check_phone, consults=_phone_consults, calls=_phone_calls),
-    "email": Kind(Email, _email, lambda settings: {"email": ("message",)}, check_email),
+    "email": Kind(
+        Email, _email, lambda settings: {"email": ("message",)}, check_email, lasting=lambda settings: {"email"}
+    ),
     "chat": Kind(Chat, _chat),
-    "scan": Kind(Scan, _scan, feeds=_scan_feeds),
+    "scan": Kind(Scan, _scan, feeds=_scan_feeds, lasting=lambda settings: set(_scan_feeds(settings).values())),
     "kiosk": Kind(Kiosk, _kiosk),
 }

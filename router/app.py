@@ -222,8 +222,10 @@ class App:
         wanted = to_bytes(with_actions(loaded.config, self.settings.adapters))
         changed = wanted != document
         command = c.Configure(document=wanted, by=by)
+        changes = None
         if changed and dry_run:
             self.desk.rehearse(command)
+            changes = await self.desk.foresee(wanted)
         elif changed:
             await self.desk.ask(command)
             self.agents.keep_only(loaded.config.agents)
@@ -233,6 +235,7 @@ class App:
             "applied": changed and not dry_run,
             "restart_needed": loaded.has_edges and replace(loaded.settings, data=self.settings.data) != self.settings,
             "was_version": version,
+            **({"changes": changes} if changes is not None else {}),
         }
 
     async def readable(self, view: InteractionView) -> tuple[MessageView, ...]:

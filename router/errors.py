@@ -9,6 +9,7 @@
     |   +-- NotFound          no such interaction, agent, offer, queue
     |   +-- UnknownName       a skill, attribute, queue or team that the configuration does not know
     |   +-- NoRoute           no rule of the routing plan takes this contact
+    |   +-- TurnedAway        its queue does not let it wait: out of hours, full, nobody there
     |   +-- IllegalMove       not a legal move from the state that it is in
     |   +-- NotOwner          the interaction belongs to somebody else, or to nobody
     |   +-- OfferGone         accepted too late, withdrawn, or never made to this agent
@@ -70,6 +71,10 @@ class UnknownName(ClientError):
 
 class NoRoute(ClientError):
     code = "no-route"
+
+
+class TurnedAway(ClientError):
+    code = "turned-away"
 
 
 class IllegalMove(ClientError):

@@ -16,6 +16,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ from msgspec.structs import fields, replace
 
 from channels.registry import KINDS
 from router.agents.settings import Settings as AgentLink
+from router.almanac import with_almanacs
 from router.engine import config as engine
 from router.engine.config import Duration
 from router.engine.plan import check_config
@@ -157,23 +159,31 @@ def from_data(raw: dict[str, Any]) -> Loaded:
     for kind, section in adapters.items():
         KINDS[kind].check(section)
     settings = replace(edges, adapters=adapters)
-    config = with_actions(config, adapters)
+    config = with_almanacs(with_actions(config, adapters), datetime.now(UTC).year)
     check_config(config)
     _check_together(settings, config)
     return Loaded(settings, config)
 
 
 def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Config:
-    """Tell the engine what each channel's gateway must be told, and what it can do."""
+    """Tell the engine what each channel's gateway must be told and can do, and whose contacts must not be ended."""
     wanted: dict[str, tuple[str, ...]] = {}
     consults: dict[str, tuple[str, ...]] = {}
     calls: dict[str, tuple[str, ...]] = {}
+    lasting: set[str] = set()
     for kind, section in adapters.items():
         wanted |= KINDS[kind].actions(section)
         consults |= KINDS[kind].consults(section)
         calls |= KINDS[kind].calls(section)
+        lasting |= KINDS[kind].lasting(section)
     channels = {
-        name: replace(c, actions=wanted.get(name, ()), consults=consults.get(name), calls=calls.get(name, ()))
+        name: replace(
+            c,
+            actions=wanted.get(name, ()),
+            consults=consults.get(name),
+            calls=calls.get(name, ()),
+            lasting=c.lasting or name in lasting,
+        )
         for name, c in config.channels.items()
     }
     return replace(config, channels=channels)

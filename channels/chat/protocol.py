@@ -578,11 +578,11 @@ class Room:
                 self._put(conversation, out.Joined(name=news.agent_name))
             case e.ConsultJoined():
                 self._put(conversation, out.Joined(name=news.agent_name))
-            case e.Requeued() | e.Transferred() | e.ConnectFailed():
+            case e.Requeued() | e.Transferred() | e.ConnectFailed() | e.Moved():
                 conversation.state, conversation.agent = "queued", ""
                 self._queued(conversation, "moved" if isinstance(news.event, e.Transferred) else "returned")
             case e.InteractionEnded() as ended:
-                self._ended(conversation, ended.reason)
+                self._ended(conversation, ended.reason, ended.told)
             case _:
                 pass  # the desk's own business
 
@@ -613,8 +613,8 @@ class Room:
             conversation, out.Queued(interaction=name, position=place.position, expected_wait_s=wait, reason=reason)
         )
 
-    def _ended(self, conversation: Conversation, reason: str) -> None:
-        frame = out.Ended(interaction=interaction_id(conversation.open), reason=reason)
+    def _ended(self, conversation: Conversation, reason: str, told: str = "") -> None:
+        frame = out.Ended(interaction=interaction_id(conversation.open), reason=reason, text=told)
         conversation.open, conversation.state, conversation.agent = 0, "ended", ""
         conversation.reason, conversation.shown = reason, None
         conversation.since_ms = self._look.now_ms()

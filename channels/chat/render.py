@@ -94,10 +94,11 @@ class Delivered(Frame):
 
 
 class Ended(Frame):
-    """The conversation is over. The next message opens a new one."""
+    """The conversation is over. The next message opens a new one. `text` is what the visitor is to be told of it."""
 
     interaction: str
     reason: str
+    text: str = ""
 
 
 class Error(Frame):

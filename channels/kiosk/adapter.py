@@ -34,6 +34,7 @@ from router.errors import (
     NotFound,
     Overloaded,
     TooLarge,
+    TurnedAway,
     Unauthenticated,
 )
 from router.observe import counter
@@ -117,7 +118,7 @@ class KioskAdapter:
         group="kiosk",
         body=CheckIn,
         answer=CheckedIn,
-        refuses=(BadMessage, NoRoute, TooLarge, Unauthenticated, Forbidden, Overloaded),
+        refuses=(BadMessage, NoRoute, TurnedAway, TooLarge, Unauthenticated, Forbidden, Overloaded),
     )
     async def check_in(self, request: web.Request) -> web.Response:
         try:
@@ -140,6 +141,9 @@ class KioskAdapter:
         if not self._desk.routes(CHANNEL, visit.topic):
             raise NoRoute(self._way_out())
         reply = await self._desk.ask(arrival(visit, reference, self._settings.country, now_ms))
+        refused = self._desk.refusal(reply.interaction)
+        if refused is not None:
+            raise TurnedAway(refused.message or f"nobody can be seen now: {refused.reason}")
         place = self._desk.estimate(reply.interaction)
         return CheckedIn(
             ticket=self._ticket(reply.interaction),

@@ -11,7 +11,8 @@ should do:
 
 An event of a call that is over or was never told of is answered 200 with the action "none", and counted: late events
 are the rule with telephones, and a gateway must not repeat them for ever. An `incoming` that no rule takes is
-answered 200 with "reject": the gateway has to tell the caller something now.
+answered 200 with "reject": the gateway has to tell the caller something now. So is one whom the queue does not let
+wait (out of hours, full ...), with the message that the configuration has for that.
 
 Orders (`deliver`) are repeated by the outbox under one idempotency key. An order that has been overtaken is not sent
 any more. A `connect` that fails for good, or does not get through within `connect_within`, lets the caller wait for
@@ -253,15 +254,20 @@ class PhoneAdapter:
             raise reply
         self._calls.began(line.prefix + event.call_id, line.prefix + event.event_id, now_ms)
         if isinstance(reply, Reply):
-            line.heard_of(event, reply.interaction)
-            return Outcome("queue", reply.interaction)
+            refused = self._desk.refusal(reply.interaction)
+            if refused is None:
+                line.heard_of(event, reply.interaction)
+                return Outcome("queue", reply.interaction)
+            if line.kind.progress is not None and line.gateway.control_url:
+                await self._refuse(line, event.call_id, refused.reason)
+            return Outcome("reject", reply.interaction, refused.reason, say=refused.message)
         if line.kind.progress is not None and line.gateway.control_url:
             await self._refuse(line, event.call_id)
         return Outcome("reject", reason=reply.code)
 
-    async def _refuse(self, line: _Line, call_id: str) -> None:
-        """Have a call refused that no interaction was made of. Raises Unavailable while that does not get through."""
-        order = Order(id=f"refuse-{call_id}", action="hangup", call_id=call_id, interaction="", reason="no-route")
+    async def _refuse(self, line: _Line, call_id: str, reason: str = "no-route") -> None:
+        """Have a call refused that does not wait. Raises Unavailable while that does not get through."""
+        order = Order(id=f"refuse-{call_id}", action="hangup", call_id=call_id, interaction="", reason=reason)
         try:
             await self._send(line, line.kind.control(order, line.site, self._desk.now_ms()))
         except DeliveryFailed as failure:

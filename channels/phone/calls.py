@@ -82,6 +82,7 @@ class Outcome(Struct, frozen=True):
     position: int = 0  # 0: not in line, because an agent has been found
     expected_wait_s: int | None = None
     is_open: bool = False  # we still have this call, even where the event came too late
+    say: str = ""  # what a rejected caller is told first, where the gateway can
 
 
 NOTHING = Outcome("none")
@@ -104,6 +105,7 @@ class Order(Struct, frozen=True, kw_only=True):
     agent_name: str = ""
     endpoint: str = ""  # that agent's telephone, or the outside address of a transfer
     reason: str = ""
+    say: str = ""  # with `hangup`: what the caller is told first, where the gateway can
 
 
 class Call(Order, frozen=True, kw_only=True):
@@ -253,7 +255,8 @@ def order_of(outbound: Outbound) -> Order | None:
     }
     if verb == "call":
         return Call(action="call", to=outbound.sender, sender=outbound.recipient, first=outbound.reason, **same)
-    return Order(action=verb, reason=outbound.reason, **same)
+    say = outbound.message.text if verb == "hangup" and outbound.message is not None else ""
+    return Order(action=verb, reason=outbound.reason, say=say, **same)
 
 
 def is_outdated(outbound: Outbound, view: InteractionView | None) -> bool:

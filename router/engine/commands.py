@@ -310,6 +310,23 @@ class Configure(Command, frozen=True, kw_only=True):
     by: str = ""
 
 
+class CloseCalendar(Command, frozen=True, kw_only=True):
+    """An emergency: every queue with this calendar is closed now, until somebody says otherwise or `until_ms`."""
+
+    calendar: str
+    by: str
+    why: str = ""
+    until_ms: int = 0  # 0: until an operator ends it
+
+
+class OpenCalendar(Command, frozen=True, kw_only=True):
+    """The emergency is over: the hours hold again."""
+
+    calendar: str
+    by: str
+    why: str = ""
+
+
 # --- from the process itself ------------------------------------------------------------------------------------------
 
 
@@ -373,6 +390,8 @@ AnyCommand = (
     | Reprioritise
     | Relax
     | Configure
+    | CloseCalendar
+    | OpenCalendar
     | Restart
     | Tick
     | SettleOutbound

@@ -83,6 +83,8 @@ class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     # all of them, since nobody but us has to do anything.
     consults: tuple[str, ...] | None = None
     calls: tuple[str, ...] = ()  # with what the names of contacts begin whose gateway can call customers; set likewise
+    # true: a queue's rules never end its contacts; they wait on instead, or move. Mail and scans are so in any case.
+    lasting: bool = False
 
 
 class Band(Struct, frozen=True, forbid_unknown_fields=True):
@@ -191,6 +193,49 @@ class Unservable(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(min_length=1, max_length=64)] = "unservable"
 
 
+class Almanac(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a calendar knows of the world, worked out from its zone and holidays whenever a configuration is read.
+
+    Journaled with it, so that a replay asks nobody. What is written here by hand is replaced.
+    """
+
+    first_year: int
+    last_year: int
+    offsets: tuple[tuple[int, int], ...]  # from when (Unix seconds) local time is so many seconds ahead of UTC
+    holidays: dict[str, str]  # date -> name
+    source: str = ""  # which releases of zone data and holidays said so
+
+
+class Calendar(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a queue is open. Queues name it; several may share one.
+
+    A day on which it is open at no time is an empty list. "22:00-06:00" ends on the next day.
+    """
+
+    zone: str = "UTC"  # an IANA time zone such as "Europe/Berlin"
+    week: dict[str, tuple[str, ...]] = field(default_factory=dict)  # "mon-fri" = [...]; left out: round the clock
+    holidays: tuple[str, ...] = ()  # closed on the public holidays of these: "US", "DE-BY" (ISO 3166)
+    dates: dict[str, tuple[str, ...]] = field(default_factory=dict)  # single dates; beat week and holidays
+    almanac: Almanac | None = None  # worked out, not written by hand
+
+
+class Resort(Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of a contact where a queue's rule stands against its waiting there.
+
+    keep   it waits on
+    end    the customer is told `message` and let go; who has only just come is refused
+    move   it waits in `queue`, with the time that it has waited already
+    """
+
+    do: Literal["keep", "end", "move"] = "keep"
+    queue: Name | None = None  # where `move` goes
+    message: str = ""  # said or shown to the customer where the channel can; left out: only the reason is
+
+
+KEEP = Resort()
+END = Resort("end")
+
+
 class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     """A named line with its requirement, its promise and its rules.
 
@@ -236,6 +281,24 @@ class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     # What it asks for less of the longer it waits, at most 16 steps; left out: never less than at first.
     relax: tuple[Step, ...] = ()
     unservable: Unservable = Unservable()
+    calendar: Name | None = None  # left out: always open
+    # "open": only the calendar's open hours count as waiting, for the target and for `max_wait`.
+    clock: Literal["always", "open"] = "always"
+    max_length: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None  # so many wait; left out: no limit
+    max_wait: Duration = Duration(0)  # nobody waits longer; 0s: no limit
+    nobody_grace: Duration = Duration(60_000)  # how long nobody who fits is signed in before `when_nobody`
+    # Who comes out of hours.
+    when_closed: Resort = END
+    # Who waits when the hours end; `keep`: they are served out.
+    when_closing: Resort = KEEP
+    # Who comes, waits or is being offered while an operator has closed the calendar. Left out: as `when_closed`.
+    when_emergency: Resort | None = None
+    # Who would have to wait beyond `max_length`.
+    when_full: Resort = END
+    # Who has waited for `max_wait`.
+    when_overdue: Resort = END
+    # Who waits, and who comes, while nobody who fits is signed in.
+    when_nobody: Resort = KEEP
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True):
@@ -312,6 +375,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     skills: tuple[Name, ...] = ()
     attributes: tuple[Name, ...] = ()  # agents' attributes that requirements may ask for
     teams: tuple[Name, ...] = ()
+    calendars: dict[Name, Calendar] = field(default_factory=dict)
     queues: dict[Name, Queue] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     default_queue: Name | None = None  # left out: a contact that no rule takes is refused

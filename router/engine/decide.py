@@ -22,10 +22,10 @@ from router.engine import commands as c
 from router.engine import events as e
 from router.engine.capacity import CHANNELS_MAX
 from router.engine.events import Event
-from router.engine.model import State
+from router.engine.model import State, Turn
 from router.engine.plan import Plan, check_config
 from router.engine.transitions import CLOSED
-from router.errors import ConfigError, IllegalMove, NotFound
+from router.errors import BadMessage, ConfigError, IllegalMove, NotFound
 
 
 def decide(state: State, plan: Plan, command: c.AnyCommand, now_ms: int) -> list[Event]:
@@ -56,6 +56,25 @@ def configure(s: State, ask: c.Configure, now_ms: int) -> list[Event]:
         if channel not in new.channels:
             raise IllegalMove(f"channels.{channel}: still has open interactions; finish them first")
     return [e.Configured(s.version + 1, ask.document, ask.by)]
+
+
+def _calendar(s: State, name: str) -> Turn:
+    if name not in s.hours:
+        raise NotFound(f"there is no calendar {name[:64]!r}; known: {', '.join(s.hours) or 'none'}")
+    return s.turns.get(name) or Turn()
+
+
+def close_calendar(s: State, ask: c.CloseCalendar, now_ms: int) -> list[Event]:
+    turn = _calendar(s, ask.calendar)
+    if ask.until_ms and not now_ms < ask.until_ms <= now_ms + config.LONGEST_MS:
+        raise BadMessage("until_ms: must lie in the future, at most ten years ahead; leave it out to end it by hand")
+    if turn.emergency and turn.until_ms == ask.until_ms:
+        return []
+    return [e.EmergencyDeclared(ask.calendar, ask.until_ms, ask.by, ask.why)]
+
+
+def open_calendar(s: State, ask: c.OpenCalendar, now_ms: int) -> list[Event]:
+    return [e.EmergencyEnded(ask.calendar, ask.by, ask.why)] if _calendar(s, ask.calendar).emergency else []
 
 
 def restart(s: State, ask: c.Restart, now_ms: int) -> list[Event]:
@@ -117,6 +136,8 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, int], list[Event]]] = {
     c.Reprioritise: work.reprioritise,
     c.Relax: work.relax,
     c.Configure: configure,
+    c.CloseCalendar: close_calendar,
+    c.OpenCalendar: open_calendar,
     c.Restart: restart,
     c.Tick: lambda s, ask, now_ms: [],
     c.SettleOutbound: settle_outbound,

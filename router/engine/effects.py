@@ -164,6 +164,7 @@ EFFECTS: dict[type[Event], Callable[[State, Any, list[Effect]], None]] = {
     e.ConsultCompleted: _handed_over,
     e.ConsultEnded: _consult_over,
     e.InteractionEnded: _ended,
+    e.Moved: _just_inform,
     e.WrapUpExtended: lambda s, ev, out: _tell(s, ev.agent, ev, out),
     e.WrapUpFinished: lambda s, ev, out: _tell_plain(s, ev.agent, ev, out),
     e.OfferMade: _offer_made,

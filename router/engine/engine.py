@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from router.engine import admission, image, interrupts, timers, unservable
 from router.engine import effects as out_effects
 from router.engine import events as e
-from router.engine import image, interrupts, timers, unservable
 from router.engine.commands import AnyCommand, Arrive, Reply, Tick
 from router.engine.config import Config, Queue
 from router.engine.decide import decide
@@ -103,6 +103,13 @@ class Engine:
             for further in rule(state, fact, now):
                 self._happen(further, now, out)
 
+    def _admit(self, now: int, out: Outcome) -> None:
+        """Whoever began to wait where the queue's rules may forbid it: before anything is offered."""
+        self.state.matcher.stand()
+        while self.state.entered:
+            for fact in admission.on_entry(self.state, out.events):
+                self._happen(fact, now, out)
+
     def _let_time_pass(self, until: int, now: int, out: Outcome) -> None:
         while facts := timers.next_due(self.state, until):
             for fact in facts:
@@ -121,6 +128,8 @@ class Engine:
             for continued in interrupts.taken_up(state):
                 self._happen(continued, now, out)
         matcher = state.matcher
+        if state.entered:
+            self._admit(now, out)
         while matcher.fresh_agents or matcher.fresh_items:
             pair = matcher.next_pair(state.interactions, now)
             if pair is None:
@@ -185,6 +194,8 @@ class Engine:
             matcher.fresh_items.clear()
         if self.state.returning:
             self.state.returning.clear()
+        if self.state.entered:
+            self.state.entered.clear()
 
     def resume(self) -> None:
         """After the last record: let the next command look at everybody idle once, whatever happened before."""

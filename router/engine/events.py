@@ -308,7 +308,8 @@ class InteractionEnded(Event, frozen=True, tag="ended"):
     """The contact is over. With `wrap_up` its agent documents it, until `wrap_up_until_ms` if that is not 0.
 
     Reasons: completed, customer-left, abandoned (left before an agent had it), closed (by an operator), unconfirmed
-    (its lease ran out), transferred (to an outside address).
+    (its lease ran out), transferred (to an outside address), or why its queue let it wait no longer
+    (`admission.CAUSES`). `refused`: it had only just come, and whoever brought it is answered so.
     """
 
     interaction: int
@@ -321,6 +322,16 @@ class InteractionEnded(Event, frozen=True, tag="ended"):
     by: str = ""
     why: str = ""
     address: str = ""  # where a transfer to the outside goes
+    told: str = ""  # what the customer is told
+    refused: bool = False
+
+
+class Moved(Event, frozen=True, tag="moved"):
+    """A rule of its queue has it wait in another one, with the time and the requirement of its own that it had."""
+
+    interaction: int
+    queue: str
+    cause: str
 
 
 class WrapUpExtended(Event, frozen=True, tag="wrap-up-extended"):
@@ -437,6 +448,46 @@ class UnservableDue(Event, frozen=True, tag="unservable-due"):
     number: int
 
 
+# --- calendars and queues ---------------------------------------------------------------------------------------------
+
+
+class CalendarTurned(Event, frozen=True, tag="calendar-turned"):
+    """By its hours the calendar is open, or closed, until `next_ms` (0: for as long as anybody can see)."""
+
+    calendar: str
+    is_open: bool
+    next_ms: int
+
+
+class EmergencyDeclared(Event, frozen=True, tag="emergency-declared"):
+    """Closed whatever the hours say, until somebody ends it, or until `until_ms` if that is not 0."""
+
+    calendar: str
+    until_ms: int
+    by: str
+    why: str = ""
+
+
+class EmergencyEnded(Event, frozen=True, tag="emergency-ended"):
+    """`by` is empty where it was declared until now."""
+
+    calendar: str
+    by: str = ""
+    why: str = ""
+
+
+class QueueDeserted(Event, frozen=True, tag="queue-deserted"):
+    """Nobody who meets its requirement has been signed in for as long as the queue allows."""
+
+    queue: str
+
+
+class QueueStaffed(Event, frozen=True, tag="queue-staffed"):
+    """Somebody is there again."""
+
+    queue: str
+
+
 # --- agents -----------------------------------------------------------------------------------------------------------
 
 
@@ -527,6 +578,7 @@ AnyEvent = (
     | CallbackEnded
     | PriorityChanged
     | InteractionEnded
+    | Moved
     | WrapUpExtended
     | WrapUpFinished
     | OfferMade
@@ -540,6 +592,11 @@ AnyEvent = (
     | CallbackOffered
     | ServabilityChanged
     | UnservableDue
+    | CalendarTurned
+    | EmergencyDeclared
+    | EmergencyEnded
+    | QueueDeserted
+    | QueueStaffed
     | SessionOpened
     | SessionClosed
     | GraceEnded

@@ -16,9 +16,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from router.engine import events as e
-from router.engine import interrupts, occupancy, rounds
+from router.engine import interrupts, occupancy, rounds, upkeep
+from router.engine.admission import REFUSED
 from router.engine.capacity import SUSPENDED
-from router.engine.events import Event
+from router.engine.events import Event, Message
 from router.engine.model import (
     BAND_DUE,
     CALLBACK_DUE,
@@ -137,9 +138,13 @@ def _presence(s: State, agent: Agent) -> None:
 
 def _move(s: State, item: Interaction, to: int) -> None:
     """Change the interaction's state, its queue's counters and its place in line."""
-    counts = s.queues[item.queue].counts
+    queue = s.queues[item.queue]
+    counts = queue.counts
     counts[item.state] -= 1
     counts[to] += 1
+    if to == QUEUED and queue.guarded:
+        s.entered[item.number] = False
+        s.time_wait(queue, item)
     if item.state == QUEUED:
         s.matcher.dequeue(item)
     item.state = to
@@ -299,6 +304,7 @@ def _configured(s: State, ev: e.Configured, at_ms: int) -> None:
     if s.matcher.clocked and not clocked:
         _start_clocks(s, at_ms)
     s.memory.forget(set(s.queues))
+    upkeep.adopt(s, at_ms)
     _recheck_cooling(s)
     for queue in [q for q in s.removals if q not in s.queues]:
         del s.removals[queue]
@@ -368,6 +374,9 @@ def _arrived(s: State, ev: e.InteractionArrived, at_ms: int) -> None:
     item.place = place if place >= 0 else s.place_of(item)
     if counts[QUEUED] > 1:
         follow(s, item, at_ms)
+    if queue.guarded:
+        s.entered[number] = True
+        s.time_wait(queue, item)
     s.matcher.enqueue(item)
     if s.aging:
         _time_band(s, item)
@@ -477,21 +486,46 @@ def _transferred(s: State, ev: e.Transferred, at_ms: int) -> None:
 
 
 def _give_to(s: State, item: Interaction, ev: e.Transferred) -> None:
-    """Counters and lines go by the old queue until it has left them."""
-    s.tally(item, -1)
-    if item.state == QUEUED:
-        s.matcher.dequeue(item)
+    _leave_line(s, item)
     if ev.by:
         s.rounds.pop(item.number, None)
         item.tried = {}  # somebody meant it for others; what the engine lets go keeps who refused it
     if ev.queue != item.queue:
         item.step = 0  # another queue has another plan
-    item.queue, item.requirement, item.state = ev.queue, ev.requirement, QUEUED
+    item.queue, item.requirement = ev.queue, ev.requirement
     _forgive_if_alone(s, item)  # who refused it may be the only one who fits there
+    _join_line(s, item)
+
+
+def _leave_line(s: State, item: Interaction) -> None:
+    """Counters and lines go by the old queue until it has left them."""
+    s.tally(item, -1)
+    if item.state == QUEUED:
+        s.matcher.dequeue(item)
+
+
+def _join_line(s: State, item: Interaction) -> None:
+    item.state = QUEUED
     s.tally(item, 1)
     item.place = s.place_of(item)
     s.matcher.enqueue(item)
+    queue = s.queues.get(item.queue)
+    if queue is not None and queue.guarded:
+        s.entered[item.number] = False
+        s.time_wait(queue, item)
     _time_step(s, item)
+
+
+def _moved(s: State, ev: e.Moved, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    _leave_line(s, item)
+    if item.given_to:  # nobody there answers for that agent
+        item.requirement = None
+        _remember_given(s, item, ())
+    item.queue, item.step = ev.queue, 0
+    _forgive_if_alone(s, item)
+    _join_line(s, item)
+    _time_band(s, item)
 
 
 def _remember_given(s: State, item: Interaction, names: tuple[str, ...]) -> None:
@@ -705,11 +739,15 @@ def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
     item.held = item.connected = False
     if ev.notes:
         item.remarks = [*(item.remarks or ()), Remark(at_ms, ev.by or ev.agent, ev.notes)]
+    if ev.told:
+        item.said = [*(item.said or ()), Said(at_ms, "system", "", Message(ev.told))]
+    if ev.refused:
+        item.disposition = REFUSED
     owner = s.agents[item.owner] if item.owner else None
     if owner is not None:
         owner.stream += 1
-    if s.actions[item.born.channel] and ev.reason not in GONE:
-        _post(s, "transferred" if ev.address else "ended", item, at_ms, reason=ev.reason, **_to(ev))
+    if s.actions[item.born.channel] and ev.reason not in GONE and not ev.refused:
+        _post(s, "transferred" if ev.address else "ended", item, at_ms, reason=ev.reason, **_more_of(ev))
     if ev.wrap_up:
         item.wrap_up_until_ms = ev.wrap_up_until_ms
         if ev.wrap_up_until_ms:
@@ -726,8 +764,11 @@ def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
     _close(s, item, at_ms)
 
 
-def _to(ev: e.InteractionEnded) -> dict[str, str]:
-    return {"endpoint": ev.address} if ev.address else {}
+def _more_of(ev: e.InteractionEnded) -> dict[str, Any]:
+    """Where a transfer goes; or what the customer is to be told at the end."""
+    if ev.address:
+        return {"endpoint": ev.address}
+    return {"message": Message(ev.told)} if ev.told else {}
 
 
 def _wrap_up_extended(s: State, ev: e.WrapUpExtended, at_ms: int) -> None:
@@ -787,7 +828,7 @@ def _attend(s: State, item: Interaction, agent: Agent, offer: Offer) -> None:
 
 def _learn(s: State, item: Interaction, at_ms: int, served: bool) -> None:
     """The adaptive policy hears how the wait ended. Whoever left before the target was up says nothing about it."""
-    kept = at_ms - item.enqueued_at_ms <= s.target_ms(item)
+    kept = s.waited_ms(item, at_ms) <= s.target_ms(item)
     queue = s.queues.get(item.queue)
     if queue is not None and (served or not kept):
         queue.standing.value = factor(s.memory.learn(item.queue, kept))
@@ -925,6 +966,8 @@ def _session_opened(s: State, ev: e.SessionOpened, at_ms: int) -> None:
         if not agent.stamp:
             _restamp(s, agent)
         _presence(s, agent)
+        if s.watched:
+            upkeep.signed_in(s, agent, 1, at_ms)
 
 
 def _session_closed(s: State, ev: e.SessionClosed, at_ms: int) -> None:
@@ -938,6 +981,8 @@ def _session_closed(s: State, ev: e.SessionClosed, at_ms: int) -> None:
 def _lost(s: State, agent: Agent, at_ms: int) -> None:
     """The last session is gone: no offers, and work waits for the agent to come back (AG-2)."""
     _presence(s, agent)
+    if s.watched:
+        upkeep.signed_in(s, agent, -1, at_ms)
     if agent.work:
         agent.grace_until_ms = at_ms + s.config.presence.grace
         heappush(s.timers, (agent.grace_until_ms, GRACE_DUE, 0, agent.id))
@@ -1055,4 +1100,6 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.OutboundSettled: _outbound_settled,
     e.OutboundFailed: _outbound_failed,
     e.OutboundRetried: _outbound_retried,
+    e.Moved: _moved,
+    **upkeep.EVOLVE,
 }

@@ -23,9 +23,11 @@ from router.engine.model import (
     Round,
     State,
     Suspension,
+    Turn,
     Unserved,
 )
 from router.engine.order import Memory
+from router.engine.upkeep import rewind
 from router.engine.views import Outbound
 from router.engine.waits import Pace
 
@@ -86,6 +88,9 @@ class Image(Struct, array_like=True):
     unserved: list[Unserved] = []
     suspensions: list[Suspension] = []
     rounds: list[Round] = []
+    turns: dict[str, Turn] = {}
+    empty: dict[str, int] = {}
+    deserted: dict[str, int] = {}
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -123,11 +128,12 @@ def to_bytes(s: State) -> bytes:
     )
 
 
-def _later(s: State) -> list[list[Any] | dict[str, Any]]:
+def _later(s: State) -> list[Any]:
     """The fields that came after the first format, up to the last one that holds anything."""
     last = [s.last_callback] if s.last_callback else []
-    found: list[list[Any] | dict[str, Any]] = [list(s.consults.values()), list(s.callbacks.values()), last, s.paces]
+    found: list[Any] = [list(s.consults.values()), list(s.callbacks.values()), last, s.paces]
     found += [list(s.unserved.values()), list(s.suspensions.values()), list(s.rounds.values())]
+    found += [s.turns, s.empty, s.deserted]
     while found and not found[-1]:
         found.pop()
     return found
@@ -171,6 +177,7 @@ def from_bytes(data: bytes) -> State:
     s.last_interaction, s.last_offer, s.last_stamp = image.last
     s.threads, s.links, s.removals, s.brakes = image.threads, image.links, image.removals, image.brakes
     s.channels, s.memory, s.paces = image.channels, image.memory, image.paces
+    s.turns, s.empty, s.deserted = image.turns, image.empty, image.deserted
     s.closed.extend(image.closed)
     s.interactions = {item.number: item for item in image.interactions}
     s.offers = {offer.number: offer for offer in image.offers}
@@ -186,4 +193,5 @@ def from_bytes(data: bytes) -> State:
         for expires, key, number in entries:
             memory.restore(key, number, expires)
     s.restore_configuration(image.agents)
+    rewind(s)
     return s

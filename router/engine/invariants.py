@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from router.engine import admission, waits
+from router.engine import config as configuration
 from router.engine import events as e
-from router.engine import waits
 from router.engine.capacity import CHANNELS_MAX, RESUMING, SOFT, SUSPENDED, count, takes
 from router.engine.crews import belongs
 from router.engine.events import Event
@@ -27,12 +28,16 @@ from router.engine.model import (
     CALLBACK_DUE,
     CONSULT_DUE,
     COOL_OFF_DUE,
+    EMERGENCY_DUE,
     GRACE_DUE,
     LEASE_DUE,
+    NOBODY_DUE,
     OFFER_DUE,
     RETURN_DUE,
     STEP_DUE,
+    TURN_DUE,
     UNSERVED_DUE,
+    WAIT_DUE,
     WRAP_UP_DUE,
     Agent,
     Interaction,
@@ -466,6 +471,32 @@ def _deadlines(s: State) -> Iterator[Timer]:
             yield someone.grace_until_ms, GRACE_DUE, 0, someone.id
         if someone.return_at_ms:
             yield someone.return_at_ms, RETURN_DUE, 0, someone.id
+    for name, turn in s.turns.items():
+        if turn.next_ms:
+            yield turn.next_ms, TURN_DUE, 0, name
+        if turn.emergency and turn.until_ms:
+            yield turn.until_ms, EMERGENCY_DUE, 0, name
+    for name, since in s.empty.items():
+        if name not in s.deserted:
+            yield since + s.queues[name].config.nobody_grace, NOBODY_DUE, 0, name
+    for name in s.queues:
+        dues = [due for due in (_longest(s, name, item) for item in s.interactions.values()) if due]
+        # Where there was nowhere to move to, it is tried again every second.
+        again = s.now_ms // admission.AGAIN_MS * admission.AGAIN_MS + admission.AGAIN_MS
+        if dues:
+            yield min(due if due > s.now_ms else again for due in dues), WAIT_DUE, 0, name
+
+
+def _longest(s: State, name: str, item: Interaction) -> int:
+    """Until when it may wait in this queue; 0 if it is not there, or for as long as it takes."""
+    config = s.queues[name].config
+    if item.queue != name or item.state != QUEUED or not config.max_wait or admission.is_ours(s, item):
+        return 0
+    if admission.outcome(s, item.born.channel, name, (admission.MAX_WAIT, config.when_overdue)) is None:
+        return 0  # it may not be ended, or there is nowhere to go just now
+    if config.clock == "open" and config.calendar:
+        return s.hours[config.calendar].after(item.enqueued_at_ms, config.max_wait)
+    return item.enqueued_at_ms + config.max_wait
 
 
 def _legs(s: State) -> Iterator[str]:
@@ -571,6 +602,30 @@ def _agents(s: State) -> Iterator[str]:
             yield f"agent {agent.id} is here and yet in grace"
         if not agent.retired and agent.config != s.config.agents[agent.id]:
             yield f"agent {agent.id} works by an old configuration"
+
+
+def _staffing(s: State) -> Iterator[str]:
+    """Queues that ask know how many who fit are signed in, and since when nobody is."""
+    for name, queue in s.queues.items():
+        if queue.wake_ms and (queue.wake_ms, WAIT_DUE, 0, name) not in s.timers:
+            yield f"queue {name} has no timer at {queue.wake_ms}, where it believes to have one"
+        if queue.config.when_nobody.do == "keep":
+            if name in s.empty or name in s.deserted:
+                yield f"queue {name} does not ask who is there, but remembers that nobody was"
+            continue
+        here = [a for a in s.agents.values() if a.sessions and not a.retired and _meets_queue(s, a, queue.config)]
+        if queue.signed_in != len(here):
+            yield f"queue {name} counts {queue.signed_in} signed in, there are {len(here)}"
+        if (name in s.empty) != (not here):
+            yield f"queue {name} has {len(here)} signed in, and is {'' if name in s.empty else 'not '}noted as empty"
+    for name in s.turns:
+        if name not in s.config.calendars:
+            yield f"calendar {name} is remembered, but gone"
+
+
+def _meets_queue(s: State, agent: Agent, queue: configuration.Queue) -> bool:
+    has = agent.config
+    return fits(queue.requirement, Profile(has.skills, has.languages, has.attributes, has.team, agent.id))
 
 
 # --- after every command ----------------------------------------------------------------------------------------------
@@ -694,6 +749,26 @@ def _unserved(s: State) -> Iterator[str]:
         yield f"unserved are {wanted}, noted is {noted}"
 
 
+def _admitted(s: State) -> Iterator[str]:
+    """Nobody waits against a rule that holds for everybody: in an emergency, or where nobody is there (RT-11)."""
+    for item in s.interactions.values():
+        verdict = admission.lasts(s, item.queue) if item.state == QUEUED else None
+        # Where a circle of queues kept it, one of them may have room by now, and nobody has asked again.
+        if verdict is not None and verdict[1].do == "end" and admission.facts_for(s, item, verdict):
+            yield f"interaction {item.number} waits in {item.queue} against the rule {verdict[0]}"
+    for name in s.deserted:
+        if s.queues[name].signed_in:
+            yield f"queue {name} is deserted, and yet {s.queues[name].signed_in} are there"
+    for name, hours in s.hours.items():
+        turn = s.turns.get(name)
+        if turn is None:
+            yield f"nobody knows whether calendar {name} is open"
+        elif (not turn.next_ms or s.now_ms < turn.next_ms) and turn.is_open != hours.is_open(s.now_ms):
+            yield f"calendar {name} is {'open' if turn.is_open else 'closed'} against its hours"
+    if s.entered:
+        yield f"nobody has looked at {list(s.entered)} since they came"
+
+
 STEP = (
     _loads,
     _suspensions,
@@ -711,8 +786,9 @@ STEP = (
     _callbacks,
     _paces,
     _reach,
+    _staffing,
 )
-SETTLED = (_live, _patience, _offered, _taken_up, _due, _consults, _attempts, _unserved)
+SETTLED = (_live, _patience, _offered, _taken_up, _due, _consults, _attempts, _unserved, _admitted)
 
 
 class Watch:

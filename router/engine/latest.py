@@ -9,6 +9,9 @@ Two things let something newer come first, and both end:
 - more urgency inside the band, until it has waited `order.cap` times its target and only age counts. `first-come` lets
   nothing newer come first, and `deadline` nothing that is enqueued after the interaction's own deadline.
 
+Where only open hours count as waiting (`Queue.clock`), the cap is reached by these; and by `first-come` and `deadline`
+there is no latest time, since what comes while the calendar is closed goes on ageing.
+
 Where one of them has no end, by a cap of zero, there is no latest time: None. What people do by hand (a pick, an
 assignment, another priority) is theirs to answer for.
 """
@@ -38,6 +41,10 @@ def _first_band_at_ms(s: State, item: Interaction) -> int | None:
 def _foremost_at_ms(s: State, item: Interaction) -> int | None:
     """From when on nothing newer can be more urgent in the same band."""
     policy, target = s.config.order.policy, s.target_ms(item)
+    clock = s.clock_of(item.queue)
+    if clock is not None:
+        times = 0 if policy in (BY_AGE, BY_DEADLINE) else s.config.order.cap
+        return (clock.after(item.enqueued_at_ms, times * target) or None) if times else None
     if policy == BY_AGE:
         return item.enqueued_at_ms
     times = 1 if policy == BY_DEADLINE else s.config.order.cap

@@ -11,13 +11,15 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from router.engine import waits
+from router.engine.admission import REFUSED
 from router.engine.capacity import count
 from router.engine.model import Agent, Callback, Interaction, Said, State
 from router.engine.reach import NOW
 from router.engine.requirements import Node, as_data, no_such, walk
-from router.engine.transitions import ACTIVE, QUEUED, STATE_NAMES
+from router.engine.transitions import ACTIVE, CLOSED, QUEUED, STATE_NAMES
 from router.engine.views import (
     AgentView,
+    CalendarView,
     CallbackView,
     ConsultView,
     Estimate,
@@ -26,6 +28,7 @@ from router.engine.views import (
     NoteView,
     OfferView,
     QueueView,
+    Refused,
     attachments_of,
     callback_id,
     interaction_id,
@@ -277,6 +280,8 @@ def queue_views(s: State) -> list[QueueView]:
             active=q.active,
             oldest_enqueued_at_ms=oldest.get(n, 0),
             servability=near.get(n, {}),
+            open=is_open(s, q.config.calendar),
+            deserted=n in s.deserted,
         )
         for n, q in s.queues.items()
     ]
@@ -300,6 +305,38 @@ def waiting_by_servability(s: State) -> dict[str, dict[str, int]]:
         counts = found.setdefault(m.class_keys[c].queue, {})
         counts[near] = counts.get(near, 0) + m.waiting.count(c) + len(m.cooling.get(c, ()))
     return found
+
+
+def is_open(s: State, calendar: str | None) -> bool:
+    """Whether a queue with this calendar is open for customers."""
+    turn = s.turns.get(calendar) if calendar is not None else None
+    return turn is None or (turn.is_open and not turn.emergency)
+
+
+def calendar_views(s: State) -> list[CalendarView]:
+    return [
+        CalendarView(
+            calendar=name,
+            zone=s.config.calendars[name].zone,
+            open=is_open(s, name),
+            next_change_ms=turn.next_ms,
+            emergency=turn.emergency,
+            until_ms=turn.until_ms,
+            by=turn.by,
+            why=turn.why,
+            queues=tuple(queue.name for queue in s.queues.values() if queue.config.calendar == name),
+        )
+        for name, turn in s.turns.items()
+    ]
+
+
+def refusal(s: State, number: int) -> Refused | None:
+    """Why this interaction was turned away when it came, and what the customer is told; None: it was not."""
+    item = s.interactions.get(number)
+    if item is None or item.state != CLOSED or item.disposition != REFUSED:
+        return None
+    told = [said.message.text for said in item.said or () if said.author == "system"]
+    return Refused(item.reason, told[-1] if told else "")
 
 
 def estimate(s: State, number: int, now_ms: int) -> Estimate | None:

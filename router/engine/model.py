@@ -19,8 +19,11 @@ from math import lcm
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from router.engine import config as configuration
+from router.engine.admission import is_guarded
+from router.engine.calendars import Hours
 from router.engine.capacity import LOAD_BITS, RESUMING, SOFT, SUSPENDED, Capacity
 from router.engine.events import InteractionArrived, Message
 from router.engine.matching import ClassKey, Matcher
@@ -46,6 +49,7 @@ STEP_DUE = 7
 CONSULT_DUE = 8
 CALLBACK_DUE = 9
 UNSERVED_DUE = 10
+TURN_DUE, EMERGENCY_DUE, WAIT_DUE, NOBODY_DUE = range(20, 24)
 Timer = tuple[int, int, int, str]
 
 
@@ -243,15 +247,30 @@ class Agent:
         return self.declared == "ready" and bool(self.sessions) and not self.requested and not self.retired
 
 
+class Turn(Struct, array_like=True, eq=False):
+    """How a calendar stands: by its hours, and whether an operator has closed it."""
+
+    is_open: bool = True
+    next_ms: int = 0  # when the hours next change that; 0: out of sight
+    emergency: bool = False
+    until_ms: int = 0  # when the emergency ends by itself; 0: by hand
+    by: str = ""
+    why: str = ""
+
+
 class QueueState(Struct, eq=False):
     """A queue with its counters: `counts[state]` is how many of its interactions are in that state (CLOSED: ever)."""
 
     config: configuration.Queue
+    name: str = ""
     standing: Standing = field(default_factory=lambda: Standing(0.0))  # in the order, where that goes by queues
     counts: list[int] = field(default_factory=lambda: [0] * (CLOSED + 1))
     places: dict[str, int] = field(default_factory=dict)  # channel -> the class of what asks for nothing of its own
     offer_timeout: int = 0
     more: bool = False  # an offer is not all: it is accepted at once, or others are offered the same
+    guarded: bool = False  # some rule may stand against waiting in it (`admission`)
+    wake_ms: int = 0  # when its timer for waits that are too long is set to; 0: not at all
+    signed_in: int = 0  # agents with a session who meet its requirement; counted where the queue asks
 
     @property
     def waiting(self) -> int:
@@ -267,9 +286,9 @@ class QueueState(Struct, eq=False):
         return self.counts[ACTIVE] + self.counts[WRAP_UP]
 
 
-def _queue_state(queue: configuration.Queue) -> QueueState:
+def _queue_state(name: str, queue: configuration.Queue) -> QueueState:
     more = queue.auto_accept or queue.parallel_offers > 1
-    return QueueState(queue, offer_timeout=int(queue.offer_timeout), more=more)
+    return QueueState(queue, name, offer_timeout=int(queue.offer_timeout), more=more, guarded=is_guarded(queue))
 
 
 class KeyMemory:
@@ -325,8 +344,12 @@ class State:
         "config",
         "consults",
         "dead",
+        "deserted",
         "document",
+        "empty",
+        "entered",
         "given",
+        "hours",
         "intake_keys",
         "interactions",
         "interrupts",
@@ -355,9 +378,11 @@ class State:
         "taking_turns",
         "threads",
         "timers",
+        "turns",
         "units",
         "unserved",
         "version",
+        "watched",
     )
 
     def __init__(self) -> None:
@@ -387,6 +412,9 @@ class State:
         self.unserved: dict[UnservedKey, Unserved] = {}
         self.rounds: dict[int, Round] = {}  # interaction -> of those that all who could have refused
         self.suspensions: dict[int, Suspension] = {}  # interaction -> of those that ever were
+        self.turns: dict[str, Turn] = {}  # calendar -> how it stands
+        self.empty: dict[str, int] = {}  # queue that asks -> since when nobody who fits has been signed in
+        self.deserted: dict[str, int] = {}  # and when that had lasted for too long
         # primary, with retention by configuration
         self.intake_keys = KeyMemory(0)
         self.command_keys = KeyMemory(0)
@@ -402,6 +430,9 @@ class State:
         self.queues: dict[str, QueueState] = {}
         self.band_rank: dict[str, int] = {}
         self.aging = False  # whether some band lets go of what has waited long enough
+        self.hours: dict[str, Hours] = {}  # calendar -> ready to be asked
+        self.watched: tuple[QueueState, ...] = ()  # queues that ask who is signed in
+        self.entered: dict[int, bool] = {}  # began to wait in this command where rules may forbid it; True: arrived
         # (queue, identity of a requirement on top) -> that requirement, which so keeps its identity, and both joined.
         self.joined: dict[tuple[str, int], tuple[Node, Node]] = {}
         self.ladders: dict[str, Ladder] = {}  # of the queues that have a relaxation plan
@@ -461,6 +492,7 @@ class State:
         self.actions = {name: channel.actions for name, channel in config.channels.items()}
         self.band_rank = {band.name: i for i, band in enumerate(config.bands)}
         self.aging = any(band.cap for band in config.bands[1:])
+        self.hours = {name: Hours(calendar) for name, calendar in config.calendars.items()}
         self.closed_max = config.memory.closed
         self.intake_keys.retention_ms = config.memory.intake_keys
         self.command_keys.retention_ms = config.memory.command_keys
@@ -490,11 +522,13 @@ class State:
         self.matcher = matcher = Matcher(self.config)
         self.timers = []
         self.joined = {}
-        self.queues = {name: _queue_state(q) for name, q in self.config.queues.items()}
         self.ladders = {n: Ladder(q.relax, self.config.queues) for n, q in self.config.queues.items() if q.relax}
+        self.queues = {name: _queue_state(name, q) for name, q in self.config.queues.items()}
         self._restore_standings()
         matcher.reach.ladders = self.ladders
         matcher.reach.reported = bool(self.unserved)
+        self.watched = tuple(queue for queue in self.queues.values() if queue.config.when_nobody.do != "keep")
+        self.entered = {}
         self.capacities = {}
         self.callers = {callback.arrival.customer: n for n, callback in self.callbacks.items()}
         self.calls = {callback.interaction: n for n, callback in self.callbacks.items() if callback.interaction}
@@ -523,6 +557,9 @@ class State:
         self.returning = [agent for agent in self.agents.values() if agent.load >> SUSPENDED]
         for entry in self.unserved.values():
             self.time_unserved(entry)
+        for queue in self.watched:
+            here = (agent for agent in self.agents.values() if agent.sessions and not agent.retired)
+            queue.signed_in = sum(self.matcher.meets_node(agent, queue.config.requirement) for agent in here)
 
     def time_unserved(self, entry: Unserved) -> None:
         rule = self.queue_config(entry.queue).unservable
@@ -566,6 +603,9 @@ class State:
         if item.state == QUEUED:
             item.place = self.place_of(item)
             self.matcher.enqueue(item)
+            queue = self.queues.get(item.queue)
+            if queue is not None and queue.guarded:
+                self.time_wait(queue, item)
         if item.given_to:
             self.given.setdefault(item.given_to, {})[item.number] = None
         for due, kind, name in self._deadlines(item):
@@ -595,6 +635,14 @@ class State:
             heappush(self.timers, (agent.grace_until_ms, GRACE_DUE, 0, agent.id))
         if agent.return_at_ms:
             heappush(self.timers, (agent.return_at_ms, RETURN_DUE, 0, agent.id))
+
+    def time_wait(self, queue: QueueState, item: Interaction) -> None:
+        """Wake up in time for this one, unless that is early enough for another (`admission.wait_due`)."""
+        longest = queue.config.max_wait
+        due = item.enqueued_at_ms + longest  # open hours only make it later
+        if longest and (not queue.wake_ms or due < queue.wake_ms):
+            queue.wake_ms = due
+            heappush(self.timers, (due, WAIT_DUE, 0, queue.name))
 
     def unit(self, channel: str) -> int:
         """What one interaction of this channel adds to an agent's packed load."""
@@ -673,8 +721,20 @@ class State:
         weight = item.weight or queue.weight
         promise = Promise(self.rank_of_band(item), weight, target, int(queue.head_start), cap, standing)
         tier = TIERS[order.policy](promise)
+        if queue.clock == "open":
+            tier = replace(tier, hours=self.clock_of(item.queue))
         channel, inner = self.channel_index[item.born.channel], self.inner_of(item) if item.step else ()
         return ClassKey(item.queue, channel, self.requirement_of(item), tier, inner, item.step)
+
+    def clock_of(self, queue: str) -> Hours | None:
+        """The calendar whose open time alone counts as waiting in this queue; None if all time does."""
+        config = self.queue_config(queue)
+        return self.hours[config.calendar] if config.clock == "open" and config.calendar else None
+
+    def waited_ms(self, item: Interaction, now_ms: int) -> int:
+        """How long it has waited, by the clock of its queue."""
+        clock = self.clock_of(item.queue)
+        return clock.between(item.enqueued_at_ms, now_ms) if clock is not None else now_ms - item.enqueued_at_ms
 
     def rank_of_band(self, item: Interaction) -> int:
         return 0 if item.lifted else self.band_rank.get(self.band_of(item), 0)

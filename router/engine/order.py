@@ -22,6 +22,9 @@ takes, or by the agent's level. Then there is no one order over what waits witho
 Too long is `cap` times the target: from then on only age counts, and nothing that is enqueued later can come before it.
 `latest` tells when that is.
 
+Where only open hours count as waiting (`Queue.clock`), values stand still while the calendar is closed. Time still goes
+one way for all of a tier, so its oldest stays the first of it, and lines need not be sorted anew when hours turn.
+
 What `adaptive` and `round-robin` remember (`Memory`) is part of the primary state; everything else is worked out.
 """
 
@@ -36,6 +39,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from router.engine import config
+from router.engine.calendars import Hours
 
 ITEM_BITS = 40  # interaction numbers in one journal: a million a day for three thousand years
 NEVER_MS = 1 << 62
@@ -111,6 +115,7 @@ class Tier(Struct, frozen=True):
     head_ms: int
     cap_ms: int = NEVER_MS
     queue: Standing | None = None
+    hours: Hours | None = None  # whose open time alone counts as waiting; None: all time does
 
     @property
     def top(self) -> int:
@@ -120,6 +125,8 @@ class Tier(Struct, frozen=True):
     def rank(self, entry: int, now_ms: int) -> tuple[int, float, int]:
         """(strict, -value, entry) of an entry of a line: smaller comes first."""
         waited = now_ms - (entry >> ITEM_BITS)
+        if self.hours is not None:
+            waited = self.hours.between(entry >> ITEM_BITS, now_ms)
         if waited >= self.cap_ms:
             return (self.strict >> STEP_BITS << STEP_BITS, 0.0, entry)
         return (self.strict, -self.gain * (waited + self.head_ms) / self.per, entry)

@@ -19,6 +19,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from router.engine.admission import check_resorts
+from router.engine.calendars import check_calendar
 from router.engine.commands import Arrive
 from router.engine.config import Config, Queue, Rule, Step
 from router.engine.order import DIVISIBLE
@@ -176,6 +178,9 @@ def check_config(config: Config) -> Plan:
         if queue.handle_time is not None:
             _positive(queue.handle_time, f"queues.{name}.handle_time")
     _check_order(config)
+    for name, calendar in config.calendars.items():
+        check_calendar(calendar, f"calendars.{name}")
+    check_resorts(config, _one_of)
     _check_rules(config, names)
     for name, queue in config.queues.items():
         if queue.relax:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from router.engine import brake, callbacks, consult, unservable
+from router.engine import admission, brake, callbacks, consult, unservable
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.brake import MISSED
@@ -109,6 +109,10 @@ def _after_pause(s: State, event: e.StateRequested | e.StateChanged, now_ms: int
         yield from _let_go(s, agent.id)
 
 
+def _after_sign_in(s: State, event: e.SessionOpened, now_ms: int) -> Iterable[Event]:
+    return [e.QueueStaffed(name) for name in s.deserted if s.queues[name].signed_in] if s.deserted else ()
+
+
 def _after_session(s: State, event: e.SessionClosed, now_ms: int) -> Iterator[Event]:
     agent = s.agents[event.agent]
     if not agent.sessions:
@@ -192,6 +196,7 @@ def _after_configuration(s: State, event: e.Configured, now_ms: int) -> Iterator
     for name in list(s.given):
         if name not in s.agents or not s.agents[name].available:
             yield from _let_go(s, name)
+    yield from admission.after_configuration(s, now_ms)
 
 
 def _after_miss(s: State, event: e.OfferExpired, now_ms: int) -> Iterable[Event]:
@@ -233,10 +238,14 @@ RULES: dict[type[Event], Callable[[State, Any, int], Iterable[Event]]] = {
     e.ConnectionConfirmed: lambda s, ev, now: callbacks.after_connection(s, ev.interaction) if s.calls else (),
     e.StateRequested: _after_pause,
     e.StateChanged: _after_pause,
+    e.SessionOpened: _after_sign_in,
     e.SessionClosed: _after_session,
     e.Restarted: _after_restart,
     e.GraceEnded: _after_grace,
     e.Configured: _after_configuration,
     e.RequirementRelaxed: _after_step,
     e.UnservableDue: unservable.after_due,
+    e.CalendarTurned: admission.after_turn,
+    e.EmergencyDeclared: admission.after_emergency,
+    e.QueueDeserted: admission.after_deserted,
 }

@@ -8,9 +8,9 @@ entry whose cause is gone is dropped when it surfaces, one whose deadline moved 
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 
-from router.engine import callbacks, consult, unservable
+from router.engine import admission, callbacks, consult, unservable
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import (
@@ -18,12 +18,16 @@ from router.engine.model import (
     CALLBACK_DUE,
     CONSULT_DUE,
     COOL_OFF_DUE,
+    EMERGENCY_DUE,
     GRACE_DUE,
     LEASE_DUE,
+    NOBODY_DUE,
     OFFER_DUE,
     RETURN_DUE,
     STEP_DUE,
+    TURN_DUE,
     UNSERVED_DUE,
+    WAIT_DUE,
     WRAP_UP_DUE,
     Interaction,
     State,
@@ -42,11 +46,16 @@ def next_deadline_ms(state: State) -> int | None:
 
 def next_due(state: State, now_ms: int) -> list[Event]:
     """The facts behind the first deadline that has passed; empty if there is none."""
-    _drop_stale(state)
-    if not state.timers or state.timers[0][0] > now_ms:
-        return []
-    _, kind, number, agent = state.timers[0]
-    return FACTS[kind](state, number, agent)
+    while True:
+        _drop_stale(state)
+        if not state.timers or state.timers[0][0] > now_ms:
+            return []
+        _, kind, number, agent = state.timers[0]
+        facts = FACTS[kind](state, number, agent)
+        if facts:
+            return facts
+        assert kind == WAIT_DUE, "only where to move to can be missing"
+        heapreplace(state.timers, admission.put_off(state, state.timers[0], now_ms))
 
 
 def deadlines_of(state: State, item: Interaction) -> list[int]:
@@ -131,6 +140,22 @@ def _step_taken(s: State, number: int, agent: str) -> list[Event]:
     return [e.RequirementRelaxed(number, item.step + 1, cause)]
 
 
+def _turn_due(s: State, t: Timer) -> int:
+    turn = s.turns.get(t[3])
+    return turn.next_ms if turn else 0
+
+
+def _emergency_due(s: State, t: Timer) -> int:
+    turn = s.turns.get(t[3])
+    return turn.until_ms if turn and turn.emergency else 0
+
+
+def _nobody_due(s: State, t: Timer) -> int:
+    if t[3] not in s.empty or t[3] in s.deserted:
+        return 0
+    return s.empty[t[3]] + s.queues[t[3]].config.nobody_grace
+
+
 DUE: dict[int, Callable[[State, Timer], int]] = {
     OFFER_DUE: _offer_due,
     LEASE_DUE: _lease_due,
@@ -143,6 +168,10 @@ DUE: dict[int, Callable[[State, Timer], int]] = {
     RETURN_DUE: _return_due,
     CONSULT_DUE: consult.due_ms,
     CALLBACK_DUE: callbacks.due_ms,
+    TURN_DUE: _turn_due,
+    EMERGENCY_DUE: _emergency_due,
+    WAIT_DUE: admission.wait_due,
+    NOBODY_DUE: _nobody_due,
 }
 FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     OFFER_DUE: _offer_expired,
@@ -156,4 +185,8 @@ FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     RETURN_DUE: lambda s, n, a: [e.StateChanged(a, "ready", "returned")],
     CONSULT_DUE: lambda s, n, a: consult.over(s, n, "nobody"),
     CALLBACK_DUE: lambda s, n, a: callbacks.due(s, n),
+    TURN_DUE: lambda s, n, a: admission.turn_facts(s, s.timers[0][0], a),
+    EMERGENCY_DUE: lambda s, n, a: [e.EmergencyEnded(a)],
+    WAIT_DUE: lambda s, n, a: admission.wait_facts(s, s.timers[0][0], a),
+    NOBODY_DUE: lambda s, n, a: [e.QueueDeserted(a)],
 }

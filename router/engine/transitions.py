@@ -67,6 +67,7 @@ NEXT: dict[tuple[int, type[e.Event]], frozenset[int]] = {
     (OFFERED, e.CoolOffEnded): _ONE[OFFERED],
     (QUEUED, e.RequirementRelaxed): _ONE[QUEUED],
     (QUEUED, e.CallbackOffered): _ONE[QUEUED],
+    (QUEUED, e.Moved): _ONE[QUEUED],
     (QUEUED, e.PriorityChanged): _ONE[QUEUED],
     (OFFERED, e.PriorityChanged): _ONE[OFFERED],
     **{(s, e.LeaseRenewed): _ONE[s] for s in (QUEUED, OFFERED, ACTIVE)},

@@ -167,6 +167,29 @@ class QueueView(Struct, frozen=True, kw_only=True):
     oldest_enqueued_at_ms: int  # 0: nothing waits
     # Of what waits, how many are how near to an agent who fits: now, busy, signed-out, nobody.
     servability: dict[str, int] = {}
+    open: bool = True  # by its calendar, for customers who come now
+    deserted: bool = False  # nobody who fits is signed in, and it has a rule for that
+
+
+class CalendarView(Struct, frozen=True, kw_only=True):
+    """A calendar as operators see it. Times are Unix milliseconds; 0 where there is nothing to say."""
+
+    calendar: str
+    zone: str
+    open: bool  # for customers who come now
+    next_change_ms: int  # when the hours next open or close; 0: out of sight
+    emergency: bool = False
+    until_ms: int = 0  # when the emergency ends by itself; 0: by hand
+    by: str = ""  # who declared it
+    why: str = ""
+    queues: tuple[str, ...] = ()  # that go by it
+
+
+class Refused(Struct, frozen=True):
+    """A contact that its queue would not let wait, from the first."""
+
+    reason: str  # one of `admission.CAUSES`
+    message: str  # what the customer is told; "" where the configuration says nothing
 
 
 class Estimate(Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine import interrupts
@@ -35,7 +37,7 @@ def withdrawals(
     return [e.OfferWithdrawn(n, item.number, s.offers[n].agent, reason, by, why, passed_over) for n in item.offers]
 
 
-def ended(s: State, item: Interaction, reason: str, now_ms: int, **more: str) -> e.InteractionEnded:
+def ended(s: State, item: Interaction, reason: str, now_ms: int, **more: Any) -> e.InteractionEnded:
     """The end of a contact, followed by wrap-up where its queue asks for it and an agent has it."""
     rule = s.queue_config(item.queue).wrap_up
     wraps = item.state == ACTIVE and rule.mode != "none" and reason != "unconfirmed"

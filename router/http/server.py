@@ -27,6 +27,7 @@ from router.errors import BadMessage, ConfigError, Draining, RouterError, Unavai
 from router.http.access import Access, check_exposure
 from router.http.agents import AgentRoutes
 from router.http.blobs import BlobRoutes
+from router.http.calendars import CalendarRoutes
 from router.http.callbacks import CallbackRoutes
 from router.http.configuration import ConfigurationRoutes
 from router.http.health import HealthRoutes
@@ -164,6 +165,7 @@ class HttpServer:
             InteractionRoutes,
             CallbackRoutes,
             AgentRoutes,
+            CalendarRoutes,
             QuarantineRoutes,
             OutboundRoutes,
             ConfigurationRoutes,

@@ -11,7 +11,17 @@ from router.engine.commands import AnyCommand, Arrive, Reply
 from router.engine.decide import decide
 from router.engine.explain import explain, why_not
 from router.engine.model import State
-from router.engine.views import AgentView, CallbackView, Estimate, InteractionView, Outbound, QueueView
+from router.engine.rehearsal import Changes, rehearse
+from router.engine.views import (
+    AgentView,
+    CalendarView,
+    CallbackView,
+    Estimate,
+    InteractionView,
+    Outbound,
+    QueueView,
+    Refused,
+)
 from router.errors import NoRoute, RouterError
 from router.service.ports import Done, Outcome
 from router.service.writer import Writer
@@ -34,6 +44,14 @@ class EngineDesk:
         """Decide without any effect: raises what `ask` would raise, as far as the engine can tell."""
         engine = self._writer.engine
         decide(engine.state, engine.plan, command, self.now_ms())
+
+    async def foresee(self, document: bytes) -> Changes:
+        """What this configuration, which must have been checked, would change; decisions go on in between."""
+        found = Changes()
+        for so_far in rehearse(self._state, document):
+            found = so_far
+            await asyncio.sleep(0)
+        return found
 
     def now_ms(self) -> int:
         return self._writer.clock.now_ms()
@@ -86,6 +104,12 @@ class EngineDesk:
 
     def queues(self) -> list[QueueView]:
         return lookups.queue_views(self._state)
+
+    def calendars(self) -> list[CalendarView]:
+        return lookups.calendar_views(self._state)
+
+    def refusal(self, number: int) -> Refused | None:
+        return lookups.refusal(self._state, number)
 
     def estimate(self, number: int) -> Estimate | None:
         return lookups.estimate(self._state, number, self._writer.clock.now_ms())

@@ -17,6 +17,7 @@ from msgspec import Struct
 from router.engine.commands import AnyCommand, Reply
 from router.engine.views import (
     AgentView,
+    CalendarView,
     CallbackView,
     Estimate,
     Inform,
@@ -24,6 +25,7 @@ from router.engine.views import (
     MessageView,
     Outbound,
     QueueView,
+    Refused,
     Tell,
 )
 from router.errors import RouterError
@@ -80,6 +82,11 @@ class Desk(Protocol):
 
     def callback_of(self, identity: str) -> CallbackView | None:
         """The callback of the customer who is known by this identity ("tel:+15550199")."""
+
+    def calendars(self) -> list[CalendarView]: ...
+
+    def refusal(self, number: int) -> Refused | None:
+        """Why its queue turned this contact away when it came, and what the customer is told; None: it did not."""
 
     def estimate(self, number: int) -> Estimate | None:
         """Position and expected wait of a waiting interaction; None if it does not wait."""

@@ -45,6 +45,7 @@ STATUS: tuple[tuple[type[e.RouterError], int], ...] = (
     (e.NotFound, 404),
     (e.UnknownName, 422),
     (e.NoRoute, 422),
+    (e.TurnedAway, 409),
     (e.IllegalMove, 409),
     (e.NotOwner, 409),
     (e.OfferGone, 409),

@@ -11,13 +11,23 @@ from msgspec.structs import replace
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine import invariants
-from router.engine.config import Agent, Band, Channel, Config, Queue, Rule
+from router.engine.config import Agent, Band, Calendar, Channel, Config, Queue, Rule
 from router.engine.lookups import estimate
 from router.engine.matching import TIDY_MIN, Lines
 from router.engine.requirements import Node
 from router.engine.transitions import QUEUED
 from router.errors import BadMessage
-from tests.engine.support.office import OFFICE, Office, agents_with, arrived, given, made, office_with, seconds
+from tests.engine.support.office import (
+    OFFICE,
+    SUPPORT,
+    Office,
+    agents_with,
+    arrived,
+    given,
+    made,
+    office_with,
+    seconds,
+)
 from tests.engine.support.oracle import order
 
 # Two queues for one agent, so that everything compares.
@@ -362,3 +372,39 @@ def test_a_line_behaves_like_a_sorted_list(seed: int) -> None:
             assert list(lines.walk(0)) == model
             probe = r.randrange(1 << 12)
             assert lines.ahead(0, probe) == sum(1 for x in model if x < probe)
+
+
+# --- business hours ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("RT-1", "RT-11")
+def test_a_target_may_count_open_hours_only() -> None:
+    """A mail that waited over the night has used nothing of its four hours; a call of this minute comes first."""
+    day = Calendar(week={"mon-sun": ("08:00-18:00",)})
+    queues = {
+        "support": Queue(requirement=SUPPORT),
+        "mail": Queue(
+            requirement=SUPPORT, target=seconds(4 * 3_600), calendar="day", clock="open", head_start=seconds(0)
+        ),
+    }
+    rules = (Rule("mail", "mail", channel=("email",)),)
+    channels = {**OFFICE.channels, "email": replace(OFFICE.channels["email"], lasting=True)}
+    config = replace(OFFICE, channels=channels, queues=queues, rules=rules, calendars={"day": day})
+    office = Office(config)
+    office.now_ms = 17 * 3_600_000 + 3 * 86_400_000  # 17:00
+    mail = office.arrive("email")
+    office.sleep_s(15 * 3_600 + 60)  # 08:01 on the next day
+    assert office.state.waited_ms(office.item(mail), office.now_ms) == 3_600_000 + 60_000
+    call = office.arrive("chat")
+    office.pass_s(19)  # with its head start the chat has used 39 of its 20 seconds, the mail a quarter of its hours
+    assert made(office.ready("ana"))[0] == (call, "ana")
+    always = replace(queues["mail"], clock="always")
+    other = Office(replace(config, queues={**queues, "mail": always}))
+    other.now_ms = 17 * 3_600_000 + 3 * 86_400_000
+    mail = other.arrive("email")
+    other.sleep_s(15 * 3_600 + 60)
+    other.arrive("chat")
+    other.pass_s(19)
+    assert made(other.ready("ana"))[0] == (mail, "ana"), (
+        "where all time counts it has used almost four times its target"
+    )

@@ -56,7 +56,7 @@ def answer(engine: Engine, command: c.AnyCommand, now_ms: int) -> object:
 
 
 def test_a_snapshot_restores_to_the_same_bytes() -> None:
-    engine = Walk(12, thrift=1_000).run(200).checked.engine
+    engine = Walk(13, thrift=1_000).run(200).checked.engine
     assert Engine.restore(engine.snapshot()).snapshot() == engine.snapshot()
 
 

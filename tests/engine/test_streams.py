@@ -38,6 +38,12 @@ TELLS_NOBODY = {
     e.CallbackOffered,
     e.ServabilityChanged,
     e.UnservableDue,
+    e.Moved,
+    e.CalendarTurned,
+    e.EmergencyDeclared,
+    e.EmergencyEnded,
+    e.QueueDeserted,
+    e.QueueStaffed,
     e.GraceEnded,
     e.OutboundSettled,
     e.OutboundFailed,
@@ -93,6 +99,7 @@ def test_only_kinds_that_exist_have_effects() -> None:
         e.InteractionArrived,
         e.OutboundRetried,
         e.CallbackOffered,
+        e.Moved,
     }
 
 

@@ -21,6 +21,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("router.agents", "router.http", "router.archive", "channels.*"),
     ("router.service",),
     ("router.journal",),
+    ("router.almanac",),
     ("router.engine",),
     ("router.errors",),
 )

@@ -10,7 +10,7 @@ from msgspec.structs import fields
 
 from channels.registry import KINDS
 from router.cli import reference
-from router.engine.config import Config, Duration
+from router.engine.config import Almanac, Config, Duration
 from router.engine.requirements import Node
 from router.errors import ConfigError
 from router.settings import Settings, load, parse
@@ -46,7 +46,7 @@ def test_every_option_stands_in_the_reference_with_its_default() -> None:
     roots: list[type[Struct]] = [Settings, Config, *(entry.settings for entry in KINDS.values())]
     for kind in roots:
         structs(kind, everything)
-    for kind in everything:
+    for kind in everything - {Almanac}:  # which is worked out, never written
         for f in fields(kind):
             if f.name == "adapters" or reference._inner(f.type)[0] not in (None, Node):
                 continue

@@ -56,6 +56,9 @@ EVERYWHERE = [
     ("GET", "/v1/agents/ana"),
     ("POST", "/v1/agents/ana/state"),
     ("GET", "/v1/queues"),
+    ("GET", "/v1/calendars"),
+    ("POST", "/v1/calendars/x/close"),
+    ("POST", "/v1/calendars/x/open"),
     ("GET", "/v1/quarantine"),
     ("GET", "/v1/quarantine/x"),
     ("GET", "/v1/quarantine/x/raw"),
@@ -387,6 +390,22 @@ async def test_a_configuration_is_handed_on_with_who_sent_it(http: aiohttp.Clien
         response = await http.post(f"/v1/config{query}", data=b"[queues.support]", headers=OPERATOR)
         assert (response.status, (await response.json())["version"]) == (200, 2)
         assert scene.configured.pop() == (b"[queues.support]", dry, BY)
+
+
+@pytest.mark.promise("RT-11", "OB-5")
+async def test_an_emergency_closes_a_calendar_and_says_who_did_it(http: aiohttp.ClientSession, scene: Scene) -> None:
+    [shown] = (await (await http.get("/v1/calendars", headers=OPERATOR)).json())["calendars"]
+    assert (shown["calendar"], shown["open"], shown["queues"]) == ("office", True, ["support"])
+    asked = {"why": "fire alarm", "lasts": "2h"}
+    answer = await http.post("/v1/calendars/office/close", json=asked, headers=OPERATOR)
+    assert (answer.status, (await answer.json())["calendar"]) == (200, "office")
+    assert (await http.post("/v1/calendars/office/open", headers=OPERATOR)).status == 200
+    assert scene.desk.commands == [
+        c.CloseCalendar(calendar="office", by=BY, why="fire alarm", until_ms=scene.desk.now + 7_200_000),
+        c.OpenCalendar(calendar="office", by=BY),
+    ]
+    for nobody in (AGENT, {}):
+        assert (await http.post("/v1/calendars/office/close", headers=nobody)).status in (401, 403)
 
 
 async def test_a_blob_is_a_download_for_operators_and_agents(http: aiohttp.ClientSession, scene: Scene) -> None:

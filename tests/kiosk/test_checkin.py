@@ -12,7 +12,7 @@ import pytest
 from channels.kiosk.adapter import KioskAdapter
 from channels.kiosk.settings import Settings
 from router.engine import commands as c
-from router.engine.views import Estimate
+from router.engine.views import Estimate, Refused
 from router.errors import ConfigError, Draining, NoRoute, Overloaded, RouterError, Unavailable
 from tests.kiosk.support import Kiosk, context_of, kiosk_channel
 from tests.support.desk import RecordingDesk
@@ -52,6 +52,14 @@ async def test_a_topic_that_nobody_takes_is_refused_with_those_that_are(kiosk: K
     kiosk.desk.known_recipients = set()
     assert "none at present" in (await (await kiosk.post({"topic": "sales"})).json())["detail"]
     assert kiosk.desk.commands == []
+
+
+@pytest.mark.promise("RT-11")
+async def test_a_visitor_whom_the_queue_does_not_let_wait_gets_no_ticket(kiosk: Kiosk) -> None:
+    kiosk.desk.refusals[1] = Refused("out-of-hours", "We open at eight.")
+    response = await kiosk.post({"topic": "support"})
+    problem = await response.json()
+    assert (response.status, problem["code"], problem["detail"]) == (409, "turned-away", "We open at eight.")
 
 
 async def test_a_rule_that_looks_closer_may_still_refuse(kiosk: Kiosk) -> None:

@@ -125,6 +125,7 @@ async def test_an_accepted_call_is_connected_by_a_signed_order(switch: Switch, t
             "agent_name": "Ana",
             "endpoint": "sip:ana@desk",
             "reason": "",
+            "say": "",
         }
 
 

@@ -15,6 +15,7 @@ from channels.phone.settings import Gateway, Settings
 from channels.phone.signature import HEADER
 from router.engine import commands as c
 from router.engine.config import Duration
+from router.engine.views import Refused
 from router.errors import ConfigError, Draining, NoRoute, Overloaded, RouterError, Unavailable
 from tests.phone.support import DEV, SECRET, Phone, phone_channel, told, until
 
@@ -31,6 +32,15 @@ def ghosts(phone: Phone) -> dict[str, int]:
 
 
 # --- what is told and answered ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("RT-11")
+async def test_a_call_that_its_queue_does_not_let_wait_is_rejected_with_what_the_caller_is_told(phone: Phone) -> None:
+    phone.desk.refusals[1] = Refused("out-of-hours", "We open at eight.")
+    action = {"type": "reject", "reason": "out-of-hours", "message": "We open at eight."}
+    event = told("incoming")
+    assert await phone.answer(event) == {"interaction": "i-1", "action": action}
+    assert await phone.answer(event) == {"interaction": "i-1", "action": action}, "told again, answered the same"
 
 
 async def test_a_call_is_told_from_beginning_to_end(phone: Phone) -> None:

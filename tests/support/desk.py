@@ -11,7 +11,16 @@ from typing import Any
 
 from router.engine import commands as c
 from router.engine.commands import Reply
-from router.engine.views import AgentView, CallbackView, Estimate, InteractionView, Outbound, QueueView
+from router.engine.views import (
+    AgentView,
+    CalendarView,
+    CallbackView,
+    Estimate,
+    InteractionView,
+    Outbound,
+    QueueView,
+    Refused,
+)
 from router.errors import NotFound, RouterError
 
 
@@ -29,6 +38,7 @@ class RecordingDesk:
         self.agent_views: dict[str, AgentView] = {}
         self.dead: list[Outbound] = []
         self.known_recipients: set[tuple[str, str]] | None = None
+        self.refusals: dict[int, Refused] = {}
         self.position: Estimate | None = Estimate(1, None)
         self.count = 0
 
@@ -111,6 +121,12 @@ class RecordingDesk:
 
     def queues(self) -> list[QueueView]:
         return []
+
+    def calendars(self) -> list[CalendarView]:
+        return [CalendarView(calendar="office", zone="UTC", open=True, next_change_ms=0, queues=("support",))]
+
+    def refusal(self, number: int) -> Refused | None:
+        return self.refusals.get(number)
 
     def estimate(self, number: int) -> Estimate | None:
         return self.position

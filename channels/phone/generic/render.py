@@ -2,6 +2,7 @@
 
 Answer:  {"interaction": "i-12", "action": {"type": "queue"}}
          {"interaction": null, "action": {"type": "reject", "reason": "no-route"}}
+         {"interaction": "i-13", "action": {"type": "reject", "reason": "out-of-hours", "message": "We open at eight."}}
          {"interaction": null, "action": {"type": "none"}}
 
 It is the decision on that event, and a repeated event gets the same bytes. Positions and waiting times are not in it,
@@ -32,6 +33,7 @@ _NO_SUCH_CALL = frozenset({404, 410})
 class Action(Struct, frozen=True, omit_defaults=True):
     type: Literal["queue", "reject", "none"]
     reason: str = ""
+    message: str = ""  # what a rejected caller is to be told
 
 
 class Answered(Struct, frozen=True):
@@ -44,7 +46,7 @@ class Answered(Struct, frozen=True):
 def answer(outcome: Outcome, event: CallEvent, site: Site) -> Answer:
     number = outcome.interaction
     named = interaction_id(number) if number else None
-    return Answer(_encode(Answered(named, Action(outcome.action, outcome.reason))))
+    return Answer(_encode(Answered(named, Action(outcome.action, outcome.reason, outcome.say))))
 
 
 def control(order: Order, site: Site, now_ms: int) -> Control:

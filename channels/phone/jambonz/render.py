@@ -47,6 +47,8 @@ def answer(outcome: Outcome, event: CallEvent, site: Site) -> Answer:
 def _verbs(outcome: Outcome, event: CallEvent, site: Site) -> list[Spoken]:
     match event.path:
         case "call":
+            if outcome.action == "reject" and outcome.interaction:
+                return _turned_away(outcome, site)
             if outcome.action == "reject":
                 return [{"verb": "sip:decline", "status": 404, "reason": "No route"}]
             return [_enqueue(site)] if outcome.action == "queue" else [{"verb": "hangup"}]
@@ -58,6 +60,13 @@ def _verbs(outcome: Outcome, event: CallEvent, site: Site) -> list[Spoken]:
             return [_pause(1), _enqueue(site)] if outcome.is_open else [{"verb": "hangup"}]
         case _:
             return []
+
+
+def _turned_away(outcome: Outcome, site: Site) -> list[Spoken]:
+    if outcome.say:
+        voice = {"vendor": "default", "language": site.gateway.voice}
+        return [{"verb": "say", "text": outcome.say, "synthesizer": voice}, {"verb": "hangup"}]
+    return [{"verb": "sip:decline", "status": 480, "reason": "Temporarily Unavailable"}]
 
 
 def _while_waiting(outcome: Outcome, site: Site) -> list[Spoken]:

@@ -59,10 +59,17 @@ def answer(outcome: Outcome, event: CallEvent, site: Site) -> Answer:
 def _begin(response: Element, outcome: Outcome, site: Site) -> None:
     if outcome.action == "queue":
         _enqueue(response, site)
+    elif outcome.action == "reject" and outcome.say:
+        _farewell(response, outcome.say, site)
     elif outcome.action == "reject":
         SubElement(response, "Reject", reason="rejected")
     else:
         SubElement(response, "Hangup")
+
+
+def _farewell(response: Element, text: str, site: Site) -> None:
+    SubElement(response, "Say", language=site.gateway.voice).text = text
+    SubElement(response, "Hangup")
 
 
 def _while_waiting(response: Element, outcome: Outcome, site: Site) -> None:
@@ -96,6 +103,9 @@ def not_now(raw: Raw, refusal: Refusal, site: Site) -> Answer | None:
 def control(order: Order, site: Site, now_ms: int) -> Control:
     """Raises DeliveryFailed where there is nowhere to connect to."""
     match order.action:
+        case "hangup" if order.say:
+            response = Element("Response")
+            _farewell(response, order.say, site)
         case "hangup":
             return _update(order, site, {"Status": "completed"})
         case "queue":

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from router.engine import events as e
 from router.engine import occupancy
+from router.engine.calendars import Hours
 from router.engine.choice import mixed
 from router.engine.config import Queue, Step
 from router.engine.events import Event
@@ -36,6 +37,14 @@ def target_of(s: State, item: Interaction) -> int:
     return int(wanted or s.config.channels[item.born.channel].target)
 
 
+def waited_by(s: State, item: Interaction, now_ms: int) -> int:
+    """By the wall's clock, or by the open hours of the queue's calendar."""
+    queue = s.config.queues[item.queue]
+    if queue.clock == "open" and queue.calendar:
+        return Hours(s.config.calendars[queue.calendar]).between(item.enqueued_at_ms, now_ms)
+    return now_ms - item.enqueued_at_ms
+
+
 def order(s: State, item: Interaction, now_ms: int, agent: Agent | None = None) -> Rank:
     """Where the interaction stands in the one order over everything, with this agent; smaller comes first."""
     queue = s.config.queues[item.queue]
@@ -44,7 +53,7 @@ def order(s: State, item: Interaction, now_ms: int, agent: Agent | None = None) 
     raised = [step.band for step in steps_of(s, item)[: item.step] if step.band is not None][-1:]
     rank = min(map(bands.index, (band, *raised)))
     step, value = POLICIES[s.config.order.policy](s, item, now_ms, agent)
-    waited, cap = now_ms - item.enqueued_at_ms, s.config.order.cap * target_of(s, item)
+    waited, cap = waited_by(s, item, now_ms), s.config.order.cap * target_of(s, item)
     if cap and waited >= cap and s.config.order.policy not in ("deadline", "first-come"):
         step, value = -1_000_000_000_000_000, Fraction(0)
     return (0 if item.lifted else rank, step, -value, item.enqueued_at_ms, item.number)
@@ -55,7 +64,7 @@ Urgency = tuple[int, Fraction]  # a strict step, the smallest first; and a value
 
 def urgency(s: State, item: Interaction, now_ms: int, credit_ms: int) -> Fraction:
     weight = Fraction(repr(item.weight or s.config.queues[item.queue].weight))
-    return weight * (now_ms - item.enqueued_at_ms + credit_ms) / target_of(s, item)
+    return weight * (waited_by(s, item, now_ms) + credit_ms) / target_of(s, item)
 
 
 def relative(s: State, item: Interaction, agent: Agent | None) -> Fraction:
@@ -91,15 +100,15 @@ def _queue_ratio(s: State, item: Interaction, now_ms: int, agent: Agent | None) 
 
 def _level(s: State, item: Interaction, now_ms: int, agent: Agent | None) -> Urgency:
     level = level_of(s, agent, s.requirement_of(item)) if agent else 0
-    return -(level or 0), Fraction(now_ms - item.enqueued_at_ms)
+    return -(level or 0), Fraction(waited_by(s, item, now_ms))
 
 
 POLICIES: dict[str, Callable[[State, Interaction, int, Agent | None], Urgency]] = {
     "share-of-target": _share_of_target,
     "ratio": _ratio,
-    "deadline": lambda s, item, now_ms, agent: (0, Fraction(-item.enqueued_at_ms - target_of(s, item))),
-    "first-come": lambda s, item, now_ms, agent: (0, Fraction(-item.enqueued_at_ms)),
-    "priority": lambda s, item, now_ms, agent: (target_of(s, item), Fraction(-item.enqueued_at_ms)),
+    "deadline": lambda s, item, now_ms, agent: (0, Fraction(waited_by(s, item, now_ms) - target_of(s, item))),
+    "first-come": lambda s, item, now_ms, agent: (0, Fraction(waited_by(s, item, now_ms))),
+    "priority": lambda s, item, now_ms, agent: (target_of(s, item), Fraction(waited_by(s, item, now_ms))),
     "queue-ratio": _queue_ratio,
     "adaptive": _adaptive,
     "round-robin": lambda s, item, now_ms, agent: (0, Fraction(-s.memory.turns.get(item.queue, 0))),

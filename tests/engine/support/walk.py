@@ -15,9 +15,12 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine.config import (
+    END,
+    KEEP,
     Agent,
     Band,
     Blend,
+    Calendar,
     Callbacks,
     Channel,
     Config,
@@ -27,6 +30,7 @@ from router.engine.config import (
     Order,
     Presence,
     Queue,
+    Resort,
     Rule,
     Step,
     Unservable,
@@ -46,6 +50,7 @@ START_MS = 1_764_000_000_000
 AGENTS = ("ana", "ben", "chen", "dora", "eve")
 QUEUES = ("support", "sales", "mailroom")
 CHANNELS = ("phone", "chat", "email")
+CALENDARS = ("office", "night")
 SKILLS = ("support", "sales", "spanish")
 BANDS = ("urgent", "normal", "low")
 POLICIES: tuple[Any, ...] = get_args(get_type_hints(Order)["policy"])
@@ -161,6 +166,44 @@ def an_unservable(r: Random, name: str, queues: Iterable[str], planned: bool) ->
     return Unservable(policy, seconds(r.choice((0, 5, 30))), to if policy == "move" else None)
 
 
+def with_rules(r: Random, queues: dict[str, Queue]) -> dict[str, Queue]:
+    """Some queues have hours, and rules about who may wait. Moves of those who waited too long make no circle."""
+    names = list(queues)
+    return {name: replace(queue, **some_rules(r, names, i)) for i, (name, queue) in enumerate(queues.items())}
+
+
+def some_rules(r: Random, names: list[str], i: int) -> dict[str, Any]:
+    if r.random() < 0.5:
+        return {}
+    others = [name for name in names if name != names[i]]
+    calendar = r.choice((None, *CALENDARS))
+    return {
+        "calendar": calendar,
+        "clock": r.choice(("always", "open")) if calendar else "always",
+        "when_closed": a_resort(r, others),
+        "when_closing": a_resort(r, others),
+        "when_emergency": r.choice((None, a_resort(r, others))),
+        "max_length": r.choice((None, 0, 1, 3)),
+        "when_full": a_resort(r, others),
+        "max_wait": seconds(r.choice((0, 20, 90))),
+        "when_overdue": r.choice((END, Resort("move", r.choice(names[i + 1 :])))) if names[i + 1 :] else END,
+        "nobody_grace": seconds(r.choice((0, 15))),
+        "when_nobody": a_resort(r, others),
+    }
+
+
+def a_resort(r: Random, others: list[str]) -> Resort:
+    choices = [KEEP, KEEP, END, Resort("end", message="sorry")]
+    return r.choice([*choices, *(Resort("move", name) for name in others)])
+
+
+def a_calendar(r: Random) -> Calendar:
+    """Open for some minutes of every hour, so that a walk of minutes sees it open and close."""
+    start, length = r.randint(0, 30), r.randint(1, 29)
+    daily = tuple(f"{h:02}:{start:02}-{h:02}:{start + length:02}" for h in range(24))
+    return Calendar(week=r.choice(({}, {"mon-sun": daily}, {"mon-sun": daily})))
+
+
 def a_wrap_up(r: Random) -> WrapUp:
     return WrapUp(r.choice(("none", "none", "optional", "timed", "forced")), seconds(r.choice((0, 15))), seconds(40))
 
@@ -182,7 +225,8 @@ def a_config(r: Random) -> Config:
         skills=SKILLS,
         teams=("red", "blue"),
         order=an_order(r),
-        queues={name: _planned(r, name, lines, bands) for name in lines},
+        calendars={name: a_calendar(r) for name in CALENDARS},
+        queues=with_rules(r, {name: _planned(r, name, lines, bands) for name in lines}),
         rules=tuple(a_rule(r, i, queues, channels, bands, agents) for i in range(r.randint(0, 3))),
         default_queue=r.choice(queues) if r.random() < 0.9 else None,
         agents={name: _known(an_agent(r), channels, queues) for name in agents},
@@ -205,6 +249,7 @@ def a_channel(r: Random, name: str, channels: Names) -> Channel:
         interrupted_max=seconds(r.choice((0, 10, 60))),
         agent_lost=r.choice(("return", "stay")),
         calls=("call:",),
+        lasting=name == "email",
         actions=ACTIONS if r.random() < 0.7 else (),
     )
 
@@ -541,6 +586,13 @@ class Walk:
     def _configure(self) -> c.Configure:
         return c.Configure(document=to_bytes(a_config(self.r)), by="operator:sam")
 
+    def _calendar(self) -> c.CloseCalendar | c.OpenCalendar:
+        name, r = self.r.choice((*CALENDARS, "no-such")), self.r
+        if r.random() < 0.5:
+            return c.OpenCalendar(calendar=name, by="operator:sam")
+        until = r.choice((0, self.now_ms + r.randint(-1_000, 60_000)))
+        return c.CloseCalendar(calendar=name, by="operator:sam", until_ms=until)
+
     def _restart(self) -> c.Restart:
         return c.Restart()
 
@@ -595,6 +647,7 @@ CHOICES = {
     "reprioritise": 2,
     "relax": 1,
     "configure": 0.6,
+    "calendar": 1,
     "restart": 0.1,
     "tick": 12,
     "settle": 3,
