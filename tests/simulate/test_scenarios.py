@@ -306,7 +306,7 @@ def test_a_file_that_makes_no_sense_is_refused_with_its_line(tmp_path: Path, tex
         ('length = "6h"', 'length = "6h"\npeople = { miss = 0.7, decline = 0.7 }', "people.miss"),
         ('length = "6h"', 'length = "6h"\nfaults = { crashes = ["7h"] }', "faults.crashes[0]"),
         ('length = "6h"', 'length = "6h"\ngoal = { queues = { al = 0.8 } }', "goal.queues.al"),
-        ('requirement = { skill = "any" }', 'requirement = { skill = "ayn" }', "queues.all.requirement"),
+        ('requirement = { skill = "any" }', 'requirement = { skill = "ayn" }', "queues.all.requirement.skill"),
     ],
 )
 def test_a_scenario_that_cannot_be_is_refused_with_its_path(tmp_path: Path, old: str, new: str, path: str) -> None:
