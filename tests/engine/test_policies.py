@@ -375,6 +375,21 @@ def test_under_overload_nothing_is_overtaken_after_its_latest_time(policy: str, 
     assert overtaken == []
 
 
+@pytest.mark.promise("RT-1")
+def test_what_waited_out_its_band_while_somebody_had_it_comes_back_into_the_first_one() -> None:
+    """Nothing wakes up for a band while an agent has the interaction; when it is back it is matched at once."""
+    office = Office(house("share-of-target", {"a": queue(20)}, cap=2))
+    number = office.arrive(recipient="a")
+    office.ready("ana")
+    office.accept(number)
+    office.pass_s(901)
+    newer = office.arrive(recipient="urgent a")
+    out = office.do(c.Requeue(interaction=number, by="operator:sam"))
+    assert e.BandRaised(number) in out.events
+    assert office.item(number).lifted
+    assert (office.offered_to(number), office.state_of(newer)) == (["ana"], "queued")
+
+
 # --- every inversion has its reason -----------------------------------------------------------------------------------
 
 

@@ -306,11 +306,11 @@ class Oracle:
         self.reasons.update(x.code for x in found)
         unexplained = [f"{x.older} was passed by: {x.reason}" for x in found if x.code == "unexplained"]
         came = s.interactions[event.interaction].enqueued_at_ms
-        late = [latest_overtaken_at_ms(s, s.interactions[x.older]) for x in found if x.code not in NOT_BY_RANK]
-        return [
-            *unexplained,
-            *(f"overtaken after {t} by what came at {came}" for t in late if t is not None and came > t),
-        ]
+        passed = [s.interactions[x.older] for x in found if x.code not in NOT_BY_RANK]
+        # A deadline acts when the engine is next told that time passes, and a walk gives commands before it is.
+        times = [latest_overtaken_at_ms(s, x) for x in passed if not 0 < s.band_due_ms(x) <= now_ms]
+        late = [f"overtaken after {t} by what came at {came}" for t in times if t is not None and came > t]
+        return unexplained + late
 
     def settled(self, s: State, now_ms: int) -> list[str]:
         """What is wrong when a command stops here."""
