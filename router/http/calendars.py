@@ -10,12 +10,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from router.engine import commands as c
 from router.engine.config import Duration, Name
 from router.engine.views import CalendarView
-from router.errors import BadMessage, NotFound, Unauthenticated, Unavailable
+from router.errors import BadMessage, ClientError, NotFound, Unauthenticated, Unavailable
 from router.http.house import House
 from router.service.routes import describe, json_response, read_json
 
 _PATH = {"id": Name}
-_ACTING = (Unauthenticated, BadMessage, NotFound, Unavailable)
+_ACTING = (Unauthenticated, ClientError, BadMessage, NotFound, Unavailable)
 
 
 class CalendarList(Struct, frozen=True):

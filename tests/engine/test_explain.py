@@ -255,6 +255,7 @@ def test_what_was_given_by_hand_says_by_whom() -> None:
 
 @pytest.mark.promise("EX-1")
 @pytest.mark.promise("DU-3")
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", range(0, 16, 4))
 def test_the_agent_of_every_recorded_offer_is_the_best_of_the_candidates(first: int) -> None:
     """Histories by chance, with every rule of choice: what is worked out afterwards is what happened.

@@ -30,6 +30,7 @@ SAMPLES: dict[object, Any] = {
     tuple[str, ...]: ("tel:+15550100", ""),
     dict[str, str]: {"site": "north"},
     Node | None: Node(all=(Node(skill="support", level=3), Node(negated=Node(agent=("ana",))))),
+    Node: Node(skill="support", level=3),
     Message: SAID,
     Message | None: SAID,
 }
@@ -38,6 +39,9 @@ SAMPLES: dict[object, Any] = {
 def sample(kind: type[Event]) -> Any:
     """An event with every field set."""
     return kind(**{name: SAMPLES[hint] for name, hint in get_type_hints(kind).items() if not name.startswith("_")})
+
+
+SAMPLES[InteractionArrived | None] = sample(InteractionArrived)
 
 
 def required(kind: type[Event]) -> int:

@@ -357,6 +357,7 @@ async def test_a_call_to_a_customer_says_whom_from_where_and_who_first(switch: S
             "agent_name": "Ana",
             "endpoint": "sip:ana@desk",
             "reason": "",
+            "say": "",
             "to": "+493012345678",
             "from": "+15550100",
             "first": "customer",

@@ -59,10 +59,11 @@ async def test_one_batch_is_with_the_disk_while_the_next_one_fills() -> None:
         await h.until(lambda: held(h).at_once)
         late = [h.ask(arrive(f"c{n}")) for n in range(10)]
         await a_turn()
-        assert held(h).batches == [1]
+        first = held(h).batches[:]
+        assert len(first) == 1
         held(h).release()
         await h.until(lambda: all(late))
-        assert held(h).batches == [1, 10]
+        assert held(h).batches == [*first, 10]
         assert held(h).most_at_once == 1
 
 
