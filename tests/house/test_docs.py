@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
+import pkgutil
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -18,6 +20,8 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 from prometheus_client import Counter
 
+import channels
+import router
 from channels.chat import parse as chat_in
 from channels.chat import render as chat_out
 from channels.phone.kinds import KINDS as GATEWAYS
@@ -308,6 +312,10 @@ def test_every_reason_for_quarantine_is_told() -> None:
 
 def test_the_table_of_metrics_is_all_of_them() -> None:
     """The table against what is registered; counters end in `_total`, as they are shown."""
+    for package in (router, channels):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)  # a module registers what it measures when it is read
     registered: dict[str, tuple[str, ...] | None] = {}
     for name, metric in observe._metrics.items():
         plain = name.removesuffix("_total")

@@ -230,7 +230,7 @@ def test_odd_bytes_in_a_name_stay_visible() -> None:
         (b"MZ", "page.g3", ""),
         (b"", "page.tif", ""),
     ],
-    # Not the bytes: a PDF tells when it was made, and tests must be called the same in every process that collects them.
+    # Not the bytes: a PDF tells when it was made, and every process that collects must find the same names.
     ids=lambda value: "" if isinstance(value, bytes) else value,
 )
 def test_a_kind_is_known_by_its_content(data: bytes, name: str, kind: str) -> None:
