@@ -220,6 +220,8 @@ def _close(s: State, item: Interaction, at_ms: int) -> None:
         _remember_given(s, item, ())
     if s.rounds:
         s.rounds.pop(item.number, None)
+    if s.left:
+        s.left.pop(item.number, None)
     closed = s.closed
     closed.append(item.number)
     while len(closed) > s.closed_max:
@@ -489,12 +491,22 @@ def _give_to(s: State, item: Interaction, ev: e.Transferred) -> None:
     _leave_line(s, item)
     if ev.by:
         s.rounds.pop(item.number, None)
+        s.left.pop(item.number, None)
         item.tried = {}  # somebody meant it for others; what the engine lets go keeps who refused it
+    elif ev.queue != item.queue:
+        _note_left(s, item)
     if ev.queue != item.queue:
         item.step = 0  # another queue has another plan
     item.queue, item.requirement = ev.queue, ev.requirement
     _forgive_if_alone(s, item)  # who refused it may be the only one who fits there
     _join_line(s, item)
+
+
+def _note_left(s: State, item: Interaction) -> None:
+    """A rule moves it on, and none will move it back: two plans that lead into one another would have no end."""
+    former = s.left.get(item.number, ())
+    if item.queue not in former:
+        s.left[item.number] = (*former, item.queue)
 
 
 def _leave_line(s: State, item: Interaction) -> None:
@@ -518,6 +530,7 @@ def _join_line(s: State, item: Interaction) -> None:
 
 def _moved(s: State, ev: e.Moved, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
+    _note_left(s, item)
     _leave_line(s, item)
     if item.given_to:  # nobody there answers for that agent
         item.requirement = None

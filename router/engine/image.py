@@ -91,6 +91,7 @@ class Image(Struct, array_like=True):
     turns: dict[str, Turn] = {}
     empty: dict[str, int] = {}
     deserted: dict[str, int] = {}
+    left: dict[int, tuple[str, ...]] = {}
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -133,7 +134,7 @@ def _later(s: State) -> list[Any]:
     last = [s.last_callback] if s.last_callback else []
     found: list[Any] = [list(s.consults.values()), list(s.callbacks.values()), last, s.paces]
     found += [list(s.unserved.values()), list(s.suspensions.values()), list(s.rounds.values())]
-    found += [s.turns, s.empty, s.deserted]
+    found += [s.turns, s.empty, s.deserted, s.left]
     while found and not found[-1]:
         found.pop()
     return found
@@ -177,7 +178,7 @@ def from_bytes(data: bytes) -> State:
     s.last_interaction, s.last_offer, s.last_stamp = image.last
     s.threads, s.links, s.removals, s.brakes = image.threads, image.links, image.removals, image.brakes
     s.channels, s.memory, s.paces = image.channels, image.memory, image.paces
-    s.turns, s.empty, s.deserted = image.turns, image.empty, image.deserted
+    s.turns, s.empty, s.deserted, s.left = image.turns, image.empty, image.deserted, image.left
     s.closed.extend(image.closed)
     s.interactions = {item.number: item for item in image.interactions}
     s.offers = {offer.number: offer for offer in image.offers}

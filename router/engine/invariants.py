@@ -240,6 +240,9 @@ def _suspensions(s: State) -> Iterator[str]:
             yield f"rounds of interaction {r.interaction} are counted under {number}"
         if r.paused_until_ms - s.now_ms > LONGEST_MS:
             yield f"interaction {number} pauses until {r.paused_until_ms}, which is out of bounds"
+    for number, queues in s.left.items():
+        if number not in s.interactions or not s.interactions[number].open or len(set(queues)) < len(queues):
+            yield f"interaction {number} has left {queues}"
     if (s.suspensions or s.soft) and not s.interrupts:
         yield "interruptions are switched off, though there are some"
 

@@ -360,6 +360,7 @@ class State:
         "last_offer",
         "last_stamp",
         "learning",
+        "left",
         "legs",
         "links",
         "matcher",
@@ -411,6 +412,7 @@ class State:
         self.paces: dict[str, dict[str, Pace]] = {}  # queue -> channel -> how fast its work went of late
         self.unserved: dict[UnservedKey, Unserved] = {}
         self.rounds: dict[int, Round] = {}  # interaction -> of those that all who could have refused
+        self.left: dict[int, tuple[str, ...]] = {}  # interaction -> queues that rules have moved it out of
         self.suspensions: dict[int, Suspension] = {}  # interaction -> of those that ever were
         self.turns: dict[str, Turn] = {}  # calendar -> how it stands
         self.empty: dict[str, int] = {}  # queue that asks -> since when nobody who fits has been signed in
@@ -758,6 +760,10 @@ class State:
         """How many steps its queue's plan has; a consult has none, since it asks for whom its owner wants."""
         ladder = self.ladders.get(item.queue) if item.threads else None
         return len(ladder.steps) if ladder is not None else 0
+
+    def may_move(self, item: Interaction, queue: str) -> bool:
+        """Whether a rule may move it there: never back to where rules have moved it on from, or it had no end."""
+        return queue != item.queue and queue not in self.left.get(item.number, ())
 
     def step_due_ms(self, item: Interaction) -> int:
         """When time brings the next step of its queue's plan; 0 for never."""

@@ -14,7 +14,7 @@ cel-expr-python is young, so nothing but this module knows it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -186,7 +186,6 @@ def check_config(config: Config) -> Plan:
         if queue.relax:
             _check_relaxation(config, names, name, queue)
         _check_unservable(config, name, queue)
-    _no_circle(config)
     _one_of(config.default_queue, config.queues, "default_queue", "queue")
     for name, agent in config.agents.items():
         for skill in agent.skills:
@@ -268,6 +267,7 @@ def _check_relaxation(config: Config, names: Names, name: str, queue: Queue) -> 
         raise ConfigError(path, f"at most {MAX_STEPS} steps", str(len(queue.relax)))
     for i, step in enumerate(queue.relax):
         _check_step(config, names, step, f"{path}[{i}]")
+        _another(step.queue, name, f"{path}[{i}].queue")
     _rising([step.after for step in queue.relax], path, "after")
     _rising([step.share for step in queue.relax], path, "share")
     _no_idle_step(config, name, queue, path)
@@ -293,6 +293,7 @@ def _check_step(config: Config, names: Names, step: Step, path: str) -> None:
 def _check_unservable(config: Config, name: str, queue: Queue) -> None:
     rule, path = queue.unservable, f"queues.{name}.unservable"
     _one_of(rule.queue, config.queues, f"{path}.queue", "queue")
+    _another(rule.queue, name, f"{path}.queue")
     if (rule.policy == "move") != (rule.queue is not None):
         expected = "a queue" if rule.queue is None else 'policy = "move" beside it'
         raise ConfigError(f"{path}.queue", expected, repr(rule.queue or "none"))
@@ -300,31 +301,9 @@ def _check_unservable(config: Config, name: str, queue: Queue) -> None:
         raise ConfigError(f"{path}.policy", f"a plan in queues.{name}.relax", "none")
 
 
-def _no_circle(config: Config) -> None:
-    """What moves by itself must come to rest: its clock never starts anew, so a circle would go round for ever."""
-    moves = {name: dict(_moves(name, queue)) for name, queue in config.queues.items()}
-    for start, ways in moves.items():
-        for to, path in ways.items():
-            if start in _reachable(moves, to):
-                raise ConfigError(path, f"a queue from which nothing moves on to {start!r}", repr(to))
-
-
-def _reachable(moves: dict[str, dict[str, str]], start: str) -> set[str]:
-    found, ahead = {start}, [start]
-    while ahead:
-        new = moves[ahead.pop()].keys() - found
-        found |= new
-        ahead += new
-    return found
-
-
-def _moves(name: str, queue: Queue) -> Iterator[tuple[str, str]]:
-    """Where something in this queue can be moved to by itself, and the path that says so."""
-    for i, step in enumerate(queue.relax):
-        if step.queue is not None:
-            yield step.queue, f"queues.{name}.relax[{i}].queue"
-    if queue.unservable.queue is not None:
-        yield queue.unservable.queue, f"queues.{name}.unservable.queue"
+def _another(to: str | None, name: str, path: str) -> None:
+    if to == name:
+        raise ConfigError(path, "another queue", repr(to))
 
 
 def _rising(times: Sequence[float | None], path: str, trigger: str) -> None:

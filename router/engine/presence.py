@@ -222,7 +222,7 @@ def _after_step(s: State, event: e.RequirementRelaxed, now_ms: int) -> Iterator[
     for step in steps:
         if step.callback and not item.callback_offered:
             yield e.CallbackOffered(item.number, "relaxed")
-        if step.queue:
+        if step.queue and (event.by or s.may_move(item, step.queue)):
             yield e.Transferred(item.number, step.queue, None, "", event.by, "relaxed")
 
 

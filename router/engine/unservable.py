@@ -122,7 +122,8 @@ def _policy(s: State, item: Interaction, now_ms: int) -> list[Event]:
     if s.legs and item.number in s.legs:
         return []  # between colleagues, one of whom is waiting for it to be over
     if rule.policy == "move" and rule.queue is not None:
-        return [e.Transferred(item.number, rule.queue, None, "", "", "unservable")]
+        may = s.may_move(item, rule.queue)
+        return [e.Transferred(item.number, rule.queue, None, "", "", "unservable")] if may else []
     if rule.policy == "end":
         return [ended(s, item, rule.reason, now_ms)]
     if rule.policy == "callback" and not item.callback_offered:
@@ -139,6 +140,7 @@ def _down_the_plan(s: State, item: Interaction) -> list[Event]:
     facts: list[Event] = []
     for step in range(item.step + 1, len(ladder.steps) + 1):
         facts.append(e.RequirementRelaxed(item.number, step, "unservable"))
-        if ladder.steps[step - 1].queue or s.matcher.reached(ladder.after(step, asked), channel, SIGNED_IN):
+        to = ladder.steps[step - 1].queue
+        if (to and s.may_move(item, to)) or s.matcher.reached(ladder.after(step, asked), channel, SIGNED_IN):
             break
     return facts

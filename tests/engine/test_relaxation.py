@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine.config import Agent, Config, Queue, Rule, Step
+from router.engine.config import Agent, Config, Queue, Resort, Rule, Step
 from router.engine.matching import Profile
 from router.engine.plan import check_config
 from router.engine.relaxation import Ladder
@@ -164,6 +164,42 @@ def test_another_queue_has_another_plan() -> None:
     assert office.item(number).step == 0
     office.do(c.Transfer(interaction=number, to=c.Target(queue="support"), by="operator:sam"))
     assert relaxed(office, 0) == [1]
+
+
+def leading_into_one_another() -> Config:
+    """Two queues, each of whose plans has it wait in the other one."""
+    config = staffed(Step(after=seconds(20), queue="sales"))
+    back = replace(config.queues["sales"], relax=(Step(after=seconds(10), queue="support"),))
+    return replace(config, queues={**config.queues, "sales": back})
+
+
+def test_plans_that_lead_into_one_another_move_it_once() -> None:
+    """The clock never restarts, so in both queues it has waited too long: without a memory it would move for ever."""
+    office = Office(leading_into_one_another())
+    number = office.arrive()
+    moved = happened(office.pass_s(20), e.Transferred)
+    assert [event.queue for event in moved] == ["sales"]
+    assert happened(office.pass_s(3_600), e.Transferred) == []
+    assert office.item(number).step == 1, "the step is taken, all the same"
+
+
+def test_a_full_queue_and_a_plan_that_lead_into_one_another_move_it_once() -> None:
+    full = Resort("move", queue="support")
+    config = staffed(Step(after=seconds(20), queue="sales"))
+    sales = replace(config.queues["sales"], max_length=0, when_full=full)
+    office = Office(replace(config, queues={**config.queues, "sales": sales}))
+    number = office.arrive()
+    assert len(happened(office.pass_s(20), e.Transferred)) <= 1
+    assert happened(office.pass_s(3_600), e.Transferred) == []
+    assert office.item(number).waits
+
+
+def test_what_a_person_moves_back_may_be_moved_on_again() -> None:
+    office = Office(leading_into_one_another())
+    number = office.arrive()
+    office.pass_s(20)
+    office.do(c.Transfer(interaction=number, to=c.Target(queue="support"), by="operator:sam"))
+    assert [event.queue for event in happened(office.pass_s(0), e.Transferred)] == ["sales"]
 
 
 def test_a_new_plan_holds_for_what_waits() -> None:

@@ -304,21 +304,16 @@ def test_a_second_engine_from_the_records_agrees_on_what_comes_next() -> None:
         ),
         ({"relax": (Step(queue="sale"),)}, "queues.support.relax[0].queue: expected the queue 'sales', found 'sale'"),
         (
-            {"relax": (Step(queue="sales"),)},
-            "queues.support.relax[0].queue: expected a queue from which nothing moves on to 'support', found 'sales'",
+            {"relax": (Step(queue="support"),)},
+            "queues.support.relax[0].queue: expected another queue, found 'support'",
         ),
         (
             {"unservable": Unservable("move", queue="support")},
-            "queues.support.unservable.queue: expected a queue from which nothing moves on to 'support'",
+            "queues.support.unservable.queue: expected another queue, found 'support'",
         ),
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused_with_its_path(support: dict[str, Any], says: str) -> None:
-    back = replace(OFFICE.queues["sales"], unservable=Unservable("move", queue="third"))
-    queues = {**OFFICE.queues, "sales": back, "third": Queue(relax=(Step(queue="support"),))}
-    config = office_with(replace(OFFICE, queues=queues), **support)
-    if "queue='sales'" not in repr(support):
-        config = office_with(OFFICE, **support)
     with pytest.raises(ConfigError) as refusal:
-        check_config(config)
+        check_config(office_with(OFFICE, **support))
     assert str(refusal.value).startswith(says)
