@@ -78,7 +78,7 @@ class Pace(Struct, array_like=True):
     waited_ms: int = 0  # in all, by those who were served and those who gave up
     left: int = 0  # gave up
     followed: list[Followed] = []
-    next_ms: int = 0  # nobody else is followed before
+    next_ms: int = 0  # nobody else is followed, or tried, before
     outcomes: int = 0
     factor50: float = 1.0
     factor90: float = 1.0
@@ -152,6 +152,7 @@ def follow(s: State, item: Interaction, at_ms: int) -> None:
     if at_ms < pace.next_ms or len(pace.followed) >= FOLLOWED:
         return
     pace.passed = 0
+    pace.next_ms = at_ms + APART_MS  # if nothing can be told now, the next one need not ask again at once
     told = forecast(s, item, at_ms)
     if told.method == QUEUE_LENGTH:
         p50, p90 = ceil(told.p50_ms * pace.factor50), ceil(told.p90_ms * pace.factor90)
