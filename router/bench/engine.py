@@ -71,7 +71,7 @@ class Plan(Struct, frozen=True):
 def _plans(offices: tuple[Office, ...], scans: tuple[Scan, ...], decisions: int) -> dict[str, Plan]:
     plans: dict[str, Plan] = {}
     for office in offices:
-        for kind in ("product", "grouped"):
+        for kind in ("product", "grouped", "straight"):
             busy = 0 if office[1] else max(1, office[0] // 2)
             plans[name_of(kind, office)] = Plan(kind, office, decisions, busy)
     usual = plans[name_of("product", offices[1])]
@@ -155,6 +155,9 @@ def _rows(found: dict[str, Figures], offices: tuple[Office, ...], scans: tuple[S
         yield compared(
             "9", f"decision: {described(office)}", us("product", office), us("grouped", office), 4, 2, note=note
         )
+    for office in offices:
+        facts = us("straight", office)
+        yield compared("9", f"with the same facts: {described(office)}", us("product", office), facts)
     agents = [office for office in offices if not office[1] and office[2] == classes]
     yield _growth("10", "agents", agents, us, 4, 2.5)
     yield _growth("11", "waiting", [office for office in offices if office[1] and office[2] == classes], us, 3, 2)

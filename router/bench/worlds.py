@@ -18,9 +18,10 @@ from random import Random
 from typing import Any, Protocol
 
 from router.bench.floors.matching import CAPS, Grouped, Naive, Needs
+from router.bench.floors.straight import Straight
 from router.engine import commands as c
 from router.engine.config import Agent, Channel, Config, Duration, Queue, Rule, to_bytes
-from router.engine.engine import Engine
+from router.engine.engine import Engine, Outcome
 from router.engine.events import OfferMade, Record
 from router.engine.requirements import Node
 
@@ -84,6 +85,34 @@ class Bare:
         return answer
 
 
+class Facts:
+    """The floor of `floors.straight`: matching, and the facts that it makes true."""
+
+    def __init__(self, profiles: list[Needs], needs: list[tuple[int, Needs]], agents: int) -> None:
+        self.floor = Straight(profiles, needs, agents)
+        self.arrive, self.release = self.floor.arrive, self.floor.release
+
+    def arrival(self, r: int, ident: int, at_ms: int) -> tuple[c.Arrive, int, int, int]:
+        channel = self.floor.matcher.channel[r]
+        return _asked(channel, r, ident), r, at_ms - HEAD_STARTS_MS[r % 3] - (FIRST_MS - 1_000_000), at_ms
+
+    def completion(self, agent: int, ident: int, r: int, at_ms: int) -> tuple[c.Complete, int, int, int]:
+        return _completed(agent, ident), agent, self.floor.matcher.channel[r], at_ms
+
+    def arrived(self, answer: tuple[Outcome, int], at_ms: int) -> int:
+        self._accept(answer[0], at_ms)
+        return answer[1]
+
+    def released(self, answer: tuple[Outcome, list[int]], at_ms: int) -> list[int]:
+        self._accept(answer[0], at_ms)
+        return answer[1]
+
+    def _accept(self, outcome: Outcome, at_ms: int) -> None:
+        for event in outcome.events:
+            if type(event) is OfferMade:
+                self.floor.accept(event, at_ms)
+
+
 class Product:
     """The engine with a configuration that asks for the same."""
 
@@ -110,12 +139,10 @@ class Product:
         self.handle = self.arrive = self.release = handle
 
     def arrival(self, r: int, ident: int, at_ms: int) -> tuple[c.Arrive, int]:
-        channel, thread = CHANNELS[self.needs[r][0]], f"bench:{ident}"
-        ask = c.Arrive(key=f"e:{ident}", channel=channel, threads=(thread,), recipient=f"q{r}", **self.content)
-        return ask, at_ms
+        return _asked(self.needs[r][0], r, ident, **self.content), at_ms
 
     def completion(self, agent: int, ident: int, r: int, at_ms: int) -> tuple[c.Complete, int]:
-        return c.Complete(key=f"agent:a{agent}:{ident}", agent=f"a{agent}", interaction=ident), at_ms
+        return _completed(agent, ident), at_ms
 
     def arrived(self, answer: Any, at_ms: int) -> int:
         offers = self._accepted(answer.events, at_ms)
@@ -134,6 +161,15 @@ class Product:
         self.accept_ns += time.thread_time_ns() - start
         self.accepted += len(asks)
         return offers
+
+
+def _asked(channel: int, r: int, ident: int, **content: Any) -> c.Arrive:
+    threads = (f"bench:{ident}",)
+    return c.Arrive(key=f"e:{ident}", channel=CHANNELS[channel], threads=threads, recipient=f"q{r}", **content)
+
+
+def _completed(agent: int, ident: int) -> c.Complete:
+    return c.Complete(key=f"agent:a{agent}:{ident}", agent=f"a{agent}", interaction=ident)
 
 
 def _config(profiles: list[Needs], needs: list[tuple[int, Needs]], agents: int) -> Config:
@@ -159,6 +195,7 @@ def _node(asked: Needs) -> Node:
 
 MAKE: dict[str, Callable[..., Subject]] = {
     "product": Product,
+    "straight": Facts,
     "grouped": lambda *office: Bare(Grouped(*office)),
     "naive": lambda *office: Bare(Naive(*office)),
 }
