@@ -175,42 +175,48 @@ def try_(what: str, topic: str, url: str, chat_url: str, smtp: str, data: Path, 
         tries.walk_in(url, topic)
 
 
+JOURNAL = click.argument("journal", type=click.Path(path_type=Path), required=False)
+
+
 @cli.group()
 def journal() -> None:
-    """Look after the log."""
+    """Look after the log: that of --data, or JOURNAL, a journal's file or the folder that it is in."""
 
 
 @journal.command(epilog=example("switchboard journal verify --data var"))
+@JOURNAL
 @DATA
 @JSON
-def verify(data: Path, as_json: bool) -> None:
+def verify(journal: Path | None, data: Path, as_json: bool) -> None:
     """Check every record: checksums, gaps, a torn tail. Exit 1 when something is damaged."""
     from router.cli import looking
     from router.journal.inspection import verify as look
 
-    report = look(_journal_file(data))
+    report = look(_journal_file(journal or data))
     looking.show(json.loads(_encoded(report)), as_json)
     sys.exit(0 if report.ok else 1)
 
 
 @journal.command(epilog=example("switchboard journal export --data var > journal.jsonl"))
+@JOURNAL
 @DATA
 @click.option("--after", default=0, metavar="SEQ", help="only records after this one")
-def export(data: Path, after: int) -> None:
+def export(journal: Path | None, data: Path, after: int) -> None:
     """Write the records as JSON lines to stdout."""
     from router.journal.inspection import export as write
 
-    write(_journal_file(data), sys.stdout.buffer, after)
+    write(_journal_file(journal or data), sys.stdout.buffer, after)
 
 
 @journal.command(epilog=example("switchboard journal snapshot --data var"))
+@JOURNAL
 @DATA
-def snapshot(data: Path) -> None:
+def snapshot(journal: Path | None, data: Path) -> None:
     """Make a snapshot, which shortens the next start. May run beside the daemon, which does it by itself."""
     from router.journal.sqlite import SqliteJournal
     from router.service.recovery import make_snapshot
 
-    log = SqliteJournal(_journal_file(data), read_only=True)
+    log = SqliteJournal(_journal_file(journal or data), read_only=True)
     log.open()
     try:
         click.echo(f"snapshot of record {make_snapshot(log)}")
@@ -221,7 +227,7 @@ def snapshot(data: Path) -> None:
 def _journal_file(data: Path) -> Path:
     file = data if data.is_file() else data / "journal.db"
     if not file.exists():
-        raise click.UsageError(f"{file} does not exist; name the data folder with --data")
+        raise click.UsageError(f"{file} does not exist; name the journal, or its folder with --data")
     return file
 
 

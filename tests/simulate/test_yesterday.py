@@ -16,7 +16,7 @@ from router.engine.config import Agent, Channel, Config, Queue, Rule, WrapUp, to
 from router.engine.engine import Engine
 from router.engine.events import OfferMade, Record
 from router.engine.requirements import Node
-from router.errors import RouterError
+from router.errors import JournalVersion, RouterError
 from router.journal import codec
 from router.journal.sqlite import SqliteJournal
 from router.simulate.replay import Answer, replay
@@ -204,6 +204,26 @@ def test_a_broken_journal_is_one_clear_sentence(tmp_path: Path, day: Day, spoil:
     assert answer.exit_code != 0
     assert isinstance(answer.exception, RouterError)
     assert "\n" not in str(answer.exception)
+
+
+@pytest.mark.promise("EX-3", "DU-3")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["replay", "FILE", "--config", "config/dev.toml"],
+        ["journal", "verify", "FILE"],
+        ["explain", "i-1", "--journal", "FILE"],
+    ],
+)
+def test_a_journal_of_another_version_is_one_clear_sentence(tmp_path: Path, day: Day, command: list[str]) -> None:
+    path = tmp_path / "journal.db"
+    newer = SqliteJournal(path, format=codec.FORMAT + 1)
+    newer.open()
+    newer.append(1, encoded(day)[:5])
+    newer.close()
+    answer = CliRunner().invoke(cli, [str(path) if word == "FILE" else word for word in command])
+    assert isinstance(answer.exception, JournalVersion)
+    assert str(answer.exception).endswith("run the version that wrote it, or newer")
 
 
 @pytest.mark.promise("EX-3")
