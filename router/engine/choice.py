@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from router.engine import config
+from router.engine import config, requirements
 from router.engine.order import BEST_LEVEL, ONE, relative_time
 from router.engine.requirements import Node, fits
 
@@ -32,19 +32,9 @@ POINT = 1_000_000  # points are compared in millionths
 UNKNOWN_MS = 1 << 62
 
 
-class Profile(Protocol):
+class Profile(requirements.Profile, Protocol):
     """What static parts look at, beyond what requirements look at."""
 
-    @property
-    def skills(self) -> dict[str, int]: ...
-    @property
-    def languages(self) -> tuple[str, ...]: ...
-    @property
-    def attributes(self) -> dict[str, str]: ...
-    @property
-    def team(self) -> str: ...
-    @property
-    def agent(self) -> str: ...
     @property
     def handle_times(self) -> dict[str, int]: ...
 

@@ -22,7 +22,6 @@ from typing import Any
 
 from router.engine import commands as c
 from router.engine.engine import Engine, Outcome
-from router.engine.engine import Outcome as Decided
 from router.engine.events import Event
 from router.engine.views import Inform, Outbound, Tell
 from router.errors import ClientError, ConfigError, Draining, RouterError, Unavailable
@@ -336,16 +335,6 @@ class Writer:
         self.journal.open()
         self.journal.probe()
         return restore(self.journal)
-
-
-def _encoded(out: Decided) -> list[bytes]:
-    """The records of one command. The key stands on the first of them."""
-    encode, at_ms, key = codec.encode, out.at_ms, out.key
-    payloads = []
-    for event in out.events:
-        payloads.append(encode(at_ms, key, event))  # type: ignore[arg-type]
-        key = ""
-    return payloads
 
 
 def _safely(call: Callable[..., object], *args: object) -> None:
