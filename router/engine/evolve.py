@@ -204,12 +204,15 @@ def _nobody_else(s: State, item: Interaction, names: Iterable[str]) -> bool:
 
 
 def _recheck_cooling(s: State) -> None:
-    """Somebody left: interactions that waited for somebody else may have nobody else any more."""
-    for members in list(s.matcher.cooling.values()):
-        for item in list(members.values()):
-            s.matcher.dequeue(item)
-            _forgive_if_alone(s, item)
-            s.matcher.enqueue(item)
+    """Somebody left: interactions that waited for somebody else may have nobody else any more.
+
+    By their numbers: the matcher keeps them in an order of its own, which a restart changes.
+    """
+    cooling = [item for members in s.matcher.cooling.values() for item in members.values()]
+    for item in sorted(cooling, key=lambda item: item.number):
+        s.matcher.dequeue(item)
+        _forgive_if_alone(s, item)
+        s.matcher.enqueue(item)
 
 
 def _close(s: State, item: Interaction, at_ms: int) -> None:
