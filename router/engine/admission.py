@@ -71,9 +71,12 @@ def _standing(s: State, name: str, queue: Queue, length: int) -> Iterator[Verdic
         yield QUEUE_FULL, queue.when_full
 
 
-def outcome(s: State, channel: str, name: str, verdict: Verdict) -> Verdict | None:
-    """What is really done: the end, or the queue to move to that takes it. None: it waits where it is."""
-    lasting, seen = s.config.channels[channel].lasting, {name}
+def outcome(s: State, channel: str, name: str, verdict: Verdict, left: tuple[str, ...] = ()) -> Verdict | None:
+    """What is really done: the end, or the queue to move to that takes it. None: it waits where it is.
+
+    It does not move to where it has `left`.
+    """
+    lasting, seen = s.config.channels[channel].lasting, {name, *left}
     while verdict[1].do == "move" and verdict[1].queue is not None:
         to = verdict[1].queue
         if to in seen:
@@ -93,7 +96,9 @@ def is_ours(s: State, item: Interaction) -> bool:
 
 def facts_for(s: State, item: Interaction, verdict: Verdict, refused: bool = False) -> list[Event]:
     """What becomes of this interaction, which waits or is offered; nothing, if it stays."""
-    found = outcome(s, item.born.channel, item.queue, verdict)
+    # Who has waited too long has done so everywhere: without an end, where the way leads back by another rule.
+    left = s.left.get(item.number, ()) if verdict[0] == MAX_WAIT else ()
+    found = outcome(s, item.born.channel, item.queue, verdict, left)
     if found is None or is_ours(s, item):
         return []
     cause, resort = found

@@ -495,7 +495,8 @@ def _longest(s: State, name: str, item: Interaction) -> int:
     config = s.queues[name].config
     if item.queue != name or item.state != QUEUED or not config.max_wait or admission.is_ours(s, item):
         return 0
-    if admission.outcome(s, item.born.channel, name, (admission.MAX_WAIT, config.when_overdue)) is None:
+    verdict, left = (admission.MAX_WAIT, config.when_overdue), s.left.get(item.number, ())
+    if admission.outcome(s, item.born.channel, name, verdict, left) is None:
         return 0  # it may not be ended, or there is nowhere to go just now
     if config.clock == "open" and config.calendar:
         return s.hours[config.calendar].after(item.enqueued_at_ms, config.max_wait)

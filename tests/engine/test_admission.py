@@ -313,6 +313,19 @@ def test_where_there_is_nowhere_to_move_to_it_is_tried_again() -> None:
     assert office.item(number).queue == "sales"
 
 
+def test_who_waited_too_long_everywhere_comes_to_rest_where_the_way_leads_back() -> None:
+    """To sales, whose overdue go to a queue that is closed and sends on to support."""
+    config = shop(max_wait=seconds(60), when_overdue=TO_SALES)
+    sales = Queue(max_wait=seconds(60), when_overdue=Resort("move", "night"))
+    night = Queue(calendar="always", when_closed=Resort("move", "support"), when_emergency=Resort("move", "support"))
+    office = Office(replace(config, queues={**config.queues, "sales": sales, "night": night}))
+    emergency(office)
+    number = office.arrive("chat")
+    office.sleep_s(60)
+    office.sleep_s(3_600)
+    assert office.item(number).waits
+
+
 def test_a_queue_with_a_limit_fills_up_as_those_who_waited_too_long_move_there() -> None:
     config = shop(max_wait=seconds(60), when_overdue=TO_SALES)
     office = Office(replace(config, queues={**config.queues, "sales": Queue(max_length=2)}))
