@@ -51,12 +51,14 @@ def is_guarded(queue: Queue) -> bool:
 
 
 def against(s: State, name: str, lasting: bool, length: int) -> Verdict | None:
-    """What stands against coming to this queue now, where so many wait before; None: nothing does."""
-    queue = s.queues[name].config
-    for cause, resort in _standing(s, name, queue, length):
+    """What stands first against coming to this queue now, where so many wait before; None: nothing does."""
+    return next(all_against(s, name, lasting, length), None)
+
+
+def all_against(s: State, name: str, lasting: bool, length: int) -> Iterator[Verdict]:
+    for cause, resort in _standing(s, name, s.queues[name].config, length):
         if resort.do == "move" or (resort.do == "end" and not lasting):
-            return cause, resort
-    return None
+            yield cause, resort
 
 
 def _standing(s: State, name: str, queue: Queue, length: int) -> Iterator[Verdict]:
@@ -121,13 +123,21 @@ def on_entry(s: State, happened: Iterable[Event]) -> list[Event]:
     item = s.interactions.get(number)
     if item is None or item.state != QUEUED:
         return []
-    lasting = s.config.channels[item.born.channel].lasting
-    verdict = against(s, item.queue, lasting, _length_before(s, item)) if arrived else lasts(s, item.queue)
-    facts = facts_for(s, item, verdict, refused=arrived) if verdict is not None else []
+    found = (facts_for(s, item, verdict, refused=arrived) for verdict in _on_entry(s, item, arrived))
+    facts = next(filter(None, found), [])
     if any(type(fact) is e.Moved for fact in facts):
         back = any(type(fact) is e.Moved and fact.interaction == number for fact in happened)
         return [] if back else facts
     return facts
+
+
+def _on_entry(s: State, item: Interaction, arrived: bool) -> Iterator[Verdict]:
+    """What stands against it, in this order: where a circle of queues leaves it, the next cause has its turn."""
+    lasting = s.config.channels[item.born.channel].lasting
+    if arrived:
+        yield from all_against(s, item.queue, lasting, _length_before(s, item))
+    elif (verdict := lasts(s, item.queue)) is not None:
+        yield verdict
 
 
 def _length_before(s: State, item: Interaction) -> int:

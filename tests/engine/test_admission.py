@@ -108,6 +108,16 @@ def test_two_closed_queues_that_name_each_other_leave_a_contact_where_it_is() ->
     assert (office.item(number).queue, office.state_of(number)) == ("support", "queued")
 
 
+def test_what_a_circle_of_closed_queues_leaves_is_ended_where_nobody_is_there_either() -> None:
+    config = shop(calendar="day", when_closed=TO_SALES, when_nobody=Resort("end", message="Nobody."))
+    back = Queue(calendar="day", when_closed=Resort("move", "support"))
+    office = Office(replace(config, queues={**config.queues, "sales": back}))
+    office.sleep_s(60)
+    assert "support" in office.state.deserted
+    number = office.arrive("chat")
+    assert ended(office, number) == ("closed", "nobody-there")
+
+
 def test_a_move_to_a_queue_that_is_closed_too_does_what_that_one_does() -> None:
     config = shop(calendar="day", when_closed=TO_SALES)
     night = Queue(calendar="day", when_closed=Resort("end", message="Nobody is here at night."))
