@@ -183,6 +183,7 @@ NOT_TOLD: frozenset[type[e.Event]] = frozenset(
         e.EmergencyEnded,
         e.QueueDeserted,
         e.QueueStaffed,
+        e.LendingChanged,
         e.Moved,
         e.CallbackRequested,
         e.CallbackKept,

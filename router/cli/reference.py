@@ -47,6 +47,10 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("Band", "name"): "normal",
     ("Rule", "name"): "everything",
     ("Rule", "queue"): "support",
+    ("Borrow", "lender"): "sales",
+    ("Overflow", "to"): "partner",
+    ("Overflow", "wait"): Duration(180_000),
+    ("Overflow", "below"): Duration(60_000),
     ("Gateway", "secrets"): ["a-secret-of-your-own"],
     ("Listener", "port"): 2525,
     ("Tls", "certificate"): "/etc/switchboard/tls.pem",
@@ -54,7 +58,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("SmartHost", "host"): "smtp.example.org",
 }
 # Rows whose example would contradict the queue that it stands in: they stand as comments.
-SHOWN_ONLY = {"Step"}
+SHOWN_ONLY = {"Step", "Borrow", "Overflow"}
 # What is never written by hand, and replaced if it is.
 WORKED_OUT = {("Calendar", "almanac")}
 WIDTH = 118

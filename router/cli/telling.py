@@ -77,6 +77,8 @@ def _waiting(told: Told) -> Iterator[str]:
     ahead = [_ahead(line, told["queue"]) for line in told["ahead"]]
     if ahead:
         yield f"Ahead of it: {'; '.join(ahead)}."
+    for loan in told.get("borrows", ()):
+        yield f"{_sentence(loan['why'])[0].upper()}{_sentence(loan['why'])[1:]}"
     for change in told["next_changes"][:3]:
         yield f"At {_clock(change['at_ms'])}, in {duration(change['in_ms'])}: {change['effect']}."
     if not told["next_changes"]:
@@ -105,7 +107,8 @@ def _ahead(line: Told, own: str) -> str:
 
 def _offered(told: Told) -> Iterator[str]:
     for line in told["offers"]:
-        yield f"{line['agent']} has until {_clock(line['expires_at_ms'])} to answer."
+        lent = f", borrowed from {line['borrowed_from']}," if "borrowed_from" in line else ""
+        yield f"{line['agent']}{lent} has until {_clock(line['expires_at_ms'])} to answer."
 
 
 def _owned(told: Told) -> Iterator[str]:

@@ -177,6 +177,64 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
     queue: Name | None = None  # waits in this queue from now on, by its requirement and its plan
 
 
+Part = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Need(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a queue needs help: when one of the values given is reached. It needs none any more when each of them is
+    back at its `until`.
+
+    Values are the queue's own: what its own agents make of its own contacts, as if nobody helped anybody.
+    """
+
+    wait: Duration | None = None  # who came now would be expected to wait so long
+    wait_until: Duration | None = None  # left out: half of it
+    share: Annotated[float, Meta(gt=0, le=1_000)] | None = None  # who waits longest has used this share of the target
+    share_until: Annotated[float, Meta(ge=0, le=1_000)] | None = None  # left out: half of it
+    level_below: Part | None = None  # of late fewer than this share were answered within their target
+    level_until: Part | None = None  # left out: halfway from there to 1
+    channels: tuple[str, ...] = ()  # only what comes by these counts; left out: by any
+
+
+class Spare(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a queue has agents to spare: when each of the values given is as good as that. It has none any more when one
+    of them is as bad as its `until`. Values are the queue's own, as those of `when`."""
+
+    wait_below: Duration | None = None  # who came now would be expected to wait for less
+    wait_until: Duration | None = None  # left out: twice as much
+    level_above: Part | None = None  # of late at least this share were answered within their target
+    level_until: Part | None = None  # left out: as far below it as 1 is above
+    channels: tuple[str, ...] = ()  # only what comes by these counts; left out: by any
+
+
+class Borrow(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another queue whose agents help out: while this one needs it (`when`) and that one has some to `spare`.
+
+    Whoever meets that queue's requirement may then be offered this queue's work as well, after this queue's own agents.
+    What is being offered when it ends may still be accepted.
+    """
+
+    lender: Name = field(name="from")
+    when: Need
+    spare: Spare
+    # What its agents must have, beside what their own queue asks for, in place of what this one asks for; what a rule
+    # or a transfer asks for on top stays. Left out: no more than their own queue asks for.
+    requirement: Node = ANYBODY
+    least: Duration = Duration(30_000)  # at least so long between one change and the next
+
+    @property
+    def looks_at_level(self) -> bool:
+        return self.when.level_below is not None or self.spare.level_above is not None
+
+
+class Overflow(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another queue that takes what would have to wait too long here; it keeps the time that it has waited already."""
+
+    to: Name
+    wait: Duration  # what is expected to wait longer than this still
+    below: Duration  # and only while the expected wait there is below this
+
+
 class Unservable(Struct, frozen=True, forbid_unknown_fields=True):
     """What becomes of what waits when nobody who is signed in meets what it asks for.
 
@@ -281,6 +339,10 @@ class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     # What it asks for less of the longer it waits, at most 16 steps; left out: never less than at first.
     relax: tuple[Step, ...] = ()
     unservable: Unservable = Unservable()
+    # Whose agents help out; left out: nobody's.
+    borrow: tuple[Borrow, ...] = ()
+    # Where it goes what would have to wait too long; the first queue that has room. Left out: nowhere.
+    overflow: tuple[Overflow, ...] = ()
     calendar: Name | None = None  # left out: always open
     # "open": only the calendar's open hours count as waiting, for the target and for `max_wait`.
     clock: Literal["always", "open"] = "always"
@@ -356,6 +418,14 @@ class Callbacks(Struct, frozen=True, forbid_unknown_fields=True):
     first: Literal["agent", "customer"] = "agent"  # whose telephone rings first, once an agent has accepted
 
 
+class Balance(Struct, frozen=True, forbid_unknown_fields=True):
+    """How often it is looked at which queues help one another (`queues.NAME.borrow`, `queues.NAME.overflow`)."""
+
+    period: Duration = Duration(5_000)
+    window: Duration = Duration(900_000)  # a service level is that of so long
+    overflows: Annotated[int, Meta(ge=1, le=10)] = 2  # what rules have moved so often overflows no more; and never back
+
+
 class Memory(Struct, frozen=True, forbid_unknown_fields=True):
     """How long the engine remembers what is over."""
 
@@ -383,6 +453,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     presence: Presence = Presence()
     consult: Consulting = Consulting()
     callbacks: Callbacks = Callbacks()
+    balance: Balance = Balance()
     memory: Memory = Memory()
 
 

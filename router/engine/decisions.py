@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from router.engine import choice, occupancy
+from router.engine import choice, lending, occupancy
 from router.engine.explain import reason
 from router.engine.lookups import written
 from router.engine.matching import ITEM_MASK, Profile
@@ -39,9 +39,10 @@ class Scored:
         self.circle = _circle(s, item, agent)
         self.score, self.parts = _score(s, item, agent, now_ms)
         self.key = (self.circle, self.score, agent.stamp)
+        self.lent = lending.told(s, item, agent)
 
     def told(self, order: int) -> dict[str, Any]:
-        return {"agent": self.agent.id, "order": order, "circle": self.circle, **self.parts}
+        return {"agent": self.agent.id, "order": order, "circle": self.circle, **self.parts, **self.lent}
 
 
 def decision(s: State, item: Interaction, offer: int, agent: Agent, cause: str, by: str, now_ms: int) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def decision(s: State, item: Interaction, offer: int, agent: Agent, cause: str, 
         counts[line["code"]] = counts.get(line["code"], 0) + 1
     return {
         **told,
-        "why": _why(s, item, agent, candidates),
+        "why": _why(s, item, agent, candidates) + _borrowed(s, item, agent),
         "candidates": [x.told(i) for i, x in enumerate(candidates[:AGENTS_SHOWN], 1)],
         "passed_over": passed[:AGENTS_SHOWN],
         "passed_over_by_reason": counts,
@@ -190,6 +191,11 @@ def _why(s: State, item: Interaction, agent: Agent, candidates: list[Scored]) ->
     if rule not in ("longest-idle", "random") and len(equal) > 1:
         why += f", and of {len(equal)} equals had been idle longest"
     return why
+
+
+def _borrowed(s: State, item: Interaction, agent: Agent) -> str:
+    lender = lending.lender_of(s, item, agent)
+    return f"; borrowed from {lender}, which lends agents to {item.queue}" if lender else ""
 
 
 def _passed_over(

@@ -111,7 +111,7 @@ class Engine:
                 self._happen(fact, now, out)
 
     def _let_time_pass(self, until: int, now: int, out: Outcome) -> None:
-        while facts := timers.next_due(self.state, until):
+        while facts := timers.next_due(self.state, until, now):
             for fact in facts:
                 self._happen(fact, now, out)
 
@@ -203,6 +203,8 @@ class Engine:
         matcher.stand()
         matcher.fresh_agents = [agent for agent in agents if agent.cell >= 0]
         self.state.returning = list(agents)
+        if self.state.balance_ms:
+            self.state.time_balance()
 
     def snapshot(self) -> bytes:
         """The primary state. Equal states give equal bytes."""

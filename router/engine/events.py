@@ -488,6 +488,18 @@ class QueueStaffed(Event, frozen=True, tag="queue-staffed"):
     queue: str
 
 
+class LendingChanged(Event, frozen=True, tag="lending-changed"):
+    """From here on the agents of queue `lender` help out in `queue`, or do so no more.
+
+    `cause` is needed, no-need (any more), or none-to-spare.
+    """
+
+    queue: str
+    lender: str
+    is_open: bool
+    cause: str
+
+
 # --- agents -----------------------------------------------------------------------------------------------------------
 
 
@@ -597,6 +609,7 @@ AnyEvent = (
     | EmergencyEnded
     | QueueDeserted
     | QueueStaffed
+    | LendingChanged
     | SessionOpened
     | SessionClosed
     | GraceEnded

@@ -16,10 +16,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from router.engine import events as e
-from router.engine import interrupts, occupancy, rounds, upkeep
+from router.engine import interrupts, levels, occupancy, rounds, upkeep
 from router.engine.admission import REFUSED
 from router.engine.capacity import SUSPENDED
 from router.engine.events import Event, Message
+from router.engine.lending import Gate
 from router.engine.model import (
     BAND_DUE,
     CALLBACK_DUE,
@@ -314,6 +315,14 @@ def _configured(s: State, ev: e.Configured, at_ms: int) -> None:
     for queue in [q for q in s.removals if q not in s.queues]:
         del s.removals[queue]
     forget(s)
+    _forget_helping(s)
+
+
+def _forget_helping(s: State) -> None:
+    """What is known of gates and service levels that the configuration has no more."""
+    rules = {(name, rule.lender) for name, loans in s.loans.items() for rule in loans.rules}
+    s.gates = {pair: gate for pair, gate in s.gates.items() if pair in rules}
+    levels.forget(s)
 
 
 def _start_clocks(s: State, at_ms: int) -> None:
@@ -746,7 +755,7 @@ def _priority(s: State, ev: e.PriorityChanged, at_ms: int) -> None:
 
 def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
-    if s.learning and not item.accepted_at_ms:
+    if s.scoring and not item.accepted_at_ms:
         _learn(s, item, at_ms, served=False)
     item.reason = ev.reason
     if ev.disposition:
@@ -843,10 +852,15 @@ def _attend(s: State, item: Interaction, agent: Agent, offer: Offer) -> None:
 
 
 def _learn(s: State, item: Interaction, at_ms: int, served: bool) -> None:
-    """The adaptive policy hears how the wait ended. Whoever left before the target was up says nothing about it."""
+    """The adaptive policy and service levels hear how the wait ended. Whoever left before the target was up says
+    nothing about it."""
     kept = s.waited_ms(item, at_ms) <= s.target_ms(item)
     queue = s.queues.get(item.queue)
-    if queue is not None and (served or not kept):
+    if queue is None or (kept and not served):
+        return
+    if s.levelled:
+        levels.note(s, item, kept, at_ms)
+    if s.learning:
         queue.standing.value = factor(s.memory.learn(item.queue, kept))
 
 
@@ -855,7 +869,7 @@ def _offer_accepted(s: State, ev: e.OfferAccepted, at_ms: int) -> None:
     del s.offers[ev.offer]
     del agent.offers[ev.offer]
     item.offers = tuple(n for n in item.offers if n != ev.offer) if len(item.offers) > 1 else ()
-    if s.learning and not item.accepted_at_ms:
+    if s.scoring and not item.accepted_at_ms:
         _learn(s, item, at_ms, served=True)
     item.state, item.owner, item.accepted_at_ms = ACTIVE, agent.id, at_ms
     if item.tried:
@@ -967,6 +981,13 @@ def _servability(s: State, ev: e.ServabilityChanged, at_ms: int) -> None:
 def _unservable_due(s: State, ev: e.UnservableDue, at_ms: int) -> None:
     for entry in s.unserved.values():
         entry.acted = entry.acted or entry.number == ev.number
+
+
+def _lending(s: State, ev: e.LendingChanged, at_ms: int) -> None:
+    s.gates[ev.queue, ev.lender] = Gate(ev.queue, ev.lender, ev.is_open, at_ms)
+    s.turn_gates(ev.queue)
+    if not ev.is_open:
+        _recheck_cooling(s)
 
 
 # --- agents -----------------------------------------------------------------------------------------------------------
@@ -1117,5 +1138,6 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.OutboundFailed: _outbound_failed,
     e.OutboundRetried: _outbound_retried,
     e.Moved: _moved,
+    e.LendingChanged: _lending,
     **upkeep.EVOLVE,
 }

@@ -5,6 +5,7 @@ first that applies is given, in the order in which a planner would ask:
 
     has-it, over, is-offered                          nothing to ask any more
     leaving, signed-out                               not there
+    not-lent                                          would do, but their queue lends nobody to this one just now
     missing-skill, missing, level-too-low, level-wrong  does not meet the requirement: the sentence names each part
     going-not-ready, not-ready                        there, but takes nothing new
     cool-off, pausing                                 declined or missed it just now; everybody does, again and again
@@ -22,7 +23,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from router.engine import callbacks, consult, outlook
+from router.engine import callbacks, consult, lending, outlook
 from router.engine.capacity import takes
 from router.engine.crews import crew
 from router.engine.interrupts import suspended_work
@@ -37,7 +38,7 @@ from router.engine.lookups import (
     transcript,
     written,
 )
-from router.engine.matching import Profile
+from router.engine.matching import Profile, profile_of
 from router.engine.model import Agent, Interaction, State
 from router.engine.outlook import in_words
 from router.engine.requirements import Node, fits
@@ -93,6 +94,7 @@ def _waiting(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     for _, _, code, _ in found:
         reasons[code] = reasons.get(code, 0) + 1
     coming = outlook.changes(s, item, now_ms)
+    borrows = {"borrows": list(map(asdict, lending.views(s, item.queue, now_ms)))} if s.loans_of(item) else {}
     return {
         "summary": _why_waiting(item, reasons),
         "position": rank.position if rank is not None else None,
@@ -106,6 +108,7 @@ def _waiting(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
         "agents_by_reason": reasons,
         "next_change_at_ms": coming[0]["at_ms"] if coming else None,
         "next_changes": coming,
+        **borrows,
     }
 
 
@@ -125,7 +128,10 @@ def _all(s: State, item: Interaction, now_ms: int) -> Iterator[tuple[Agent, str,
 
 CAPACITY = ("cap", "budget", "exclusive")
 # Who is nearest to getting it comes first.
-NEAR = {code: i for i, code in enumerate(("could-get-it", "cool-off", *CAPACITY, "going-not-ready", "not-ready"))}
+NEAR = {
+    code: i
+    for i, code in enumerate(("could-get-it", "cool-off", *CAPACITY, "going-not-ready", "not-ready", "not-lent"))
+}
 
 
 def _why_waiting(item: Interaction, reasons: dict[str, int]) -> str:
@@ -137,6 +143,8 @@ def _why_waiting(item: Interaction, reasons: dict[str, int]) -> str:
         return f"waits because {_people(cooling)} declined or missed it just now"
     if paused:
         return f"waits because of those signed in who might take it nobody is ready ({_people(paused)} not ready)"
+    if reasons.get("not-lent"):
+        return "waits because those signed in who might take it are of other queues, which lend nobody just now"
     return "waits because nobody who is signed in can take it"
 
 
@@ -149,7 +157,13 @@ def _offered(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     return {
         "summary": f"is offered to {', '.join(o.agent for o in offers)}",
         "offers": [
-            {"offer": offer_id(o.number), "agent": o.agent, "cause": o.cause, "expires_at_ms": o.expires_at_ms}
+            {
+                "offer": offer_id(o.number),
+                "agent": o.agent,
+                "cause": o.cause,
+                "expires_at_ms": o.expires_at_ms,
+                **lending.told(s, item, s.agents[o.agent]),
+            }
             for o in offers
         ],
         "next_change_at_ms": min(o.expires_at_ms for o in offers),
@@ -163,6 +177,7 @@ def _owned(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     return {
         "summary": f"{item.owner} {verb}{aside}",
         "agent": item.owner,
+        **lending.told(s, item, agent),
         **_clocks(s, item, now_ms),
         "matched_skills": matched_skills(s.requirement_of(item), agent),
         "next_change_at_ms": item.wrap_up_until_ms or item.lease_until_ms or None,
@@ -208,8 +223,11 @@ def reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str,
         return "leaving", f"{agent.id} is no longer in the configuration and only finishes the present work"
     if not agent.sessions:
         return "signed-out", f"{agent.id} is not signed in"
-    missing = _missing(s.requirement_of(item), _profile(agent))
+    missing = _missing(s.requirement_of(item), profile_of(agent))
     if missing:
+        shut = lending.shut_for(s, item, profile_of(agent)) if s.loans else None
+        if shut is not None:
+            return "not-lent", lending.why(s, item.queue, shut, now_ms)
         return _worst(missing), f"{agent.id} does not meet the requirement: {'; '.join(why for _, why in missing)}"
     if agent.requested:
         why = f" ({agent.requested_reason})" if agent.requested_reason else ""
@@ -248,11 +266,6 @@ def _no_room(s: State, item: Interaction, agent: Agent) -> tuple[str, str]:
     if capacity.exclusive[i] and load:
         return "exclusive", f"{agent.id} has {held}; {channel} needs an agent without other work"
     return "budget", f"{agent.id} has {held}; one more {channel} would go over the budget of {capacity.budget}"
-
-
-def _profile(agent: Agent) -> Profile:
-    config = agent.config
-    return Profile(config.skills, config.languages, config.attributes, config.team, agent.id)
 
 
 Missing = tuple[str, str]  # code and sentence

@@ -13,6 +13,8 @@ from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from router.engine import config as configuration
+from router.engine.lending import Gate
+from router.engine.levels import Level
 from router.engine.model import (
     Agent,
     Callback,
@@ -92,6 +94,8 @@ class Image(Struct, array_like=True):
     empty: dict[str, int] = {}
     deserted: dict[str, int] = {}
     left: dict[int, tuple[str, ...]] = {}
+    gates: list[Gate] = []
+    levels: dict[str, dict[str, Level]] = {}
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -135,6 +139,7 @@ def _later(s: State) -> list[Any]:
     found: list[Any] = [list(s.consults.values()), list(s.callbacks.values()), last, s.paces]
     found += [list(s.unserved.values()), list(s.suspensions.values()), list(s.rounds.values())]
     found += [s.turns, s.empty, s.deserted, s.left]
+    found += [list(s.gates.values()), s.levels]
     while found and not found[-1]:
         found.pop()
     return found
@@ -179,6 +184,8 @@ def from_bytes(data: bytes) -> State:
     s.threads, s.links, s.removals, s.brakes = image.threads, image.links, image.removals, image.brakes
     s.channels, s.memory, s.paces = image.channels, image.memory, image.paces
     s.turns, s.empty, s.deserted, s.left = image.turns, image.empty, image.deserted, image.left
+    s.gates = {(gate.queue, gate.lender): gate for gate in image.gates}
+    s.levels = image.levels
     s.closed.extend(image.closed)
     s.interactions = {item.number: item for item in image.interactions}
     s.offers = {offer.number: offer for offer in image.offers}

@@ -22,8 +22,10 @@ from router.engine import events as e
 from router.engine.capacity import CHANNELS_MAX, RESUMING, SOFT, SUSPENDED, count, takes
 from router.engine.crews import belongs
 from router.engine.events import Event
+from router.engine.levels import SLOTS
 from router.engine.matching import AGENT_BITS, NONE, Profile
 from router.engine.model import (
+    BALANCE_DUE,
     BAND_DUE,
     CALLBACK_DUE,
     CONSULT_DUE,
@@ -479,6 +481,8 @@ def _deadlines(s: State) -> Iterator[Timer]:
             yield turn.next_ms, TURN_DUE, 0, name
         if turn.emergency and turn.until_ms:
             yield turn.until_ms, EMERGENCY_DUE, 0, name
+    if any(queue.config.borrow or queue.config.overflow for queue in s.queues.values()):
+        yield s.balance_ms, BALANCE_DUE, 0, ""
     for name, since in s.empty.items():
         if name not in s.deserted:
             yield since + s.queues[name].config.nobody_grace, NOBODY_DUE, 0, name
@@ -622,9 +626,24 @@ def _staffing(s: State) -> Iterator[str]:
             yield f"queue {name} counts {queue.signed_in} signed in, there are {len(here)}"
         if (name in s.empty) != (not here):
             yield f"queue {name} has {len(here)} signed in, and is {'' if name in s.empty else 'not '}noted as empty"
+    yield from _helping(s)
     for name in s.turns:
         if name not in s.config.calendars:
             yield f"calendar {name} is remembered, but gone"
+
+
+def _helping(s: State) -> Iterator[str]:
+    """Gates are of rules that there are, and what is counted of service levels is bounded."""
+    rules = {(name, rule.lender) for name, queue in s.config.queues.items() for rule in queue.borrow}
+    if s.gates.keys() - rules:
+        yield f"gates {s.gates.keys() - rules} are of no rule"
+    lent = {queue for (queue, _), gate in s.gates.items() if gate.is_open}
+    if s.lent != lent:
+        yield f"agents are lent to {sorted(lent)}, noted is {sorted(s.lent)}"
+    for queue, levels in s.levels.items():
+        for channel, level in levels.items():
+            if len(level.slots) > SLOTS + 1 or any(not 0 <= kept <= n for _, kept, n in level.slots):
+                yield f"{queue}/{channel}: kept targets are {level.slots}"
 
 
 def _meets_queue(s: State, agent: Agent, queue: configuration.Queue) -> bool:
@@ -666,11 +685,17 @@ def _offered(s: State) -> Iterator[str]:
             yield f"offer {offer.number} is open, but interaction {item.number} is in state {item.state}"
         if not is_present(agent):
             yield f"offer {offer.number} is open, but {agent.id} is not available"
-        if not meets(s, agent, item):
+        if not (meets(s, agent, item) or _could_be_lent(s, agent, item)):
             yield f"offer {offer.number} is open, but {agent.id} does not fit"
     for agent in s.agents.values():
         if agent.requested and not agent.work:
             yield f"agent {agent.id} asked for {agent.requested}, has no work, and waits"
+
+
+def _could_be_lent(s: State, agent: Agent, item: Interaction) -> bool:
+    """Whether it may have been offered to them while a gate was open that has shut since."""
+    rules, queues = s.queue_config(item.queue).borrow, s.config.queues
+    return any(_meets_queue(s, agent, queues[rule.lender]) for rule in rules)
 
 
 def _taken_up(s: State) -> Iterator[str]:
@@ -747,7 +772,7 @@ def _unserved(s: State) -> Iterator[str]:
             node, channel = s.requirement_of(item), item.born.channel
             fit = [a for a in s.agents.values() if not a.retired and _fits_class(s, a, node, channel)]
             if not any(a.sessions for a in fit):
-                wanted[item.queue, channel, node] = "signed-out" if fit else "nobody"
+                wanted[item.queue, channel, s.asked_by_now(item)] = "signed-out" if fit else "nobody"
     noted = {key: entry.servable for key, entry in s.unserved.items()}
     if noted != wanted:
         yield f"unserved are {wanted}, noted is {noted}"

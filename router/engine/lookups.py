@@ -10,7 +10,7 @@ from itertools import islice
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from router.engine import waits
+from router.engine import lending, levels, waits
 from router.engine.admission import REFUSED
 from router.engine.capacity import count
 from router.engine.model import Agent, Callback, Interaction, Said, State
@@ -262,7 +262,7 @@ def _callback_view(s: State, callback: Callback) -> CallbackView:
     )
 
 
-def queue_views(s: State) -> list[QueueView]:
+def queue_views(s: State, now_ms: int) -> list[QueueView]:
     oldest: dict[str, int] = {}
     matcher = s.matcher
     near = waiting_by_servability(s)
@@ -282,9 +282,17 @@ def queue_views(s: State) -> list[QueueView]:
             servability=near.get(n, {}),
             open=is_open(s, q.config.calendar),
             deserted=n in s.deserted,
+            borrows=lending.views(s, n, now_ms),
+            service_level=service_level(s, n, now_ms),
         )
         for n, q in s.queues.items()
     ]
+
+
+def service_level(s: State, queue: str, now_ms: int) -> float | None:
+    """Of late; None where it is not counted, or nothing was."""
+    kept, total = levels.counts(s, queue, now_ms) if s.levelled else (0, 0)
+    return round(kept / total, 4) if total else None
 
 
 def servability(s: State, item: Interaction) -> str:

@@ -58,6 +58,7 @@ from router.engine.requirements import Node, agents_named, fits
 from router.engine.transitions import QUEUED
 
 if TYPE_CHECKING:
+    from router.engine.lending import Origin
     from router.engine.model import Agent, Interaction
 
 AGENT_BITS = 24
@@ -193,6 +194,16 @@ class Lines:
             if rest[i] not in stale:
                 yield rest[i]
 
+    def last(self, line: int, n: int) -> list[int]:
+        """Up to so many entries from the end, the very last one first."""
+        rest, stale, found = self.rest[line], self.stale[line], list[int]()
+        for i in range(len(rest) - 1, self.at[line] - 1, -1):
+            if len(found) == n:
+                return found
+            if rest[i] not in stale:
+                found.append(rest[i])
+        return found if self.head[line] == NONE or len(found) == n else [*found, self.head[line]]
+
     def count(self, line: int) -> int:
         return (self.head[line] != NONE) + len(self.rest[line]) - self.at[line] - len(self.stale[line])
 
@@ -228,6 +239,12 @@ class Profile(Struct, frozen=True):
     handle_times: dict[str, int] = {}
 
 
+def profile_of(agent: Agent) -> Profile:
+    """By which any requirement can be asked of the agent."""
+    config = agent.config
+    return Profile(config.skills, config.languages, config.attributes, config.team, agent.id)
+
+
 class ClassKey(Struct, frozen=True):
     queue: str
     channel: int
@@ -235,6 +252,7 @@ class ClassKey(Struct, frozen=True):
     tier: Tier
     inner: tuple[Node, ...] = ()  # what was asked for before it was relaxed: who meets it goes first
     step: int = 0  # of its queue's plan
+    origin: Origin | None = None  # without those who are lent, where its queue borrows
 
 
 class Circle(choice.Groups):
@@ -396,7 +414,6 @@ class Matcher:
     def _add_class(self, key: ClassKey) -> int:
         if len(self.class_ids) >= self.tidy_at:
             self._tidy()
-        requirement = self.requirement(key.requirement)
         if self.free_classes:
             c = self.free_classes.pop()
             self.class_keys[c] = key
@@ -409,6 +426,12 @@ class Matcher:
             self.paces.append(choice.Groups())
             self.circles.append(None)
             self.choosers.append(self._by_groups)
+        self._join(c, key)
+        return c
+
+    def _join(self, c: int, key: ClassKey) -> None:
+        """Let the class ask for what its key says."""
+        requirement = self.requirement(key.requirement)
         rule = self.queues[key.queue].choice if key.queue in self.queues else "longest-idle"
         if key.inner or rule != "longest-idle":
             self.circles[c] = [Circle() for _ in range(len(key.inner) + 1)]
@@ -422,7 +445,19 @@ class Matcher:
                 for cell in self.cells_with[profile]:
                     self._relate(cell, c)
         self.reach.add(c)
-        return c
+
+    def change(self, c: int, key: ClassKey) -> None:
+        """Let a class ask for something else from now on. Who stands in its line stays there."""
+        if key != self.class_keys[c]:
+            self._part(self.class_keys[c], c)
+            self.circles[c], self.choosers[c] = None, self._by_groups
+            self.class_keys[c] = key
+            self._join(c, key)
+
+    def look_again(self, item: Interaction) -> None:
+        """More agents may be able to take this, and whatever else waits beside it: so many fresh ones have the heads
+        of all classes compared."""
+        self.fresh_items += [item] * (FRESH_MAX + 1)
 
     def requirement(self, node: Node) -> int:
         """Its number."""
@@ -471,9 +506,13 @@ class Matcher:
         self.tidy_at = max(TIDY_MIN, 2 * len(self.class_ids))
 
     def _forget(self, key: ClassKey, c: int) -> None:
+        self._part(key, c)
+        self.free_classes.append(c)
+
+    def _part(self, key: ClassKey, c: int) -> None:
+        """Take the class from all that fits it."""
         del self.class_ids[key]
         self.reach.forget(c)
-        self.free_classes.append(c)
         for cell in self.cell_list_of[c]:
             self.classes_of[cell] &= ~(1 << c)
             tier = self.tier_for(c, self.cell_keys[cell][0])
@@ -603,10 +642,7 @@ class Matcher:
         found = self.requirement_ids.get(node)
         if found is not None:
             return found in self.meets[agent.profile]
-        named = Profile(
-            agent.config.skills, agent.config.languages, agent.config.attributes, agent.config.team, agent.id
-        )
-        return fits(node, named)
+        return fits(node, profile_of(agent))
 
     def staff(self, node: Node, channels: int) -> int:
         """How many agents who meet this requirement and work on one of these channels (a bit set) are signed in and
@@ -618,6 +654,18 @@ class Matcher:
         """How many of those who meet this requirement were taken off for missed offers, and are still signed in."""
         r = self.requirement(node) if self.off else 0
         return sum(n for p, n in self.off.items() if r in self.meets[p])
+
+    def free(self, node: Node, channel: int) -> int:
+        """How many idle agents could be given something of this channel that asks for this."""
+        self.stand()
+        r, idle, found = self.requirement(node), self.idle.filled, 0
+        while idle:
+            cell = idle.bit_length() - 1
+            idle ^= 1 << cell
+            profile, room = self.cell_keys[cell]
+            if takes(room, channel) and r in self.meets[profile]:
+                found += self.idle.count(cell)
+        return found
 
     def reached(self, node: Node, channel: int, level: int) -> bool:
         """Whether somebody at least so near meets this requirement and works on this channel."""

@@ -26,8 +26,10 @@ from router.engine.admission import is_guarded
 from router.engine.calendars import Hours
 from router.engine.capacity import LOAD_BITS, RESUMING, SOFT, SUSPENDED, Capacity
 from router.engine.events import InteractionArrived, Message
-from router.engine.matching import ClassKey, Matcher
-from router.engine.order import NEVER_MS, TIERS, Memory, Promise, Standing, factor
+from router.engine.lending import Gate, Loans, Origin
+from router.engine.levels import Level
+from router.engine.matching import ITEM_MASK, NONE, ClassKey, Matcher
+from router.engine.order import NEVER_MS, TIERS, Memory, Promise, Standing, Tier, factor
 from router.engine.relaxation import Ladder
 from router.engine.requirements import Node, both
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
@@ -50,6 +52,7 @@ CONSULT_DUE = 8
 CALLBACK_DUE = 9
 UNSERVED_DUE = 10
 TURN_DUE, EMERGENCY_DUE, WAIT_DUE, NOBODY_DUE = range(20, 24)
+BALANCE_DUE = 24
 Timer = tuple[int, int, int, str]
 
 
@@ -330,6 +333,7 @@ class State:
         "actions",
         "agents",
         "aging",
+        "balance_ms",
         "band_rank",
         "brakes",
         "callbacks",
@@ -348,6 +352,7 @@ class State:
         "document",
         "empty",
         "entered",
+        "gates",
         "given",
         "hours",
         "intake_keys",
@@ -362,7 +367,11 @@ class State:
         "learning",
         "left",
         "legs",
+        "lent",
+        "levelled",
+        "levels",
         "links",
+        "loans",
         "matcher",
         "memory",
         "now_ms",
@@ -373,6 +382,7 @@ class State:
         "removals",
         "returning",
         "rounds",
+        "scoring",
         "seq",
         "soft",
         "suspensions",
@@ -417,6 +427,8 @@ class State:
         self.turns: dict[str, Turn] = {}  # calendar -> how it stands
         self.empty: dict[str, int] = {}  # queue that asks -> since when nobody who fits has been signed in
         self.deserted: dict[str, int] = {}  # and when that had lasted for too long
+        self.gates: dict[tuple[str, str], Gate] = {}  # (queue, lender), of those that ever opened
+        self.levels: dict[str, dict[str, Level]] = {}  # queue -> channel -> how many targets were kept of late
         # primary, with retention by configuration
         self.intake_keys = KeyMemory(0)
         self.command_keys = KeyMemory(0)
@@ -443,6 +455,11 @@ class State:
         self.capacities: dict[object, Capacity] = {}
         self.matcher = Matcher()
         self.learning = self.taking_turns = False  # by the order's policy
+        self.levelled = False  # some rule looks at a service level
+        self.scoring = False  # somebody wants to know whether targets are kept
+        self.loans: dict[str, Loans] = {}  # of the queues that may borrow
+        self.lent: frozenset[str] = frozenset()  # those of them that do
+        self.balance_ms = 0  # when it is next looked at which queues help one another; 0: never
         self.timers: list[Timer] = []
         self.legs: dict[int, int] = {}  # consult -> the interaction that it is about
         self.callers: dict[str, int] = {}  # customer -> their callback
@@ -527,6 +544,7 @@ class State:
         self.ladders = {n: Ladder(q.relax, self.config.queues) for n, q in self.config.queues.items() if q.relax}
         self.queues = {name: _queue_state(name, q) for name, q in self.config.queues.items()}
         self._restore_standings()
+        self._restore_loans()
         matcher.reach.ladders = self.ladders
         matcher.reach.reported = bool(self.unserved)
         self.watched = tuple(queue for queue in self.queues.values() if queue.config.when_nobody.do != "keep")
@@ -581,6 +599,53 @@ class State:
                 queue.standing.value = -self.memory.turns.get(name, 0)
         if policy == "queue-ratio":
             self.matcher.measured = self._measured()
+
+    def _restore_loans(self) -> None:
+        """The rules by which queues help one another, and how they stand."""
+        queues = self.config.queues
+        self.loans = {name: Loans(queue.borrow, queues) for name, queue in queues.items() if queue.borrow}
+        self.lent = frozenset()
+        for name in self.loans:
+            self._note_gates(name)
+        self.levelled = any(rule.looks_at_level for queue in queues.values() for rule in queue.borrow)
+        self.scoring = self.learning or self.levelled
+        self.balance_ms = 0
+        if any(queue.borrow or queue.overflow for queue in queues.values()):
+            self.time_balance()
+
+    def time_balance(self) -> None:
+        """The next look at how queues help one another is after what happened last."""
+        period = self.config.balance.period
+        self.balance_ms = self.now_ms // period * period + period
+        heappush(self.timers, (self.balance_ms, BALANCE_DUE, 0, ""))
+
+    def _note_gates(self, queue: str) -> None:
+        loans = self.loans[queue]
+        gates = [self.gates.get((queue, rule.lender)) for rule in loans.rules]
+        loans.open = tuple(i for i, gate in enumerate(gates) if gate is not None and gate.is_open)
+        self.lent = frozenset(name for name, known in self.loans.items() if known.open)
+
+    def turn_gates(self, queue: str) -> None:
+        """A gate of the queue has changed: its classes ask for something else, and what waits stays where it is."""
+        self._note_gates(queue)
+        matcher = self.matcher
+        for key, c in list(matcher.class_ids.items()):
+            if key.queue == queue and key.origin is not None:
+                node, inner = self.loans[queue].asked(key.origin)
+                matcher.change(c, replace(key, requirement=node, inner=inner))
+        first = next(self.first_in(queue), None)
+        if first is not None:
+            matcher.look_again(first)
+
+    def first_in(self, queue: str) -> Iterator[Interaction]:
+        """Of those who wait in the queue the first of each class, and whoever passes somebody over."""
+        matcher = self.matcher
+        matcher.stand()
+        for c in matcher.waiting_classes():
+            if matcher.class_keys[c].queue == queue:
+                yield from matcher.cooling.get(c, {}).values()
+                if matcher.waiting.head[c] != NONE:
+                    yield self.interactions[matcher.waiting.head[c] & ITEM_MASK]
 
     def _measured(self) -> list[tuple[list[int], int, Standing]]:
         """Counters and shares of the queues; shares as whole numbers in proportion."""
@@ -715,18 +780,41 @@ class State:
         return place
 
     def class_key(self, item: Interaction) -> ClassKey:
-        queue = self.queue_config(item.queue)
-        target, order = self.target_ms(item), self.config.order
-        cap = target * order.cap or NEVER_MS
-        state = self.queues.get(item.queue)
+        weight = item.weight or self.queue_config(item.queue).weight
+        tier = self._tier(item.queue, self.rank_of_band(item), weight, self.target_ms(item))
+        channel, loans = self.channel_index[item.born.channel], self.loans_of(item)
+        if loans is not None:
+            origin = self.origin_of(item)
+            node, row = loans.asked(origin)
+            return ClassKey(item.queue, channel, node, tier, row, item.step, origin)
+        inner = self.inner_of(item) if item.step else ()
+        return ClassKey(item.queue, channel, self.asked_by_now(item), tier, inner, item.step)
+
+    def _tier(self, name: str, band: int, weight: float, target_ms: int) -> Tier:
+        queue, order, state = self.queue_config(name), self.config.order, self.queues.get(name)
+        cap = target_ms * order.cap or NEVER_MS
         standing = state.standing if state is not None else Standing(0.0)
-        weight = item.weight or queue.weight
-        promise = Promise(self.rank_of_band(item), weight, target, int(queue.head_start), cap, standing)
-        tier = TIERS[order.policy](promise)
-        if queue.clock == "open":
-            tier = replace(tier, hours=self.clock_of(item.queue))
-        channel, inner = self.channel_index[item.born.channel], self.inner_of(item) if item.step else ()
-        return ClassKey(item.queue, channel, self.requirement_of(item), tier, inner, item.step)
+        tier = TIERS[order.policy](Promise(band, weight, target_ms, int(queue.head_start), cap, standing))
+        return replace(tier, hours=self.clock_of(name)) if queue.clock == "open" else tier
+
+    def usual_tier(self, queue: str, channel: str) -> Tier:
+        """That of a contact that comes by the queue's own terms."""
+        config = self.queue_config(queue)
+        band = self.band_rank.get(config.band or self.config.default_band, 0)
+        return self._tier(queue, band, config.weight, self.target_of(queue, channel))
+
+    def loans_of(self, item: Interaction) -> Loans | None:
+        """By which rules somebody may be lent for it; a colleague who is asked for by name of skill is not."""
+        loans = self.loans.get(item.queue) if self.loans else None
+        if loans is None or (item.requirement is not None and self.legs and item.number in self.legs):
+            return None
+        return loans
+
+    def origin_of(self, item: Interaction) -> Origin:
+        own, ladder = item.requirement, self.ladders.get(item.queue) if item.step else None
+        if own is not None and ladder is not None:
+            own = ladder.eased(item.step, own)
+        return Origin(self.asked_by_now(item), self.inner_of(item) if item.step else (), own)
 
     def clock_of(self, queue: str) -> Hours | None:
         """The calendar whose open time alone counts as waiting in this queue; None if all time does."""
@@ -746,7 +834,15 @@ class State:
         return queue.config if queue is not None else configuration.Queue()
 
     def requirement_of(self, item: Interaction) -> Node:
-        """What is asked for now, after the steps that it has taken."""
+        """What is asked for now: after the steps that it has taken, and with those who are lent to its queue."""
+        if self.lent and item.queue in self.lent:
+            loans = self.loans_of(item)
+            if loans is not None:
+                return loans.asked(self.origin_of(item))[0]
+        return self.asked_by_now(item)
+
+    def asked_by_now(self, item: Interaction) -> Node:
+        """What is asked for after the steps that it has taken."""
         asked = self.asked_of(item)
         ladder = self.ladders.get(item.queue) if item.step else None
         return ladder.after(item.step, asked) if ladder is not None else asked
@@ -807,8 +903,11 @@ class State:
         return min(usual, raised, key=self.band_rank.__getitem__) if raised else usual
 
     def target_ms(self, item: Interaction) -> int:
-        queue, channel = self.queue_config(item.queue), item.born.channel
-        wanted = item.target_ms or queue.targets.get(channel) or queue.target
+        return item.target_ms or self.target_of(item.queue, item.born.channel)
+
+    def target_of(self, name: str, channel: str) -> int:
+        queue = self.queue_config(name)
+        wanted = queue.targets.get(channel) or queue.target
         return int(wanted or self.config.channels.get(channel, configuration.Channel()).target)
 
     def band_due_ms(self, item: Interaction) -> int:

@@ -60,7 +60,19 @@ def _cool_off(s: State, item: Interaction) -> Iterator[Change]:
         yield due, "cool-off-ended", f"{agent} may be offered it again"
 
 
-CHANGES: list[Callable[[State, Interaction], Iterator[Change]]] = [_lease, _band, _cap, _step, _cool_off]
+def _balance(s: State, item: Interaction) -> Iterator[Change]:
+    """Of the rules by which queues help one another: what comes of them depends on how things stand then."""
+    queue = s.queue_config(item.queue)
+    if queue.overflow and item.waits:
+        ways = " or ".join(rule.to for rule in queue.overflow)
+        yield s.balance_ms, "overflow-checked", f"it is looked at whether it should wait in {ways}"
+    for rule in queue.borrow if item.waits else ():
+        gate = s.gates.get((item.queue, rule.lender))
+        due = max(s.balance_ms, gate.since_ms + rule.least if gate is not None else 0)
+        yield due, "lending-checked", f"it is looked at whether {rule.lender} should lend agents"
+
+
+CHANGES: list[Callable[[State, Interaction], Iterator[Change]]] = [_lease, _band, _cap, _step, _cool_off, _balance]
 
 
 def ahead(s: State, item: Interaction, now_ms: int) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from typing import Any
 from msgspec import Struct
 
 from router.engine.admission import check_resorts
+from router.engine.balance import check_helping
 from router.engine.calendars import check_calendar
 from router.engine.commands import Arrive
 from router.engine.config import Config, Queue, Rule, Step
@@ -178,6 +179,7 @@ def check_config(config: Config) -> Plan:
         if queue.handle_time is not None:
             _positive(queue.handle_time, f"queues.{name}.handle_time")
     _check_order(config)
+    check_helping(config, _one_of, lambda node, path: _requirement(node, names, path))
     for name, calendar in config.calendars.items():
         check_calendar(calendar, f"calendars.{name}")
     check_resorts(config, _one_of)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from router.engine import admission, brake, callbacks, consult, unservable
+from router.engine import admission, brake, callbacks, consult, lending, unservable
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.brake import MISSED
@@ -185,12 +185,13 @@ def _give_up(s: State, agent: Agent) -> Iterator[Event]:
 
 
 def _after_configuration(s: State, event: e.Configured, now_ms: int) -> Iterator[Event]:
-    """Open offers that no longer fit are withdrawn (AG-8), and work that agents who are gone may not keep goes back."""
+    """Open offers that no longer fit are withdrawn (AG-8), other than those by a gate that has shut since; and work
+    that agents who are gone may not keep goes back."""
     for offer in list(s.offers.values()):
         agent, item = s.agents[offer.agent], s.interactions[offer.interaction]
         room = agent.capacity.room(agent.load - s.unit(item.born.channel))
         fits = takes(room, s.channel_index[item.born.channel])
-        if not (fits and agent.available and s.matcher.meets_node(agent, s.requirement_of(item))):
+        if not (fits and agent.available and lending.may_have(s, item, agent)):
             yield e.OfferWithdrawn(offer.number, offer.interaction, offer.agent, "no-longer-fits")
     for agent in list(s.agents.values()):
         if agent.work and _is_gone(agent):

@@ -56,6 +56,7 @@ def rehearse(s: State, document: bytes) -> Iterator[Changes]:
     """Yields now and then, and at the end, the changes found so far. The document must have been checked."""
     new = State()
     new.channels = s.channels
+    new.gates = s.gates
     new.adopt(document)
     new.legs = s.legs  # a colleague who is asked may be asked whatever the queue wants
     found = Changes()

@@ -63,6 +63,12 @@ class Ladder:
         """What is asked for when so many steps are taken; a plan that has become shorter ends at its last."""
         return self.row(asked)[min(step, len(self.steps))]
 
+    def eased(self, step: int, own: Node) -> Node:
+        """What is left of one part of what was asked for; nobody is let in beside those who meet it."""
+        for taken in self.steps[:step]:
+            own = ease(own, taken, True)
+        return own
+
     def inner(self, step: int, asked: Node) -> Row:
         """The different requirements before that one, the innermost first."""
         row = self.row(asked)
@@ -117,7 +123,7 @@ def alternatives(step: Step, queues: Mapping[str, Queue]) -> Iterator[Node]:
 def widened(node: Node, step: Step, wider: tuple[Node, ...] = ()) -> Node:
     """What is asked for after this step: met by everybody who met it before."""
     eased = ease(node, step, True)
-    return _any((eased, *wider)) if wider else eased
+    return either((eased, *wider)) if wider else eased
 
 
 def ease(node: Node, step: Step, for_all: bool) -> Node:
@@ -127,7 +133,7 @@ def ease(node: Node, step: Step, for_all: bool) -> Node:
     if node.all is not None:
         return _all(tuple(ease(child, step, for_all) for child in node.all))
     if node.any is not None:
-        return _any(tuple(ease(child, step, for_all) for child in node.any))
+        return either(tuple(ease(child, step, for_all) for child in node.any))
     return _ease_leaf(node, step, for_all)
 
 
@@ -173,7 +179,8 @@ def _all(parts: tuple[Node, ...]) -> Node:
     return asked[0] if len(asked) == 1 else Node(all=asked)
 
 
-def _any(parts: tuple[Node, ...]) -> Node:
+def either(parts: tuple[Node, ...]) -> Node:
+    """Met by whoever meets one of them."""
     if ANYBODY in parts:
         return ANYBODY
     ways = tuple(part for part in parts if part != NOBODY)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappop, heappush, heapreplace
 
-from router.engine import admission, callbacks, consult, unservable
+from router.engine import admission, balance, callbacks, consult, unservable
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import (
+    BALANCE_DUE,
     BAND_DUE,
     CALLBACK_DUE,
     CONSULT_DUE,
@@ -44,18 +45,17 @@ def next_deadline_ms(state: State) -> int | None:
     return state.timers[0][0] if state.timers else None
 
 
-def next_due(state: State, now_ms: int) -> list[Event]:
-    """The facts behind the first deadline that has passed; empty if there is none."""
+def next_due(state: State, until_ms: int, now_ms: int) -> list[Event]:
+    """The facts behind the first deadline that has passed by then; empty if there is none. They become true now."""
     while True:
         _drop_stale(state)
-        if not state.timers or state.timers[0][0] > now_ms:
+        if not state.timers or state.timers[0][0] > until_ms:
             return []
         _, kind, number, agent = state.timers[0]
-        facts = FACTS[kind](state, number, agent)
+        facts = balance.facts(state, now_ms) if kind == BALANCE_DUE else FACTS[kind](state, number, agent)
         if facts:
             return facts
-        assert kind == WAIT_DUE, "only where to move to can be missing"
-        heapreplace(state.timers, admission.put_off(state, state.timers[0], now_ms))
+        heapreplace(state.timers, PUT_OFF[kind](state, state.timers[0], until_ms))
 
 
 def deadlines_of(state: State, item: Interaction) -> list[int]:
@@ -172,6 +172,7 @@ DUE: dict[int, Callable[[State, Timer], int]] = {
     EMERGENCY_DUE: _emergency_due,
     WAIT_DUE: admission.wait_due,
     NOBODY_DUE: _nobody_due,
+    BALANCE_DUE: balance.due,
 }
 FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     OFFER_DUE: _offer_expired,
@@ -189,4 +190,9 @@ FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     EMERGENCY_DUE: lambda s, n, a: [e.EmergencyEnded(a)],
     WAIT_DUE: lambda s, n, a: admission.wait_facts(s, s.timers[0][0], a),
     NOBODY_DUE: lambda s, n, a: [e.QueueDeserted(a)],
+}
+# What comes due and may lead to nothing: where to move to can be missing, or queues need no help.
+PUT_OFF: dict[int, Callable[[State, Timer, int], Timer]] = {
+    WAIT_DUE: admission.put_off,
+    BALANCE_DUE: balance.put_off,
 }

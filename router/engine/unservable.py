@@ -66,7 +66,9 @@ def members(s: State, classes: int) -> list[Interaction]:
 
 
 def key_of(s: State, key: ClassKey) -> UnservedKey:
-    return key.queue, s.channels[key.channel], key.requirement
+    """By what is asked for without those who are lent: they come and go, and it is the same that nobody serves."""
+    asked = key.origin.node if key.origin is not None else key.requirement
+    return key.queue, s.channels[key.channel], asked
 
 
 def _changes(s: State, stranded: int) -> Iterator[Event]:
@@ -75,7 +77,8 @@ def _changes(s: State, stranded: int) -> Iterator[Event]:
     present: dict[UnservedKey, str] = {}
     for c, key in enumerate(s.matcher.class_keys):
         if stranded >> c & 1:
-            present[key_of(s, key)] = reach.of(c)
+            known = key_of(s, key)
+            present[known] = max(present.get(known, ""), reach.of(c))
     for known, entry in s.unserved.items():
         if known not in present:
             yield e.ServabilityChanged(*known, "")

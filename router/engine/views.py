@@ -159,6 +159,15 @@ class AgentView(Struct, frozen=True, kw_only=True):
     stream: int = 0  # the number of the last message of this agent's stream
 
 
+class LoanView(Struct, frozen=True):
+    """Whether the agents of another queue help out, and why."""
+
+    lender: str
+    open: bool
+    since_ms: int  # of the last change; 0: there was none
+    why: str
+
+
 class QueueView(Struct, frozen=True, kw_only=True):
     queue: str
     waiting: int
@@ -169,6 +178,9 @@ class QueueView(Struct, frozen=True, kw_only=True):
     servability: dict[str, int] = {}
     open: bool = True  # by its calendar, for customers who come now
     deserted: bool = False  # nobody who fits is signed in, and it has a rule for that
+    borrows: tuple[LoanView, ...] = ()  # by its rules, in their order
+    # Of late (`balance.window`): the share of contacts that were answered within their target; None: nobody counts.
+    service_level: float | None = None
 
 
 class CalendarView(Struct, frozen=True, kw_only=True):

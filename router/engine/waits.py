@@ -24,6 +24,7 @@ numbers are rounded once (`fsum`), whatever order the lines are walked in.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from math import ceil, fsum
 from typing import TYPE_CHECKING
 
@@ -32,11 +33,13 @@ from msgspec import Struct
 from router.engine import estimates
 from router.engine.crews import Crew, crew
 from router.engine.estimates import Delay
+from router.engine.order import ITEM_BITS
+from router.engine.requirements import Node
 from router.engine.transitions import CLOSED
 from router.engine.views import Estimate
 
 if TYPE_CHECKING:
-    from router.engine.matching import Matcher
+    from router.engine.matching import ClassKey, Matcher
     from router.engine.model import Interaction, State
 
 Rank = tuple[int, float, int]
@@ -235,33 +238,68 @@ def estimate(s: State, item: Interaction, now_ms: int) -> Estimate:
     return Estimate(told.ahead + 1, p50, p50, p90, told.method, told.samples)
 
 
+def expected_ms(s: State, item: Interaction, now_ms: int) -> int | None:
+    """The median of what one that waits will still wait; None while too little is known."""
+    told = forecast(s, item, now_ms)
+    if not told.method:
+        return None
+    pace = s.paces.get(item.queue, {}).get(item.born.channel)
+    return ceil(told.p50_ms * (pace.factor50 if pace and told.method == QUEUE_LENGTH else 1.0))
+
+
 def forecast(s: State, item: Interaction, now_ms: int) -> Forecast:
     m = s.matcher
     m.stand()
-    own = m.rank_of(item, now_ms)
     key = m.class_keys[item.place]
-    able = crew(m, key.requirement, key.channel)
-    ahead, parts, leaving = 0, [], []
+    return _foretell(s, item.queue, crew(m, key.requirement, key.channel), m.rank_of(item, now_ms), now_ms, asked)
+
+
+def asked(key: ClassKey) -> Node:
+    """What a class asks for."""
+    return key.requirement
+
+
+def asked_alone(key: ClassKey) -> Node:
+    """What it asks for without those who are lent to its queue."""
+    return key.origin.node if key.origin is not None else key.requirement
+
+
+def newcomer(s: State, queue: str, channel: str, node: Node, came_ms: int, now_ms: int, more: float = 0) -> Forecast:
+    """Of somebody who came to the queue at that time and asks for this, as if nobody were lent to any queue (`lending`)
+    and so many `more` were ahead."""
+    m = s.matcher
+    m.stand()
+    if m.measured:
+        m.measure()
+    own = s.usual_tier(queue, channel).rank(came_ms << ITEM_BITS | s.last_interaction + 1, now_ms)
+    return _foretell(s, queue, crew(m, node, s.channel_index[channel]), own, now_ms, asked_alone, more)
+
+
+def _foretell(
+    s: State, queue: str, able: Crew, own: Rank, now_ms: int, asks: Callable[[ClassKey], Node], more: float = 0
+) -> Forecast:
+    m = s.matcher
+    ahead, parts, leaving = 0, [more], []
     for c in m.waiting_classes():
         n = ahead_in(m, c, own, now_ms)
         if n:
             other = m.class_keys[c]
-            ahead += n if other.queue == item.queue else 0
-            part = n * able.share_of(crew(m, other.requirement, other.channel))
+            ahead += n if other.queue == queue else 0
+            part = n * able.share_of(crew(m, asks(other), other.channel))
             parts.append(part)
             leaving.append(part * _impatience(s, other.queue, s.channels[other.channel]))
-    return _put_together(s, item, now_ms, able, ahead, fsum(parts), fsum(leaving))
+    return _put_together(s, queue, now_ms, able, ahead, fsum(parts), fsum(leaving))
 
 
 def _put_together(
-    s: State, item: Interaction, now_ms: int, able: Crew, ahead: int, competing: float, leaving: float
+    s: State, queue: str, now_ms: int, able: Crew, ahead: int, competing: float, leaving: float
 ) -> Forecast:
     """`leaving`: how many of those ahead give up in a millisecond."""
     if not able.bits:
         return Forecast(ahead, competing)
     rate, samples = _rate(s, able)
     if samples < FEW:
-        return _by_age(s, item, now_ms, ahead, competing)
+        return _by_age(s, queue, now_ms, ahead, competing)
     delay = estimates.stages(able.slots() * rate, leaving / competing if competing else 0.0, competing)
     # The rate is known from so many only.
     delay = Delay(delay.mean, delay.variance + delay.mean * delay.mean / samples)
@@ -293,9 +331,9 @@ def _impatience(s: State, queue: str, channel: str) -> float:
     return pace.left / pace.waited_ms if pace is not None and pace.waited_ms else 0.0
 
 
-def _by_age(s: State, item: Interaction, now_ms: int, ahead: int, competing: float) -> Forecast:
+def _by_age(s: State, queue: str, now_ms: int, ahead: int, competing: float) -> Forecast:
     """The oldest of the queue has waited so long, and from one place to the next it takes an equal part of that."""
-    waiting, oldest = s.queues[item.queue].waiting, s.matcher.oldest_of(item.queue)
+    waiting, oldest = s.queues[queue].waiting, s.matcher.oldest_of(queue)
     if waiting < SOME or oldest is None:
         return Forecast(ahead, competing)
     delay = estimates.head_of_line((now_ms - oldest) * (ahead + 1) / max(waiting, ahead + 1), ahead)

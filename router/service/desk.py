@@ -103,7 +103,7 @@ class EngineDesk:
         return lookups.callback_of(self._state, identity)
 
     def queues(self) -> list[QueueView]:
-        return lookups.queue_views(self._state)
+        return lookups.queue_views(self._state, self._writer.clock.now_ms())
 
     def calendars(self) -> list[CalendarView]:
         return lookups.calendar_views(self._state)

@@ -30,6 +30,12 @@ servability = gauge(
     ("queue", "agent"),
 )
 oldest = gauge("queue_oldest_seconds", "How long the longest waiting one of the queue has waited.", ("queue",))
+level = gauge(
+    "queue_service_level",
+    "The share of contacts of late (balance.window) that were answered within their target; kept where a rule looks.",
+    ("queue",),
+)
+lending = gauge("queue_lending", "Whether agents of another queue help out: 1 or 0.", ("queue", "lender"))
 agents = gauge("agents", "Agents by state: all that are configured, and those who are ready and signed in.", ("state",))
 
 
@@ -64,7 +70,7 @@ class Figures:
             events.labels(str(kind.__struct_config__.tag)).inc(n)
         state = self._writer.engine.state
         now_ms = self._writer.clock.now_ms()
-        for view in lookups.queue_views(state):
+        for view in lookups.queue_views(state, now_ms):
             waiting.labels(view.queue).set(view.waiting)
             offered.labels(view.queue).set(view.offered)
             active.labels(view.queue).set(view.active)
@@ -72,6 +78,10 @@ class Figures:
                 servability.labels(view.queue, near).set(view.servability.get(near, 0))
             since = view.oldest_enqueued_at_ms
             oldest.labels(view.queue).set(max(0, now_ms - since) / 1_000 if since else 0)
+            if view.service_level is not None:
+                level.labels(view.queue).set(view.service_level)
+            for loan in view.borrows:
+                lending.labels(view.queue, loan.lender).set(loan.open)
         agents.labels("configured").set(len(state.agents))
         agents.labels("ready").set(sum(state.matcher.present.values()))
 

@@ -39,6 +39,7 @@ TELLS_NOBODY = {
     e.ServabilityChanged,
     e.UnservableDue,
     e.Moved,
+    e.LendingChanged,
     e.CalendarTurned,
     e.EmergencyDeclared,
     e.EmergencyEnded,

@@ -65,8 +65,8 @@ def test_queues_show_how_many_are_how_near() -> None:
     office.arrive()
     office.arrive()
     office.arrive(recipient="es")
-    assert queue_views(office.state)[0].servability == {"busy": 1, "nobody": 1}
-    assert queue_views(office.state)[1].servability == {}
+    assert queue_views(office.state, office.now_ms)[0].servability == {"busy": 1, "nobody": 1}
+    assert queue_views(office.state, office.now_ms)[1].servability == {}
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------

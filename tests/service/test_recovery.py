@@ -145,7 +145,7 @@ def test_a_hundred_thousand_waiting_items_are_back_within_five_seconds(tmp_path:
     for first in range(0, len(records), 10_000):
         journal.append(first + 1, records[first : first + 10_000])
     log_s, engine = _timed(journal)
-    assert sum(queue.waiting for queue in lookups.queue_views(engine.state)) == items
+    assert sum(queue.waiting for queue in lookups.queue_views(engine.state, 0)) == items
     make_snapshot(journal)
     snapshot_s, again = _timed(journal)
     assert as_bytes(again) == as_bytes(engine)

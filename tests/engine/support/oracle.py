@@ -12,10 +12,10 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from router.engine import events as e
-from router.engine import occupancy
+from router.engine import lending, occupancy
 from router.engine.calendars import Hours
 from router.engine.choice import mixed
-from router.engine.config import Queue, Step
+from router.engine.config import Borrow, Queue, Step
 from router.engine.events import Event
 from router.engine.invariants import could_take, has_room, meets
 from router.engine.inversions import inversions
@@ -197,17 +197,22 @@ def able(s: State, item: Interaction, now_ms: int, but: frozenset[str] = frozens
 def ring(s: State, agent: Agent, item: Interaction) -> int:
     """After how many of the steps that it has taken the interaction asks for no more than the agent has."""
     taken = len(steps_of(s, item)[: item.step])
-    return next((k for k in range(taken + 1) if meets_after(s, agent, item, k)), taken + 1)
+    found = next((k for k in range(taken + 1) if meets_after(s, agent, item, k)), None)
+    return taken + 1 + lent_by(s, agent, item) if found is None else found
 
 
 def steps_of(s: State, item: Interaction) -> tuple[Step, ...]:
     return s.config.queues[item.queue].relax
 
 
+def profile_of(agent: Agent) -> Profile:
+    has = agent.config
+    return Profile(has.skills, has.languages, has.attributes, has.team, agent.id)
+
+
 def meets_after(s: State, agent: Agent, item: Interaction, k: int) -> bool:
     """Whether the agent has what is asked for after `k` steps, judged part by part, without making a new tree."""
-    has = agent.config
-    profile = Profile(has.skills, has.languages, has.attributes, has.team, agent.id)
+    profile = profile_of(agent)
     steps, queues = steps_of(s, item)[:k], s.config.queues
     own = item.requirement
     if own is not None and item.number in s.legs:
@@ -220,6 +225,40 @@ def meets_after(s: State, agent: Agent, item: Interaction, k: int) -> bool:
         for i, step in enumerate(steps)
         for way in (*((step.also,) if step.also is not None else ()), *(queues[q].requirement for q in step.borrow))
     )
+
+
+def borrowing(s: State, queue: str) -> list[Borrow]:
+    """The rules by which the queue borrows at this moment."""
+    gates = [(rule, s.gates.get((queue, rule.lender))) for rule in s.config.queues[queue].borrow]
+    return [rule for rule, gate in gates if gate is not None and gate.is_open]
+
+
+def lent_by(s: State, agent: Agent, item: Interaction) -> int:
+    """By which of these rules the agent is the first time lent for it, counted from 0; beyond the last: by none."""
+    rules = borrowing(s, item.queue)
+    return next((i for i, rule in enumerate(rules) if is_lent(s, agent, item, rule)), len(rules))
+
+
+def needs_by_share(s: State, event: e.LendingChanged, rule: Borrow, now_ms: int) -> bool | None:
+    """Whether the queue needs help by the share of the target that somebody has used; None where it goes by more."""
+    need, going = rule.when, not event.is_open
+    if need.share is None or need.wait is not None or need.level_below is not None:
+        return None
+    waiting = (x for x in s.interactions.values() if x.state == QUEUED and x.queue == event.queue)
+    counted = (x for x in waiting if not need.channels or x.born.channel in need.channels)
+    used = max((Fraction(waited_by(s, x, now_ms), target_of(s, x)) for x in counted), default=Fraction(0))
+    until = need.share / 2 if need.share_until is None else need.share_until
+    return used > Fraction(until) if going else used >= Fraction(need.share)
+
+
+def is_lent(s: State, agent: Agent, item: Interaction, rule: Borrow) -> bool:
+    """They meet what their queue and the rule ask for, and what is left of what was asked for on top."""
+    own, profile = item.requirement, profile_of(agent)
+    if own is not None and item.number in s.legs:
+        return False
+    asked = (s.config.queues[rule.lender].requirement, rule.requirement)
+    on_top = own is None or met(own, steps_of(s, item)[: item.step], profile, True)
+    return on_top and all(fits(node, profile) for node in asked)
 
 
 def met(node: Node, steps: tuple[Step, ...], profile: Profile, upright: bool) -> bool:
@@ -269,12 +308,18 @@ def first_pair(s: State, now_ms: int) -> tuple[int, str] | None:
 
 
 def _relaxed(s: State) -> list[Interaction]:
-    return [item for item in s.interactions.values() if item.step and item.state == QUEUED]
+    """What waits and asks for something else than at first."""
+    waiting = (item for item in s.interactions.values() if item.state == QUEUED)
+    return [item for item in waiting if item.step or borrowing(s, item.queue)]
 
 
 def _misjudged(s: State, item: Interaction) -> list[Agent]:
     """Of whom the tree made for the steps says something else than the steps themselves."""
-    return [a for a in s.agents.values() if meets(s, a, item) != meets_after(s, a, item, item.step)]
+    return [a for a in s.agents.values() if meets(s, a, item) != meets_now(s, a, item)]
+
+
+def meets_now(s: State, agent: Agent, item: Interaction) -> bool:
+    return meets_after(s, agent, item, item.step) or any(is_lent(s, agent, item, x) for x in borrowing(s, item.queue))
 
 
 NOT_BY_RANK = ("by-hand", "parallel")
@@ -285,10 +330,17 @@ class Oracle:
 
     def __init__(self) -> None:
         self.reasons: Counter[str] = Counter()  # of what came before something older
+        self.been: dict[int, list[str]] = {}  # the queues that something left, and was sent to, when it overflowed
         self.showing: e.OfferMade | None = None  # the interaction that may be shown to further agents
 
     def before(self, s: State, event: Event, now_ms: int) -> list[str]:
         """What is wrong with this event, which is about to be applied."""
+        if type(event) is e.LendingChanged:
+            return self._gates(s, event, now_ms)
+        if type(event) is e.Moved and event.cause == "overflow":
+            return self._overflow(s, event)
+        if type(event) is e.Transferred and event.by:
+            self.been.pop(event.interaction, None)  # somebody meant it for others
         if type(event) is not e.OfferMade:
             return []
         wrong = self._passed_by(s, event, now_ms)
@@ -299,6 +351,35 @@ class Oracle:
         if (event.interaction, event.agent) == expected:
             return wrong
         return [*wrong, f"offered {event.interaction} to {event.agent}; expected {expected}"]
+
+    def _gates(self, s: State, event: e.LendingChanged, now_ms: int) -> list[str]:
+        """A gate changes only when its time is over, by what follows from the records alone."""
+        rule = next(rule for rule in s.config.queues[event.queue].borrow if rule.lender == event.lender)
+        gate = s.gates.get((event.queue, event.lender))
+        wrong = []
+        if gate is not None and now_ms < gate.since_ms + rule.least:
+            wrong.append(f"{event} after {now_ms - gate.since_ms} ms of {rule.least}")
+        if (gate is not None and gate.is_open) == event.is_open:
+            wrong.append(f"{event} changes nothing")
+        if event not in list(lending.facts(s, now_ms)):
+            wrong.append(f"{event} does not follow from the records")
+        needed = needs_by_share(s, event, rule, now_ms)
+        if needed is not None and (needed if event.cause == "no-need" else not needed):
+            wrong.append(f"{event}, though it is {needed} that help is needed")
+        return wrong
+
+    def _overflow(self, s: State, event: e.Moved) -> list[str]:
+        """Never back, never more often than allowed, and nobody who waits for something of their own."""
+        item, been = s.interactions[event.interaction], self.been.setdefault(event.interaction, [])
+        wrong = []
+        if event.queue in been or event.queue == item.queue:
+            wrong.append(f"{event}: it has been in {been}")
+        been += [item.queue, event.queue]
+        if len(been) > 2 * s.config.balance.overflows:
+            wrong.append(f"{event}: overflows once too often, by {been}")
+        if item.given_to or item.number in s.legs or item.number in s.calls:
+            wrong.append(f"{event}: it is not to be moved")
+        return wrong
 
     def _passed_by(self, s: State, event: e.OfferMade, now_ms: int) -> list[str]:
         """Nothing is passed by without a reason (RT-2), nor by what came after its latest time (RT-1)."""

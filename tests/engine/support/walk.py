@@ -18,8 +18,10 @@ from router.engine.config import (
     END,
     KEEP,
     Agent,
+    Balance,
     Band,
     Blend,
+    Borrow,
     Calendar,
     Callbacks,
     Channel,
@@ -27,11 +29,14 @@ from router.engine.config import (
     Consulting,
     Duration,
     Memory,
+    Need,
     Order,
+    Overflow,
     Presence,
     Queue,
     Resort,
     Rule,
+    Spare,
     Step,
     Unservable,
     WrapUp,
@@ -197,6 +202,35 @@ def a_resort(r: Random, others: list[str]) -> Resort:
     return r.choice([*choices, *(Resort("move", name) for name in others)])
 
 
+def with_help(r: Random, queues: dict[str, Queue], channels: Names) -> dict[str, Queue]:
+    """Some queues borrow from others, or overflow to them; both ways round, too."""
+    return {name: replace(queue, **some_help(r, name, list(queues), channels)) for name, queue in queues.items()}
+
+
+def some_help(r: Random, name: str, names: list[str], channels: Names) -> dict[str, Any]:
+    others = [other for other in names if other != name]
+    lenders = r.sample(others, r.randint(0, len(others))) if r.random() < 0.5 else []
+    takers = r.sample(others, r.randint(0, len(others))) if r.random() < 0.3 else []
+    return {
+        "borrow": tuple(a_loan(r, lender, channels) for lender in lenders),
+        "overflow": tuple(Overflow(to, seconds(2), seconds(r.choice((1, 2)))) for to in takers),
+    }
+
+
+def a_loan(r: Random, lender: str, channels: Names) -> Borrow:
+    """Thresholds that small offices cross in both directions."""
+    needs = (Need(wait=seconds(2)), Need(share=0.3), Need(share=1.0, share_until=1.0), Need(level_below=0.9, share=2.0))
+    spares = (Spare(wait_below=seconds(60)), Spare(level_above=0.4), Spare(seconds(20), seconds(20), 0.2))
+    only = tuple(channel for channel in channels if r.random() < 0.3)
+    return Borrow(
+        lender,
+        replace(r.choice(needs), channels=only),
+        replace(r.choice(spares), channels=only),
+        requirement(r, ()) if r.random() < 0.3 else Node(all=()),
+        seconds(r.choice((0, 5, 20))),
+    )
+
+
 def a_calendar(r: Random) -> Calendar:
     """Open for some minutes of every hour, so that a walk of minutes sees it open and close."""
     start, length = r.randint(0, 30), r.randint(1, 29)
@@ -226,11 +260,12 @@ def a_config(r: Random) -> Config:
         teams=("red", "blue"),
         order=an_order(r),
         calendars={name: a_calendar(r) for name in CALENDARS},
-        queues=with_rules(r, {name: _planned(r, name, lines, bands) for name in lines}),
+        queues=with_help(r, with_rules(r, {name: _planned(r, name, lines, bands) for name in lines}), channels),
         rules=tuple(a_rule(r, i, queues, channels, bands, agents) for i in range(r.randint(0, 3))),
         default_queue=r.choice(queues) if r.random() < 0.9 else None,
         agents={name: _known(an_agent(r), channels, queues) for name in agents},
         presence=a_presence(r),
+        balance=Balance(seconds(r.choice((1, 5))), seconds(r.choice((30, 600))), r.choice((1, 2))),
         callbacks=Callbacks(r.randint(1, 3), seconds(r.choice((0, 20))), seconds(r.choice((0, 60))), "agent"),
         consult=Consulting(seconds(r.choice((0, 10, 60)))),
         memory=Memory(seconds(600), seconds(30), r.choice((1, 2, 5, 50)), 3),
