@@ -255,10 +255,10 @@ def turn_facts(s: State, at_ms: int, name: str) -> list[Event]:
     return [e.CalendarTurned(name, hours.is_open(at_ms), hours.next_change(at_ms))]
 
 
-def latest_ms(s: State, queue: QueueState, enqueued_at_ms: int) -> int:
-    """Until when somebody who came then may wait in this queue; 0: for ever."""
+def latest_ms(s: State, queue: QueueState, since_ms: int) -> int:
+    """Until when somebody who has waited since then may wait in this queue; 0: for ever."""
     clock, longest = s.clock_of(queue.name), queue.config.max_wait
-    return clock.after(enqueued_at_ms, longest) if clock is not None else enqueued_at_ms + longest
+    return clock.after(since_ms, longest) if clock is not None else since_ms + longest
 
 
 def wait_due(s: State, entry: Timer) -> int:
@@ -289,16 +289,20 @@ def may_act(s: State, channel: str, resort: Resort) -> bool:
 
 
 def _oldest(s: State, c: int) -> int:
+    """Since when the one of the class has waited that has done so for longest."""
     m = s.matcher
-    head = m.waiting.head[c]
-    times = [item.enqueued_at_ms for item in m.cooling.get(c, {}).values()]
-    return min([head >> ITEM_BITS, *times] if head < NONE else times)
+    oldest = min((item.waits_since_ms for item in m.cooling.get(c, {}).values()), default=NONE)
+    for entry in m.waiting.walk(c):
+        if entry >> ITEM_BITS >= oldest:
+            break  # who came later has not waited for longer; who came earlier may have been with an agent meanwhile
+        oldest = min(oldest, s.interactions[entry & ITEM_MASK].waits_since_ms)
+    return oldest
 
 
 def put_off(s: State, entry: Timer, now_ms: int) -> Timer:
     """Nothing can be done now about those who have waited too long: look again soon, and in time for the next."""
     queue = s.queues[entry[3]]
-    dues = (latest_ms(s, queue, item.enqueued_at_ms) for item in waiting_in(s, queue.name))
+    dues = (latest_ms(s, queue, item.waits_since_ms) for item in waiting_in(s, queue.name))
     again = now_ms // AGAIN_MS * AGAIN_MS + AGAIN_MS
     queue.wake_ms = min((due for due in dues if entry[0] < due < again), default=again)
     return (queue.wake_ms, *entry[1:])
@@ -308,14 +312,25 @@ def wait_facts(s: State, at_ms: int, name: str) -> list[Event]:
     """Those who have waited too long; one at a time where they go to a queue that may be full after the first."""
     queue = s.queues[name]
     found: list[Event] = []
-    for item in waiting_in(s, name):
-        due = latest_ms(s, queue, item.enqueued_at_ms)
-        if not due or due > at_ms:
-            break
+    for item in _overdue(s, queue, at_ms):
         found += (facts := facts_for(s, item, (MAX_WAIT, queue.config.when_overdue)))
         if any(type(f) is e.Moved and s.queues[f.queue].config.max_length is not None for f in facts):
             break
     return found
+
+
+def _overdue(s: State, queue: QueueState, at_ms: int) -> list[Interaction]:
+    """In the order in which their time was up. Looks at those alone who came long enough ago."""
+    m = s.matcher
+    found: list[Interaction] = []
+    for c in _classes(s, queue.name):
+        found += m.cooling.get(c, {}).values()
+        for entry in m.waiting.walk(c):
+            if not 0 < latest_ms(s, queue, entry >> ITEM_BITS) <= at_ms:
+                break
+            found.append(s.interactions[entry & ITEM_MASK])
+    found.sort(key=lambda item: (item.waits_since_ms, item.number))
+    return [item for item in found if 0 < latest_ms(s, queue, item.waits_since_ms) <= at_ms]
 
 
 # --- checking ---------------------------------------------------------------------------------------------------------

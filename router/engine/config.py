@@ -344,10 +344,10 @@ class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     # Where it goes what would have to wait too long; the first queue that has room. Left out: nowhere.
     overflow: tuple[Overflow, ...] = ()
     calendar: Name | None = None  # left out: always open
-    # "open": only the calendar's open hours count as waiting, for the target and for `max_wait`.
+    # "open": only the calendar's open hours count as waiting: for the target, caps of bands, steps of `relax`, `max_wait`.
     clock: Literal["always", "open"] = "always"
     max_length: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None  # so many wait; left out: no limit
-    max_wait: Duration = Duration(0)  # nobody waits longer; 0s: no limit
+    max_wait: Duration = Duration(0)  # nobody waits longer, the time with agents not counted; 0s: no limit
     nobody_grace: Duration = Duration(60_000)  # how long nobody who fits is signed in before `when_nobody`
     # Who comes out of hours.
     when_closed: Resort = END

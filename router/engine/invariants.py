@@ -503,8 +503,8 @@ def _longest(s: State, name: str, item: Interaction) -> int:
     if admission.outcome(s, item.born.channel, name, verdict, left) is None:
         return 0  # it may not be ended, or there is nowhere to go just now
     if config.clock == "open" and config.calendar:
-        return s.hours[config.calendar].after(item.enqueued_at_ms, config.max_wait)
-    return item.enqueued_at_ms + config.max_wait
+        return s.hours[config.calendar].after(item.returned_at_ms or item.enqueued_at_ms, config.max_wait)
+    return (item.returned_at_ms or item.enqueued_at_ms) + config.max_wait
 
 
 def _legs(s: State) -> Iterator[str]:

@@ -35,7 +35,7 @@ def _first_band_at_ms(s: State, item: Interaction) -> int | None:
     if not rank:
         return item.enqueued_at_ms
     cap = s.config.bands[rank].cap
-    return item.enqueued_at_ms + cap if cap else None
+    return s.due_after(item, cap) or None if cap else None
 
 
 def _foremost_at_ms(s: State, item: Interaction) -> int | None:
@@ -44,7 +44,7 @@ def _foremost_at_ms(s: State, item: Interaction) -> int | None:
     clock = s.clock_of(item.queue)
     if clock is not None:
         times = 0 if policy in (BY_AGE, BY_DEADLINE) else s.config.order.cap
-        return (clock.after(item.enqueued_at_ms, times * target) or None) if times else None
+        return (s.due_after(item, times * target) or None) if times else None
     if policy == BY_AGE:
         return item.enqueued_at_ms
     times = 1 if policy == BY_DEADLINE else s.config.order.cap

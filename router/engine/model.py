@@ -115,6 +115,11 @@ class Interaction(Struct, array_like=True, gc=False, eq=False):
         return self.state == QUEUED
 
     @property
+    def waits_since_ms(self) -> int:
+        """Since when nobody has had it. Its place in the order goes by when it came."""
+        return self.returned_at_ms or self.enqueued_at_ms
+
+    @property
     def open(self) -> bool:
         return self.state != CLOSED
 
@@ -706,7 +711,7 @@ class State:
     def time_wait(self, queue: QueueState, item: Interaction) -> None:
         """Wake up in time for this one, unless that is early enough for another (`admission.wait_due`)."""
         longest = queue.config.max_wait
-        due = item.enqueued_at_ms + longest  # open hours only make it later
+        due = item.waits_since_ms + longest  # open hours only make it later
         if longest and (not queue.wake_ms or due < queue.wake_ms):
             queue.wake_ms = due
             heappush(self.timers, (due, WAIT_DUE, 0, queue.name))
@@ -826,6 +831,11 @@ class State:
         clock = self.clock_of(item.queue)
         return clock.between(item.enqueued_at_ms, now_ms) if clock is not None else now_ms - item.enqueued_at_ms
 
+    def due_after(self, item: Interaction, wait_ms: int) -> int:
+        """When it has waited so long, by the clock of its queue; 0 if that is out of sight."""
+        clock = self.clock_of(item.queue)
+        return clock.after(item.enqueued_at_ms, wait_ms) if clock is not None else item.enqueued_at_ms + wait_ms
+
     def rank_of_band(self, item: Interaction) -> int:
         return 0 if item.lifted else self.band_rank.get(self.band_of(item), 0)
 
@@ -866,7 +876,8 @@ class State:
         ladder = self.ladders.get(item.queue)
         if ladder is None or item.state != QUEUED or not item.threads:
             return 0
-        return ladder.due_ms(item.step, item.enqueued_at_ms, self.target_ms(item))
+        wait = ladder.wait_ms(item.step, self.target_ms(item))
+        return self.due_after(item, wait) if wait is not None else 0
 
     def asked_of(self, item: Interaction) -> Node:
         """What is asked for at first."""
@@ -914,7 +925,7 @@ class State:
         """When the interaction joins the first band; 0 for never."""
         rank = self.rank_of_band(item)
         cap = self.config.bands[rank].cap if rank < len(self.config.bands) else 0
-        return item.enqueued_at_ms + cap if rank and cap and item.state in (QUEUED, OFFERED) else 0
+        return self.due_after(item, cap) if rank and cap and item.state in (QUEUED, OFFERED) else 0
 
     def agent_lost(self, item: Interaction) -> str:
         channel = self.config.channels.get(item.born.channel, configuration.Channel())

@@ -38,8 +38,7 @@ def _band(s: State, item: Interaction) -> Iterator[Change]:
 
 def _cap(s: State, item: Interaction) -> Iterator[Change]:
     cap_ms = s.matcher.class_keys[item.place].tier.cap_ms if item.waits else NEVER_MS
-    if cap_ms < NEVER_MS:
-        due = item.enqueued_at_ms + cap_ms
+    if cap_ms < NEVER_MS and (due := s.due_after(item, cap_ms)):
         yield due, "cap-reached", "nothing in its band that came later can go before it any more"
 
 

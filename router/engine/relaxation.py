@@ -90,24 +90,24 @@ class Ladder:
             return "nobody-signed-in"
         return "nobody-ready" if not ready and "nobody-ready" in asked else ""
 
-    def due_ms(self, step: int, enqueued_at_ms: int, target_ms: int) -> int:
-        """When time alone brings the next step; 0 for never. A later step that comes due takes the earlier along."""
-        return min(times(self.steps[step:], enqueued_at_ms, target_ms), default=0)
+    def wait_ms(self, step: int, target_ms: int) -> int | None:
+        """After how long a wait time alone brings the next step; None for never. A later one takes the earlier along."""
+        return min(waits(self.steps[step:], target_ms), default=None)
 
 
-def times(steps: tuple[Step, ...], enqueued_at_ms: int, target_ms: int) -> Iterator[int]:
-    """When these steps come due by time; nothing for one that never does."""
+def waits(steps: tuple[Step, ...], target_ms: int) -> Iterator[int]:
+    """After how long a wait these steps come due; nothing for one that never does."""
     for step in steps:
         if step.after is not None:
-            yield enqueued_at_ms + int(step.after)
+            yield int(step.after)
         if step.share is not None:
-            yield enqueued_at_ms + round(step.share * target_ms)
+            yield round(step.share * target_ms)
 
 
-def cause_of(steps: tuple[Step, ...], enqueued_at_ms: int, target_ms: int) -> str:
+def cause_of(steps: tuple[Step, ...], target_ms: int) -> str:
     """By which of its times the first of these steps came due."""
-    due = min(times(steps, enqueued_at_ms, target_ms))
-    return "after" if due in (enqueued_at_ms + s.after for s in steps if s.after is not None) else "share"
+    afters = [int(step.after) for step in steps if step.after is not None]
+    return "after" if min(waits(steps, target_ms)) in afters else "share"
 
 
 # --- from one requirement to a wider one ------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ def _step_taken(s: State, number: int, agent: str) -> list[Event]:
     """One step at a time, until none is due: what a step does, it does though a later one is due as well."""
     item = s.interactions[number]
     ladder = s.ladders[item.queue]
-    cause = cause_of(ladder.steps[item.step :], item.enqueued_at_ms, s.target_ms(item))
+    cause = cause_of(ladder.steps[item.step :], s.target_ms(item))
     return [e.RequirementRelaxed(number, item.step + 1, cause)]
 
 

@@ -108,7 +108,7 @@ def learn(s: State, item: Interaction, at_ms: int) -> None:
     accepted = item.accepted_at_ms
     pace.finished += 1
     pace.handled_ms += at_ms - accepted - s.aside_ms(item, at_ms)
-    since = item.returned_at_ms or item.enqueued_at_ms
+    since = item.waits_since_ms
     if accepted > since:  # or it was handed from one agent to the next, and waited before the first of them
         pace.waited_ms += accepted - since
     if pace.finished >= MANY:
@@ -121,7 +121,7 @@ def learn_left(s: State, item: Interaction, at_ms: int) -> None:
     """Its customer would wait no longer."""
     pace = pace_of(s, item)
     pace.left += 1
-    pace.waited_ms += at_ms - (item.returned_at_ms or item.enqueued_at_ms)
+    pace.waited_ms += at_ms - item.waits_since_ms
     if pace.left >= MANY:
         _halve(s.paces[item.queue])
     if pace.followed:

@@ -9,9 +9,11 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine.config import KEEP, Calendar, Config, Queue, Resort
+from router.engine.config import KEEP, Band, Calendar, Config, Queue, Resort, Step
+from router.engine.latest import latest_overtaken_at_ms
 from router.engine.model import WAIT_DUE
 from router.engine.plan import check_config
+from router.engine.requirements import Node
 from router.errors import BadMessage, ConfigError, NotFound
 from tests.engine.support.office import OFFICE, Office, made, office_with, seconds
 
@@ -280,6 +282,33 @@ def test_after_the_longest_wait_it_may_move_with_its_time() -> None:
     assert office.item(number).enqueued_at_ms == enqueued
 
 
+def test_the_time_with_an_agent_is_no_wait() -> None:
+    """Answered at once, talked for two minutes, given on: only now do they begin to wait."""
+    office = Office(shop(max_wait=seconds(60)), ready=("ana",))
+    number = office.active("phone")
+    office.sleep_s(120)
+    office.pause("ana")
+    office.do(c.Requeue(interaction=number, by="operator:sam"))
+    office.sleep_s(59)
+    assert office.item(number).waits
+    office.sleep_s(1)
+    assert ended(office, number) == ("closed", "max-wait")
+
+
+def test_who_came_later_may_have_waited_longer() -> None:
+    office = Office(shop(max_wait=seconds(60)), ready=("ana",))
+    first = office.active("phone")
+    office.sleep_s(30)
+    second = office.arrive("phone")
+    office.sleep_s(10)
+    office.pause("ana")
+    office.do(c.Requeue(interaction=first, by="operator:sam"))
+    office.sleep_s(50)
+    assert (ended(office, second), office.item(first).waits) == (("closed", "max-wait"), True)
+    office.sleep_s(10)
+    assert ended(office, first) == ("closed", "max-wait")
+
+
 def test_one_timer_serves_a_queue_however_many_wait() -> None:
     office = Office(shop(max_wait=seconds(60)))
     for _ in range(50):
@@ -308,6 +337,27 @@ def test_the_longest_wait_may_count_open_hours_only() -> None:
     assert office.state_of(number) == "queued"
     office.sleep_s(0.001)
     assert ended(office, number) == ("closed", "max-wait")
+
+
+@pytest.mark.promise("RT-1", "RT-7")
+def test_a_band_and_a_relaxation_plan_may_count_open_hours_only() -> None:
+    lower = Step(after=seconds(30), lower={"support": 1})
+    config = shop(
+        calendar="day", when_closed=KEEP, clock="open", requirement=Node(skill="support", level=5), relax=(lower,)
+    )
+    bands = (Band("urgent"), Band("normal", cap=seconds(60)))
+    office = Office(replace(config, bands=bands, default_band="normal"))
+    number = office.arrive("chat")
+    latest = latest_overtaken_at_ms(office.state, office.item(number))
+    assert latest is not None and latest >= office.now_ms + (OPENS_S + 60) * 1_000
+    office.sleep_s(OPENS_S + 29.999)
+    assert (office.item(number).step, office.item(number).lifted) == (0, False)
+    office.sleep_s(0.001)
+    assert (office.item(number).step, office.item(number).lifted) == (1, False)
+    office.sleep_s(29.999)
+    assert not office.item(number).lifted
+    office.sleep_s(0.001)
+    assert office.item(number).lifted
 
 
 def test_where_there_is_nowhere_to_move_to_it_is_tried_again() -> None:
