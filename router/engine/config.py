@@ -344,7 +344,7 @@ class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     # Where it goes what would have to wait too long; the first queue that has room. Left out: nowhere.
     overflow: tuple[Overflow, ...] = ()
     calendar: Name | None = None  # left out: always open
-    # "open": only the calendar's open hours count as waiting: for the target, caps of bands, steps of `relax`, `max_wait`.
+    # "open": only the calendar's open hours count as waiting: for target, caps of bands, `relax` and `max_wait`.
     clock: Literal["always", "open"] = "always"
     max_length: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None  # so many wait; left out: no limit
     max_wait: Duration = Duration(0)  # nobody waits longer, the time with agents not counted; 0s: no limit

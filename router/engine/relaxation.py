@@ -91,7 +91,7 @@ class Ladder:
         return "nobody-ready" if not ready and "nobody-ready" in asked else ""
 
     def wait_ms(self, step: int, target_ms: int) -> int | None:
-        """After how long a wait time alone brings the next step; None for never. A later one takes the earlier along."""
+        """After how long a wait the next step comes by time; None for never. A later one takes the earlier along."""
         return min(waits(self.steps[step:], target_ms), default=None)
 
 
