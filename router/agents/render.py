@@ -192,6 +192,8 @@ NOT_TOLD: frozenset[type[e.Event]] = frozenset(
         e.CallbackEnded,
         e.BandRaised,
         e.RequirementRelaxed,
+        e.PreferredHeld,
+        e.PreferredReleased,
         e.CallbackOffered,
         e.ServabilityChanged,
         e.UnservableDue,

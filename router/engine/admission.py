@@ -19,6 +19,7 @@ Causes: emergency, out-of-hours, closing, nobody-there, queue-full, max-wait.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from router.engine import events as e
@@ -142,7 +143,7 @@ def _on_entry(s: State, item: Interaction, arrived: bool) -> Iterator[Verdict]:
 
 def _length_before(s: State, item: Interaction) -> int:
     """A full queue is full for those who would have to wait: not for a contact that somebody idle can have at once."""
-    served = s.matcher.best_agent(item.place, item.tried) is not None
+    served = s.matcher.taker(item, item.tried) is not None
     return -1 if served else s.queues[item.queue].waiting - 1
 
 
@@ -165,6 +166,7 @@ def waiting_in(s: State, name: str) -> list[Interaction]:
     for c in _classes(s, name):
         numbers += [entry & ITEM_MASK for entry in m.waiting.walk(c)]
         numbers += m.cooling.get(c, ())
+        numbers += m.personal.numbers(c)
     return sorted((s.interactions[n] for n in numbers), key=lambda item: (item.enqueued_at_ms, item.number))
 
 
@@ -172,7 +174,7 @@ def _classes(s: State, name: str) -> list[int]:
     """The classes of this queue in which somebody waits."""
     m = s.matcher
     m.stand()
-    return [c for key, c in m.class_ids.items() if key.queue == name and (m.waiting.head[c] < NONE or c in m.cooling)]
+    return [c for c in m.waiting_classes() if m.class_keys[c].queue == name]
 
 
 def _offered_in(s: State, name: str) -> list[Interaction]:
@@ -291,7 +293,8 @@ def may_act(s: State, channel: str, resort: Resort) -> bool:
 def _oldest(s: State, c: int) -> int:
     """Since when the one of the class has waited that has done so for longest."""
     m = s.matcher
-    oldest = min((item.waits_since_ms for item in m.cooling.get(c, {}).values()), default=NONE)
+    since = [item.waits_since_ms for item in m.cooling.get(c, {}).values()]
+    oldest = min(since + m.personal.oldest_ms(c), default=NONE)  # nobody has had what is held for agents by name
     for entry in m.waiting.walk(c):
         if entry >> ITEM_BITS >= oldest:
             break  # who came later has not waited for longer; who came earlier may have been with an agent meanwhile
@@ -325,10 +328,9 @@ def _overdue(s: State, queue: QueueState, at_ms: int) -> list[Interaction]:
     found: list[Interaction] = []
     for c in _classes(s, queue.name):
         found += m.cooling.get(c, {}).values()
-        for entry in m.waiting.walk(c):
-            if not 0 < latest_ms(s, queue, entry >> ITEM_BITS) <= at_ms:
-                break
-            found.append(s.interactions[entry & ITEM_MASK])
+        for line in (m.waiting.walk(c), m.personal.walk(c)):
+            early = takewhile(lambda entry: 0 < latest_ms(s, queue, entry >> ITEM_BITS) <= at_ms, line)
+            found += [s.interactions[entry & ITEM_MASK] for entry in early]
     found.sort(key=lambda item: (item.waits_since_ms, item.number))
     return [item for item in found if 0 < latest_ms(s, queue, item.waits_since_ms) <= at_ms]
 

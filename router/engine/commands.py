@@ -24,6 +24,14 @@ class Command(Struct, frozen=True, kw_only=True, tag=True, gc=False):
 # --- from channels ----------------------------------------------------------------------------------------------------
 
 
+class Preference(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Agents by name who should have a contact, in this order (`preferred`)."""
+
+    agents: tuple[str, ...]
+    require: bool = False  # nobody else gets it
+    hold_ms: int | None = None  # left out: as `config.Prefer.hold`
+
+
 class Arrive(Command, frozen=True, kw_only=True):
     """A customer's contact. Where one of `threads` is an open interaction it joins that one, otherwise it is a new one.
 
@@ -44,6 +52,7 @@ class Arrive(Command, frozen=True, kw_only=True):
     lease_ms: int = 0
     received_at_ms: int = 0  # where the waiting time starts; 0: now
     direction: str = "inbound"
+    prefer: Preference | None = None  # beats what the routing plan says
 
 
 class Append(Command, frozen=True, kw_only=True):

@@ -173,6 +173,7 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
     also: Node | None = None  # whoever meets this instead may take it as well
     borrow: tuple[str, ...] = ()  # whoever meets the requirement of these queues may take it as well
     band: Name | None = None  # raised to this band
+    release: bool = False  # what is held for agents by name may be had by everybody who fits
     callback: bool = False  # the customer is offered to be called back
     queue: Name | None = None  # waits in this queue from now on, by its requirement and its plan
 
@@ -363,6 +364,23 @@ class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     when_nobody: Resort = KEEP
 
 
+class Prefer(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who should have a contact before everybody else: named by exactly one of `agents`, `attribute` and `last_agent`.
+
+    prefer   held for those of them who are ready and fit, for `hold` at the longest, and no longer than one of them
+             can still be free in time and has not refused it
+    require  held for them through absence and refusals; nobody else gets it
+    """
+
+    agents: tuple[str, ...] = ()  # in the order in which they should have it, at most 16
+    attribute: str = ""  # the contact's attribute that names them, as the owner of an account: "ana", or "ana, ben"
+    last_agent: bool = False  # who last served this customer
+    mode: Literal["prefer", "require"] = "prefer"
+    # So long everybody else has to wait; "0s": not at all, unless one of them is free at once. Left out: 30s with
+    # `prefer`, without an end with `require`.
+    hold: Duration | None = None
+
+
 class Rule(Struct, frozen=True, forbid_unknown_fields=True):
     """One line of the routing plan. All conditions given must hold; the first rule that holds decides."""
 
@@ -375,6 +393,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True):
     band: Name | None = None
     weight: Annotated[float, Meta(gt=0, le=1_000)] | None = None
     target: Duration | None = None
+    prefer: Prefer | None = None  # left out: nobody before others
 
 
 class Agent(Struct, frozen=True, forbid_unknown_fields=True):
@@ -433,6 +452,8 @@ class Memory(Struct, frozen=True, forbid_unknown_fields=True):
     command_keys: Duration = Duration(600_000)  # repeated commands of agents' clients (AG-4)
     closed: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000  # closed interactions kept at hand for operators
     transcript: Annotated[int, Meta(ge=1, le=10_000)] = 200  # messages kept at hand of one interaction
+    # Of so many customers it is known who served them last, where a rule asks for that (`prefer.last_agent`).
+    customers: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

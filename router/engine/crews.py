@@ -6,7 +6,7 @@ serves now plays no part in it, only presence: it changes when somebody signs in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from router.engine.requirements import Node
@@ -63,6 +63,15 @@ def crew(m: Matcher, node: Node, channel: int = ANY_CHANNEL) -> Crew:
         for agent in m.agents:
             if agent.counted and belongs(m, found, agent):
                 found.count(agent, True)
+    return found
+
+
+def crew_of(m: Matcher, agents: Iterable[Agent], node: Node, channel: int) -> Crew:
+    """Those of these agents who could take such work; not kept."""
+    found = Crew(node, -1, channel)
+    for agent in agents:
+        if m.meets_node(agent, node) and agent.capacity.room(0) >> channel & 1:
+            found.count(agent, True)
     return found
 
 

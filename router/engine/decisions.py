@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from router.engine import choice, lending, occupancy
+from router.engine import choice, lending, occupancy, preferred
 from router.engine.explain import reason
 from router.engine.lookups import written
 from router.engine.matching import ITEM_MASK, Profile
@@ -103,6 +103,8 @@ def asked(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
 def _candidates(s: State, item: Interaction, now_ms: int) -> list[Scored]:
     """Everybody who could have had it, the best first."""
     m = s.matcher
+    if item.number in s.preferred:
+        return _in_the_order_named(s, item, now_ms)
     cells = m.cells_of[item.place]
     able = (a for a in m.agents if a.cell >= 0 and cells >> a.cell & 1 and not _passed(s, item, a))
     found = sorted((Scored(s, item, a, now_ms) for a in able), key=lambda x: x.key)
@@ -112,6 +114,12 @@ def _candidates(s: State, item: Interaction, now_ms: int) -> list[Scored]:
         drawn = m.best_agent(item.place, [*item.tried, *_seen(s, item)])
         found.sort(key=lambda x: x.agent is not drawn)
     return found
+
+
+def _in_the_order_named(s: State, item: Interaction, now_ms: int) -> list[Scored]:
+    """Of what is held for agents by name: whoever need interrupt nothing, then as they are named."""
+    able = [Scored(s, item, a, now_ms) for a in s.matcher.personal.able(item, _seen(s, item))]
+    return sorted(able, key=lambda x: _interrupts(s, item, x))
 
 
 def _seen(s: State, item: Interaction) -> set[str]:
@@ -178,6 +186,8 @@ BEST = {
 
 
 def _why(s: State, item: Interaction, agent: Agent, candidates: list[Scored]) -> str:
+    if item.number in s.preferred:
+        return f"it {preferred.in_words(s, item)}, and {agent.id} was the first of them who could take it"
     if len(candidates) == 1:
         return f"{agent.id} was the only agent who could take it"
     rule = s.queue_config(item.queue).choice
@@ -216,7 +226,9 @@ def _passed_over(
 def _lost(s: State, item: Interaction, x: Scored, chosen: Scored | None) -> dict[str, Any]:
     code, why = "lost-tie", "was as good, but had been idle for a shorter time"
     rule = s.queue_config(item.queue).choice
-    if chosen is not None and _interrupts(s, item, x) and not _interrupts(s, item, chosen):
+    if item.number in s.preferred:
+        code, why = "named-later", "could take it, but somebody was named before"
+    elif chosen is not None and _interrupts(s, item, x) and not _interrupts(s, item, chosen):
         code, why = "would-interrupt", "could take it by putting other work aside, and somebody need not"
     elif chosen is not None and x.circle > chosen.circle:
         code, why = "outer", "meets only what is asked for by now; somebody met what was asked for before"
@@ -232,11 +244,19 @@ def _interrupts(s: State, item: Interaction, x: Scored) -> bool:
     return x.circle > len(s.matcher.class_keys[item.place].inner)
 
 
+def _held_too(s: State, item: Interaction, agent: Agent) -> list[Interaction]:
+    """What else is held for this agent: the first of each line."""
+    m, lines = s.matcher, s.matcher.personal
+    own = lines.own.get(agent.id, {}) if agent.cell >= 0 else {}
+    heads = (lines.lines.head[line] & ITEM_MASK for c, line in own.items() if m.classes_of[agent.cell] >> c & 1)
+    return [s.interactions[number] for number in heads if number != item.number]
+
+
 def _rivals(s: State, item: Interaction, agent: Agent, now_ms: int) -> list[dict[str, Any]]:
     """What else waited that this agent could have taken: the first of each line, in the order with this agent."""
     m = s.matcher
-    own = m.rank(item, m.tier_for(item.place, agent.profile), now_ms)
-    found = []
+    own = m.rank_with(item, agent, now_ms)
+    found = [(m.rank_with(x, agent, now_ms), x) for x in _held_too(s, item, agent)]
     for c in m.waiting_classes():
         if agent.cell < 0 or not m.cells_of[c] >> agent.cell & 1:
             continue

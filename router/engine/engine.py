@@ -166,7 +166,7 @@ class Engine:
         while item.offers and len(item.offers) < most:
             seen = [*item.tried, *(state.offers[n].agent for n in item.offers)]
             state.matcher.stand()
-            other = state.matcher.best_agent(item.place, seen)
+            other = state.matcher.taker(item, seen)
             if other is None:
                 break
             self._happen(e.OfferMade(state.last_offer + 1, item.number, other.id, deadline_ms), now, out)
@@ -196,6 +196,8 @@ class Engine:
             self.state.returning.clear()
         if self.state.entered:
             self.state.entered.clear()
+        if matcher.personal.changed:
+            matcher.personal.changed.clear()
 
     def resume(self) -> None:
         """After the last record: let the next command look at everybody idle once, whatever happened before."""
@@ -205,6 +207,8 @@ class Engine:
         self.state.returning = list(agents)
         if self.state.balance_ms:
             self.state.time_balance()
+        matcher.personal.changed.update(dict.fromkeys(matcher.personal.stranded))
+        self.state.look_at_the_unserved()
 
     def snapshot(self) -> bytes:
         """The primary state. Equal states give equal bytes."""

@@ -422,6 +422,31 @@ class RequirementRelaxed(Event, frozen=True, tag="relaxed"):
     why: str = ""
 
 
+class PreferredHeld(Event, frozen=True, tag="preferred-held"):
+    """It waits for these agents alone, in this order, until `until_ms`; 0: without an end.
+
+    `required`: through their absence and refusals. `why` is last-agent, "attribute NAME", "rule NAME" or asked.
+    """
+
+    interaction: int
+    agents: tuple[str, ...]
+    until_ms: int
+    required: bool
+    why: str
+
+
+class PreferredReleased(Event, frozen=True, tag="preferred-released"):
+    """It waits for everybody who fits from here on, in its place.
+
+    `reason` is timeout, agent-gone, agent-refused, agent-busy (for longer than it was to be held), relaxed or operator.
+    """
+
+    interaction: int
+    reason: str
+    by: str = ""
+    why: str = ""
+
+
 class CallbackOffered(Event, frozen=True, tag="callback-offered"):
     """The channel is to ask the customer whether to call them back. `cause` is relaxed or unservable."""
 
@@ -601,6 +626,8 @@ AnyEvent = (
     | CoolOffEnded
     | BandRaised
     | RequirementRelaxed
+    | PreferredHeld
+    | PreferredReleased
     | CallbackOffered
     | ServabilityChanged
     | UnservableDue

@@ -16,7 +16,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from router.engine import events as e
-from router.engine import interrupts, levels, occupancy, rounds, upkeep
+from router.engine import interrupts, levels, occupancy, preferred, rounds, upkeep
 from router.engine.admission import REFUSED
 from router.engine.capacity import SUSPENDED
 from router.engine.events import Event, Message
@@ -46,8 +46,10 @@ from router.engine.model import (
 from router.engine.order import factor
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 from router.engine.views import Outbound
-from router.engine.waits import follow, forget, learn, learn_left
+from router.engine.waits import follow, follow_no_more, forget, learn, learn_left
 
+# Nobody spoke with the customer.
+NOT_SERVED = ("busy", "no-answer", "failed")
 # The customer's side ended it, so its gateway need not be told.
 GONE = ("customer-left", "abandoned", "unconfirmed", "busy", "no-answer", "failed", "merged", "cancelled", "expired")
 
@@ -197,6 +199,9 @@ def _forgive_if_alone(s: State, item: Interaction) -> None:
 
 def _nobody_else(s: State, item: Interaction, names: Iterable[str]) -> bool:
     """Whether these are all who are present and could take it."""
+    held = s.preferred.get(item.number) if s.preferred else None
+    if held is not None and held.required:
+        return not preferred.others(s, item, held, names)
     requirement, channel = s.requirement_of(item), 1 << s.channel_index[item.born.channel]
     tried = [s.agents[name] for name in names if name in s.agents]
     able = [a for a in tried if a.counted and a.capacity.room(0) & channel]
@@ -210,6 +215,7 @@ def _recheck_cooling(s: State) -> None:
     By their numbers: the matcher keeps them in an order of its own, which a restart changes.
     """
     cooling = [item for members in s.matcher.cooling.values() for item in members.values()]
+    cooling += s.matcher.personal.cooling.values()
     for item in sorted(cooling, key=lambda item: item.number):
         s.matcher.dequeue(item)
         _forgive_if_alone(s, item)
@@ -222,6 +228,8 @@ def _close(s: State, item: Interaction, at_ms: int) -> None:
         item.ended_at_ms = at_ms
     if item.given_to:
         _remember_given(s, item, ())
+    if s.preferred:
+        preferred.forget(s, item)
     if s.rounds:
         s.rounds.pop(item.number, None)
     if s.left:
@@ -310,6 +318,7 @@ def _configured(s: State, ev: e.Configured, at_ms: int) -> None:
     if s.matcher.clocked and not clocked:
         _start_clocks(s, at_ms)
     s.memory.forget(set(s.queues))
+    preferred.begin_to_remember(s)
     upkeep.adopt(s, at_ms)
     _recheck_cooling(s)
     for queue in [q for q in s.removals if q not in s.queues]:
@@ -501,6 +510,7 @@ def _transferred(s: State, ev: e.Transferred, at_ms: int) -> None:
 
 def _give_to(s: State, item: Interaction, ev: e.Transferred) -> None:
     _leave_line(s, item)
+    preferred.forget(s, item)
     if ev.by:
         s.rounds.pop(item.number, None)
         s.left.pop(item.number, None)
@@ -544,6 +554,7 @@ def _moved(s: State, ev: e.Moved, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
     _note_left(s, item)
     _leave_line(s, item)
+    preferred.forget(s, item)
     if item.given_to:  # nobody there answers for that agent
         item.requirement = None
         _remember_given(s, item, ())
@@ -555,7 +566,7 @@ def _moved(s: State, ev: e.Moved, at_ms: int) -> None:
 
 def _remember_given(s: State, item: Interaction, names: tuple[str, ...]) -> None:
     if item.given_to:
-        s.given[item.given_to].pop(item.number, None)
+        s.waits_no_more(item.number, item.given_to)
     item.given_to = names[0] if len(names) == 1 else ""
     if item.given_to:
         s.given.setdefault(item.given_to, {})[item.number] = None
@@ -771,6 +782,8 @@ def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
     owner = s.agents[item.owner] if item.owner else None
     if owner is not None:
         owner.stream += 1
+        if s.remembers and item.threads and ev.reason not in NOT_SERVED:
+            preferred.remember(s, item.born.customer, owner.id)
     if s.actions[item.born.channel] and ev.reason not in GONE and not ev.refused:
         _post(s, "transferred" if ev.address else "ended", item, at_ms, reason=ev.reason, **_more_of(ev))
     if ev.wrap_up:
@@ -878,6 +891,8 @@ def _offer_accepted(s: State, ev: e.OfferAccepted, at_ms: int) -> None:
         s.rounds.pop(item.number, None)
     if item.given_to:
         _remember_given(s, item, ())
+    if s.preferred:
+        preferred.forget(s, item)
     counts = s.queues[item.queue].counts
     counts[OFFERED] -= 1
     counts[ACTIVE] += 1
@@ -897,6 +912,7 @@ def _offer_accepted(s: State, ev: e.OfferAccepted, at_ms: int) -> None:
 def _offer_declined(s: State, ev: e.OfferDeclined, at_ms: int) -> None:
     item, _ = _drop_offer(s, ev.offer)
     item.declines += 1
+    preferred.refused(s, item, ev.agent)
     _pass_over(s, item, ev.agent, at_ms)
     _back_in_line(s, item)
 
@@ -905,6 +921,7 @@ def _offer_expired(s: State, ev: e.OfferExpired, at_ms: int) -> None:
     item, agent = _drop_offer(s, ev.offer)
     item.misses += 1
     agent.misses += 1
+    preferred.refused(s, item, ev.agent)
     _pass_over(s, item, ev.agent, at_ms)
     _back_in_line(s, item)
 
@@ -960,6 +977,22 @@ def _relaxed(s: State, ev: e.RequirementRelaxed, at_ms: int) -> None:
     _time_step(s, item)
 
 
+def _preferred_held(s: State, ev: e.PreferredHeld, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    preferred.hold(s, item, ev)
+    follow_no_more(s, item)
+
+
+def _preferred_released(s: State, ev: e.PreferredReleased, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    if item.state == QUEUED:
+        s.matcher.dequeue(item)
+    preferred.forget(s, item)
+    if item.state == QUEUED:
+        _forgive_if_alone(s, item)
+        s.matcher.enqueue(item)
+
+
 def _callback_offered(s: State, ev: e.CallbackOffered, at_ms: int) -> None:
     s.interactions[ev.interaction].callback_offered = True
 
@@ -968,19 +1001,23 @@ def _servability(s: State, ev: e.ServabilityChanged, at_ms: int) -> None:
     key = (ev.queue, ev.channel, ev.requirement)
     entry = s.unserved.get(key)
     if not ev.servable:
-        s.unserved.pop(key, None)
+        if entry is not None:
+            s.forget_unserved(key, entry)
     elif entry is not None:
         entry.servable = ev.servable
     else:
         entry = s.unserved[key] = Unserved(s.seq, ev.queue, ev.channel, ev.requirement, ev.servable, at_ms)
+        s.noted[entry.number] = entry
         s.time_unserved(entry)
     s.matcher.reach.reported = bool(s.unserved)
     s.matcher.reach.settle()
 
 
 def _unservable_due(s: State, ev: e.UnservableDue, at_ms: int) -> None:
-    for entry in s.unserved.values():
-        entry.acted = entry.acted or entry.number == ev.number
+    entry = s.noted.get(ev.number)
+    if entry is not None and not entry.acted:
+        entry.acted = True
+        s.acted += 1
 
 
 def _lending(s: State, ev: e.LendingChanged, at_ms: int) -> None:
@@ -1126,6 +1163,8 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.CoolOffEnded: _cool_off_ended,
     e.BandRaised: _band_raised,
     e.RequirementRelaxed: _relaxed,
+    e.PreferredHeld: _preferred_held,
+    e.PreferredReleased: _preferred_released,
     e.CallbackOffered: _callback_offered,
     e.ServabilityChanged: _servability,
     e.UnservableDue: _unservable_due,

@@ -8,11 +8,13 @@ first that applies is given, in the order in which a planner would ask:
     not-lent                                          would do, but their queue lends nobody to this one just now
     missing-skill, missing, level-too-low, level-wrong  does not meet the requirement: the sentence names each part
     going-not-ready, not-ready                        there, but takes nothing new
+    held                                              waits for others by name
     cool-off, pausing                                 declined or missed it just now; everybody does, again and again
     cap, exclusive, budget, suspended                 has no room
     taken, could-get-it                               could have it
     could-interrupt                                   could have it by putting other work aside
-    lost-tie, lower-score, outer, would-interrupt, not-drawn  could have had it when it was offered (`decisions`)
+    lost-tie, lower-score, outer, would-interrupt, not-drawn, named-later  could have had it when it was offered
+                                                      (`decisions`)
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from router.engine import callbacks, consult, lending, outlook
+from router.engine import callbacks, consult, lending, outlook, preferred
 from router.engine.capacity import takes
 from router.engine.crews import crew
 from router.engine.interrupts import suspended_work
@@ -96,7 +98,8 @@ def _waiting(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     coming = outlook.changes(s, item, now_ms)
     borrows = {"borrows": list(map(asdict, lending.views(s, item.queue, now_ms)))} if s.loans_of(item) else {}
     return {
-        "summary": _why_waiting(item, reasons),
+        "summary": _why_waiting(s, item, reasons),
+        **preferred.story(s, item),
         "position": rank.position if rank is not None else None,
         "latest_overtaken_at_ms": latest_overtaken_at_ms(s, item),
         "expected_wait": asdict(rank) if rank is not None else None,
@@ -134,7 +137,9 @@ NEAR = {
 }
 
 
-def _why_waiting(item: Interaction, reasons: dict[str, int]) -> str:
+def _why_waiting(s: State, item: Interaction, reasons: dict[str, int]) -> str:
+    if item.number in s.preferred:
+        return preferred.in_words(s, item)
     busy, cooling = sum(reasons.get(code, 0) for code in CAPACITY), reasons.get("cool-off", 0)
     paused = reasons.get("not-ready", 0) + reasons.get("going-not-ready", 0)
     if busy:
@@ -156,6 +161,7 @@ def _offered(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     offers = [s.offers[n] for n in item.offers]
     return {
         "summary": f"is offered to {', '.join(o.agent for o in offers)}",
+        **preferred.story(s, item),
         "offers": [
             {
                 "offer": offer_id(o.number),
@@ -234,6 +240,8 @@ def reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str,
         return "going-not-ready", f"{agent.id} becomes {agent.requested.replace('_', ' ')} after the present work{why}"
     if agent.declared != "ready":
         return "not-ready", f"{agent.id} is not ready" + (f" ({agent.reason})" if agent.reason else "")
+    if preferred.is_for_others(s, item, agent.id):
+        return "held", f"it {preferred.in_words(s, item)}"
     if agent.id in item.tried:
         wait = outlook.duration(item.tried[agent.id] - now_ms)
         if is_paused(s, item):

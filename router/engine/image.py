@@ -22,6 +22,7 @@ from router.engine.model import (
     Interaction,
     KeyMemory,
     Offer,
+    Preferred,
     Round,
     State,
     Suspension,
@@ -96,6 +97,8 @@ class Image(Struct, array_like=True):
     left: dict[int, tuple[str, ...]] = {}
     gates: list[Gate] = []
     levels: dict[str, dict[str, Level]] = {}
+    preferred: list[Preferred] = []
+    last_agents: dict[str, str] = {}
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -139,7 +142,7 @@ def _later(s: State) -> list[Any]:
     found: list[Any] = [list(s.consults.values()), list(s.callbacks.values()), last, s.paces]
     found += [list(s.unserved.values()), list(s.suspensions.values()), list(s.rounds.values())]
     found += [s.turns, s.empty, s.deserted, s.left]
-    found += [list(s.gates.values()), s.levels]
+    found += [list(s.gates.values()), s.levels, list(s.preferred.values()), s.last_agents]
     while found and not found[-1]:
         found.pop()
     return found
@@ -196,6 +199,8 @@ def from_bytes(data: bytes) -> State:
     s.unserved = {(x.queue, x.channel, x.requirement): x for x in image.unserved}
     s.rounds = {found.interaction: found for found in image.rounds}
     s.suspensions = {found.interaction: found for found in image.suspensions}
+    s.preferred = {found.interaction: found for found in image.preferred}
+    s.last_agents = image.last_agents
     s.dead = {letter.outbound: letter for letter in image.dead}
     for memory, entries in zip((s.intake_keys, s.command_keys), image.keys, strict=True):
         for expires, key, number in entries:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.engine import callbacks
+from router.engine import callbacks, preferred
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.config import LONGEST_MS
@@ -26,7 +26,10 @@ def arrive(s: State, plan: Plan, ask: c.Arrive, now_ms: int) -> list[Event]:
                 return _join(ask, known)
             follows = follows or known
     arrival = _arrival(s, plan, ask, now_ms, follows)
-    return callbacks.met(s, arrival) if s.callers else [arrival]
+    facts: list[Event] = callbacks.met(s, arrival) if s.callers else [arrival]
+    if plan.prefers or ask.prefer is not None:
+        facts += preferred.held(s, arrival, plan.prefers.get(arrival.rule), ask.prefer, now_ms)
+    return facts
 
 
 def _join(ask: c.Arrive, number: int) -> list[Event]:

@@ -35,6 +35,7 @@ from router.engine.model import (
     LEASE_DUE,
     NOBODY_DUE,
     OFFER_DUE,
+    PREFERRED_DUE,
     RETURN_DUE,
     STEP_DUE,
     TURN_DUE,
@@ -47,6 +48,7 @@ from router.engine.model import (
     Timer,
 )
 from router.engine.order import ITEM_BITS
+from router.engine.personal import GroupKey, named
 from router.engine.requirements import Node, fits
 from router.engine.rounds import LONGEST_MS, is_paused
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
@@ -182,11 +184,18 @@ def meets(s: State, agent: Agent, item: Interaction) -> bool:
     return fits(s.requirement_of(item), Profile(has.skills, has.languages, has.attributes, has.team, agent.id))
 
 
+def may_have(s: State, agent: Agent, item: Interaction) -> bool:
+    """Whether it waits for everybody, or for this agent by name (RT-8)."""
+    held = s.preferred.get(item.number)
+    return held is None or agent.id in held.agents
+
+
 def could_take(s: State, agent: Agent, item: Interaction) -> bool:
     """Whether this waiting interaction could be offered to this agent at once."""
     return (
         is_present(agent)
         and agent.id not in item.tried
+        and may_have(s, agent, item)
         and meets(s, agent, item)
         and (has_room(s, agent, item.born.channel) or could_interrupt(s, agent, item.born.channel))
     )
@@ -197,7 +206,9 @@ def might_take(s: State, agent: Agent, item: Interaction) -> bool:
     channel = s.config.channels[item.born.channel]
     cap = agent.config.caps.get(item.born.channel, channel.cap)
     fits_in = not agent.config.budget or channel.weight <= agent.config.budget
-    return is_present(agent) and cap > 0 and fits_in and meets(s, agent, item)
+    held = s.preferred.get(item.number)
+    eligible = held is None or not held.required or agent.id in held.agents
+    return is_present(agent) and cap > 0 and fits_in and eligible and meets(s, agent, item)
 
 
 # --- after every event ------------------------------------------------------------------------------------------------
@@ -306,6 +317,8 @@ def _lines(s: State) -> Iterator[str]:
             standing[c, number] += 1
             if number in s.interactions and s.interactions[number].tried:
                 yield f"interaction {number} stands in a line, but passes somebody over"
+            if number in s.preferred:
+                yield f"interaction {number} is held for somebody, and stands in a line that others look at"
     for c, members in m.cooling.items():
         if not members or not m.cooling_classes >> c & 1:
             yield f"class {c} is not cooling, but noted so"
@@ -315,12 +328,78 @@ def _lines(s: State) -> Iterator[str]:
                 yield f"interaction {number} cools without reason"
     if m.cooling_classes.bit_count() != len(m.cooling):
         yield "the bit set of cooling classes is wrong"
+    for c, line in m.personal.all.items():
+        for entry in m.personal.lines.walk(line):
+            standing[c, entry & ((1 << ITEM_BITS) - 1)] += 1
     expected = Counter((item.place, item.number) for item in s.interactions.values() if item.state == QUEUED)
     if standing != expected:
         yield f"waiting lines differ: too many {dict(standing - expected)}, missing {dict(expected - standing)}"
     for item in s.interactions.values():
         if item.state == QUEUED and m.class_keys[item.place] != s.class_key(item):
             yield f"interaction {item.number} stands in a class that is not its own"
+
+
+def _personal(s: State) -> Iterator[str]:
+    """What is held stands in the lines of those for whom it waits, and in no other (RT-8)."""
+    m, lines = s.matcher, s.matcher.personal.lines
+    standing = {(name, c, x) for name, own in m.personal.own.items() for c in own for x in lines.walk(own[c])}
+    expected = {
+        (name, item.place, item.enqueued_at_ms << ITEM_BITS | item.number)
+        for item in map(s.interactions.__getitem__, s.preferred)
+        if item.state == QUEUED
+        for name in s.preferred[item.number].agents
+        if name not in item.tried
+    }
+    if standing != expected:
+        yield f"personal lines differ: too many {standing - expected}, missing {expected - standing}"
+    used = [*m.personal.all.values(), *(line for own in m.personal.own.values() for line in own.values())]
+    for line in used:
+        entries = list(lines.walk(line))
+        yield from _line_is_sound("personal line", lines.head[line], lines.filled >> line & 1, entries, line)
+    if len(set(used)) != len(used) or set(used) & set(m.personal.free) or m.personal.classes != _bits(m.personal.all):
+        yield "personal lines are used twice, or by nobody"
+    cooling = {n for n in s.preferred if s.interactions[n].state == QUEUED and s.interactions[n].tried}
+    if set(m.personal.cooling) != cooling:
+        yield f"of what is held cool {cooling}, noted are {set(m.personal.cooling)}"
+    if any(s.interactions[n].state not in (QUEUED, OFFERED) for n in s.preferred):
+        yield "something is held that does not wait"
+
+
+def _bits(numbers: Iterable[int]) -> int:
+    return sum(1 << n for n in numbers)
+
+
+def _groups(s: State) -> Iterator[str]:
+    """What is required of agents knows how near the nearest of them is."""
+    personal = s.matcher.personal
+    waiting = [s.interactions[n] for n, held in s.preferred.items() if held.required]
+    expected: dict[GroupKey, set[int]] = {}
+    for item in (item for item in waiting if item.state == QUEUED):
+        expected.setdefault((item.place, s.preferred[item.number].agents), set()).add(item.number)
+    if {key: set(group.numbers) for key, group in personal.groups.items()} != expected:
+        yield f"required of agents are {expected}, grouped otherwise"
+        return
+    stranded = {key for keys in personal.stranded.values() for key in keys}
+    for key, group in personal.groups.items():
+        item = s.interactions[next(iter(group.numbers))]
+        people = [s.agents[name] for name in group.agents if name in s.agents]
+        fit = [a for a in people if not a.retired and _fits_class(s, a, s.requirement_of(item), item.born.channel)]
+        near = max((3 if is_present(a) else 2 if a.sessions else 1 for a in fit), default=0)
+        if group.near != near or (key in stranded) != (near < 2):
+            yield f"of {group.agents} the nearest is {near} near, not {group.near}"
+
+
+def _given(s: State) -> Iterator[str]:
+    """Each agent is known to whatever waits for them by name, and nothing else is remembered for them."""
+    expected: dict[str, set[int]] = {}
+    for item in s.interactions.values():
+        held = s.preferred.get(item.number)
+        for name in held.agents if held is not None else (item.given_to,) if item.given_to else ():
+            expected.setdefault(name, set()).add(item.number)
+    if {name: set(numbers) for name, numbers in s.given.items()} != expected:
+        yield f"waiting for agents by name are {expected}, noted are {s.given}"
+    if len(s.last_agents) > s.config.memory.customers or (s.last_agents and not s.remembers):
+        yield f"{len(s.last_agents)} last agents are remembered"
 
 
 def _line_is_sound(kind: str, head: int, filled: int, entries: list[int], line: int) -> Iterator[str]:
@@ -458,6 +537,9 @@ def _deadlines(s: State) -> Iterator[Timer]:
             due = s.step_due_ms(item)
             if due:
                 yield due, STEP_DUE, item.number, ""
+    for held in s.preferred.values():
+        if held.until_ms:
+            yield held.until_ms, PREFERRED_DUE, held.interaction, ""
     for callback in s.callbacks.values():
         made = s.interactions.get(callback.interaction)
         waits = callback.kept and made is not None and made.state in (QUEUED, OFFERED)
@@ -663,10 +745,21 @@ def _live(s: State) -> Iterator[str]:
         rooms = _rooms(s, agent)
         able = rooms | rooms >> CHANNELS_MAX
         for item in waiting:
-            if able >> s.channel_index[item.born.channel] & 1 and agent.id not in item.tried and meets(s, agent, item):
+            willing = agent.id not in item.tried and may_have(s, agent, item)
+            if willing and able >> s.channel_index[item.born.channel] & 1 and meets(s, agent, item):
                 yield f"interaction {item.number} waits although {agent.id} is free for it"
     if s.matcher.fresh_agents or s.matcher.fresh_items:
         yield "matching stopped before it had looked at everything"
+
+
+def _held(s: State) -> Iterator[str]:
+    """What is only preferred is held while somebody is there for whom it waits, and nothing longer than asked for."""
+    for number, held in s.preferred.items():
+        item, people = s.interactions[number], (s.agents[name] for name in held.agents if name in s.agents)
+        if not held.required and not any(might_take(s, agent, item) for agent in people):
+            yield f"interaction {number} is held for {held.agents}, who are gone"
+        if 0 < held.until_ms < s.now_ms:
+            yield f"interaction {number} is still held, though only until {held.until_ms}"
 
 
 def _patience(s: State) -> Iterator[str]:
@@ -769,13 +862,20 @@ def _unserved(s: State) -> Iterator[str]:
     wanted: dict[tuple[str, str, Node], str] = {}
     for item in s.interactions.values():
         if item.state == QUEUED:
-            node, channel = s.requirement_of(item), item.born.channel
+            node, channel, asked = s.requirement_of(item), item.born.channel, s.asked_by_now(item)
             fit = [a for a in s.agents.values() if not a.retired and _fits_class(s, a, node, channel)]
+            held = s.preferred.get(item.number)
+            if held is not None and held.required:
+                fit = [agent for agent in fit if agent.id in held.agents]
+                asked = named(asked, held.agents)
             if not any(a.sessions for a in fit):
-                wanted[item.queue, channel, s.asked_by_now(item)] = "signed-out" if fit else "nobody"
+                wanted[item.queue, channel, asked] = "signed-out" if fit else "nobody"
     noted = {key: entry.servable for key, entry in s.unserved.items()}
     if noted != wanted:
         yield f"unserved are {wanted}, noted is {noted}"
+    entries = list(s.unserved.values())
+    if list(s.noted.values()) != entries or s.acted != sum(entry.acted for entry in entries):
+        yield f"of what is unserved {s.acted} were acted upon and known are {list(s.noted)}"
 
 
 def _admitted(s: State) -> Iterator[str]:
@@ -804,6 +904,9 @@ STEP = (
     _offers,
     _owners,
     _lines,
+    _personal,
+    _groups,
+    _given,
     _cells,
     _fit,
     _counters,
@@ -817,7 +920,7 @@ STEP = (
     _reach,
     _staffing,
 )
-SETTLED = (_live, _patience, _offered, _taken_up, _due, _consults, _attempts, _unserved, _admitted)
+SETTLED = (_live, _held, _patience, _offered, _taken_up, _due, _consults, _attempts, _unserved, _admitted)
 
 
 class Watch:

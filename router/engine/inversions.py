@@ -11,6 +11,7 @@ Reasons (`code`):
     parallel       it is being shown to several agents at once, and this is a further one of them
     band           it stands in a more urgent band
     waited-out     it has waited so many times its target that only age counts
+    held           it was held for this agent by name, and is taken before all else of its band
     step           inside the band the policy puts it on an earlier step: a shorter target, a better level
     urgency        the policy gives it more urgency: its share of the target, its weight, its queue, this agent's speed
     other-agent    it came first of all with another agent who was free, and its queue's rule chose this one
@@ -25,7 +26,7 @@ from router.engine.events import OfferMade
 from router.engine.invariants import could_take
 from router.engine.matching import Rank
 from router.engine.model import Agent, Interaction, State
-from router.engine.order import STEP_BITS, STEP_MASK
+from router.engine.order import STEP_BITS, STEP_MASK, is_favoured
 from router.engine.transitions import OFFERED, QUEUED
 from router.engine.views import interaction_id
 
@@ -81,6 +82,8 @@ def _about_pair(s: State, item: Interaction, older: Interaction, agent: Agent, n
 def _inside_band(name: str, other: str, policy: str, mine: Rank, its: Rank) -> tuple[str, str]:
     if not mine[0] & STEP_MASK:
         return "waited-out", f"{name} has waited so long that only age counts, and {other} has not"
+    if is_favoured(mine) and not is_favoured(its):
+        return "held", f"{name} was held for this agent, who takes that before all else of its band"
     if mine[0] < its[0]:
         return "step", f"{policy} puts {name} before {other}, whatever their age"
     return "urgency", f"{policy} gives {name} {-mine[1]:.4g} and {other} {-its[1]:.4g}"

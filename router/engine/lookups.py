@@ -14,7 +14,7 @@ from router.engine import lending, levels, waits
 from router.engine.admission import REFUSED
 from router.engine.capacity import count
 from router.engine.model import Agent, Callback, Interaction, Said, State
-from router.engine.reach import NOW
+from router.engine.reach import BUSY, NOW
 from router.engine.requirements import Node, as_data, no_such, walk
 from router.engine.transitions import ACTIVE, CLOSED, QUEUED, STATE_NAMES
 from router.engine.views import (
@@ -269,7 +269,7 @@ def queue_views(s: State, now_ms: int) -> list[QueueView]:
     for c, key in enumerate(matcher.class_keys):
         first = next(matcher.waiting.walk(c), None)
         times = [first >> 40] if first is not None else []
-        times += [item.enqueued_at_ms for item in matcher.cooling.get(c, {}).values()]
+        times += [item.enqueued_at_ms for item in matcher.cooling.get(c, {}).values()] + matcher.personal.oldest_ms(c)
         if times:
             oldest[key.queue] = min(min(times), oldest.get(key.queue, 1 << 62))
     return [
@@ -297,8 +297,12 @@ def service_level(s: State, queue: str, now_ms: int) -> float | None:
 
 def servability(s: State, item: Interaction) -> str:
     """now, busy, signed-out or nobody: how near to something that waits the nearest agent who fits is."""
-    free = s.matcher.best_agent(item.place) is not None
-    return NOW if free else s.matcher.reach.of(item.place)
+    if s.matcher.taker(item, ()) is not None:
+        return NOW
+    if item.number not in s.preferred:
+        return s.matcher.reach.of(item.place)
+    group = s.matcher.personal.group_of(item)
+    return BUSY if group is None else group.servable  # what is only preferred waits for somebody who is there
 
 
 def waiting_by_servability(s: State) -> dict[str, dict[str, int]]:
@@ -312,6 +316,9 @@ def waiting_by_servability(s: State) -> dict[str, dict[str, int]]:
         near = NOW if m.best_agent(c) is not None else m.reach.of(c)
         counts = found.setdefault(m.class_keys[c].queue, {})
         counts[near] = counts.get(near, 0) + m.waiting.count(c) + len(m.cooling.get(c, ()))
+    for queue, near, n in m.personal.by_servability():
+        counts = found.setdefault(queue, {})
+        counts[near] = counts.get(near, 0) + n
     return found
 
 

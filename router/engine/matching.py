@@ -18,7 +18,8 @@ comes before whoever would have to (CP-1), and whoever met what was asked for be
 An entry of a line is one integer, `order << BITS | who`. Removing one from the middle only marks it stale.
 
 Interactions that pass over somebody (after a declined or missed offer) are *cooling*. They are few, stay outside
-the lines, and are looked at one by one, so that the lines need no exceptions.
+the lines, and are looked at one by one, so that the lines need no exceptions. What waits for agents by name stands
+apart, too, in lines of their own (`personal`).
 
 What begins to wait or becomes free is usually matched within the same command. So the last interaction and the last
 agent are *loose* at first: they have a class or cell, but stand in its line only after `stand`, which is called before
@@ -53,13 +54,14 @@ from router.engine.order import (
     relative_time,
     slowed,
 )
+from router.engine.personal import PersonalLines
 from router.engine.reach import Reach
 from router.engine.requirements import Node, agents_named, fits
 from router.engine.transitions import QUEUED
 
 if TYPE_CHECKING:
     from router.engine.lending import Origin
-    from router.engine.model import Agent, Interaction
+    from router.engine.model import Agent, Interaction, Preferred
 
 AGENT_BITS = 24
 ITEM_MASK = (1 << ITEM_BITS) - 1
@@ -254,6 +256,11 @@ class ClassKey(Struct, frozen=True):
     step: int = 0  # of its queue's plan
     origin: Origin | None = None  # without those who are lent, where its queue borrows
 
+    @property
+    def alone(self) -> Node:
+        """What is asked for without those who are lent to its queue."""
+        return self.origin.node if self.origin is not None else self.requirement
+
 
 class Circle(choice.Groups):
     """Cells that a class holds equal, whatever it was relaxed from, and of these its queue's rule chooses."""
@@ -299,6 +306,7 @@ class Matcher:
         "fresh_items",
         "idle",
         "kept",
+        "known",
         "last_offer",
         "levelled",
         "loose_agent",
@@ -312,7 +320,9 @@ class Matcher:
         "paces",
         "pair_tiers",
         "paired",
+        "personal",
         "places",
+        "preferred",
         "present",
         "profile_ids",
         "profiles",
@@ -379,6 +389,10 @@ class Matcher:
         # what became possible since the last pass
         self.fresh_agents: list[Agent] = []
         self.fresh_items: list[Interaction] = []
+        # The state's own: what waits for agents by name, and the agents by theirs.
+        self.preferred: dict[int, Preferred] = {}
+        self.known: dict[str, Agent] = {}
+        self.personal = PersonalLines(self, Lines(), config.order.policy)
         self.reach = Reach(self)
 
     def _read_rules(self, config: Config) -> None:
@@ -453,6 +467,7 @@ class Matcher:
             self.circles[c], self.choosers[c] = None, self._by_groups
             self.class_keys[c] = key
             self._join(c, key)
+            self.personal.class_changed(c)
 
     def look_again(self, item: Interaction) -> None:
         """More agents may be able to take this, and whatever else waits beside it: so many fresh ones have the heads
@@ -494,7 +509,8 @@ class Matcher:
         self.stand()
         self.places.clear()
         for key, c in list(self.class_ids.items()):
-            if self.waiting.head[c] == NONE and c not in self.cooling and c not in self.kept:
+            used = self.waiting.head[c] != NONE or c in self.cooling or c in self.personal.all
+            if not used and c not in self.kept:
                 self._forget(key, c)
         asked = [*self.requirement_ids, *(node for key in self.class_ids for node in key.inner)]
         named = set(self.always_named).union(*map(agents_named, asked))
@@ -757,7 +773,9 @@ class Matcher:
     # --- interactions ----------------------------------------------------------------------------------------------
 
     def enqueue(self, item: Interaction) -> None:
-        if item.tried:
+        if self.preferred and item.number in self.preferred:
+            self.personal.enqueue(item, self.preferred[item.number])
+        elif item.tried:
             self.cooling.setdefault(item.place, {})[item.number] = item
             self.cooling_classes |= 1 << item.place
         else:
@@ -769,6 +787,9 @@ class Matcher:
     def dequeue(self, item: Interaction) -> None:
         if item is self.loose_item:
             self.loose_item = None
+            return
+        if self.preferred and item.number in self.preferred:
+            self.personal.dequeue(item, self.preferred[item.number])
             return
         c = item.place
         members = self.cooling.get(c) if self.cooling else None
@@ -782,7 +803,7 @@ class Matcher:
 
     def waiting_classes(self) -> Iterator[int]:
         """Those in which something waits."""
-        filled = self.waiting.filled | self.cooling_classes
+        filled = self.waiting.filled | self.cooling_classes | self.personal.classes
         while filled:
             c = filled.bit_length() - 1
             filled ^= 1 << c
@@ -792,14 +813,22 @@ class Matcher:
         """Since when (Unix ms) the oldest of a queue has waited."""
         found = [x.enqueued_at_ms for members in self.cooling.values() for x in members.values() if x.queue == queue]
         for c in self.waiting_classes():
-            if self.class_keys[c].queue == queue and self.waiting.head[c] != NONE:
-                found.append(self.waiting.head[c] >> ITEM_BITS)
+            if self.class_keys[c].queue == queue:
+                found += self.personal.oldest_ms(c)
+                if self.waiting.head[c] != NONE:
+                    found.append(self.waiting.head[c] >> ITEM_BITS)
         return min(found, default=None)
 
     # --- decisions -------------------------------------------------------------------------------------------------
 
+    def taker(self, item: Interaction, without: Iterable[str]) -> Agent | None:
+        """Who gets this interaction, of all who can have it now."""
+        if self.preferred and item.number in self.preferred:
+            return self.personal.first_free(item, without)
+        return self.best_agent(item.place, without)
+
     def best_agent(self, c: int, without: Iterable[str] = ()) -> Agent | None:
-        """The agent who gets a member of class `c` by its queue's rule, of all who can.
+        """The agent who gets a member of class `c` by its queue's rule, of all who can, if it waits for nobody by name.
 
         Of a relaxed class, of those who met what was asked for before it was: the innermost first (RT-7). Whoever would
         have to interrupt their work comes after all who need not (CP-1).
@@ -903,6 +932,9 @@ class Matcher:
                         if agent.id not in item.tried:
                             rank = self.rank(item, tier, now_ms)
                             best = rank if best is None or rank < best else best
+        if self.preferred:
+            own = self.personal.best_for(agent, now_ms)
+            best = own if best is None or (own is not None and own < best) else best
         return best
 
     def _best_head(self, cell: int, filled: int, now_ms: int) -> Rank:
@@ -937,6 +969,8 @@ class Matcher:
         """Where the interaction stands in the order over everything that this agent could take."""
         if self.measured:
             self.measure()
+        if self.preferred and item.number in self.preferred and agent.id in self.preferred[item.number].agents:
+            return self.personal.rank(item.enqueued_at_ms << ITEM_BITS | item.number, item.place, agent, now_ms)
         return self.rank(item, self.tier_for(item.place, agent.profile), now_ms)
 
     def rank_with_best(self, item: Interaction, now_ms: int) -> Rank:
@@ -944,7 +978,11 @@ class Matcher:
         self.stand()
         if self.measured:
             self.measure()
-        return self.rank(item, self._first_tier(item), now_ms)
+        return self._rank_to_serve(item, now_ms)
+
+    def _rank_to_serve(self, item: Interaction, now_ms: int) -> Rank:
+        held = self.personal.rank_of(item, now_ms) if self.preferred and item.number in self.preferred else None
+        return held if held is not None else self.rank(item, self._first_tier(item), now_ms)
 
     def measure(self) -> None:
         """Compare the queues' lengths, as they are now, with their shares of all that waits. In whole numbers, so that
@@ -982,13 +1020,16 @@ class Matcher:
             self.fresh_items.clear()
             return None
         item = items[best[2] & ITEM_MASK]
-        agent = self.best_agent(item.place, item.tried)
+        agent = self.taker(item, item.tried)
         assert agent is not None, "a servable interaction has an agent"
         return item, agent
 
     def _for_item(self, item: Interaction) -> tuple[Interaction, Agent] | None:
         """The usual case of an arrival: one interaction, and nobody who was idle before has become any fitter."""
-        agent = self.best_agent(item.place, item.tried) if item.state == QUEUED else None
+        if self.preferred and item.number in self.preferred:
+            agent = self.personal.first_free(item) if item.state == QUEUED else None
+        else:
+            agent = self.best_agent(item.place, item.tried) if item.state == QUEUED else None
         return (item, agent) if agent is not None else None
 
     def _for_agent(self, agent: Agent, items: dict[int, Interaction], now_ms: int) -> tuple[Interaction, Agent] | None:
@@ -1010,10 +1051,10 @@ class Matcher:
                 best = rank
         fresh = self.fresh_items
         for item in fresh[:]:
-            if not item.waits or self.best_agent(item.place, item.tried) is None:
+            if not item.waits or self.taker(item, item.tried) is None:
                 fresh.remove(item)
                 continue
-            rank = self.rank(item, self._first_tier(item), now_ms)
+            rank = self._rank_to_serve(item, now_ms)
             best = rank if best is None or rank < best else best
         return best
 
@@ -1046,7 +1087,8 @@ class Matcher:
                         if self.paired:
                             rank = self.rank(item, self._first_tier(item), now_ms)
                         best = rank if best is None or rank < best else best
-        return best
+        held = self.personal.best(now_ms) if self.preferred else None
+        return held if best is None or (held is not None and held < best) else best
 
     def _head_tier(self, c: int, idle: int) -> Tier:
         """The tier of a class with those among the idle cells with whom it comes first."""

@@ -15,6 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heappush
+from itertools import islice
 from math import lcm
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ STEP_DUE = 7
 CONSULT_DUE = 8
 CALLBACK_DUE = 9
 UNSERVED_DUE = 10
+PREFERRED_DUE = 11
 TURN_DUE, EMERGENCY_DUE, WAIT_DUE, NOBODY_DUE = range(20, 24)
 BALANCE_DUE = 24
 Timer = tuple[int, int, int, str]
@@ -205,6 +207,16 @@ class Round(Struct, array_like=True, gc=False, eq=False):
     refused: tuple[str, ...] = ()  # in this round, where no cool-off says so
 
 
+class Preferred(Struct, array_like=True, gc=False, eq=False):
+    """An interaction that waits for agents by name, or is being offered to one of them (`preferred`)."""
+
+    interaction: int
+    agents: tuple[str, ...]  # in the order in which they should have it; without those who refused, unless `required`
+    until_ms: int  # 0: without an end
+    required: bool
+    why: str
+
+
 @dataclass(slots=True, eq=False)
 class Agent:
     """Somebody who answers, as far as the engine knows them.
@@ -335,6 +347,7 @@ class State:
     """See the module."""
 
     __slots__ = (  # more than thirty attributes in a dictionary are slow to find
+        "acted",
         "actions",
         "agents",
         "aging",
@@ -365,6 +378,7 @@ class State:
         "interrupts",
         "joined",
         "ladders",
+        "last_agents",
         "last_callback",
         "last_interaction",
         "last_offer",
@@ -379,11 +393,14 @@ class State:
         "loans",
         "matcher",
         "memory",
+        "noted",
         "now_ms",
         "offers",
         "outbound",
         "paces",
+        "preferred",
         "queues",
+        "remembers",
         "removals",
         "returning",
         "rounds",
@@ -434,6 +451,8 @@ class State:
         self.deserted: dict[str, int] = {}  # and when that had lasted for too long
         self.gates: dict[tuple[str, str], Gate] = {}  # (queue, lender), of those that ever opened
         self.levels: dict[str, dict[str, Level]] = {}  # queue -> channel -> how many targets were kept of late
+        self.preferred: dict[int, Preferred] = {}
+        self.last_agents: dict[str, str] = {}  # customer -> who last served them; who came longest ago is first
         # primary, with retention by configuration
         self.intake_keys = KeyMemory(0)
         self.command_keys = KeyMemory(0)
@@ -456,7 +475,10 @@ class State:
         self.joined: dict[tuple[str, int], tuple[Node, Node]] = {}
         self.ladders: dict[str, Ladder] = {}  # of the queues that have a relaxation plan
         self.closed_max = self.config.memory.closed
-        self.given: dict[str, dict[int, None]] = {}  # agent -> what waits for them alone
+        self.noted: dict[int, Unserved] = {}  # of `unserved`, by their numbers
+        self.acted = 0  # for how many of those the queue's policy has run
+        self.remembers = False  # some rule asks who last served a customer
+        self.given: dict[str, dict[int, None]] = {}  # agent -> what waits for them by name
         self.capacities: dict[object, Capacity] = {}
         self.matcher = Matcher()
         self.learning = self.taking_turns = False  # by the order's policy
@@ -518,6 +540,7 @@ class State:
         self.aging = any(band.cap for band in config.bands[1:])
         self.hours = {name: Hours(calendar) for name, calendar in config.calendars.items()}
         self.closed_max = config.memory.closed
+        self.remembers = any(rule.prefer is not None and rule.prefer.last_agent for rule in config.rules)
         self.intake_keys.retention_ms = config.memory.intake_keys
         self.command_keys.retention_ms = config.memory.command_keys
 
@@ -544,6 +567,7 @@ class State:
         """Work out everything derived from the primary fields."""
         self.given = {}
         self.matcher = matcher = Matcher(self.config)
+        matcher.preferred, matcher.known = self.preferred, self.agents
         self.timers = []
         self.joined = {}
         self.ladders = {n: Ladder(q.relax, self.config.queues) for n, q in self.config.queues.items() if q.relax}
@@ -580,11 +604,26 @@ class State:
                 heappush(self.timers, (consult.until_ms, CONSULT_DUE, number, ""))
         matcher.stand()
         self.returning = [agent for agent in self.agents.values() if agent.load >> SUSPENDED]
+        self.noted = {entry.number: entry for entry in self.unserved.values()}
+        self.acted = sum(entry.acted for entry in self.unserved.values())
         for entry in self.unserved.values():
             self.time_unserved(entry)
+        self.look_at_the_unserved()
         for queue in self.watched:
             here = (agent for agent in self.agents.values() if agent.sessions and not agent.retired)
             queue.signed_in = sum(self.matcher.meets_node(agent, queue.config.requirement) for agent in here)
+
+    def look_at_the_unserved(self) -> None:
+        """What was noted of agents who are waited for by name may not be so any more, by other rules or in a journal
+        that broke off inside of a command."""
+        changed = self.matcher.personal.changed
+        changed |= dict.fromkeys((q, self.channel_index[channel], node) for q, channel, node in self.unserved)
+        self.matcher.reach.settle()
+
+    def forget_unserved(self, key: UnservedKey, entry: Unserved) -> None:
+        del self.unserved[key]
+        del self.noted[entry.number]
+        self.acted -= entry.acted
 
     def time_unserved(self, entry: Unserved) -> None:
         rule = self.queue_config(entry.queue).unservable
@@ -649,6 +688,7 @@ class State:
         for c in matcher.waiting_classes():
             if matcher.class_keys[c].queue == queue:
                 yield from matcher.cooling.get(c, {}).values()
+                yield from (self.interactions[n] for n in islice(matcher.personal.numbers(c), 1))
                 if matcher.waiting.head[c] != NONE:
                     yield self.interactions[matcher.waiting.head[c] & ITEM_MASK]
 
@@ -680,6 +720,8 @@ class State:
                 self.time_wait(queue, item)
         if item.given_to:
             self.given.setdefault(item.given_to, {})[item.number] = None
+        if item.number in self.preferred:
+            self.keep_preferred(self.preferred[item.number])
         for due, kind, name in self._deadlines(item):
             heappush(self.timers, (due, kind, item.number, name))
 
@@ -707,6 +749,20 @@ class State:
             heappush(self.timers, (agent.grace_until_ms, GRACE_DUE, 0, agent.id))
         if agent.return_at_ms:
             heappush(self.timers, (agent.return_at_ms, RETURN_DUE, 0, agent.id))
+
+    def keep_preferred(self, found: Preferred) -> None:
+        """Let it be found by its agents, and its end by time."""
+        for name in found.agents:
+            self.given.setdefault(name, {})[found.interaction] = None
+        if found.until_ms:
+            heappush(self.timers, (found.until_ms, PREFERRED_DUE, found.interaction, ""))
+
+    def waits_no_more(self, number: int, name: str) -> None:
+        """It does not wait for this agent by name any more. Names come from outside, so none is kept for nothing."""
+        waiting = self.given[name]
+        del waiting[number]
+        if not waiting:
+            del self.given[name]
 
     def time_wait(self, queue: QueueState, item: Interaction) -> None:
         """Wake up in time for this one, unless that is early enough for another (`admission.wait_due`)."""

@@ -3,7 +3,8 @@
 All policies give a waiting interaction a *rank*, and the smallest rank comes first. It has three parts:
 
     strict    the band, and inside a band the steps that a policy has (the target for `priority`, the level of the
-              agent for `skill-level`); 0 inside a band is for what has waited too long, see below
+              agent for `skill-level`); 0 inside a band is for what has waited too long, see below, and what is held
+              for the very agent comes next (`favoured`)
     value     how urgent it is, negated
     entry     when it was enqueued, and its number: of equals the older one comes first (RT-2)
 
@@ -45,6 +46,9 @@ ITEM_BITS = 40  # interaction numbers in one journal: a million a day for three 
 NEVER_MS = 1 << 62
 STEP_BITS = 44  # steps inside a band: a target of ten years in milliseconds has 39
 STEP_MASK = (1 << STEP_BITS) - 1
+# Steps inside a band begin here. Below is room for as many again, for what goes before all else of its band but what
+# has waited too long.
+USUAL = 1 << STEP_BITS - 1
 ONE = Fraction(1)
 BEST_LEVEL = 10
 
@@ -163,7 +167,7 @@ class Promise(Struct, frozen=True):
 
 def _linear(p: Promise, worth: Fraction, head_ms: int, cap_ms: int | None = None) -> Tier:
     cap = p.cap_ms if cap_ms is None else cap_ms
-    return Tier((p.band << STEP_BITS) + 1, worth.numerator, worth.denominator, head_ms, cap)
+    return Tier((p.band << STEP_BITS) + USUAL, worth.numerator, worth.denominator, head_ms, cap)
 
 
 def slope(weight: float, target_ms: int) -> Fraction:
@@ -172,16 +176,16 @@ def slope(weight: float, target_ms: int) -> Fraction:
 
 
 def _priority(p: Promise) -> Tier:
-    return Tier((p.band << STEP_BITS) + 1 + p.target_ms, 1, 1, 0, p.cap_ms)
+    return Tier((p.band << STEP_BITS) + USUAL + p.target_ms, 1, 1, 0, p.cap_ms)
 
 
 def _adaptive(p: Promise) -> Tier:
-    worth = slope(p.weight, p.target_ms)
-    return Weighed((p.band << STEP_BITS) + 1, worth.numerator, worth.denominator, p.head_start_ms, p.cap_ms, p.queue)
+    worth, strict = slope(p.weight, p.target_ms), (p.band << STEP_BITS) + USUAL
+    return Weighed(strict, worth.numerator, worth.denominator, p.head_start_ms, p.cap_ms, p.queue)
 
 
 def _by_queue(p: Promise) -> Tier:
-    return ByQueue((p.band << STEP_BITS) + 1, 0, 1, 0, p.cap_ms, p.queue)
+    return ByQueue((p.band << STEP_BITS) + USUAL, 0, 1, 0, p.cap_ms, p.queue)
 
 
 TIERS: dict[str, Callable[[Promise], Tier]] = {
@@ -195,6 +199,20 @@ TIERS: dict[str, Callable[[Promise], Tier]] = {
     "round-robin": _by_queue,
     "skill-level": lambda p: _linear(p, ONE, 0),
 }
+
+# These go by time alone, which bounds every wait without a cap; so nothing comes before its turn.
+BY_TIME_ALONE = ("deadline", "first-come")
+
+
+def favoured(rank: tuple[int, float, int]) -> tuple[int, float, int]:
+    """The rank of what is held for the agent by name: before all else of its band that has not waited too long."""
+    strict, value, entry = rank
+    return (strict - USUAL + 1, value, entry) if strict & STEP_MASK else rank
+
+
+def is_favoured(rank: tuple[int, float, int]) -> bool:
+    return 0 < rank[0] & STEP_MASK < USUAL
+
 
 DIVIDED = ("share-of-target", "adaptive")  # unless the configuration says otherwise
 DIVISIBLE = (*DIVIDED, "ratio")
@@ -220,4 +238,4 @@ def slowed(tier: Tier, relative: Fraction) -> Tier:
 
 def levelled(tier: Tier, level: int) -> Tier:
     """The tier for an agent of this level, where the best level comes first."""
-    return replace(tier, strict=tier.top + 1 + BEST_LEVEL - level)
+    return replace(tier, strict=tier.top + USUAL + BEST_LEVEL - level)

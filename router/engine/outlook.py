@@ -54,6 +54,16 @@ def _step(s: State, item: Interaction) -> Iterator[Change]:
         )
 
 
+def _hold(s: State, item: Interaction) -> Iterator[Change]:
+    held = s.preferred.get(item.number)
+    if held is not None and held.until_ms:
+        yield (
+            held.until_ms,
+            "preferred-over",
+            "it waits for everybody who fits, in its place, and no longer for some alone",
+        )
+
+
 def _cool_off(s: State, item: Interaction) -> Iterator[Change]:
     for agent, due in item.tried.items():
         yield due, "cool-off-ended", f"{agent} may be offered it again"
@@ -71,7 +81,8 @@ def _balance(s: State, item: Interaction) -> Iterator[Change]:
         yield due, "lending-checked", f"it is looked at whether {rule.lender} should lend agents"
 
 
-CHANGES: list[Callable[[State, Interaction], Iterator[Change]]] = [_lease, _band, _cap, _step, _cool_off, _balance]
+ChangesOf = Callable[[State, Interaction], Iterator[Change]]
+CHANGES: list[ChangesOf] = [_lease, _band, _cap, _step, _hold, _cool_off, _balance]
 
 
 def ahead(s: State, item: Interaction, now_ms: int) -> list[dict[str, Any]]:

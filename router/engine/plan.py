@@ -25,6 +25,7 @@ from router.engine.calendars import check_calendar
 from router.engine.commands import Arrive
 from router.engine.config import Config, Queue, Rule, Step
 from router.engine.order import DIVISIBLE
+from router.engine.preferred import check_prefer
 from router.engine.relaxation import MAX_STEPS, Ladder, asked_by, idle_steps
 from router.engine.requirements import Names, Node, check
 from router.errors import ConfigError, NoRoute, UnknownName
@@ -107,6 +108,7 @@ class Plan:
         for i, rule in enumerate(config.rules):
             condition = Condition(rule.when, f"rules[{i}].when") if rule.when else None
             self._rules.append((frozenset(rule.channel), frozenset(rule.to), _routed(rule), condition))
+        self.prefers = {rule.name: rule.prefer for rule in config.rules if rule.prefer is not None}
         self._roads: dict[tuple[str, str], Road] = {}
         self.plain: dict[tuple[str, str], Routed] = {}  # where channel and address alone decide: filled by `route`
 
@@ -261,6 +263,8 @@ def _check_rules(config: Config, names: Names) -> None:
             _positive(rule.target, f"{path}.target")
         if rule.requirement is not None:
             _requirement(rule.requirement, names, f"{path}.requirement")
+        if rule.prefer is not None:
+            check_prefer(rule.prefer, config.agents, f"{path}.prefer", _one_of)
 
 
 def _check_relaxation(config: Config, names: Names, name: str, queue: Queue) -> None:

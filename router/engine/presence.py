@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from router.engine import admission, brake, callbacks, consult, lending, unservable
+from router.engine import admission, brake, callbacks, consult, lending, preferred, unservable
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.brake import MISSED
@@ -79,16 +79,21 @@ def _after_work(s: State, name: str) -> Iterable[Event]:
     return (e.StateChanged(name, agent.requested, agent.requested_reason),)
 
 
-def _let_go(s: State, name: str) -> Iterator[Event]:
-    """What was given to an agent by name waits for the whole queue when that agent is gone, or would not have it.
+def _gone(s: State, name: str) -> Iterator[Event]:
+    """Looked at after each of their offers was withdrawn, so that what was being offered is let go, too."""
+    for number in sorted(s.given.get(name, ())):  # as a replay finds them
+        yield from _let_go(s, number, "agent-gone")
 
-    Looked at after each of their offers was withdrawn, so that what was being offered is let go, too.
-    """
-    for number in list(s.given.get(name, ())):
-        item = s.interactions[number]
-        if item.state == QUEUED:
-            given_up = consult.not_had(s, number, "nobody")
-            yield from given_up or (e.Transferred(number, item.queue, None, "", "", "agent-gone"),)
+
+def _let_go(s: State, number: int, reason: str) -> list[Event]:
+    """What waits for an agent by name waits for the whole queue when that agent is gone, or would not have it; or for
+    the next one whom it would rather have. A consult is over."""
+    if number in s.preferred:
+        return preferred.let_go(s, number, reason)
+    item = s.interactions[number]
+    if item.state != QUEUED:
+        return []
+    return consult.not_had(s, number, "nobody") or [e.Transferred(number, item.queue, None, "", "", reason)]
 
 
 def _after_refusal(s: State, event: e.OfferDeclined | e.OfferExpired, now_ms: int) -> Iterator[Event]:
@@ -96,8 +101,8 @@ def _after_refusal(s: State, event: e.OfferDeclined | e.OfferExpired, now_ms: in
     item = s.interactions[event.interaction]
     if item.number in s.legs:
         yield from consult.refused(s, item, "missed" if isinstance(event, e.OfferExpired) else "declined")
-    elif item.given_to == event.agent and item.state == QUEUED:
-        yield e.Transferred(item.number, item.queue, None, "", "", "agent-refused")
+    elif item.given_to == event.agent or item.number in s.preferred:
+        yield from _let_go(s, item.number, "agent-refused")
     if isinstance(event, e.OfferExpired):
         yield from _after_miss(s, event, now_ms)
 
@@ -106,7 +111,7 @@ def _after_pause(s: State, event: e.StateRequested | e.StateChanged, now_ms: int
     agent = s.agents[event.agent]
     if not agent.available:
         yield from _withdrawals(s, agent, "agent-paused")
-        yield from _let_go(s, agent.id)
+        yield from _gone(s, agent.id)
 
 
 def _after_sign_in(s: State, event: e.SessionOpened, now_ms: int) -> Iterable[Event]:
@@ -117,13 +122,13 @@ def _after_session(s: State, event: e.SessionClosed, now_ms: int) -> Iterator[Ev
     agent = s.agents[event.agent]
     if not agent.sessions:
         yield from _withdrawals(s, agent, "session-lost")
-        yield from _let_go(s, agent.id)
+        yield from _gone(s, agent.id)
 
 
 def _after_restart(s: State, event: e.Restarted, now_ms: int) -> Iterator[Event]:
     for agent in list(s.agents.values()):
         yield from _withdrawals(s, agent, "restart")
-        yield from _let_go(s, agent.id)
+        yield from _gone(s, agent.id)
     yield from consult.mended(s)
     yield from callbacks.mended(s, now_ms)
 
@@ -131,7 +136,7 @@ def _after_restart(s: State, event: e.Restarted, now_ms: int) -> Iterator[Event]
 def _after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterable[Event]:
     """The wrap-up of an agent who is gone, and whom the interaction waited for, would never end."""
     agent = s.agents.get(event.agent)
-    if s.consults or s.callbacks:
+    if s.consults or s.callbacks or s.preferred:
         return _after_special(s, event, agent, now_ms)
     if agent is None:
         return ()
@@ -141,7 +146,7 @@ def _after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterable[Eve
 
 
 def _after_special(s: State, event: e.InteractionEnded, agent: Agent | None, now_ms: int) -> Iterator[Event]:
-    """Where somebody is asked, or is to be called."""
+    """Where somebody is asked, or is to be called, or something waits for agents by name."""
     # First, because the end of a consult may be what makes this interaction forgotten.
     yield from callbacks.after_end(s, event, now_ms)
     yield from consult.after_leaving(s, event.interaction)
@@ -149,6 +154,8 @@ def _after_special(s: State, event: e.InteractionEnded, agent: Agent | None, now
         yield e.WrapUpFinished(event.interaction, agent.id, "agent-lost")
     else:
         yield from _after_work(s, event.agent)
+    if event.wrap_up and s.preferred:
+        yield from preferred.after_wrap_up(s, event)
 
 
 def _after_leaving(s: State, number: int, agent: str, now_ms: int) -> Iterator[Event]:
@@ -198,7 +205,8 @@ def _after_configuration(s: State, event: e.Configured, now_ms: int) -> Iterator
             yield from _give_up(s, agent)
     for name in list(s.given):
         if name not in s.agents or not s.agents[name].available:
-            yield from _let_go(s, name)
+            yield from _gone(s, name)
+    yield from preferred.after_configuration(s)
     yield from admission.after_configuration(s, now_ms)
 
 
@@ -221,6 +229,8 @@ def _after_step(s: State, event: e.RequirementRelaxed, now_ms: int) -> Iterator[
     ladder = s.ladders.get(item.queue)
     steps = ladder.steps[event.step - 1 : event.step] if ladder is not None else ()
     for step in steps:
+        if step.release:
+            yield from preferred.released(s, item, "relaxed", event.by, event.why)
         if step.callback and not item.callback_offered:
             yield e.CallbackOffered(item.number, "relaxed")
         if step.queue and (event.by or s.may_move(item, step.queue)):
@@ -248,6 +258,7 @@ RULES: dict[type[Event], Callable[[State, Any, int], Iterable[Event]]] = {
     e.Configured: _after_configuration,
     e.RequirementRelaxed: _after_step,
     e.UnservableDue: unservable.after_due,
+    e.LendingChanged: lambda s, ev, now: preferred.after_gate(s, ev, now) if s.preferred else (),
     e.CalendarTurned: admission.after_turn,
     e.EmergencyDeclared: admission.after_emergency,
     e.QueueDeserted: admission.after_deserted,

@@ -66,6 +66,7 @@ class Reach:
             before = GONE
         self._move(kind, before, level)
         self.where[agent.id] = (kind, level)
+        self._matcher.personal.note(agent)
 
     def _move(self, kind: Kind, before: int, after: int) -> None:
         for level in range(before, after):
@@ -119,7 +120,8 @@ class Reach:
         self.settle()
 
     def settle(self) -> None:
-        self.restless = bool(self.stranded or self.called or self.reported)
+        here = bool(self.stranded or self.called or self.reported)
+        self.restless = here or self._matcher.personal.restless()
 
     def of(self, c: int) -> str:
         """How near a class is, other than to somebody who is free."""

@@ -43,6 +43,9 @@ class Changes(Struct):
     queues: dict[str, QueueChange] = field(default_factory=dict)
     offers_withdrawn: int = 0
     withdrawn: list[str] = field(default_factory=list)  # the first of them
+    # What waits for agents by name, none of whom would fit or be there at all; it is released, or if required waits on.
+    holds_lost: int = 0
+    held: list[str] = field(default_factory=list)  # the first of them
     agents_added: list[str] = field(default_factory=list)
     agents_removed: list[str] = field(default_factory=list)
     agents_changed: list[str] = field(default_factory=list)
@@ -64,6 +67,7 @@ def rehearse(s: State, document: bytes) -> Iterator[Changes]:
     yield from _compare_waiting(s, new, found)
     _compare_lengths(s, new, found)
     _compare_offers(s, new, found)
+    _compare_holds(s, new, found)
     yield found
 
 
@@ -143,3 +147,15 @@ def _compare_offers(s: State, new: State, found: Changes) -> None:
             found.offers_withdrawn += 1
             if len(found.withdrawn) < EXAMPLES:
                 found.withdrawn.append(offer_id(offer.number))
+
+
+def _compare_holds(s: State, new: State, found: Changes) -> None:
+    for number, held in s.preferred.items():
+        item = s.interactions[number]
+        node, channel = new.requirement_of(item), new.channel_index[item.born.channel]
+        people = (new.agents[name] for name in held.agents if name in new.agents)
+        able = (agent for agent in people if agent.capacity.room(0) >> channel & 1)
+        if not any(new.matcher.meets_node(agent, node) for agent in able):
+            found.holds_lost += 1
+            if len(found.held) < EXAMPLES:
+                found.held.append(interaction_id(number))

@@ -8,7 +8,7 @@ is why an easing minds where it stands: what is dropped under a `not` is dropped
     triggers   `after` seconds waited, `share` of the target used, `when` nobody is signed in (or ready) who meets what
                is asked for now, and at any time by hand
     actions    lower a level, drop a part, widen to teams, to whoever meets another requirement, to another queue's
-               staff; raise the band
+               staff; raise the band; release what is held for agents by name
 
 A trigger "all who fit are busy" is deliberately absent: what waits, waits because nobody who fits is free (RT-5), so
 `after = "0s"` says just that.
@@ -203,7 +203,7 @@ def idle_steps(row: Row, steps: tuple[Step, ...]) -> list[int]:
 
 def acts(step: Step) -> bool:
     """Whether the step does more than ask for less."""
-    return bool(step.band or step.callback or step.queue)
+    return bool(step.band or step.release or step.callback or step.queue)
 
 
 def asked_by(queue: Queue, on_top: tuple[Node, ...]) -> Iterator[Node]:

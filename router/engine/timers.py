@@ -24,6 +24,7 @@ from router.engine.model import (
     LEASE_DUE,
     NOBODY_DUE,
     OFFER_DUE,
+    PREFERRED_DUE,
     RETURN_DUE,
     STEP_DUE,
     TURN_DUE,
@@ -60,7 +61,9 @@ def next_due(state: State, until_ms: int, now_ms: int) -> list[Event]:
 
 def deadlines_of(state: State, item: Interaction) -> list[int]:
     """When time will next change something about a waiting interaction (Unix ms)."""
+    held = state.preferred.get(item.number)
     found = [item.lease_until_ms, state.band_due_ms(item), state.step_due_ms(item), *item.tried.values()]
+    found.append(held.until_ms if held is not None else 0)
     return [due for due in found if due]
 
 
@@ -112,8 +115,13 @@ def _step_due(s: State, t: Timer) -> int:
 
 
 def _unserved_due(s: State, t: Timer) -> int:
-    entry = unservable.numbered(s, t[2])
+    entry = s.noted.get(t[2])
     return unservable.due_ms(s, entry) if entry is not None else 0
+
+
+def _preferred_due(s: State, t: Timer) -> int:
+    held = s.preferred.get(t[2])
+    return held.until_ms if held is not None else 0
 
 
 def _return_due(s: State, t: Timer) -> int:
@@ -165,6 +173,7 @@ DUE: dict[int, Callable[[State, Timer], int]] = {
     BAND_DUE: _band_due,
     STEP_DUE: _step_due,
     UNSERVED_DUE: _unserved_due,
+    PREFERRED_DUE: _preferred_due,
     RETURN_DUE: _return_due,
     CONSULT_DUE: consult.due_ms,
     CALLBACK_DUE: callbacks.due_ms,
@@ -183,6 +192,7 @@ FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     BAND_DUE: lambda s, n, a: [e.BandRaised(n)],
     STEP_DUE: _step_taken,
     UNSERVED_DUE: lambda s, n, a: [e.UnservableDue(n)],
+    PREFERRED_DUE: lambda s, n, a: [e.PreferredReleased(n, "timeout")],
     RETURN_DUE: lambda s, n, a: [e.StateChanged(a, "ready", "returned")],
     CONSULT_DUE: lambda s, n, a: consult.over(s, n, "nobody"),
     CALLBACK_DUE: lambda s, n, a: callbacks.due(s, n),

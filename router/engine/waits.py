@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from router.engine import estimates
-from router.engine.crews import Crew, crew
+from router.engine.crews import Crew, crew, crew_of
 from router.engine.estimates import Delay
 from router.engine.order import ITEM_BITS
 from router.engine.requirements import Node
@@ -39,8 +39,9 @@ from router.engine.transitions import CLOSED
 from router.engine.views import Estimate
 
 if TYPE_CHECKING:
-    from router.engine.matching import ClassKey, Matcher
+    from router.engine.matching import ClassKey, Lines, Matcher
     from router.engine.model import Interaction, State
+    from router.engine.order import Tier
 
 Rank = tuple[int, float, int]
 
@@ -163,6 +164,12 @@ def follow(s: State, item: Interaction, at_ms: int) -> None:
         pace.next_ms = at_ms + max(APART_MS, p90 // FOLLOWED)
 
 
+def follow_no_more(s: State, item: Interaction) -> None:
+    """It waits for an agent by name, and not for what was foretold."""
+    pace = pace_of(s, item)
+    pace.followed = [one for one in pace.followed if one.interaction != item.number]
+
+
 def _look(s: State, pace: Pace, ended: Interaction, at_ms: int) -> None:
     """Judge the one that ended, if it was followed, and one other, each in turn: some wait for very long."""
     number = ended.number
@@ -234,7 +241,7 @@ def estimate(s: State, item: Interaction, now_ms: int) -> Estimate:
     pace = s.paces.get(item.queue, {}).get(item.born.channel)
     f50, f90 = (pace.factor50, pace.factor90) if pace and told.method == QUEUE_LENGTH else (1.0, 1.0)
     p50 = ceil(told.p50_ms * f50 / 1_000)
-    p90 = max(p50, ceil(told.p90_ms * f90 / 1_000))
+    p90 = max(p50, ceil(told.p90_ms * f90 / 1_000), ceil(_held_ms(s, item, now_ms) / 1_000))
     return Estimate(told.ahead + 1, p50, p50, p90, told.method, told.samples)
 
 
@@ -247,11 +254,26 @@ def expected_ms(s: State, item: Interaction, now_ms: int) -> int | None:
     return ceil(told.p50_ms * (pace.factor50 if pace and told.method == QUEUE_LENGTH else 1.0))
 
 
+def _held_ms(s: State, item: Interaction, now_ms: int) -> int:
+    """How long it may wait for agents by name before it waits for all."""
+    held = s.preferred.get(item.number)
+    return max(0, held.until_ms - now_ms) if held is not None else 0
+
+
+def _able(s: State, item: Interaction) -> Crew:
+    """Who is present and could take it. Of what is preferred anybody, since a hold has an end; of what is required
+    nobody but those."""
+    key, held = s.matcher.class_keys[item.place], s.preferred.get(item.number)
+    if held is None or not held.required:
+        return crew(s.matcher, key.requirement, key.channel)
+    agents = [s.agents[name] for name in held.agents if name in s.agents]
+    return crew_of(s.matcher, [agent for agent in agents if agent.counted], key.requirement, key.channel)
+
+
 def forecast(s: State, item: Interaction, now_ms: int) -> Forecast:
     m = s.matcher
     m.stand()
-    key = m.class_keys[item.place]
-    return _foretell(s, item.queue, crew(m, key.requirement, key.channel), m.rank_of(item, now_ms), now_ms, asked)
+    return _foretell(s, item.queue, _able(s, item), m.rank_of(item, now_ms), now_ms, asked)
 
 
 def asked(key: ClassKey) -> Node:
@@ -261,7 +283,7 @@ def asked(key: ClassKey) -> Node:
 
 def asked_alone(key: ClassKey) -> Node:
     """What it asks for without those who are lent to its queue."""
-    return key.origin.node if key.origin is not None else key.requirement
+    return key.alone
 
 
 def newcomer(s: State, queue: str, channel: str, node: Node, came_ms: int, now_ms: int, more: float = 0) -> Forecast:
@@ -343,13 +365,19 @@ def _by_age(s: State, queue: str, now_ms: int, ahead: int, competing: float) -> 
 
 def ahead_in(m: Matcher, c: int, own: Rank, now_ms: int) -> int:
     """How many of a class come before that rank. In a class the older one comes first, so they are its first ones."""
-    tier, lines = m.class_keys[c].tier, m.waiting
-    cooling = m.cooling.get(c)
+    tier, cooling = m.class_keys[c].tier, m.cooling.get(c)
     n = sum(1 for x in cooling.values() if m.rank(x, tier, now_ms) < own) if cooling else 0
-    head, rest, at = lines.head[c], lines.rest[c], lines.at[c]
-    if not lines.filled >> c & 1 or not tier.rank(head, now_ms) < own:
-        return n
+    if c in m.personal.all:
+        # They keep their places, and take them when they are released; so nobody's place gets worse by that.
+        n += _ahead_in_line(m.personal.lines, m.personal.all[c], tier, own, now_ms)
+    return n + _ahead_in_line(m.waiting, c, tier, own, now_ms)
+
+
+def _ahead_in_line(lines: Lines, line: int, tier: Tier, own: Rank, now_ms: int) -> int:
+    head, rest, at = lines.head[line], lines.rest[line], lines.at[line]
+    if not lines.filled >> line & 1 or not tier.rank(head, now_ms) < own:
+        return 0
     end = bisect_left(rest, own, at, key=lambda entry: tier.rank(entry, now_ms))
-    gone = lines.stale[c]
+    gone = lines.stale[line]
     over = sum(1 for entry in gone if entry <= rest[end - 1]) if gone and end > at else 0
-    return n + 1 + end - at - over
+    return 1 + end - at - over

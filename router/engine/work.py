@@ -6,7 +6,7 @@ from typing import Any
 
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine import interrupts
+from router.engine import interrupts, preferred
 from router.engine.capacity import HELD, LOAD_MASK, RESUMING, SUSPENDED, count, takes
 from router.engine.config import LONGEST_MS
 from router.engine.events import Event
@@ -95,6 +95,8 @@ def _give(
         raise NotEligible(f"{name} is not signed in" if not agent.retired else f"{name} is leaving")
     if not override and not s.matcher.meets_node(agent, s.requirement_of(item)):
         raise NotEligible(f"{name} does not meet the requirement of i-{item.number}")
+    if not override:
+        _must_not_be_for_others(s, item, name, by)
     if item.number in s.legs and s.interactions[s.legs[item.number]].owner == name:
         raise NotEligible(f"{name} is who asks in i-{item.number}")
     load = _load_without(s, item, agent)
@@ -106,6 +108,13 @@ def _give(
         *aside,
         e.OfferAccepted(offer, item.number, name),
     ]
+
+
+def _must_not_be_for_others(s: State, item: Interaction, name: str, by: str) -> None:
+    """An agent takes nothing that is held for others; a supervisor may give it away, unless others are required."""
+    held = s.preferred.get(item.number)
+    if held is not None and name not in held.agents and (held.required or not by):
+        raise NotEligible(f"i-{item.number} is held for {' or '.join(held.agents)}")
 
 
 def _load_without(s: State, item: Interaction, agent: Agent) -> int:
@@ -268,10 +277,13 @@ def _freed(s: State, item: Interaction, reason: str, by: str, why: str, passed_o
     """The interaction is taken from everybody who has it or sees it."""
     if item.state == QUEUED:
         # It waits already; but one that was given to an agent by name now waits for the whole queue.
+        if item.number in s.preferred:
+            return preferred.released(s, item, "operator", by, why)
         freely = item.given_to and item.number not in s.legs
         return [e.Transferred(item.number, item.queue, None, "", by, why)] if freely else []
     if item.state == OFFERED:
-        return withdrawals(s, item, "requeued" if reason == "operator" else reason, by, why, passed_over)
+        gone = withdrawals(s, item, "requeued" if reason == "operator" else reason, by, why, passed_over)
+        return [*gone, *preferred.released(s, item, "operator", by, why)]
     demand(item.number, item.state, e.Requeued)
     _contact(item)
     followers = {s.threads.get(thread, 0) for thread in item.threads} - {item.number}

@@ -26,6 +26,7 @@ def matching_health(engine: Engine) -> Health:
         for c, able in enumerate(matcher.cells_of)
         if matcher.waiting.filled >> c & 1 and able & matcher.idle.filled
     ]
+    stuck += [matcher.class_keys[c].queue for c in matcher.personal.beside_somebody()]
     if stuck:
         return Health(False, f"waiting beside idle agents in {', '.join(sorted(set(stuck)))}")
     return Health(True)

@@ -108,10 +108,22 @@ class Server(RuleBasedStateMachine):
         key=keys,
         lease_ms=st.sampled_from((0, 0, 20_000)),
         old=indexes,
+        owner=st.sampled_from(("", "", "ana", "ben, ana", "chen")),
     )
-    def arrive(self, channel: str, names: tuple[str, ...], key: str, lease_ms: int, old: int) -> None:
+    def arrive(self, channel: str, names: tuple[str, ...], key: str, lease_ms: int, old: int, owner: str) -> None:
         received = self.now_ms - old * 2_000 if old % 2 else 0
-        self.ask(c.Arrive(channel=channel, threads=names, key=key, lease_ms=lease_ms, received_at_ms=received))
+        more: dict[str, Any] = {"lease_ms": lease_ms, "received_at_ms": received, "attributes": {"owner": owner}}
+        self.ask(c.Arrive(channel=channel, threads=names, key=key, identities=("tel:1",), **more))
+
+    @rule(
+        channel=st.sampled_from(CHANNELS),
+        names=st.lists(agents, min_size=1, max_size=3, unique=True).map(tuple),
+        require=st.booleans(),
+        hold_ms=st.sampled_from((None, 0, 5_000, 60_000)),
+    )
+    def arrive_for(self, channel: str, names: tuple[str, ...], require: bool, hold_ms: int | None) -> None:
+        wish = c.Preference(agents=names, require=require, hold_ms=hold_ms)
+        self.ask(c.Arrive(channel=channel, threads=(f"p{self.state.last_interaction}",), prefer=wish))
 
     @rule(n=st.integers(1, 4), channel=st.sampled_from(CHANNELS))
     def burst(self, n: int, channel: str) -> None:

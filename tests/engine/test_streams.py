@@ -35,6 +35,8 @@ TELLS_NOBODY = {
     e.CallbackEnded,
     e.BandRaised,
     e.RequirementRelaxed,
+    e.PreferredHeld,
+    e.PreferredReleased,
     e.CallbackOffered,
     e.ServabilityChanged,
     e.UnservableDue,

@@ -1,8 +1,9 @@
 """A naive matcher without any index: it looks at everything, in fractions, and says who gets what next.
 
-It knows RT-1 (every policy of the order over what waits), CP-1 (whoever need interrupt nothing goes first), RT-7 (then
-who meets more of what was asked for), RT-6 (every rule by which an agent is chosen) and how offers to several agents at
-once are made. Every offer of the engine is compared with what it says, one by one.
+It knows RT-1 (every policy of the order over what waits), RT-8 (what is held for agents by name), CP-1 (whoever need
+interrupt nothing goes first), RT-7 (then who meets more of what was asked for), RT-6 (every rule by which an agent is
+chosen) and how offers to several agents at once are made. Every offer of the engine is compared with what it says, one
+by one.
 """
 
 from __future__ import annotations
@@ -54,9 +55,16 @@ def order(s: State, item: Interaction, now_ms: int, agent: Agent | None = None) 
     rank = min(map(bands.index, (band, *raised)))
     step, value = POLICIES[s.config.order.policy](s, item, now_ms, agent)
     waited, cap = waited_by(s, item, now_ms), s.config.order.cap * target_of(s, item)
-    if cap and waited >= cap and s.config.order.policy not in ("deadline", "first-come"):
+    by_time_alone = s.config.order.policy in ("deadline", "first-come")
+    if agent is not None and is_held_for(s, item, agent) and not by_time_alone:
+        step -= 100_000_000_000_000
+    if cap and waited >= cap and not by_time_alone:
         step, value = -1_000_000_000_000_000, Fraction(0)
     return (0 if item.lifted else rank, step, -value, item.enqueued_at_ms, item.number)
+
+
+def is_held_for(s: State, item: Interaction, agent: Agent) -> bool:
+    return item.number in s.preferred and agent.id in s.preferred[item.number].agents
 
 
 Urgency = tuple[int, Fraction]  # a strict step, the smallest first; and a value, the largest first
@@ -186,6 +194,9 @@ CHOICES: dict[str, Callable[[State, Interaction, list[Agent], int], list[Agent]]
 def able(s: State, item: Interaction, now_ms: int, but: frozenset[str] = frozenset()) -> list[Agent]:
     """Who could take it now, the one who gets it first."""
     agents = [a for a in s.agents.values() if a.id not in but and could_take(s, a, item)]
+    if item.number in s.preferred:
+        names = s.preferred[item.number].agents
+        return sorted(agents, key=lambda a: (not has_room(s, a, item.born.channel), names.index(a.id)))
     rings = {a.id: (not has_room(s, a, item.born.channel), ring(s, a, item)) for a in agents}
     innermost = sorted((a for a in agents if rings[a.id] == min(rings.values())), key=lambda a: a.stamp)
     return CHOICES[s.config.queues[item.queue].choice](s, item, innermost, now_ms)

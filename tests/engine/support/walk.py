@@ -32,6 +32,7 @@ from router.engine.config import (
     Need,
     Order,
     Overflow,
+    Prefer,
     Presence,
     Queue,
     Resort,
@@ -144,6 +145,7 @@ def a_plan(r: Random, name: str, queues: dict[str, Queue], bands: tuple[str, ...
                 also=Node(skill=r.choice(SKILLS), level=r.randint(1, 5)) if r.random() < 0.3 else None,
                 borrow=(r.choice(list(queues)),) if r.random() < 0.15 else (),
                 band=r.choice(bands[:-1]) if len(bands) > 1 and r.random() < 0.2 else None,
+                release=r.random() < 0.2,
                 callback=r.random() < 0.1,
                 queue=_later(r, name, queues) if r.random() < 0.1 else None,
             )
@@ -268,7 +270,7 @@ def a_config(r: Random) -> Config:
         balance=Balance(seconds(r.choice((1, 5))), seconds(r.choice((30, 600))), r.choice((1, 2))),
         callbacks=Callbacks(r.randint(1, 3), seconds(r.choice((0, 20))), seconds(r.choice((0, 60))), "agent"),
         consult=Consulting(seconds(r.choice((0, 10, 60)))),
-        memory=Memory(seconds(600), seconds(30), r.choice((1, 2, 5, 50)), 3),
+        memory=Memory(seconds(600), seconds(30), r.choice((1, 2, 5, 50)), 3, r.choice((1, 100))),
     )
 
 
@@ -304,7 +306,17 @@ def a_rule(r: Random, i: int, queues: Names, channels: Names, bands: Names, agen
         band=r.choice((None, *bands)),
         weight=r.choice((None, 3.0)),
         target=r.choice((None, seconds(15))),
+        prefer=a_preference(r, agents) if r.random() < 0.6 else None,
     )
+
+
+def a_preference(r: Random, agents: Names) -> Prefer:
+    mode: Any = r.choice(("prefer", "prefer", "require"))
+    hold = seconds(r.choice((5, 20, 60))) if r.random() < 0.6 else None
+    named = tuple(r.sample(agents, min(len(agents), r.randint(1, 3))))
+    kinds: list[dict[str, Any]] = [{"attribute": "owner"}, {"last_agent": True}]
+    kinds += [{"agents": named}] if named else []
+    return Prefer(mode=mode, hold=seconds(0) if mode == "prefer" and r.random() < 0.2 else hold, **r.choice(kinds))
 
 
 def _known_band(queue: Queue, bands: tuple[str, ...], channels: tuple[str, ...]) -> Queue:
@@ -427,7 +439,14 @@ class Walk:
             lease_ms=r.choice((0, 0, 0, 60_000)),
             received_at_ms=r.choice((0, 0, self.now_ms - r.randint(-1_000, 50_000))),
             message=self._message() if r.random() < 0.5 else None,
+            attributes={"owner": ", ".join(r.sample(AGENTS, r.randint(1, 2)))} if r.random() < 0.4 else {},
+            prefer=self._preference() if r.random() < 0.15 else None,
         )
+
+    def _preference(self) -> c.Preference:
+        r = self.r
+        names = tuple(r.sample((*AGENTS, "zoe"), r.randint(0, 3)))
+        return c.Preference(agents=names, require=r.random() < 0.4, hold_ms=r.choice((None, 0, 3_000, 30_000)))
 
     def _append(self) -> c.Append:
         return c.Append(thread=self._thread(), message=self._message())
