@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from msgspec.structs import replace
 
 from router.cli import scenarios
 from router.engine import commands as c
+from router.engine import events as e
 from router.engine import evolve
-from router.engine.config import Duration, decode_hook
+from router.engine.config import Duration, Prefer, Rule, decode_hook
 from router.errors import ConfigError, RouterError
 from router.simulate import report
 from router.simulate.office import Office, contacts
@@ -87,6 +89,41 @@ def adds_up(found: Report) -> bool:
         m["offered"] == m["served"] + m["abandoned"] + m["blocked"] + m["left"]
         for m in [found.all, *found.queues.values(), *found.channels.values(), *found.streams.values()]
     )
+
+
+# --- preferred agents -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("RT-8")
+@pytest.mark.parametrize(("prefers", "least", "most"), [(True, 0.75, 1.0), (False, 0.0, 0.5)])
+def test_a_stream_of_contacts_may_have_an_owner(prefers: bool, least: float, most: float) -> None:
+    """Two of nine own them; across a crash, after which the engine must be the same byte for byte."""
+    owned = replace(small().arrivals[0], name="owned", per_hour=20.0, attributes={"owner": "rest-1, rest-2"})
+    config = small().config
+    rule = Rule("owned", "all", prefer=Prefer(attribute="owner", hold=Duration(60_000)) if prefers else None)
+    scenario = small(
+        arrivals=(*small().arrivals, owned),
+        config=replace(config, rules=(rule,)),
+        faults=Faults(crashes=(HOUR, Duration(3 * HOUR))),
+    )
+    taken: list[str] = []
+
+    class Noting(Office):
+        def heed(self, events: Sequence[e.Event], now_ms: int) -> None:
+            super().heed(events, now_ms)
+            for event in events:
+                if (
+                    type(event) is e.OfferAccepted
+                    and "owner" in self.engine.state.interactions[event.interaction].born.attributes
+                ):
+                    taken.append(event.agent)
+
+    reporter = Reporter(scenario)
+    office = Noting(scenario, reporter, 1)
+    reporter.attach(office)
+    office.run(office.end_ms)
+    assert len(taken) > 50
+    assert least <= sum(agent in ("rest-1", "rest-2") for agent in taken) / len(taken) <= most
 
 
 # --- the same seed, the same bytes ------------------------------------------------------------------------------------
