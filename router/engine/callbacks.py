@@ -75,9 +75,12 @@ def _waiting(s: State, thread: str) -> Interaction:
 
 def _line(s: State, channel: str, line: str) -> str:
     able = s.config.channels[channel].calls if channel in s.config.channels else ()
-    if not able or (line and line not in able):
+    if not able:
         which = line.rstrip(":") or channel or "nothing"
         raise NotSupported(f"{which} cannot call anybody; configure a gateway that takes the order to")
+    if line and line not in able:
+        those = ", ".join(name.rstrip(":") for name in able)
+        raise NotSupported(f"{line.rstrip(':')[:64]} cannot call anybody; those that can: {those}")
     return line or able[0]
 
 

@@ -319,7 +319,9 @@ class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     offer_timeout: Duration = Duration(20_000)  # how long an agent may think
     auto_accept: bool = False  # an offer counts as accepted at once
     parallel_offers: Annotated[int, Meta(ge=1, le=50)] = 1  # shown to so many agents at once; first accept wins
-    cool_off: Duration = Duration(30_000)  # how long the agent who missed or declined is passed over
+    # How long the agent who missed or declined is passed over, while there is somebody else who could take it. Where
+    # there is nobody else it is offered to them again at once, six times; then after pauses of 1 s to 30 s.
+    cool_off: Duration = Duration(30_000)
     choice: Literal[
         "longest-idle",
         "best-level",

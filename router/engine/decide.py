@@ -46,15 +46,16 @@ def configure(s: State, ask: c.Configure, now_ms: int) -> list[Event]:
         return []
     for name, queue in s.queues.items():
         if name not in new.queues and (queue.waiting or queue.offered or queue.active):
+            count = queue.waiting + queue.offered + queue.active
             raise IllegalMove(
-                f"queues.{name}: still has {queue.waiting + queue.offered + queue.active} interactions; move them first"
+                f"queues.{name}: still has {count} interactions; put it back until they are moved or over"
             )
     if len({*s.channels, *new.channels}) > CHANNELS_MAX:
         most = f"at most {CHANNELS_MAX} names of channels over the life of a journal"
         raise ConfigError("channels", most, f"{len({*s.channels, *new.channels})}; use former names again")
     for channel in {item.born.channel for item in s.interactions.values() if item.state != CLOSED}:
         if channel not in new.channels:
-            raise IllegalMove(f"channels.{channel}: still has open interactions; finish them first")
+            raise IllegalMove(f"channels.{channel}: still has open interactions; put it back until they are over")
     return [e.Configured(s.version + 1, ask.document, ask.by)]
 
 

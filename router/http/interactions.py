@@ -278,6 +278,8 @@ class InteractionRoutes:
         body = await read_json(request, PriorityBody)
         if body.band is UNSET and body.weight is UNSET and body.target is UNSET:
             raise BadMessage("say at least one of band, weight, target")
+        if body.target == 0:
+            raise BadMessage("target: a duration longer than 0s")
         command = c.Reprioritise(
             interaction=number,
             by=by,

@@ -172,6 +172,7 @@ async def test_an_act_is_a_command_that_says_who_and_why(
         ("priority", b"{}", 422, "bad-message"),
         ("priority", b'{"target": 30}', 422, "bad-message"),
         ("priority", b'{"target": "soon"}', 422, "bad-message"),
+        ("priority", b'{"band": "urgent", "target": "0s"}', 422, "bad-message"),
     ],
 )
 async def test_a_body_that_is_not_understood_asks_nothing(
