@@ -7,24 +7,13 @@ from typing import Any
 
 from msgspec import ValidationError, convert
 
+from router.cli.comparing import because
 from router.engine.outlook import duration, in_words
 from router.engine.requirements import Node
 from router.journal.inspection import iso
 
 SHOWN = 12  # agents; --json has them all
 Told = Mapping[str, Any]
-
-POLICIES = {
-    "share-of-target": "what has used up most of its promise goes first",
-    "ratio": "what has waited longest, measured by its promise, goes first",
-    "deadline": "what must be answered soonest goes first",
-    "first-come": "what has waited longest goes first",
-    "priority": "the shorter promise goes first",
-    "queue-ratio": "the queue that is longest beside its share goes first",
-    "adaptive": "what has waited longest, measured by its promise and by a learned weight of its queue, goes first",
-    "round-robin": "queues take turns",
-    "skill-level": "what the agent is best at goes first",
-}
 
 
 def story(told: Told) -> Iterator[str]:
@@ -140,7 +129,7 @@ def offer(told: Told) -> Iterator[str]:
     for line in told["also_waiting"]:
         yield (
             f"  {told['agent']} could have taken {line['interaction']} of {line['queue']} as well; "
-            f"{POLICIES[told['policy']]}: {line['instead_of']:.3g} against {line['value']:.3g}."
+            f"{because(told, line)}."
         )
     yield from _agents(told["passed_over"], told["passed_over_by_reason"], "  ")
 

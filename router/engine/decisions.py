@@ -18,6 +18,8 @@ from router.engine.explain import reason
 from router.engine.lookups import written
 from router.engine.matching import ITEM_MASK, Profile
 from router.engine.model import Agent, Interaction, State
+from router.engine.precedence import precedence
+from router.engine.transitions import OFFERED
 from router.engine.views import interaction_id, offer_id
 
 # A page for a person; `why-not` answers for any agent, and the counts are of all.
@@ -81,7 +83,7 @@ def decision(s: State, item: Interaction, offer: int, agent: Agent, cause: str, 
 def asked(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     """What stood before the rules: requirement, relaxation step, and the parts of its rank."""
     queue, target = s.queue_config(item.queue), s.target_ms(item)
-    waited = max(0, now_ms - item.enqueued_at_ms)
+    waited = max(0, s.waited_ms(item, now_ms))
     requirement = s.matcher.class_keys[item.place].requirement if item.waits else s.requirement_of(item)
     return {
         "rule": item.born.rule,
@@ -89,6 +91,8 @@ def asked(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
         "requirement": written(requirement),
         "step": item.step,
         "policy": s.config.order.policy,
+        "cap": s.config.order.cap,
+        "handle_times": s.matcher.divided,
         "band": s.band_of(item),
         "lifted": item.lifted,
         "weight": item.weight or queue.weight,
@@ -253,7 +257,11 @@ def _held_too(s: State, item: Interaction, agent: Agent) -> list[Interaction]:
 
 
 def _rivals(s: State, item: Interaction, agent: Agent, now_ms: int) -> list[dict[str, Any]]:
-    """What else waited that this agent could have taken: the first of each line, in the order with this agent."""
+    """What else waited that this agent could have taken: the first of each line, in the order with this agent.
+
+    `why` is a code of `precedence`, or `parallel`: it was being shown to somebody already. Only `urgency` means that
+    the policy's values were compared, and `value` is in the policy's own measure.
+    """
     m = s.matcher
     own = m.rank_with(item, agent, now_ms)
     found = [(m.rank_with(x, agent, now_ms), x) for x in _held_too(s, item, agent)]
@@ -262,16 +270,24 @@ def _rivals(s: State, item: Interaction, agent: Agent, now_ms: int) -> list[dict
             continue
         other = s.interactions.get(m.waiting.head[c] & ITEM_MASK)
         if other is not None and other is not item and agent.id not in other.tried:
-            found.append((m.rank(other, m.tier_for(c, agent.profile), now_ms), other))
+            found.append((m.rank_with(other, agent, now_ms), other))
     found.sort(key=lambda pair: pair[0])
     return [
         {
             "interaction": interaction_id(x.number),
             "queue": x.queue,
             "band": s.band_of(x),
+            "why": _before(s, item, x, agent, now_ms),
             "value": round(-rank[1], 6),
             "instead_of": round(-own[1], 6),
-            "waited_ms": max(0, now_ms - x.enqueued_at_ms),
+            "weight": x.weight or s.queue_config(x.queue).weight,
+            "target_ms": s.target_ms(x),
+            "waited_ms": max(0, s.waited_ms(x, now_ms)),
         }
         for rank, x in found[:RIVALS_SHOWN]
     ]
+
+
+def _before(s: State, item: Interaction, other: Interaction, agent: Agent, now_ms: int) -> str:
+    why = precedence(s, item, other, agent, now_ms)
+    return "parallel" if item.state == OFFERED and why in ("other-agent", "unexplained") else why

@@ -6,16 +6,9 @@ reason, and one without a reason would be a mistake of the engine; tests and rep
 Ask before the offer is applied, with the state that it was decided in. It looks at everything that waits, so it is for
 replays and tests and never part of a decision.
 
-Reasons (`code`):
+Reasons (`code`) are those of `precedence`, and before them
     by-hand        an agent picked it or somebody assigned it
     parallel       it is being shown to several agents at once, and this is a further one of them
-    band           it stands in a more urgent band
-    waited-out     it has waited so many times its target that only age counts
-    held           it was held for this agent by name, and is taken before all else of its band
-    step           inside the band the policy puts it on an earlier step: a shorter target, a better level
-    urgency        the policy gives it more urgency: its share of the target, its weight, its queue, this agent's speed
-    other-agent    it came first of all with another agent who was free, and its queue's rule chose this one
-    unexplained    none of these
 """
 
 from __future__ import annotations
@@ -24,9 +17,8 @@ from msgspec import Struct
 
 from router.engine.events import OfferMade
 from router.engine.invariants import could_take
-from router.engine.matching import Rank
 from router.engine.model import Agent, Interaction, State
-from router.engine.order import STEP_BITS, STEP_MASK, is_favoured
+from router.engine.precedence import precedence
 from router.engine.transitions import OFFERED, QUEUED
 from router.engine.views import interaction_id
 
@@ -68,22 +60,20 @@ def _about_offer(event: OfferMade, item: Interaction) -> tuple[str, str] | None:
 
 
 def _about_pair(s: State, item: Interaction, older: Interaction, agent: Agent, now_ms: int) -> tuple[str, str]:
-    name, other, policy = interaction_id(item.number), interaction_id(older.number), s.config.order.policy
-    mine, its = s.matcher.rank_with(item, agent, now_ms), s.matcher.rank_with(older, agent, now_ms)
-    if mine[0] >> STEP_BITS < its[0] >> STEP_BITS:
-        return "band", f"{name} stands in a more urgent band than {other}"
-    if mine < its:
-        return _inside_band(name, other, policy, mine, its)
-    if s.matcher.rank_with_best(item, now_ms) < its:
-        return "other-agent", f"{name} came first with another agent, and its queue's rule chose {agent.id}"
-    return "unexplained", f"{other} should have come before {name}"
+    code, policy = precedence(s, item, older, agent, now_ms), s.config.order.policy
+    name, other = interaction_id(item.number), interaction_id(older.number)
+    mine, its = s.matcher.rank_with(item, agent, now_ms)[1], s.matcher.rank_with(older, agent, now_ms)[1]
+    sentence = SENTENCES[code].format(name=name, other=other, policy=policy, agent=agent.id, mine=-mine, its=-its)
+    return code, sentence
 
 
-def _inside_band(name: str, other: str, policy: str, mine: Rank, its: Rank) -> tuple[str, str]:
-    if not mine[0] & STEP_MASK:
-        return "waited-out", f"{name} has waited so long that only age counts, and {other} has not"
-    if is_favoured(mine) and not is_favoured(its):
-        return "held", f"{name} was held for this agent, who takes that before all else of its band"
-    if mine[0] < its[0]:
-        return "step", f"{policy} puts {name} before {other}, whatever their age"
-    return "urgency", f"{policy} gives {name} {-mine[1]:.4g} and {other} {-its[1]:.4g}"
+SENTENCES = {
+    "lifted": "{name} was lifted into the first band before {other}",
+    "band": "{name} stands in a more urgent band than {other}",
+    "waited-out": "{name} has waited so long that only age counts, and {other} has not",
+    "held": "{name} was held for this agent, who takes that before all else of its band",
+    "step": "{policy} puts {name} before {other}, whatever their age",
+    "urgency": "{policy} gives {name} {mine:.4g} and {other} {its:.4g}",
+    "other-agent": "{name} came first with another agent, and its queue's rule chose {agent}",
+    "unexplained": "{other} should have come before {name}",
+}

@@ -280,6 +280,9 @@ def compared(seed: int) -> int:
             assert candidates[0] == event.agent, (seed, told)
             assert sorted([event.agent, *passed]) == sorted(engine.state.agents), (seed, told)
             assert not {"could-get-it", "taken", "over"} & set(codes(told).values()), (seed, told)
+            for line in told["also_waiting"]:
+                assert line["why"] != "unexplained", (seed, told)
+                assert line["why"] != "urgency" or line["instead_of"] >= line["value"], (seed, told)
         engine.apply(record)
     return offers
 
