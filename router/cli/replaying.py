@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from msgspec.structs import replace
 
-from router.cli.simulating import json_out, print_table, progress, said, table_of
+from router.cli.simulating import COUNTED, COUNTS, json_out, print_table, progress, said, table_of
 from router.engine.config import Config
 from router.engine.events import Record
 from router.journal import codec
@@ -18,8 +18,8 @@ from router.simulate.replay import Answer
 from router.simulate.replay import replay as run_again
 from router.simulate.report import Metrics, Report
 
-SHOWN = ("offered", "served", "abandoned", "sl_x", "mean_wait", "p50", "p90")
-TITLES = ("offered", "served", "left them", "in time", "mean s", "p50 s", "p90 s")
+SHOWN = (*COUNTS, "sl_x", "mean_wait", "p50", "p90")
+TITLES = (*COUNTED, "in time", "mean s", "p50 s", "p90 s")
 PEOPLE = 40  # a page; --json has all
 
 

@@ -1,4 +1,8 @@
-"""Reading scenario files: the same errors as for the daemon's configuration, with the dotted path."""
+"""Reading scenario files: the same errors as for the daemon's configuration, with the dotted path.
+
+Zones and holidays are asked here, as when a daemon reads its configuration, for the years around the scenario's date.
+Mail and fax are lasting, as the daemon's adapters have them: a queue's rules never end them, and they need no line.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from router.engine.config import decode_hook
+from channels.registry import KINDS
+from router.almanac import with_almanacs
+from router.engine.config import Config, decode_hook
 from router.errors import ConfigError
 from router.settings import explained, load
-from router.simulate.scenario import Scenario, check
+from router.simulate.scenario import Scenario, check, under_config
 
 
 def read(path: Path) -> Scenario:
@@ -38,6 +44,23 @@ def _decoded(raw: dict[str, Any], path: Path) -> Scenario:
     except msgspec.ValidationError as error:
         raise explained(error, raw, Scenario) from error
     if isinstance(named, str):
-        scenario = replace(scenario, config=load(path.parent / named).config)
+        scenario = replace(scenario, config=_named(path.parent, named))
+    scenario = replace(scenario, config=_of_the_world(scenario.config, scenario.date.year))
     beside = tuple(replace(x, file=str(path.parent / x.file)) if x.file else x for x in scenario.arrivals)
     return replace(scenario, arrivals=beside)
+
+
+def _named(folder: Path, name: str) -> Config:
+    try:
+        return load(folder / name).config
+    except ConfigError as error:
+        raise ConfigError(f"config ({name}): {error.path}", error.expected, error.found) from error
+
+
+def _of_the_world(config: Config, year: int) -> Config:
+    lasting = set[str]().union(*(kind.lasting(kind.settings()) for kind in KINDS.values()))
+    channels = {name: replace(x, lasting=x.lasting or name in lasting) for name, x in config.channels.items()}
+    try:
+        return with_almanacs(replace(config, channels=channels), year)
+    except ConfigError as error:
+        raise under_config(error) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -22,8 +22,8 @@ from router.simulate import calls, compare, report, staffing
 from router.simulate import cases as published
 from router.simulate.cases import Case, Result
 from router.simulate.model import POLICIES, Policy
-from router.simulate.report import Interval, Metrics, Report
-from router.simulate.scenario import Scenario
+from router.simulate.report import NOWHERE, Interval, Metrics, Report
+from router.simulate.scenario import Scenario, notes
 
 Show = Callable[[str], published.Step]
 
@@ -189,11 +189,13 @@ def run_staffing(file: Path, replications: int, as_json: bool) -> int:
     for group, count in found.found.staff.items():
         table.add_row(group, str(found.start[group]), str(count))
     print_table(table)
-    table = table_of(f"{len(found.tried)} rosters tried", "queue", "goal", "sl_x", "abandoned")
+    table = table_of(f"{len(found.tried)} rosters tried", "queue", "goal", "sl_x", "abandoned", "turned away")
     for queue, level in found.found.levels.items():
         goal = staffing.goal_of(scenario, queue)
-        table.add_row(queue, f"{goal:.0%}", f"{level:.1%}", f"{found.found.abandoned[queue]:.1%}")
+        lost = (f"{shares[queue]:.1%}" for shares in (found.found.abandoned, found.found.turned_away))
+        table.add_row(queue, f"{goal:.0%}", f"{level:.1%}", *lost)
     print_table(table)
+    _notes(notes(scenario))
     return 0
 
 
@@ -236,11 +238,14 @@ def print_table(table: Any) -> None:
 
     console = Console()
     # A pipe has no width; a table that is cut to 80 columns cannot be read.
-    Console(width=console.width if console.is_terminal else 120).print(table)
+    Console(width=console.width if console.is_terminal else 140).print(table)
 
 
-SHOWN = ("offered", "served", "abandoned", "left", "sl_x", "mean_wait", "p50", "p90", "p99")
-SHARES = ("sl", "sl_x", "p_wait", "p_abandon", "p_blocked", "occupancy", "fairness")
+# The counts after the first add up to it.
+COUNTS = ("offered", "served", "abandoned", "turned_away", "blocked", "left")
+COUNTED = ("offered", "served", "left\nthem", "turned\naway", "not\nlet in", "at the\nend")
+SHOWN = (*COUNTS, "sl_x", "mean_wait", "p50", "p90", "p99")
+SHARES = ("sl", "sl_x", "p_wait", "p_abandon", "p_turned_away", "p_blocked", "occupancy", "fairness")
 
 
 def said(metric: str, value: float) -> str:
@@ -250,13 +255,14 @@ def said(metric: str, value: float) -> str:
 
 
 def _report(found: Report) -> None:
-    titles = ("", "offered", "served", "left them", "at the end", "in time", "mean s", "p50 s", "p90 s", "p99 s")
+    titles = ("", *COUNTED, "in time", "mean s", "p50 s", "p90 s", "p99 s")
     table = table_of(f"{found.scenario}, seed {found.seed}", *titles)
     parts: list[tuple[str, dict[str, Metrics]]] = [("all", {"all": found.all}), ("queue", found.queues)]
     parts += [("channel", found.channels), ("stream", found.streams)]
     for kind, rows in parts:
         for name, metrics in rows.items():
-            table.add_row(name if kind == "all" else f"{kind} {name}", *(said(m, metrics[m]) for m in SHOWN))
+            said_as = name if kind == "all" or name == NOWHERE else f"{kind} {name}"
+            table.add_row(said_as, *(said(m, metrics[m]) for m in SHOWN))
         table.add_section()
     print_table(table)
     _intervals(found.intervals)
@@ -268,13 +274,19 @@ def _report(found: Report) -> None:
     print_table(table)
     if any(found.faults.values()):
         click.echo(", ".join(f"{name.replace('_', ' ')}: {n}" for name, n in found.faults.items() if n))
+    _notes(found.notes)
+
+
+def _notes(found: Iterable[str]) -> None:
+    for note in found:
+        click.echo(f"- {note}")
 
 
 def _intervals(found: list[Interval]) -> None:
-    titles = ("offered", "served", "left them", "in time", "mean s", "p90 s", "people", "busy")
+    titles = (*COUNTED, "in time", "mean s", "p90 s", "people", "busy")
     table = table_of("By the time of the day", "from", *titles)
     for x in found:
-        counts = (str(x.offered), str(x.served), str(x.abandoned))
+        counts = (str(getattr(x, name)) for name in COUNTS)
         waits = (f"{x.sl_x:.1%}", f"{x.mean_wait:.1f}", f"{x.p90:.1f}")
         table.add_row(x.at, *counts, *waits, f"{x.staffed:.1f}", f"{x.occupancy:.1%}")
     print_table(table)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from router.simulate.report import Report
+from router.simulate.report import NOWHERE, Report
 from router.simulate.report import run as run_once
 from router.simulate.scenario import Scenario
 
 Step = Callable[[int, int], None]
 
-METRICS = ("sl_x", "mean_wait", "p90", "p99", "p_abandon", "served", "left")
+METRICS = ("sl_x", "mean_wait", "p90", "p99", "p_abandon", "served", "turned_away", "blocked", "left")
 # Student's t for 95 %, two-sided, by degrees of freedom; the normal distribution's beyond.
 _T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 
@@ -79,7 +79,7 @@ def compare(a: Scenario, b: Scenario, replications: int = 10, step: Step | None 
 
 def lines(first: Sequence[Report], second: Sequence[Report]) -> list[Line]:
     found = []
-    queues = [name for name in first[0].queues if all(name in x.queues for x in [*first, *second])]
+    queues = [name for name in first[0].queues if all(name in x.queues for x in [*first, *second]) and name != NOWHERE]
     for of in ["all", *queues]:
         for metric in METRICS:
             pairs = [(_figure(x, of, metric), _figure(y, of, metric)) for x, y in zip(first, second, strict=True)]

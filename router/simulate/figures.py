@@ -5,9 +5,13 @@ quantile is right to 0.1 % however long the run is, the number of buckets is bou
 
 Definitions (the choice is not cosmetic, so they carry names):
     sl    served within the target / offered (blocked ones count as offered)
-    sl_x  served within the target / (served + abandoned after the target); what still waits at the end of a finite run
-          beyond its target counts below the line as well
-    wait  time in queue of everybody accepted, served or not;  asa: of those who were served
+    sl_x  served within the target / (served + abandoned after the target + turned away); what still waits at the end of
+          a finite run beyond its target counts below the line as well
+    wait  time in queue of everybody accepted, served or not, but for those turned away;  asa: of those who were served
+
+Everybody offered is one of: served, abandoned, turned away (ended by a rule of the house before anybody had them),
+blocked (never let in: no line was free, or no rule took them), left (still waiting at the end). The literature's models
+turn nobody away.
 """
 
 from __future__ import annotations
@@ -81,12 +85,13 @@ class Tally:
         "overdue",
         "served",
         "target_ms",
+        "turned_away",
         "waited",
     )
 
     def __init__(self, target_ms: int) -> None:
         self.target_ms = target_ms
-        self.offered = self.blocked = self.waited = self.good = self.abandoned_late = 0
+        self.offered = self.blocked = self.turned_away = self.waited = self.good = self.abandoned_late = 0
         self.served = Histogram()  # waits of those served
         self.abandoned = Histogram()
         self.left = self.overdue = 0  # still waiting at the end; of those, past their target
@@ -109,7 +114,7 @@ class Tally:
 
     def merge(self, other: Tally) -> None:
         """Add the contacts of another kind; each is judged by the target of its own."""
-        for name in ("offered", "blocked", "waited", "good", "abandoned_late", "left", "overdue"):
+        for name in ("offered", "blocked", "turned_away", "waited", "good", "abandoned_late", "left", "overdue"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.served.merge(other.served)
         self.abandoned.merge(other.abandoned)
@@ -126,11 +131,12 @@ class Tally:
         """Every metric by its name; times in seconds."""
         accepted = self.offered - self.blocked
         waits = self.waits
-        judged = self.served.n + self.abandoned_late + self.overdue
+        judged = self.served.n + self.abandoned_late + self.turned_away + self.overdue
         return {
             "offered": self.offered,
             "served": self.served.n,
             "abandoned": self.abandoned.n,
+            "turned_away": self.turned_away,
             "blocked": self.blocked,
             "left": self.left,
             "p_blocked": _share(self.blocked, self.offered),
@@ -138,6 +144,7 @@ class Tally:
             "mean_wait": waits.mean() / 1_000,
             "asa": self.served.mean() / 1_000,
             "p_abandon": _share(self.abandoned.n, accepted),
+            "p_turned_away": _share(self.turned_away, self.offered),
             "sl": _share(self.good, self.offered),
             "sl_x": _share(self.good, judged),
             "p50": waits.quantile(0.5) / 1_000,

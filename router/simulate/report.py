@@ -18,11 +18,13 @@ from msgspec import Struct, field
 from router.engine.engine import Engine
 from router.simulate.figures import Level, Tally
 from router.simulate.office import Office
-from router.simulate.scenario import DAY_MS, Scenario, names_of
+from router.simulate.scenario import DAY_MS, Scenario, names_of, notes
 from router.simulate.world import Contact, Watch
 
 Step = Callable[[int, int], None]
 Metrics = dict[str, float]
+# Where contacts are counted that came to no queue: no line was free, or no rule took them. No queue can have that name.
+NOWHERE = "(no queue)"
 
 
 class Interval(Struct, frozen=True):
@@ -32,6 +34,9 @@ class Interval(Struct, frozen=True):
     offered: int
     served: int
     abandoned: int
+    turned_away: int
+    blocked: int
+    left: int
     sl_x: float
     mean_wait: float
     p90: float
@@ -64,6 +69,7 @@ class Report(Struct, frozen=True):
     groups: dict[str, Metrics]
     agents: list[Person]
     faults: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 class House(Protocol):
@@ -157,16 +163,18 @@ class Reporter(Watch):
         if self._counts(x):
             x.tally = tally = self._tally(x, self.office.engine.state.interactions[x.number].queue)
             tally.offered += 1
-            if x.offered_ms < 0:
+            if x.offered_ms < 0 and not x.gone:
                 tally.waited += 1
             # What its arrival led to was said before it could be counted.
             if x.begun_ms >= 0:
                 tally.serve(x.begun_ms - x.born_ms)
+            elif x.gone:
+                tally.turned_away += 1
 
     def refused(self, x: Contact, now_ms: int) -> None:
         self.contacts += 1
         if self._counts(x):
-            tally = self._tally(x, "refused")
+            tally = self._tally(x, NOWHERE)
             tally.offered += 1
             tally.blocked += 1
 
@@ -178,6 +186,10 @@ class Reporter(Watch):
     def abandoned(self, x: Contact, now_ms: int) -> None:
         if x.tally is not None:
             x.tally.abandon(now_ms - x.born_ms)
+
+    def turned_away(self, x: Contact, now_ms: int) -> None:
+        if x.tally is not None:
+            x.tally.turned_away += 1
 
     # --- people ----------------------------------------------------------------------------------------------------
 
@@ -230,6 +242,7 @@ class Reporter(Watch):
             groups=self._groups(end),
             agents=[self._line(name, person, end) for name, person in self.people.items()],
             faults=office.faults,
+            notes=notes(self.scenario),
         )
 
     def _sum(self, wanted: Callable[..., bool]) -> Tally:
@@ -260,6 +273,9 @@ class Reporter(Watch):
             offered=int(m["offered"]),
             served=int(m["served"]),
             abandoned=int(m["abandoned"]),
+            turned_away=int(m["turned_away"]),
+            blocked=int(m["blocked"]),
+            left=int(m["left"]),
             sl_x=m["sl_x"],
             mean_wait=m["mean_wait"],
             p90=m["p90"],

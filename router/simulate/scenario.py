@@ -19,9 +19,10 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from router.engine import config as engine
+from router.engine.commands import Arrive
 from router.engine.config import Config, Duration, Name
-from router.engine.plan import check_config
-from router.errors import ConfigError
+from router.engine.plan import Plan, check_config
+from router.errors import ConfigError, NoRoute
 from router.simulate.chance import shape, stream
 
 DAY_MS = 86_400_000
@@ -103,7 +104,7 @@ class Faults(Struct, frozen=True, forbid_unknown_fields=True):
 class Goal(Struct, frozen=True, forbid_unknown_fields=True):
     """What staffing has to reach in each queue."""
 
-    sl_x: Share = 0.8  # served within the target / (served + abandoned after it)
+    sl_x: Share = 0.8  # served within the target / (served + abandoned after it + turned away)
     abandon: Share = 1.0
     queues: dict[str, Share] = field(default_factory=dict)  # sl_x by queue, in place of the above
 
@@ -122,7 +123,9 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     warm_up: Duration = Duration(0)  # contacts that come in this time are not counted
     interval: Duration = Duration(1_800_000)  # of the report; a run of several days is folded into one
     seed: int = 1
-    lines: Annotated[int, Meta(ge=0)] = 0  # contacts that the gateways hold at once, waiting or not; 0: no limit
+    # Calls, chats and the like that gateways hold at once, waiting or not; one more hears the busy tone. 0: no limit.
+    # What comes by a lasting channel (mail, fax) needs no line.
+    lines: Annotated[int, Meta(ge=0)] = 0
     people: People = People()
     faults: Faults = Faults()
     goal: Goal = Goal()
@@ -138,8 +141,16 @@ def complete(scenario: Scenario) -> Config:
     for group in scenario.staff:
         agents |= dict.fromkeys(names_of(group), _agent(group))
     config = replace(config, agents=agents, memory=replace(config.memory, closed=1))
-    check_config(config)
+    try:
+        check_config(config)
+    except ConfigError as error:
+        raise under_config(error) from error
     return config
+
+
+def under_config(error: ConfigError) -> ConfigError:
+    """The same, with the path as it is in a scenario."""
+    return ConfigError(f"config.{error.path}", error.expected, error.found)
 
 
 def names_of(group: Staff) -> list[str]:
@@ -178,7 +189,34 @@ def check(scenario: Scenario) -> None:
     _check_faults(scenario)
     for name in scenario.goal.queues:
         _known(name, scenario.config.queues, f"goal.queues.{name}", "queue")
-    complete(scenario)
+    _check_routes(scenario, complete(scenario))
+
+
+def _check_routes(scenario: Scenario, config: Config) -> None:
+    plan = Plan(config)
+    for i, x in enumerate(scenario.arrivals):
+        try:
+            plan.route(_asks(x))
+        except NoRoute as error:
+            expected = f"what a rule of {x.channel} takes, or config.default_queue to be set"
+            raise ConfigError(f"arrivals[{i}].to", expected, repr(x.to)) from error
+
+
+def _asks(x: Arrivals) -> Arrive:
+    """What the routing plan looks at."""
+    return Arrive(channel=x.channel, threads=(x.name,), recipient=x.to, language=x.language, attributes=x.attributes)
+
+
+def notes(scenario: Scenario) -> list[str]:
+    """What is no error and may yet be none of what was meant: a slip in `to` sends a stream to the default queue."""
+    config = scenario.config
+    streams = [x for x in scenario.arrivals if x.to and x.to != config.default_queue]
+    plan = Plan(config) if streams else None
+    return [
+        f"{x.name}: no rule takes {x.to!r}, so they go to the default queue {config.default_queue}"
+        for x in streams
+        if plan is not None and not plan.route(_asks(x)).rule
+    ]
 
 
 def _check_arrivals(x: Arrivals, config: Config, path: str) -> None:

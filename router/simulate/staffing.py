@@ -37,6 +37,7 @@ class Roster(Struct, frozen=True):
     worst: str  # the queue that is furthest from its goal
     levels: dict[str, float]  # sl_x by queue, mean over the replications
     abandoned: dict[str, float]
+    turned_away: dict[str, float]
 
 
 class Plan(Struct, frozen=True):
@@ -144,10 +145,11 @@ def judge(scenario: Scenario, counts: Counts, reports: list[Report]) -> Roster:
     queues = sorted({name for report in reports for name in report.queues if name in scenario.config.queues})
     levels = {name: _mean([r.queues[name]["sl_x"] for r in reports if name in r.queues]) for name in queues}
     lost = {name: _mean([r.queues[name]["p_abandon"] for r in reports if name in r.queues]) for name in queues}
+    away = {name: _mean([r.queues[name]["p_turned_away"] for r in reports if name in r.queues]) for name in queues}
     short = {name: max(goal_of(scenario, name) - levels[name], lost[name] - scenario.goal.abandon) for name in queues}
     worst = max(short, key=lambda name: short[name])
     names = [group.name for group in scenario.staff]
-    return Roster(dict(zip(names, counts, strict=True)), sum(counts), short[worst] <= 0, worst, levels, lost)
+    return Roster(dict(zip(names, counts, strict=True)), sum(counts), short[worst] <= 0, worst, levels, lost, away)
 
 
 def _mean(values: list[float]) -> float:

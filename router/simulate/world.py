@@ -26,6 +26,8 @@ from router.simulate.figures import Tally
 
 BEGIN_MS = 1_704_067_200_000  # Monday 1 January 2024, midnight UTC: a scenario's day begins there, too
 NEVER = 1 << 62
+# Why somebody whom nobody had yet is gone by themselves; all other ends of theirs are the house's.
+LEFT = frozenset({"abandoned", "customer-left", "unconfirmed", "merged"})
 TICK = c.Tick()
 
 
@@ -69,10 +71,13 @@ class Watch:
         """An agent accepted it for the first time."""
 
     def abandoned(self, x: Contact, now_ms: int) -> None:
-        pass
+        """It left before anybody had it."""
+
+    def turned_away(self, x: Contact, now_ms: int) -> None:
+        """The house ended it before anybody had it: out of hours, the queue full, waited too long ..."""
 
     def ended(self, x: Contact, now_ms: int) -> None:
-        """Its agent is done with it; wrap-up may follow."""
+        """It is over after somebody has had it; wrap-up may follow."""
 
     def busy(self, agent: str, now_ms: int) -> None:
         """The agent has work, after none."""
@@ -89,7 +94,7 @@ HandleMs = Callable[[Contact, str], int]
 
 
 class World:
-    """See the module. `lines` is how many contacts a gateway holds at once; 0 for no limit."""
+    """See the module. `lines` is how many contacts gateways hold at once; 0 for no limit. Mail needs no line."""
 
     def __init__(
         self,
@@ -104,6 +109,8 @@ class World:
         self.now_ms = begin_ms
         self.kinds, self.handle_ms, self.watch, self.lines = kinds, handle_ms, watch, lines
         self.contacts: dict[int, Contact] = {}  # those in the house
+        self._live = [not config.channels[kind.channel].lasting for kind in kinds] if lines else []
+        self._on_line = 0  # those of them who hold a line
         self.load: dict[str, int] = dict.fromkeys(config.agents, 0)
         self.present: set[str] = set()
         self.done = False
@@ -176,9 +183,11 @@ class World:
     def _arrive(self, whom: tuple[Contact, Iterator[Contact]], now_ms: int) -> None:
         x, source = whom
         self._next(source)
-        if self.lines and len(self.contacts) >= self.lines:
-            self.watch.refused(x, now_ms)
-            return
+        if self.lines and self._live[x.kind]:
+            if self._on_line >= self.lines:
+                self.watch.refused(x, now_ms)
+                return
+            self._on_line += 1
         x.number = number = self.engine.state.last_interaction + 1
         self.contacts[number] = x
         kind = self.kinds[x.kind]
@@ -225,12 +234,16 @@ class World:
     def _ended(self, event: e.InteractionEnded, now_ms: int) -> None:
         x = self.contacts.pop(event.interaction)
         x.gone = True
-        if not event.agent:
-            self.watch.abandoned(x, now_ms)
-            return
-        if not event.wrap_up:
+        if self.lines and self._live[x.kind]:
+            self._on_line -= 1
+        if event.agent and not event.wrap_up:
             self._freed(event.agent, now_ms)
-        self.watch.ended(x, now_ms)
+        if x.begun_ms >= 0:
+            self.watch.ended(x, now_ms)
+        elif event.reason in LEFT:
+            self.watch.abandoned(x, now_ms)
+        else:
+            self.watch.turned_away(x, now_ms)
 
     def _requeued(self, event: e.Requeued, now_ms: int) -> None:
         """Taken from its agent: what was planned of it is void."""

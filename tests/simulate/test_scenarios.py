@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from router.cli import scenarios
+from router.cli.simulating import COUNTS
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine import evolve
@@ -19,7 +20,7 @@ from router.engine.config import Duration, Prefer, Rule, decode_hook
 from router.errors import ConfigError, RouterError
 from router.simulate import report
 from router.simulate.office import Office, contacts
-from router.simulate.report import Report, Reporter, jain
+from router.simulate.report import NOWHERE, Report, Reporter, jain
 from router.simulate.scenario import Arrivals, Faults, People, Scenario, Staff, check
 
 pytestmark = pytest.mark.promise("EX-3")
@@ -84,10 +85,11 @@ def run(scenario: Scenario, seed: int = 1) -> tuple[Report, Office]:
 
 
 def adds_up(found: Report) -> bool:
-    """Everybody who came was served, gave up, heard the busy tone or still waits."""
-    return all(
-        m["offered"] == m["served"] + m["abandoned"] + m["blocked"] + m["left"]
-        for m in [found.all, *found.queues.values(), *found.channels.values(), *found.streams.values()]
+    """Everybody who came was served, gave up, was turned away, heard the busy tone or still waits."""
+    whole = [found.all, *found.queues.values(), *found.channels.values(), *found.streams.values()]
+    parts = [x for line in (found.intervals, *found.by_queue.values()) for x in line]
+    return all(m["offered"] == sum(m[name] for name in COUNTS[1:]) for m in whole) and all(
+        x.offered == sum(getattr(x, name) for name in COUNTS[1:]) for x in parts
     )
 
 
@@ -233,7 +235,7 @@ def test_contacts_of_the_warm_up_are_not_counted() -> None:
 def test_no_more_contacts_are_held_than_there_are_lines() -> None:
     found, _ = run(small(lines=8))
     assert adds_up(found)
-    assert found.queues["refused"]["blocked"] == found.all["blocked"] > 0
+    assert found.queues[NOWHERE]["blocked"] == found.all["blocked"] > 0
 
 
 def test_fairness_is_jains_index() -> None:
@@ -343,7 +345,9 @@ def test_a_file_that_makes_no_sense_is_refused_with_its_line(tmp_path: Path, tex
         ('length = "6h"', 'length = "6h"\npeople = { miss = 0.7, decline = 0.7 }', "people.miss"),
         ('length = "6h"', 'length = "6h"\nfaults = { crashes = ["7h"] }', "faults.crashes[0]"),
         ('length = "6h"', 'length = "6h"\ngoal = { queues = { al = 0.8 } }', "goal.queues.al"),
-        ('requirement = { skill = "any" }', 'requirement = { skill = "ayn" }', "queues.all.requirement.skill"),
+        ('requirement = { skill = "any" }', 'requirement = { skill = "ayn" }', "config.queues.all.requirement.skill"),
+        ('default_queue = "all"', 'default_queue = "al"', "config.default_queue"),
+        ('default_queue = "all"', "", "arrivals[0].to"),
     ],
 )
 def test_a_scenario_that_cannot_be_is_refused_with_its_path(tmp_path: Path, old: str, new: str, path: str) -> None:
