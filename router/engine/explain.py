@@ -28,6 +28,7 @@ from msgspec.structs import asdict
 from router.engine import callbacks, consult, lending, outlook, preferred
 from router.engine.capacity import takes
 from router.engine.crews import crew
+from router.engine.headline import NEAR, why_waiting
 from router.engine.interrupts import suspended_work
 from router.engine.latest import latest_overtaken_at_ms
 from router.engine.lookups import (
@@ -48,6 +49,7 @@ from router.engine.rounds import is_paused
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, STATE_NAMES, WRAP_UP
 from router.engine.views import interaction_id, offer_id
 
+NEVER_READY = "signed-out"  # the reason of a state that began before the session did
 AGENTS_SHOWN = 50  # a page for a person; `why-not` answers for any agent
 AGENTS_LOOKED_AT = 200  # about a millisecond
 
@@ -129,32 +131,11 @@ def _all(s: State, item: Interaction, now_ms: int) -> Iterator[tuple[Agent, str,
         yield agent, *reason(s, item, agent, now_ms)
 
 
-CAPACITY = ("cap", "budget", "exclusive")
-# Who is nearest to getting it comes first.
-NEAR = {
-    code: i
-    for i, code in enumerate(("could-get-it", "cool-off", *CAPACITY, "going-not-ready", "not-ready", "not-lent"))
-}
-
-
 def _why_waiting(s: State, item: Interaction, reasons: dict[str, int]) -> str:
     if item.number in s.preferred:
         return preferred.in_words(s, item)
-    busy, cooling = sum(reasons.get(code, 0) for code in CAPACITY), reasons.get("cool-off", 0)
-    paused = reasons.get("not-ready", 0) + reasons.get("going-not-ready", 0)
-    if busy:
-        return f"waits because {_people(busy)} who can take it {'has' if busy == 1 else 'have'} no room"
-    if cooling:
-        return f"waits because {_people(cooling)} declined or missed it just now"
-    if paused:
-        return f"waits because of those signed in who might take it nobody is ready ({_people(paused)} not ready)"
-    if reasons.get("not-lent"):
-        return "waits because those signed in who might take it are of other queues, which lend nobody just now"
-    return "waits because nobody who is signed in can take it"
-
-
-def _people(n: int) -> str:
-    return "the only agent" if n == 1 else f"all {n} agents"
+    many = len(s.agents) > AGENTS_LOOKED_AT
+    return why_waiting(reasons, f", among the {AGENTS_LOOKED_AT} agents looked at," if many else "")
 
 
 def _offered(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
@@ -239,7 +220,7 @@ def reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str,
         why = f" ({agent.requested_reason})" if agent.requested_reason else ""
         return "going-not-ready", f"{agent.id} becomes {agent.requested.replace('_', ' ')} after the present work{why}"
     if agent.declared != "ready":
-        return "not-ready", f"{agent.id} is not ready" + (f" ({agent.reason})" if agent.reason else "")
+        return "not-ready", _not_ready(agent)
     if preferred.is_for_others(s, item, agent.id):
         return "held", f"it {preferred.in_words(s, item)}"
     if agent.id in item.tried:
@@ -256,6 +237,12 @@ def reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str,
     if not room >> channel & 1:
         return "could-interrupt", f"{agent.id} could get it now, by putting other work aside"
     return "could-get-it", f"{agent.id} could get it now"
+
+
+def _not_ready(agent: Agent) -> str:
+    if agent.reason == NEVER_READY:
+        return f"{agent.id} is signed in but has not become ready yet"
+    return f"{agent.id} is not ready" + (f" ({agent.reason})" if agent.reason else "")
 
 
 def _no_room(s: State, item: Interaction, agent: Agent) -> tuple[str, str]:
