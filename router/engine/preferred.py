@@ -36,6 +36,7 @@ from router.engine.transitions import WRAP_UP
 from router.errors import BadMessage, ConfigError
 
 MOST = 16  # agents that one contact may wait for
+LONGEST_NAME = 64  # of any agent; what is longer is nobody's
 HOLD_MS = 30_000
 OneOf = Callable[[str | None, Iterable[str], str, str], None]
 Wish = tuple[tuple[str, ...], bool, int | None, str]  # agents, required, for how long at most, why
@@ -59,8 +60,8 @@ def held(
 
 
 def _asked(ask: c.Preference) -> Wish:
-    if not 0 < len(ask.agents) <= MOST:
-        raise BadMessage(f"prefer.agents: from 1 to {MOST} names")
+    if not 0 < len(ask.agents) <= MOST or max(map(len, ask.agents)) > LONGEST_NAME:
+        raise BadMessage(f"prefer.agents: from 1 to {MOST} names of at most {LONGEST_NAME} characters")
     if ask.hold_ms is not None and not int(ask.require) <= ask.hold_ms <= config.LONGEST_MS:
         raise BadMessage("prefer.hold_ms: must be a number of milliseconds up to ten years, above 0 with `require`")
     return tuple(dict.fromkeys(ask.agents)), ask.require, ask.hold_ms, "asked"
@@ -79,8 +80,8 @@ def _by_rule(s: State, arrival: e.InteractionArrived, rule: config.Prefer | None
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    """From outside, so it may be anything; what names nobody is nobody."""
-    return tuple(name for name in map(str.strip, text[:1_000].split(",")) if name)[:MOST]
+    """From outside, so it may be anything. What is nobody's name is kept, since somebody was required."""
+    return tuple(name[:LONGEST_NAME] for name in map(str.strip, text[:2_000].split(",")) if name)[:MOST]
 
 
 def last_agent(s: State, arrival: e.InteractionArrived) -> tuple[str, ...]:
@@ -128,10 +129,10 @@ def _is_there(s: State, agent: Agent, channel: str) -> bool:
 
 def _may_be_free(s: State, agent: Agent, channel: str, until_ms: int, now_ms: int) -> bool:
     """Whether there is room now, or could be by then as far as anybody knows."""
-    c = s.channel_index[channel]
-    if takes(agent.capacity.room(agent.load), c):
+    i = s.channel_index[channel]
+    if takes(agent.capacity.room(agent.load), i):
         return True
-    return until_ms > now_ms and takes(agent.capacity.room(_held_beyond(s, agent, until_ms)), c)
+    return until_ms > now_ms and takes(agent.capacity.room(_held_beyond(s, agent, until_ms)), i)
 
 
 def _held_beyond(s: State, agent: Agent, until_ms: int) -> int:
@@ -153,7 +154,8 @@ def let_go(s: State, number: int, reason: str) -> list[Event]:
 
 def after_wrap_up(s: State, ended: e.InteractionEnded) -> list[Event]:
     """Who has to document for longer than something is held for them cannot be waited for."""
-    if not _is_forced(s, s.interactions[ended.interaction]):
+    item = s.interactions.get(ended.interaction)
+    if item is None or not _is_forced(s, item):
         return []
     held = (number for number in sorted(s.given.get(ended.agent, ())) if number in s.preferred)
     return [fact for number in held for fact in let_go(s, number, "agent-busy")]

@@ -178,6 +178,7 @@ def test_who_brings_a_contact_may_say_who_should_have_it_whatever_the_plan_says(
     [
         (c.Preference(agents=()), "prefer.agents"),
         (c.Preference(agents=tuple(f"a{i}" for i in range(17))), "prefer.agents"),
+        (c.Preference(agents=("ana", "x" * 65)), "prefer.agents"),
         (c.Preference(agents=("ana",), hold_ms=-1), "prefer.hold_ms"),
         (c.Preference(agents=("ana",), hold_ms=1 << 60), "prefer.hold_ms"),
         (c.Preference(agents=("ana",), require=True, hold_ms=0), "prefer.hold_ms"),
@@ -404,6 +405,12 @@ def test_that_nobody_required_is_there_is_known_and_said() -> None:
     nobody = office.arrive(recipient="vip", attributes={"owner": "zoe"})
     assert servability(office.state, office.item(nobody)) == "nobody"
     assert [entry.servable for entry in office.state.unserved.values()] == ["nobody"]
+
+
+def test_a_required_name_that_is_none_is_waited_for_and_kept_short() -> None:
+    office = Office(preferring(attribute="owner", mode="require"), ready=("ana",))
+    number = office.arrive(recipient="vip", attributes={"owner": ",".join(["x" * 1_000, *map(str, range(40))])})
+    assert held(office, number) == ("x" * 64, *map(str, range(15)))
 
 
 @pytest.mark.promise("RT-9")
