@@ -463,7 +463,7 @@ class Matcher:
     def change(self, c: int, key: ClassKey) -> None:
         """Let a class ask for something else from now on. Who stands in its line stays there."""
         if key != self.class_keys[c]:
-            # First, while the class asks for something known: whoever is named gets another profile, which is looked at.
+            # First, while the class asks for something known: whoever is named gets a new profile, and is looked at.
             self.requirement(key.requirement)
             self._part(self.class_keys[c], c)
             self.circles[c], self.choosers[c] = None, self._by_groups
