@@ -12,6 +12,7 @@ from router.engine.outlook import duration, in_words
 from router.engine.requirements import Node
 from router.journal.inspection import iso
 
+CHANGES_SHOWN = 5
 SHOWN = 12  # agents; --json has them all
 Told = Mapping[str, Any]
 
@@ -68,10 +69,12 @@ def _waiting(told: Told) -> Iterator[str]:
         yield f"Ahead of it: {'; '.join(ahead)}."
     for loan in told.get("borrows", ()):
         yield f"{_sentence(loan['why'])[0].upper()}{_sentence(loan['why'])[1:]}"
-    for change in told["next_changes"][:3]:
+    for change in told["next_changes"][:CHANGES_SHOWN]:
         yield f"At {_clock(change['at_ms'])}, in {duration(change['in_ms'])}: {change['effect']}."
     if not told["next_changes"]:
-        yield "Time alone will change nothing: it waits for agents."
+        yield "No deadline will change anything about it: it waits for agents."
+    if len(told["next_changes"]) > CHANGES_SHOWN:
+        yield f"And {len(told['next_changes']) - CHANGES_SHOWN} later changes, which --json has."
     yield ""
     yield "Why each agent has not got it:"
     yield from _agents(told["agents"], told["agents_by_reason"])

@@ -1,7 +1,7 @@
 """Of one that waits: what time alone will change about it, and who is ahead (EX-2).
 
 Each kind of timed change has a line in `CHANGES`: when it is due and what it will do, in words. A new kind of deadline
-that concerns what waits belongs there, too.
+that concerns what waits belongs there, too; those of queues' rules, calendars and agents stand in `limits`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from router.engine import waits
+from router.engine import limits, waits
 from router.engine.config import Duration
 from router.engine.crews import crew
+from router.engine.limits import Change
 from router.engine.model import Interaction, State
 from router.engine.order import NEVER_MS
 from router.engine.requirements import Node
-
-Change = tuple[int, str, str]  # due (Unix ms), code, what it will do
 
 
 def changes(s: State, item: Interaction, now_ms: int) -> list[dict[str, Any]]:
@@ -45,13 +44,10 @@ def _cap(s: State, item: Interaction) -> Iterator[Change]:
 def _step(s: State, item: Interaction) -> Iterator[Change]:
     due = s.step_due_ms(item)
     if due:
-        step = item.step + 1
-        asks = in_words(s.ladders[item.queue].after(step, s.asked_of(item)))
-        yield (
-            due,
-            "relaxed",
-            f"step {step} of {s.steps_of(item)} of the relaxation plan: from then on it asks for {asks}",
-        )
+        ladder, asked = s.ladders[item.queue], s.asked_of(item)
+        then = ladder.after(limits.last_due(s, item), asked)
+        asks = in_words(then) if then != ladder.after(item.step, asked) else ""
+        yield due, "relaxed", limits.steps_in_words(s, item, asks)
 
 
 def _hold(s: State, item: Interaction) -> Iterator[Change]:
@@ -83,6 +79,8 @@ def _balance(s: State, item: Interaction) -> Iterator[Change]:
 
 ChangesOf = Callable[[State, Interaction], Iterator[Change]]
 CHANGES: list[ChangesOf] = [_lease, _band, _cap, _step, _hold, _cool_off, _balance]
+CHANGES += [limits.longest_wait, limits.nobody_there, limits.unserved, limits.hours, limits.attempt, limits.consult]
+CHANGES += [limits.colleagues]
 
 
 def ahead(s: State, item: Interaction, now_ms: int) -> list[dict[str, Any]]:

@@ -92,6 +92,12 @@ def _key_as(s: State, wanted: Wanted) -> UnservedKey:
     return queue, s.channels[channel], node
 
 
+def entry_of(s: State, item: Interaction) -> Unserved | None:
+    """What is noted of this one, which waits: None if somebody who is signed in could take it."""
+    wanted = _asked_by(s, item)
+    return s.unserved.get(wanted) if wanted is not None else None
+
+
 def _asked_by(s: State, item: Interaction) -> UnservedKey | None:
     """Under which key it would be noted if nobody who is signed in can serve it; None if somebody can."""
     if item.number in s.preferred:
@@ -163,8 +169,7 @@ def _for_the_late(s: State, happened: Iterable[Event], now_ms: int) -> Iterator[
     numbers = dict.fromkeys(getattr(event, "interaction", 0) for event in happened)
     for number in numbers:
         item = s.interactions.get(number)
-        wanted = _asked_by(s, item) if item is not None and item.state == QUEUED else None
-        entry = s.unserved.get(wanted) if wanted is not None else None
+        entry = entry_of(s, item) if item is not None and item.state == QUEUED else None
         if item is not None and entry is not None and entry.acted:
             yield from _policy(s, item, now_ms)
 
