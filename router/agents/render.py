@@ -185,6 +185,8 @@ NOT_TOLD: frozenset[type[e.Event]] = frozenset(
         e.QueueStaffed,
         e.LendingChanged,
         e.Moved,
+        e.DrainBegan,
+        e.DrainEnded,
         e.CallbackRequested,
         e.CallbackKept,
         e.CallbackDue,

@@ -77,6 +77,9 @@ class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     interrupts: tuple[str, ...] = ()
     # Work that has been suspended for so long in all is not interrupted any more; 0s: no limit.
     interrupted_max: Duration = Duration(1_800_000)
+    # Where other work keeps an agent from ever having room for one of these, a place that falls free is held for it so
+    # long; 0s: never. Three chats of ten minutes have all ended within a quarter of an hour in half of the cases.
+    drain: Duration = Duration(900_000)
     agent_lost: Literal["return", "stay"] = "return"  # after the grace: back to the queue, or wait for the agent
     actions: tuple[str, ...] = ()  # what its gateway must be told durably; set by the channel's adapter, not by hand
     # With what names those contacts begin into which a third party can be brought; set by the adapter, too. Left out:
@@ -339,6 +342,7 @@ class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     share: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     wrap_up: WrapUp = WrapUp()
     agent_lost: Literal["return", "stay"] | None = None  # left out: as the channel says
+    drain: Duration | None = None  # how long places are held for its work; left out: as the channel says
     # What it asks for less of the longer it waits, at most 16 steps; left out: never less than at first.
     relax: tuple[Step, ...] = ()
     unservable: Unservable = Unservable()

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from router.engine import admission, image, interrupts, timers, unservable
+from router.engine import admission, drain, image, interrupts, timers, unservable
 from router.engine import effects as out_effects
 from router.engine import events as e
 from router.engine.commands import AnyCommand, Arrive, Reply, Tick
@@ -25,7 +25,7 @@ from router.engine.decide import decide
 from router.engine.effects import Effect
 from router.engine.events import Event, Record
 from router.engine.evolve import EVOLVE, evolve
-from router.engine.model import Interaction, State
+from router.engine.model import Agent, Interaction, State
 from router.engine.plan import Plan
 from router.engine.presence import RULES
 
@@ -135,6 +135,9 @@ class Engine:
             if pair is None:
                 break
             item, agent = pair
+            if agent.load and state.drainable and self._drains(item, agent, now, out):
+                matcher.fresh_items.append(item)  # somebody else may have room for it
+                continue
             queue = state.queues[item.queue]
             deadline = now + queue.offer_timeout
             self._happen(e.OfferMade(state.last_offer + 1, item.number, agent.id, deadline), now, out)
@@ -142,8 +145,23 @@ class Engine:
                 self._more_of(item, queue.config, deadline, now, out)
         if matcher.loose_agent is not None or matcher.loose_item is not None:
             matcher.stand()
+        if state.drains and len(state.config.bands) > 1:
+            self._see_to_the_urgent(now, out)
         if matcher.reach.restless:
             self._see_to_the_unserved(now, out)
+
+    def _drains(self, item: Interaction, agent: Agent, now: int, out: Outcome) -> bool:
+        began = drain.instead(self.state, item, agent, now)
+        if began is not None:
+            self._happen(began, now, out)
+        return began is not None
+
+    def _see_to_the_urgent(self, now: int, out: Outcome) -> None:
+        """What is in a more urgent band takes places that are held, one after the other."""
+        ended = drain.overtaken(self.state, now)
+        if ended is not None:
+            self._happen(ended, now, out)
+            self._settle(now, out)
 
     def _more_of(self, item: Interaction, queue: Queue, deadline_ms: int, now: int, out: Outcome) -> None:
         if queue.auto_accept:
@@ -169,6 +187,8 @@ class Engine:
             other = state.matcher.taker(item, seen)
             if other is None:
                 break
+            if other.load and state.drainable and self._drains(item, other, now, out):
+                continue
             self._happen(e.OfferMade(state.last_offer + 1, item.number, other.id, deadline_ms), now, out)
 
     def next_deadline_ms(self) -> int | None:

@@ -156,6 +156,26 @@ class WorkContinued(Event, frozen=True, tag="continued"):
     agent: str
 
 
+class DrainBegan(Event, frozen=True, tag="drain-began"):
+    """The agent is offered nothing that would keep this out until they have room for it, or until `until_ms`.
+
+    An agent who held a place for it before no longer does. It ends with `DrainEnded`, and when the interaction no
+    longer waits there, the agent is given anything else or is gone, or the configuration changes.
+    """
+
+    interaction: int
+    agent: str
+    until_ms: int
+
+
+class DrainEnded(Event, frozen=True, tag="drain-ended"):
+    """`reason` is timeout, or overtaken (by a more urgent band)."""
+
+    interaction: int
+    agent: str
+    reason: str
+
+
 class Requeued(Event, frozen=True, tag="requeued"):
     """Back to waiting with its original time. `lifted` puts it into the first band."""
 
@@ -601,6 +621,8 @@ AnyEvent = (
     | Resumed
     | WorkSuspended
     | WorkContinued
+    | DrainBegan
+    | DrainEnded
     | Requeued
     | Transferred
     | ConsultStarted

@@ -15,8 +15,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from router.engine import drain, interrupts, levels, occupancy, preferred, rounds, upkeep
 from router.engine import events as e
-from router.engine import interrupts, levels, occupancy, preferred, rounds, upkeep
 from router.engine.admission import REFUSED
 from router.engine.capacity import SUSPENDED
 from router.engine.events import Event, Message
@@ -134,6 +134,8 @@ def _presence(s: State, agent: Agent) -> None:
         _clock(s, agent)
     s.matcher.count(agent, agent.available)
     s.matcher.count_off(agent, agent.missing)
+    if agent.drains and not agent.available:
+        drain.in_vain(s, agent)
     _offer_room(s, agent)
     if not agent.available:
         _recheck_cooling(s)
@@ -149,6 +151,8 @@ def _move(s: State, item: Interaction, to: int) -> None:
         s.entered[item.number] = False
         s.time_wait(queue, item)
     if item.state == QUEUED:
+        if s.drains:
+            drain.let_go(s, item)
         s.matcher.dequeue(item)
     item.state = to
     if to == QUEUED:
@@ -195,6 +199,8 @@ def _forgive_if_alone(s: State, item: Interaction) -> None:
     names = rounds.asked(s, item)
     if names and _nobody_else(s, item, names):
         rounds.next_round(s, item, names)
+        if s.drains:
+            drain.passed_over(s, item)
 
 
 def _nobody_else(s: State, item: Interaction, names: Iterable[str]) -> bool:
@@ -263,6 +269,7 @@ def _dismiss(s: State, agent: Agent) -> None:
         s.matcher.count(agent, False)
         s.matcher.count_off(agent, False)
         s.agents.pop(agent.id, None)
+        s.rests.pop(agent.id, None)
 
 
 def _post(s: State, action: str, item: Interaction, at_ms: int, **more: Any) -> None:
@@ -314,7 +321,9 @@ def _back_in_line(s: State, item: Interaction) -> None:
 def _configured(s: State, ev: e.Configured, at_ms: int) -> None:
     s.version = ev.version
     clocked = s.matcher.clocked
+    drain.in_vain_for_all(s)
     s.adopt(ev.document)
+    s.rests = {name: rest for name, rest in s.rests.items() if name in s.agents}
     if s.matcher.clocked and not clocked:
         _start_clocks(s, at_ms)
     s.memory.forget(set(s.queues))
@@ -535,6 +544,8 @@ def _leave_line(s: State, item: Interaction) -> None:
     """Counters and lines go by the old queue until it has left them."""
     s.tally(item, -1)
     if item.state == QUEUED:
+        if s.drains:
+            drain.let_go(s, item)
         s.matcher.dequeue(item)
 
 
@@ -843,6 +854,8 @@ def _offer_made(s: State, ev: e.OfferMade, at_ms: int) -> None:
         _attend(s, item, agent, offer)
     item.offers = (*item.offers, number) if item.offers else (number,)
     agent.offers[number] = None
+    if s.drains:
+        drain.offered(s, item, agent)
     if item.state == QUEUED:
         s.matcher.dequeue(item)
         item.state = OFFERED
@@ -1023,6 +1036,8 @@ def _unservable_due(s: State, ev: e.UnservableDue, at_ms: int) -> None:
 def _lending(s: State, ev: e.LendingChanged, at_ms: int) -> None:
     s.gates[ev.queue, ev.lender] = Gate(ev.queue, ev.lender, ev.is_open, at_ms)
     s.turn_gates(ev.queue)
+    if s.drains:
+        drain.called_back(s)
     if not ev.is_open:
         _recheck_cooling(s)
 
@@ -1139,6 +1154,8 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.Resumed: _held,
     e.WorkSuspended: interrupts.suspend,
     e.WorkContinued: interrupts.resume,
+    e.DrainBegan: drain.begin,
+    e.DrainEnded: drain.end,
     e.Requeued: _requeued,
     e.Transferred: _transferred,
     e.ConsultStarted: _consult_started,

@@ -10,7 +10,7 @@ first that applies is given, in the order in which a planner would ask:
     going-not-ready, not-ready                        there, but takes nothing new
     held                                              waits for others by name
     cool-off, pausing                                 declined or missed it just now; everybody does, again and again
-    cap, exclusive, budget, suspended                 has no room
+    cap, exclusive, budget, suspended, place-held     has no room
     taken, could-get-it                               could have it
     could-interrupt                                   could have it by putting other work aside
     lost-tie, lower-score, outer, would-interrupt, not-drawn, named-later  could have had it when it was offered
@@ -108,6 +108,7 @@ def _waiting(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
         "ahead": outlook.ahead(s, item, now_ms),
         "agents": [{"agent": a, "code": code, "reason": why} for _, a, code, why in found[:AGENTS_SHOWN]],
         "servable": servability(s, item),
+        "held": _place(s, item),
         "step": item.step,
         "steps": s.steps_of(item),
         "agents_by_reason": reasons,
@@ -115,6 +116,12 @@ def _waiting(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
         "next_changes": coming,
         **borrows,
     }
+
+
+def _place(s: State, item: Interaction) -> dict[str, Any] | None:
+    """The place that an agent keeps free for it, until when (CP-4)."""
+    found = s.drains.get(item.number)
+    return {"agent": found.agent, "until_ms": found.until_ms} if found is not None else None
 
 
 def _all(s: State, item: Interaction, now_ms: int) -> Iterator[tuple[Agent, str, str]]:
@@ -134,6 +141,8 @@ def _all(s: State, item: Interaction, now_ms: int) -> Iterator[tuple[Agent, str,
 def _why_waiting(s: State, item: Interaction, reasons: dict[str, int]) -> str:
     if item.number in s.preferred:
         return preferred.in_words(s, item)
+    if item.number in s.drains:
+        return f"waits until {s.drains[item.number].agent}, who keeps a place free for it, has room"
     many = len(s.agents) > AGENTS_LOOKED_AT
     return why_waiting(reasons, f", among the {AGENTS_LOOKED_AT} agents looked at," if many else "")
 
@@ -231,7 +240,7 @@ def reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str,
         return "cool-off", f"{agent.id} missed or declined it; others are tried for {wait} more"
     room, channel = agent.capacity.room(agent.load), s.channel_index[item.born.channel]
     if not takes(room, channel):
-        return _no_room(s, item, agent)
+        return _no_room(s, item, agent, now_ms)
     if item.state in (ACTIVE, WRAP_UP):
         return "taken", f"{item.owner} has it"
     if not room >> channel & 1:
@@ -245,7 +254,20 @@ def _not_ready(agent: Agent) -> str:
     return f"{agent.id} is not ready" + (f" ({agent.reason})" if agent.reason else "")
 
 
-def _no_room(s: State, item: Interaction, agent: Agent) -> tuple[str, str]:
+def _no_room(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str, str]:
+    if not agent.drains:
+        return _too_much(s, item, agent)
+    wait, wanted = outlook.duration(s.drains[agent.drains].until_ms - now_ms), interaction_id(agent.drains)
+    if agent.drains == item.number:
+        code, why = _too_much(s, item, agent)
+        return code, f"{why}; a place is held for it, for at most {wait} more"
+    if outlook.is_held_off(s, item, agent):
+        why = f"the free place of {agent.id} is held for {wanted}, which needs more room, for at most {wait} more"
+        return "place-held", why
+    return _too_much(s, item, agent)
+
+
+def _too_much(s: State, item: Interaction, agent: Agent) -> tuple[str, str]:
     channel, load = item.born.channel, load_by_channel(s, agent)
     held = ", ".join(f"{n} {name}" for name, n in load.items()) or "nothing"
     aside = suspended_work(s, agent)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 KEPT: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("could-get-it", "could-interrupt"), "could get it now", "could get it now"),
     (("cap", "budget", "exclusive"), "has no room", "have no room"),
+    (("place-held",), "keeps a place free for something else", "keep places free for something else"),
     (("suspended",), "must take up suspended work first", "must take up suspended work first"),
     (("pausing",), "refused it again and again, and is asked again after a pause",
      "refused it again and again, and are asked again after a pause"),
@@ -25,6 +26,7 @@ NEAREST = (
     "could-interrupt",
     "cool-off",
     "pausing",
+    "place-held",
     *CAPACITY,
     "suspended",
     "going-not-ready",

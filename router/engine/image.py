@@ -19,10 +19,12 @@ from router.engine.model import (
     Agent,
     Callback,
     Consult,
+    Drain,
     Interaction,
     KeyMemory,
     Offer,
     Preferred,
+    Rest,
     Round,
     State,
     Suspension,
@@ -99,6 +101,8 @@ class Image(Struct, array_like=True):
     levels: dict[str, dict[str, Level]] = {}
     preferred: list[Preferred] = []
     last_agents: dict[str, str] = {}
+    drains: list[Drain] = []
+    rests: list[Rest] = []
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -143,6 +147,7 @@ def _later(s: State) -> list[Any]:
     found += [list(s.unserved.values()), list(s.suspensions.values()), list(s.rounds.values())]
     found += [s.turns, s.empty, s.deserted, s.left]
     found += [list(s.gates.values()), s.levels, list(s.preferred.values()), s.last_agents]
+    found += [list(s.drains.values()), list(s.rests.values())]
     while found and not found[-1]:
         found.pop()
     return found
@@ -197,6 +202,8 @@ def from_bytes(data: bytes) -> State:
     s.callbacks = {callback.number: callback for callback in image.callbacks}
     s.last_callback = sum(image.last_callback)
     s.unserved = {(x.queue, x.channel, x.requirement): x for x in image.unserved}
+    s.drains = {found.interaction: found for found in image.drains}
+    s.rests = {found.agent: found for found in image.rests}
     s.rounds = {found.interaction: found for found in image.rounds}
     s.suspensions = {found.interaction: found for found in image.suspensions}
     s.preferred = {found.interaction: found for found in image.preferred}

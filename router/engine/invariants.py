@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from router.engine import admission, waits
 from router.engine import config as configuration
 from router.engine import events as e
-from router.engine.capacity import CHANNELS_MAX, RESUMING, SOFT, SUSPENDED, count, takes
+from router.engine.capacity import CHANNELS_MAX, DRAINING, RESUMING, SOFT, SUSPENDED, count, takes
 from router.engine.crews import belongs
 from router.engine.events import Event
 from router.engine.levels import SLOTS
@@ -30,6 +30,7 @@ from router.engine.model import (
     CALLBACK_DUE,
     CONSULT_DUE,
     COOL_OFF_DUE,
+    DRAIN_DUE,
     EMERGENCY_DUE,
     GRACE_DUE,
     LEASE_DUE,
@@ -144,7 +145,7 @@ def could_interrupt(s: State, agent: Agent, channel: str) -> bool:
     known = s.config.channels
     if channel not in known or not known[channel].interrupts or not _may_come(s, agent, channel):
         return False
-    if has_room(s, agent, channel):
+    if has_room(s, agent, channel) or any(s.interactions[n].born.channel != channel for n in drains_for(s, agent)):
         return False
     held = held_by(s, agent)
     rest = without_prey(s, agent, held, [channel])
@@ -157,7 +158,20 @@ def _may_come(s: State, agent: Agent, channel: str) -> bool:
     aside = [item for item in _work_of(s, agent) if is_suspended(s, item)]
     if any(s.suspensions[item.number].due for item in aside):
         return False
+    if not all(_is_let_through(s, n, channel) for n in drains_for(s, agent)):
+        return False
     return channel in s.config.channels and all(i.born.channel in s.config.channels[channel].interrupts for i in aside)
+
+
+def drains_for(s: State, agent: Agent) -> list[int]:
+    """The interactions for which a place of theirs is held."""
+    return [number for number, found in s.drains.items() if found.agent == agent.id]
+
+
+def _is_let_through(s: State, number: int, channel: str) -> bool:
+    """While a place is held for that interaction: more of its kind, and what it may interrupt."""
+    wanted = s.interactions[number].born.channel
+    return channel == wanted or channel in s.config.channels[wanted].interrupts
 
 
 def _room_beside(s: State, agent: Agent, held: Counter[str], channel: str) -> bool:
@@ -224,6 +238,8 @@ def _loads(s: State) -> Iterator[str]:
             (SUSPENDED, Counter(i.born.channel for i in aside)),
         )
         rest = agent.load & ~RESUMING
+        for number in drains_for(s, agent):
+            rest -= s.channel_index[s.interactions[number].born.channel] + 1 << DRAINING
         for begin, held in layers:
             for i, channel in enumerate(s.channels):
                 if count(agent.load >> begin, i) != held[channel]:
@@ -233,6 +249,32 @@ def _loads(s: State) -> Iterator[str]:
             yield f"{agent.id}: load counts what does not exist"
         if bool(agent.load & RESUMING) != any(s.suspensions[item.number].due for item in aside):
             yield f"{agent.id}: load is wrong about whether something suspended is due"
+
+
+def _drains(s: State) -> Iterator[str]:
+    """A place is held for what waits, by one agent who is there and fits, and for no longer than somewhere is written
+    (CP-4)."""
+    wanted = (*(x.drain for x in s.config.channels.values()), *(x.drain or 0 for x in s.config.queues.values()))
+    longest = max(wanted, default=0)
+    for number, found in s.drains.items():
+        item, agent = s.interactions.get(number), s.agents.get(found.agent)
+        if item is None or item.state != QUEUED or found.interaction != number:
+            yield f"a place is held for interaction {found.interaction} under {number}, which does not wait"
+        elif agent is None or not (is_present(agent) and may_have(s, agent, item) and meets(s, agent, item)):
+            yield f"{found.agent} holds a place for interaction {number}, which they may not have"
+        elif agent.id in item.tried:
+            yield f"{found.agent} holds a place for interaction {number} and could not take it"
+        if not 0 < found.until_ms - found.since_ms <= longest:
+            yield f"{found.agent} holds a place from {found.since_ms} to {found.until_ms}; the longest is {longest}"
+    for someone in s.agents.values():
+        held = drains_for(s, someone)
+        if held != [someone.drains][: bool(someone.drains)]:
+            yield f"{someone.id} says that they hold a place for {someone.drains}, and do for {held}"
+    for name, rest in s.rests.items():
+        if name != rest.agent or name not in s.agents or not rest.began_ms < rest.since_ms <= s.now_ms:
+            yield f"{rest.agent} rests from {rest.since_ms}, under the name {name}"
+    if s.drains and not s.drainable:
+        yield "a place is held where nothing can be kept out"
 
 
 def _suspensions(s: State) -> Iterator[str]:
@@ -553,6 +595,8 @@ def _deadlines(s: State) -> Iterator[Timer]:
         rule = s.queue_config(entry.queue).unservable
         if rule.policy != "wait" and not entry.acted:
             yield entry.since_ms + rule.after, UNSERVED_DUE, entry.number, ""
+    for place in s.drains.values():
+        yield place.until_ms, DRAIN_DUE, place.interaction, ""
     for someone in s.agents.values():
         if someone.grace_until_ms:
             yield someone.grace_until_ms, GRACE_DUE, 0, someone.id
@@ -801,6 +845,31 @@ def _taken_up(s: State) -> Iterator[str]:
                 yield f"interaction {item.number} is suspended, though {agent.id} has room for it"
 
 
+def _overtaken(s: State) -> Iterator[str]:
+    """No place is held before something in a more urgent band that could have it, none when there is room for what it
+    is held for, and none for longer than was said (CP-4)."""
+    for agent in s.agents.values():
+        for number in drains_for(s, agent):
+            rank = s.rank_of_band(s.interactions[number])
+            for item in s.interactions.values():
+                if item.state == QUEUED and s.rank_of_band(item) < rank and _could_but_for(s, agent, item):
+                    yield f"interaction {item.number} waits for the place that {agent.id} holds for {number}"
+            channel = s.interactions[number].born.channel
+            if has_room(s, agent, channel) or could_interrupt(s, agent, channel):
+                yield f"{agent.id} holds a place for {number} and has room for it"
+            if s.drains[number].until_ms < s.now_ms:
+                yield f"{agent.id} holds a place for {number} until {s.drains[number].until_ms}, which is past"
+
+
+def _could_but_for(s: State, agent: Agent, item: Interaction) -> bool:
+    """Whether they could take it if they held no place for something else. Who drains has nothing suspended."""
+    if agent.id in item.tried or not (may_have(s, agent, item) and meets(s, agent, item)):
+        return False
+    held, channel = held_by(s, agent), item.born.channel
+    rest = without_prey(s, agent, held, [channel])
+    return _room_beside(s, agent, held, channel) or (rest != held and _room_beside(s, agent, rest, channel))
+
+
 def _due(s: State) -> Iterator[str]:
     """Who has work and no session is in grace, or the grace is over and what is left is theirs to keep (AG-2)."""
     for agent in s.agents.values():
@@ -901,6 +970,7 @@ def _admitted(s: State) -> Iterator[str]:
 STEP = (
     _loads,
     _suspensions,
+    _drains,
     _offers,
     _owners,
     _lines,
@@ -920,7 +990,19 @@ STEP = (
     _reach,
     _staffing,
 )
-SETTLED = (_live, _held, _patience, _offered, _taken_up, _due, _consults, _attempts, _unserved, _admitted)
+SETTLED = (
+    _live,
+    _held,
+    _patience,
+    _offered,
+    _taken_up,
+    _overtaken,
+    _due,
+    _consults,
+    _attempts,
+    _unserved,
+    _admitted,
+)
 
 
 class Watch:

@@ -47,6 +47,7 @@ from router.engine.config import Config, Queue
 from router.engine.crews import Crew, belongs
 from router.engine.order import (
     ITEM_BITS,
+    STEP_BITS,
     Standing,
     Tier,
     divides,
@@ -229,6 +230,14 @@ def nth(parts: list[tuple[list[int], int, int]], n: int) -> int:
             parts = [(part[0], cut, part[2]) for cut, part in zip(cuts, parts, strict=True)]
 
 
+def members(bits: int) -> Iterator[int]:
+    """The numbers in a bit set."""
+    while bits:
+        n = bits.bit_length() - 1
+        bits ^= 1 << n
+        yield n
+
+
 class Profile(Struct, frozen=True):
     """What requirements and rules look at. `agent` is empty unless some requirement asks for that very agent, and
     `handle_times` unless some rule looks at them."""
@@ -292,7 +301,9 @@ class Matcher:
         "circles",
         "class_ids",
         "class_keys",
+        "classes_in",
         "classes_of",
+        "classes_on",
         "classes_with",
         "clocked",
         "cooling",
@@ -352,6 +363,8 @@ class Matcher:
         # every contact is dear; it stands beside the class, so that its identity stays its own.
         self.places: dict[tuple[str, str, int, str, float, int, bool, int], tuple[Node | None, int]] = {}
         self.waiting = Lines()
+        self.classes_on: dict[int, int] = {}  # channel -> bit set of classes
+        self.classes_in: dict[int, int] = {}  # rank of a band -> bit set of classes
         self.cells_of: list[int] = []  # class -> bit set of cells that can serve it
         self.cell_list_of: list[list[int]] = []
         self.pair_tiers: list[dict[int, Tier]] = []  # class -> profile -> tier; empty unless `paired`
@@ -451,6 +464,7 @@ class Matcher:
             self.circles[c] = [Circle() for _ in range(len(key.inner) + 1)]
             self.choosers[c] = self.rules.get(rule, self._by_groups)
         self.class_ids[key] = c
+        self._sort_class(key, 1 << c)
         if key.inner:
             self._single_out(set[str]().union(*map(agents_named, key.inner)))
         self.classes_with[requirement].append(c)
@@ -475,6 +489,11 @@ class Matcher:
         """More agents may be able to take this, and whatever else waits beside it: so many fresh ones have the heads
         of all classes compared."""
         self.fresh_items += [item] * (FRESH_MAX + 1)
+
+    def _sort_class(self, key: ClassKey, bit: int) -> None:
+        """In or out of the sets of classes that are alike."""
+        for sets, kind in ((self.classes_on, key.channel), (self.classes_in, key.tier.strict >> STEP_BITS)):
+            sets[kind] = sets.get(kind, 0) ^ bit
 
     def requirement(self, node: Node) -> int:
         """Its number."""
@@ -530,6 +549,7 @@ class Matcher:
     def _part(self, key: ClassKey, c: int) -> None:
         """Take the class from all that fits it."""
         del self.class_ids[key]
+        self._sort_class(key, 1 << c)
         self.reach.forget(c)
         for cell in self.cell_list_of[c]:
             self.classes_of[cell] &= ~(1 << c)
@@ -805,11 +825,28 @@ class Matcher:
 
     def waiting_classes(self) -> Iterator[int]:
         """Those in which something waits."""
-        filled = self.waiting.filled | self.cooling_classes | self.personal.classes
-        while filled:
-            c = filled.bit_length() - 1
-            filled ^= 1 << c
-            yield c
+        return members(self.waiting.filled | self.cooling_classes | self.personal.classes)
+
+    def waiting_on(self, channels: int) -> int:
+        """Of the classes of these channels (bit sets, both) those in which something waits, maybe not in line yet."""
+        filled = self.waiting.filled | self.cooling_classes
+        if self.loose_item is not None:
+            filled |= 1 << self.loose_item.place
+        found = 0
+        for channel in members(channels):
+            found |= self.classes_on.get(channel, 0)
+        return found & filled
+
+    def band_of(self, c: int) -> int:
+        """The rank of the band that a class is in."""
+        return self.class_keys[c].tier.strict >> STEP_BITS
+
+    def waiting_before(self, band: int) -> int:
+        """The classes of more urgent bands in which something waits, as a bit set."""
+        filled, found = self.waiting.filled | self.cooling_classes | self.personal.classes, 0
+        for rank in range(band):
+            found |= self.classes_in.get(rank, 0)
+        return found & filled
 
     def oldest_of(self, queue: str) -> int | None:
         """Since when (Unix ms) the oldest of a queue has waited."""

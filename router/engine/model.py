@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from router.engine import config as configuration
 from router.engine.admission import is_guarded
 from router.engine.calendars import Hours
-from router.engine.capacity import LOAD_BITS, RESUMING, SOFT, SUSPENDED, Capacity
+from router.engine.capacity import DRAINING, LOAD_BITS, RESUMING, SOFT, SUSPENDED, Capacity
 from router.engine.events import InteractionArrived, Message
 from router.engine.lending import Gate, Loans, Origin
 from router.engine.levels import Level
@@ -53,6 +53,7 @@ CONSULT_DUE = 8
 CALLBACK_DUE = 9
 UNSERVED_DUE = 10
 PREFERRED_DUE = 11
+DRAIN_DUE = 12
 TURN_DUE, EMERGENCY_DUE, WAIT_DUE, NOBODY_DUE = range(20, 24)
 BALANCE_DUE = 24
 Timer = tuple[int, int, int, str]
@@ -197,6 +198,28 @@ class Suspension(Struct, array_like=True, gc=False, eq=False):
     due: bool = False  # its agent has finished something since: it comes before anything new
 
 
+class Drain(Struct, array_like=True, gc=False, eq=False):
+    """A place that an agent holds for an interaction (`drain`)."""
+
+    interaction: int
+    agent: str
+    since_ms: int  # that they hold one, be it for something else at first
+    until_ms: int
+
+
+class Rest(Struct, array_like=True, gc=False, eq=False):
+    """An agent held a place in vain, and is not asked to hold one again for as long."""
+
+    agent: str
+    began_ms: int
+    until_ms: int  # they might have held it for so long
+    since_ms: int  # when they gave it up
+
+    @property
+    def over_ms(self) -> int:
+        return 2 * self.since_ms - self.began_ms
+
+
 class Round(Struct, array_like=True, gc=False, eq=False):
     """How often everybody has refused an interaction (`rounds`)."""
 
@@ -255,6 +278,7 @@ class Agent:
     )  # load -> cell, -1 for none; shared by all who are alike
     counted: bool = False
     off: bool = False
+    drains: int = 0  # the interaction for which a place of theirs is held
 
     @property
     def missing(self) -> bool:
@@ -368,6 +392,8 @@ class State:
         "dead",
         "deserted",
         "document",
+        "drainable",
+        "drains",
         "empty",
         "entered",
         "gates",
@@ -402,6 +428,7 @@ class State:
         "queues",
         "remembers",
         "removals",
+        "rests",
         "returning",
         "rounds",
         "scoring",
@@ -443,6 +470,8 @@ class State:
         self.last_callback = 0
         self.paces: dict[str, dict[str, Pace]] = {}  # queue -> channel -> how fast its work went of late
         self.unserved: dict[UnservedKey, Unserved] = {}
+        self.drains: dict[int, Drain] = {}  # interaction -> the place that is held for it
+        self.rests: dict[str, Rest] = {}  # agent -> of those who held one in vain
         self.rounds: dict[int, Round] = {}  # interaction -> of those that all who could have refused
         self.left: dict[int, tuple[str, ...]] = {}  # interaction -> queues that rules have moved it out of
         self.suspensions: dict[int, Suspension] = {}  # interaction -> of those that ever were
@@ -462,6 +491,7 @@ class State:
         self.channel_index: dict[str, int] = {}
         self.units: dict[str, int] = {}
         self.soft: dict[str, int] = {}  # channels that others may interrupt -> what makes one of a load soft
+        self.drainable = False  # whether something could be kept out by other work for ever
         self.interrupts = False  # whether anything is or can be suspended
         self.returning: list[Agent] = []  # who may have room again for what they put aside
         self.actions: dict[str, tuple[str, ...]] = {}  # channel -> what its gateway must be told
@@ -585,7 +615,7 @@ class State:
         self.interrupts = bool(self.soft or self.suspensions)
         for agent in self.agents.values():
             agent.capacity = self.capacity_of(agent.config)
-            agent.load, agent.cell, agent.counted, agent.off = 0, -1, False, False
+            agent.load, agent.cell, agent.counted, agent.off, agent.drains = 0, -1, False, False, 0
             matcher.add_agent(agent)
         for item in self.interactions.values():
             self._restore_interaction(item)
@@ -593,6 +623,9 @@ class State:
             channel = self.interactions[offer.interaction].born.channel
             self.agents[offer.agent].load += self.unit(channel)
             heappush(self.timers, (offer.expires_at_ms, OFFER_DUE, offer.number, ""))
+        self.drainable = self._is_drainable()
+        for drain in self.drains.values():
+            self._restore_drain(drain)
         for agent in self.agents.values():
             self._restore_agent(agent)
         for callback in self.callbacks.values():
@@ -738,6 +771,17 @@ class State:
         due = self.step_due_ms(item)
         if due:
             yield due, STEP_DUE, ""
+
+    def _is_drainable(self) -> bool:
+        by_queue = any(queue.drain for queue in self.config.queues.values())
+        wanted = [self.channel_index[name] for name, x in self.config.channels.items() if x.drain or by_queue]
+        return any(capacity.lockable >> c & 1 for capacity in self.capacities.values() for c in wanted)
+
+    def _restore_drain(self, drain: Drain) -> None:
+        agent, item = self.agents[drain.agent], self.interactions[drain.interaction]
+        agent.drains = drain.interaction
+        agent.load |= self.channel_index[item.born.channel] + 1 << DRAINING
+        heappush(self.timers, (drain.until_ms, DRAIN_DUE, drain.interaction, ""))
 
     def _restore_agent(self, agent: Agent) -> None:
         self.matcher.count(agent, agent.available)

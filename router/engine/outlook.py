@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from router.engine import limits, waits
+from router.engine import limits, preferred, waits
+from router.engine.capacity import DRAINING_MASK, takes
 from router.engine.config import Duration
 from router.engine.crews import crew
 from router.engine.limits import Change
-from router.engine.model import Interaction, State
+from router.engine.model import Agent, Interaction, State
 from router.engine.order import NEVER_MS
 from router.engine.requirements import Node
+from router.engine.views import interaction_id
 
 
 def changes(s: State, item: Interaction, now_ms: int) -> list[dict[str, Any]]:
@@ -77,8 +79,28 @@ def _balance(s: State, item: Interaction) -> Iterator[Change]:
         yield due, "lending-checked", f"it is looked at whether {rule.lender} should lend agents"
 
 
+def _drain(s: State, item: Interaction) -> Iterator[Change]:
+    for number, held in s.drains.items():
+        if number == item.number:
+            what = f"{held.agent} takes other work again, if there is no room for it by then"
+            yield held.until_ms, "drain-ended", what
+        elif item.waits and is_held_off(s, item, s.agents[held.agent]):
+            yield held.until_ms, "drain-ended", f"{held.agent} no longer holds a place for {interaction_id(number)}"
+
+
+def is_held_off(s: State, item: Interaction, agent: Agent) -> bool:
+    """Whether all that keeps the agent from taking it is the place that they hold for something else."""
+    channel = s.channel_index[item.born.channel]
+    if agent.id in item.tried or preferred.is_for_others(s, item, agent.id):
+        return False
+    if not s.matcher.meets_node(agent, s.requirement_of(item)):
+        return False
+    room = agent.capacity.room
+    return not takes(room(agent.load), channel) and takes(room(agent.load & ~DRAINING_MASK), channel)
+
+
 ChangesOf = Callable[[State, Interaction], Iterator[Change]]
-CHANGES: list[ChangesOf] = [_lease, _band, _cap, _step, _hold, _cool_off, _balance]
+CHANGES: list[ChangesOf] = [_lease, _band, _cap, _step, _hold, _cool_off, _balance, _drain]
 CHANGES += [limits.longest_wait, limits.nobody_there, limits.unserved, limits.hours, limits.attempt, limits.consult]
 CHANGES += [limits.colleagues]
 

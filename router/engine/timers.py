@@ -19,6 +19,7 @@ from router.engine.model import (
     CALLBACK_DUE,
     CONSULT_DUE,
     COOL_OFF_DUE,
+    DRAIN_DUE,
     EMERGENCY_DUE,
     GRACE_DUE,
     LEASE_DUE,
@@ -99,6 +100,11 @@ def _grace_due(s: State, t: Timer) -> int:
     return agent.grace_until_ms if agent else 0
 
 
+def _drain_due(s: State, t: Timer) -> int:
+    found = s.drains.get(t[2])
+    return found.until_ms if found else 0
+
+
 def _cool_off_due(s: State, t: Timer) -> int:
     item = s.interactions.get(t[2])
     return item.tried.get(t[3], 0) if item and item.state in (QUEUED, OFFERED) else 0
@@ -169,6 +175,7 @@ DUE: dict[int, Callable[[State, Timer], int]] = {
     LEASE_DUE: _lease_due,
     WRAP_UP_DUE: _wrap_up_due,
     GRACE_DUE: _grace_due,
+    DRAIN_DUE: _drain_due,
     COOL_OFF_DUE: _cool_off_due,
     BAND_DUE: _band_due,
     STEP_DUE: _step_due,
@@ -188,6 +195,7 @@ FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     LEASE_DUE: _lease_over,
     WRAP_UP_DUE: lambda s, n, a: [e.WrapUpFinished(n, s.interactions[n].owner, "timeout")],
     GRACE_DUE: lambda s, n, a: [e.GraceEnded(a)],
+    DRAIN_DUE: lambda s, n, a: [e.DrainEnded(n, s.drains[n].agent, "timeout")],
     COOL_OFF_DUE: lambda s, n, a: [e.CoolOffEnded(n, a)],
     BAND_DUE: lambda s, n, a: [e.BandRaised(n)],
     STEP_DUE: _step_taken,

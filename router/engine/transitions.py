@@ -61,6 +61,8 @@ NEXT: dict[tuple[int, type[e.Event]], frozenset[int]] = {
     (ACTIVE, e.Resumed): _ONE[ACTIVE],
     **{(s, event): _ONE[s] for s in (ACTIVE, WRAP_UP) for event in (e.WorkSuspended, e.WorkContinued)},
     (ACTIVE, e.ConnectionConfirmed): _ONE[ACTIVE],
+    (QUEUED, e.DrainBegan): _ONE[QUEUED],
+    (QUEUED, e.DrainEnded): _ONE[QUEUED],
     (QUEUED, e.BandRaised): _ONE[QUEUED],
     (OFFERED, e.BandRaised): _ONE[OFFERED],
     (QUEUED, e.CoolOffEnded): _ONE[QUEUED],

@@ -7,7 +7,7 @@ from typing import Any
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine import interrupts, preferred
-from router.engine.capacity import HELD, LOAD_MASK, RESUMING, SUSPENDED, count, takes
+from router.engine.capacity import DRAINING_MASK, HELD, LOAD_MASK, RESUMING, SUSPENDED, count, takes
 from router.engine.config import LONGEST_MS
 from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
@@ -119,11 +119,12 @@ def _must_not_be_for_others(s: State, item: Interaction, name: str, by: str) -> 
 
 def _load_without(s: State, item: Interaction, agent: Agent) -> int:
     """What the agent has; this very interaction, offered to them or theirs, takes no room."""
+    load = agent.load & ~DRAINING_MASK  # a place that is held is still theirs to give
     if item.owner == agent.id:
-        load = agent.load - s.load_of(item)
+        load -= s.load_of(item)
         return load if load >> SUSPENDED & HELD else load & ~RESUMING
     is_offered = any(s.offers[n].agent == agent.id for n in item.offers)
-    return agent.load - s.unit(item.born.channel) if is_offered else agent.load
+    return load - s.unit(item.born.channel) if is_offered else load
 
 
 def _must_have_room(s: State, item: Interaction, agent: Agent, load: int, override: bool) -> None:

@@ -37,6 +37,7 @@ level = gauge(
 )
 lending = gauge("queue_lending", "Whether agents of another queue help out: 1 or 0.", ("queue", "lender"))
 agents = gauge("agents", "Agents by state: all that are configured, and those who are ready and signed in.", ("state",))
+places_held = gauge("places_held", "Places that agents keep free for something that needs more room.")
 
 
 class Figures:
@@ -82,6 +83,7 @@ class Figures:
                 level.labels(view.queue).set(view.service_level)
             for loan in view.borrows:
                 lending.labels(view.queue, loan.lender).set(loan.open)
+        places_held.set(len(state.drains))
         agents.labels("configured").set(len(state.agents))
         agents.labels("ready").set(sum(state.matcher.present.values()))
 

@@ -19,7 +19,10 @@ SNAPSHOT_LIMIT_S = 600.0  # a child that takes longer has lost its way
 
 
 def matching_health(engine: Engine) -> Health:
-    """Bad when something waits beside somebody idle who fits (RT-5). Costs one look at each class."""
+    """Bad when something waits beside somebody idle who fits (RT-5). Costs one look at each class.
+
+    A place that is held (CP-4) is no room, and nobody is idle because of it: how many are held is a figure, no alarm.
+    """
     matcher = engine.state.matcher
     stuck = [
         matcher.class_keys[c].queue
@@ -29,7 +32,7 @@ def matching_health(engine: Engine) -> Health:
     stuck += [matcher.class_keys[c].queue for c in matcher.personal.beside_somebody()]
     if stuck:
         return Health(False, f"waiting beside idle agents in {', '.join(sorted(set(stuck)))}")
-    return Health(True)
+    return Health(True, figures={"places_held": float(len(engine.state.drains))})
 
 
 class Snapshots:

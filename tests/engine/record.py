@@ -33,11 +33,12 @@ def payloads_of(path: Path) -> Iterator[bytes]:
         at += 4 + size
 
 
-def record(name: str, seed: int, steps: int) -> None:
+def record(name: str, seed: int, steps: int, in_a_crowd: bool) -> None:
     # Imported here: replaying needs no walk.
+    from tests.engine.support.crowd import crowd
     from tests.engine.support.walk import Walk
 
-    checked = Walk(seed, thrift=100).run(steps).checked
+    checked = (crowd(seed, steps) if in_a_crowd else Walk(seed, thrift=100).run(steps)).checked
     path = HISTORIES / f"{name}.records"
     path.write_bytes(b"".join(len(p).to_bytes(4, "big") + p for p in checked.payloads))
     path.with_suffix(".digest").write_text(digest(checked.engine) + "\n")
@@ -49,8 +50,8 @@ def main(arguments: list[str]) -> None:
         for path in sorted(HISTORIES.glob("*.records")):
             path.with_suffix(".digest").write_text(digest(replayed(payloads_of(path))) + "\n")
     else:
-        name, seed, steps = arguments
-        record(name, int(seed), int(steps))
+        name, seed, steps, *kind = arguments
+        record(name, int(seed), int(steps), kind == ["--crowd"])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from router.engine.capacity import LOAD_BITS, Capacity
 from router.engine.config import Agent, Channel
 from router.engine.lookups import agent_view, load_by_channel
 from router.errors import NoCapacity
-from tests.engine.support.office import OFFICE, WRAPS, Office, agents_with, made
+from tests.engine.support.office import OFFICE, WRAPS, Office, agents_with, made, seconds
 
 SKILLED = {"support": 5}
 
@@ -31,7 +31,7 @@ def test_a_cap_holds_for_its_channel_and_an_agents_own_beats_the_channels() -> N
 
 @pytest.mark.promise("CP-1")
 def test_a_budget_holds_over_all_channels() -> None:
-    channels = {"chat": Channel(cap=5, weight=2), "email": Channel(cap=5, weight=3)}
+    channels = {"chat": Channel(cap=5, weight=2), "email": Channel(cap=5, weight=3, drain=seconds(0))}
     config = agents_with(replace(OFFICE, channels=channels), ana=Agent(skills=SKILLED, budget=7))
     office = Office(config, ready=("ana",))
     taken = [office.state_of(office.arrive(channel)) for channel in ("chat", "email", "email", "chat", "chat")]

@@ -28,6 +28,8 @@ TELLS_NOBODY = {
     e.LeaseRenewed,
     e.PriorityChanged,
     e.CoolOffEnded,
+    e.DrainBegan,
+    e.DrainEnded,
     e.CallbackRequested,
     e.CallbackKept,
     e.CallbackDue,

@@ -16,9 +16,19 @@ from router.engine import events as e
 from router.engine import lending, occupancy
 from router.engine.calendars import Hours
 from router.engine.choice import mixed
-from router.engine.config import Borrow, Queue, Step
+from router.engine.config import LONGEST_MS, Borrow, Queue, Step
+from router.engine.drain import DEPTH
 from router.engine.events import Event
-from router.engine.invariants import could_take, has_room, meets
+from router.engine.invariants import (
+    could_interrupt,
+    could_take,
+    drains_for,
+    has_room,
+    held_by,
+    is_suspended,
+    may_have,
+    meets,
+)
 from router.engine.inversions import inversions
 from router.engine.latest import latest_overtaken_at_ms
 from router.engine.matching import Profile
@@ -318,6 +328,72 @@ def first_pair(s: State, now_ms: int) -> tuple[int, str] | None:
     return (best[1].number, able(s, best[1], now_ms)[0].id) if best is not None else None
 
 
+def kept_out(s: State, number: int, name: str, now_ms: int) -> int | None:
+    """What comes before this interaction with this agent, and is kept out by other work that they hold (CP-4)."""
+    agent, offered = s.agents[name], s.interactions[number]
+    if any(item.owner == name and is_suspended(s, item) for item in s.interactions.values()) or drains_for(s, agent):
+        return None
+    if not spell_ms(s, agent, now_ms):
+        return None
+    found = [x for x in s.interactions.values() if x.state == QUEUED and _is_kept_out(s, x, agent)]
+    found = [x for x in found if offered.born.channel not in prey_of(s, x)]
+    ahead = [(order(s, x, now_ms, agent), x.number) for x in found]
+    return min((pair for pair in ahead if pair[0] < order(s, offered, now_ms, agent)), default=(None, None))[1]
+
+
+def spell_ms(s: State, agent: Agent, now_ms: int) -> int:
+    """How long they may hold a place from now on, by what they held in vain: 0 while they rest for as long as that."""
+    rest = s.rests.get(agent.id)
+    if rest is None or now_ms - rest.since_ms >= rest.since_ms - rest.began_ms:
+        return LONGEST_MS
+    return max(0, rest.until_ms - now_ms) if rest.since_ms == now_ms else 0
+
+
+def drain_of(s: State, item: Interaction) -> int:
+    own = s.config.queues[item.queue].drain
+    return int(s.config.channels[item.born.channel].drain if own is None else own)
+
+
+def prey_of(s: State, item: Interaction) -> tuple[str, ...]:
+    return s.config.channels[item.born.channel].interrupts
+
+
+def to_finish(s: State, agent: Agent, item: Interaction) -> int:
+    """How much of what the agent holds it has to wait for."""
+    return sum(n for channel, n in held_by(s, agent).items() if channel not in prey_of(s, item))
+
+
+def is_among_the_first(s: State, item: Interaction, agent: Agent, n: int) -> bool:
+    """Of those who wait for everybody, or for this agent by name, in the same class. Who passes somebody over stands in
+    no line for everybody, and is looked at in any case."""
+    named = item.number in s.preferred
+    if item.tried and not named:
+        return True
+    alike = [x for x in s.interactions.values() if x.state == QUEUED and x.place == item.place]
+    if named:
+        line = [x for x in alike if is_held_for(s, x, agent) and agent.id not in x.tried]
+    else:
+        line = [x for x in alike if x.number not in s.preferred and not x.tried]
+    return item in sorted(line, key=lambda x: (x.enqueued_at_ms, x.number))[:n]
+
+
+def _is_kept_out(s: State, item: Interaction, agent: Agent) -> bool:
+    channel, drain = item.born.channel, s.drains.get(item.number)
+    rule = s.config.channels[channel]
+    if not drain_of(s, item) or not agent.capacity.lockable >> s.channel_index[channel] & 1:
+        return False
+    if not may_have(s, agent, item) or not is_among_the_first(s, item, agent, 1 if drain is not None else DEPTH):
+        return False
+    if drain is not None and to_finish(s, agent, item) >= to_finish(s, s.agents[drain.agent], item):
+        return False
+    cap = agent.config.caps.get(channel, rule.cap)
+    if held_by(s, agent)[channel] >= cap or (agent.config.budget and rule.weight > agent.config.budget):
+        return False
+    if has_room(s, agent, channel) or could_interrupt(s, agent, channel) or agent.id in item.tried:
+        return False
+    return meets(s, agent, item) and not any(could_take(s, a, item) for a in s.agents.values())
+
+
 def _relaxed(s: State) -> list[Interaction]:
     """What waits and asks for something else than at first."""
     waiting = (item for item in s.interactions.values() if item.state == QUEUED)
@@ -352,6 +428,10 @@ class Oracle:
             return self._overflow(s, event)
         if type(event) is e.Transferred and event.by:
             self.been.pop(event.interaction, None)  # somebody meant it for others
+        if type(event) is e.DrainBegan:
+            return self._held_back(s, event, now_ms)
+        if type(event) is e.DrainEnded:
+            self.showing = None  # said after all that could be shown was shown
         if type(event) is not e.OfferMade:
             return []
         wrong = self._passed_by(s, event, now_ms)
@@ -359,6 +439,9 @@ class Oracle:
             return wrong
         expected = self._expected(s, now_ms)
         self.showing = event
+        first = kept_out(s, *expected, now_ms) if expected else None
+        if first is not None:
+            wrong.append(f"offered {event.interaction} to {event.agent}, who should drain for {first}")
         if (event.interaction, event.agent) == expected:
             return wrong
         return [*wrong, f"offered {event.interaction} to {event.agent}; expected {expected}"]
@@ -391,6 +474,15 @@ class Oracle:
         if item.given_to or item.number in s.legs or item.number in s.calls:
             wrong.append(f"{event}: it is not to be moved")
         return wrong
+
+    def _held_back(self, s: State, event: e.DrainBegan, now_ms: int) -> list[str]:
+        """Instead of an offer, a place is held for what comes before it (CP-4)."""
+        expected = self._expected(s, now_ms)
+        first = kept_out(s, *expected, now_ms) if expected else None
+        if expected is None or (event.interaction, event.agent) != (first, expected[1]):
+            return [f"{event.agent} drains for {event.interaction}; expected {first}, before {expected}"]
+        longest = min(spell_ms(s, s.agents[event.agent], now_ms), drain_of(s, s.interactions[event.interaction]))
+        return [] if event.until_ms == now_ms + longest else [f"{event} should last for {longest}"]
 
     def _passed_by(self, s: State, event: e.OfferMade, now_ms: int) -> list[str]:
         """Nothing is passed by without a reason (RT-2), nor by what came after its latest time (RT-1)."""

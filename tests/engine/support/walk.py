@@ -7,7 +7,7 @@ state that they find; some do not, because clients are late, confused or repeat 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any, get_args, get_type_hints
 
@@ -284,6 +284,7 @@ def a_channel(r: Random, name: str, channels: Names) -> Channel:
         target=seconds(r.choice((10, 20, 60))),
         interrupts=tuple(prey),
         interrupted_max=seconds(r.choice((0, 10, 60))),
+        drain=seconds(r.choice((0, 5, 30, 900))),
         agent_lost=r.choice(("return", "stay")),
         calls=("call:",),
         lasting=name == "email",
@@ -333,16 +334,26 @@ def _known(agent: Agent, channels: Names, queues: Names) -> Agent:
 
 
 class Walk:
-    """One history. `step` asks one thing; `run` many."""
+    """One history. `step` asks one thing; `run` many.
 
-    def __init__(self, seed: int, thrift: int = 1) -> None:
+    `config` makes configurations, and `weights` says how often each thing is asked: for walks that dwell on something.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        thrift: int = 1,
+        config: Callable[[Random], Config] | None = None,
+        weights: dict[str, float] | None = None,
+    ) -> None:
         self.r = Random(seed)
+        self.config, self.weights = config or a_config, weights or CHOICES
         self.checked = Checked(thrift)
         self.now_ms = START_MS
         self.refused = 0
         self.serial = 0
         self.keyed: list[c.AnyCommand] = []
-        self.checked.do(c.Configure(document=to_bytes(a_config(self.r))), self.now_ms)
+        self.checked.do(c.Configure(document=to_bytes(self.config(self.r))), self.now_ms)
         for name in self.state.agents:
             self.checked.do(c.OpenSession(agent=name, session="s1"), self.now_ms)
             self.checked.do(c.SetState(agent=name, state="ready"), self.now_ms)
@@ -392,8 +403,7 @@ class Walk:
     def command(self) -> c.AnyCommand:
         if self.state.consults and self.r.random() < 0.2:
             return self._going_on()
-        kinds = list(CHOICES)
-        kind = self.r.choices(kinds, weights=[CHOICES[k] for k in kinds])[0]
+        kind = self.r.choices(list(self.weights), weights=list(self.weights.values()))[0]
         made: c.AnyCommand = getattr(self, f"_{kind}")()
         return made
 
@@ -638,7 +648,7 @@ class Walk:
         return c.Relax(interaction=self._item(QUEUED), by="operator:sam", step=self.r.choice((0, 0, 1, 2)))
 
     def _configure(self) -> c.Configure:
-        return c.Configure(document=to_bytes(a_config(self.r)), by="operator:sam")
+        return c.Configure(document=to_bytes(self.config(self.r)), by="operator:sam")
 
     def _calendar(self) -> c.CloseCalendar | c.OpenCalendar:
         name, r = self.r.choice((*CALENDARS, "no-such")), self.r
@@ -668,7 +678,7 @@ class Walk:
 
 
 # How often each is asked, of about 100.
-CHOICES = {
+CHOICES: dict[str, float] = {
     "arrive": 16,
     "append": 2,
     "renew": 2,
