@@ -299,7 +299,11 @@ def simulate(
 @click.option("--seed", type=int, default=1, show_default=True, help="of what the journal breaks off before")
 @JSON
 def replay(journal: Path, config: Path, seed: int, as_json: bool) -> None:
-    """What if yesterday: the contacts and people of a journal under another configuration."""
+    """What if yesterday: the contacts and people of a journal under another configuration.
+
+    Agents miss and decline as large a share of their offers as they did. Transfers, consults and what operators did are
+    not repeated: a contact is the work of the first agent who has it.
+    """
     from router.cli import replaying
 
     sys.exit(replaying.run(journal, config, seed, as_json))

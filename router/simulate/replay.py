@@ -1,15 +1,18 @@
 """What if yesterday: the contacts and people of a journal, under another configuration (EX-3).
 
 Taken from the journal as it was: who came, when and with what; when those who gave up did so; how long agents rang and
-worked, per contact; when each agent was there. Everything that is decided is decided anew, by the engine that a daemon
-runs.
+worked, per contact; when each agent was there. A customer who was to be called comes when the call was due, and goes to
+the queue that was to call. Everything that is decided is decided anew, by the engine that a daemon runs.
 
 Not everything can be known. How long somebody who was served would have waited at most, and how long work would have
 taken that nobody did or finished, is drawn: patience from the exponential distribution with the rate of the likeliest
 (those who gave up / time waited by all), work from what was finished in the same channel, both with a seed and from
-where the journal breaks off. Nobody misses or declines an offer; pauses that the engine imposed are kept as pauses.
+where the journal breaks off. Agents miss and decline by chance as large a share of their offers as they did. Pauses
+for missed offers are the engine's to impose, and are over after as long as such pauses were.
 
-Beside it stands what was, counted by the same code from the records themselves.
+Not repeated: transfers, consults and what an operator did. A contact is the work of the first agent who has it.
+
+Beside it stands what was, counted by the same code from the records themselves: each contact once, with its first wait.
 """
 
 from __future__ import annotations
@@ -23,18 +26,20 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine.config import Agent, Config, Duration, from_bytes
+from router.engine.brake import MISSED
+from router.engine.config import Agent, Config, Duration, Rule, from_bytes
 from router.engine.events import Record
 from router.engine.transitions import WRAP_UP
 from router.errors import ClientError, JournalCorrupt, RouterError
 from router.simulate.chance import stream
 from router.simulate.report import Report, Reporter, Step
 from router.simulate.scenario import DAY_MS, Arrivals, Scenario
-from router.simulate.world import NEVER, Contact, Kind, World
+from router.simulate.world import LEFT, NEVER, Contact, Kind, World
 
 INTERVAL = Duration(1_800_000)
 RING_MS = 3_000  # where nobody ever answered
 WORK_MS = 180_000  # where nothing was ever finished
+PAUSE_MS = 60_000  # where nobody ever was off for missed offers
 
 
 class Life(Struct, gc=False):
@@ -46,13 +51,35 @@ class Life(Struct, gc=False):
     ring_ms: int = -1
     begun_ms: int = -1
     released_ms: int = -1  # an agent was through with it, wrap-up and all
-    left_ms: int = -1
+    left_ms: int = -1  # gave up before anybody had it
+    over_ms: int = -1  # ended by the house before anybody had it
+    is_call: bool = False  # the customer is to be called, and so waits for ever
+
+
+class Manners(Struct):
+    """What an agent made of the offers that they had to answer."""
+
+    answered: int = 0
+    missed: int = 0
+    declined: int = 0
+    pauses_ms: list[int] = field(default_factory=list)  # off for missed offers
+
+    @property
+    def offers(self) -> int:
+        return self.answered + self.missed + self.declined
 
 
 class Past(Struct):
     """A journal, read once."""
 
     lives: dict[int, Life] = field(default_factory=dict)
+    consults: set[int] = field(default_factory=set)  # interactions between two agents: nobody came
+    calls: dict[int, e.InteractionArrived] = field(default_factory=dict)  # callback -> what it is about
+    offers: dict[int, int] = field(default_factory=dict)  # that nobody has answered yet -> since when
+    manners: dict[str, Manners] = field(default_factory=dict)
+    off: dict[str, int] = field(default_factory=dict)  # for missed offers, since when
+    asked_others: int = 0  # consults, the outside included
+    transfers: int = 0
     presence: list[tuple[int, e.Event]] = field(default_factory=list)  # sessions and states, in order
     document: bytes = b""
     agents: set[str] = field(default_factory=set)
@@ -83,6 +110,8 @@ def read(records: Iterable[Record]) -> Past:
                 reader(past, record.event, record.at_ms)
             except KeyError as error:
                 raise JournalCorrupt(seq, f"names interaction {error}, which the records before do not know") from error
+    for agent in list(past.off):
+        _back(past, agent, past.end_ms)
     if not past.lives or not past.document:
         raise RouterError("the journal holds no contacts: there is nothing to replay")
     return past
@@ -92,34 +121,100 @@ def _arrived(past: Past, event: e.InteractionArrived, at_ms: int) -> None:
     past.lives[event.interaction] = Life(event, at_ms)
 
 
+def _life(past: Past, number: int) -> Life | None:
+    """None for a consult. Raises KeyError for what the records do not know."""
+    return None if number in past.consults else past.lives[number]
+
+
 def _offered(past: Past, event: e.OfferMade, at_ms: int) -> None:
-    past.lives[event.interaction].offered_ms = at_ms
+    past.offers[event.offer] = at_ms
+    life = _life(past, event.interaction)
+    if life is not None:
+        life.offered_ms = at_ms
 
 
 def _accepted(past: Past, event: e.OfferAccepted, at_ms: int) -> None:
-    life = past.lives[event.interaction]
-    if life.begun_ms < 0:
+    if past.offers.pop(event.offer, at_ms) < at_ms:  # at once is by the queue or by a supervisor
+        _manners(past, event.agent).answered += 1
+    life = _life(past, event.interaction)
+    if life is not None and life.begun_ms < 0:
         life.begun_ms, life.ring_ms = at_ms, at_ms - life.offered_ms
 
 
+def _manners(past: Past, agent: str) -> Manners:
+    return past.manners.setdefault(agent, Manners())
+
+
+def _missed(past: Past, event: e.OfferExpired, at_ms: int) -> None:
+    _manners(past, event.agent).missed += 1
+
+
+def _declined(past: Past, event: e.OfferDeclined, at_ms: int) -> None:
+    _manners(past, event.agent).declined += 1
+
+
 def _ended(past: Past, event: e.InteractionEnded, at_ms: int) -> None:
-    life = past.lives[event.interaction]
-    if event.reason == "abandoned":
+    life = _life(past, event.interaction)
+    if life is None:
+        return
+    if life.begun_ms >= 0:
+        if not event.wrap_up:
+            _released(past, event.interaction, at_ms)
+    elif event.reason in LEFT:
         life.left_ms = at_ms
-    elif not event.wrap_up:
-        _released(past, event.interaction, at_ms)
+    else:
+        life.over_ms = at_ms
 
 
 def _released(past: Past, number: int, at_ms: int) -> None:
     """By the first agent who had it; what others did afterwards is work of its own, and not of this contact."""
-    life = past.lives[number]
-    if life.begun_ms >= 0 and life.released_ms < 0:
+    life = _life(past, number)
+    if life is not None and life.begun_ms >= 0 and life.released_ms < 0:
         life.released_ms = at_ms
+
+
+def _transferred(past: Past, event: e.Transferred, at_ms: int) -> None:
+    past.transfers += bool(event.from_agent)
+    _released(past, event.interaction, at_ms)
+
+
+def _consulted(past: Past, event: e.ConsultStarted, at_ms: int) -> None:
+    past.asked_others += 1
+    if event.consult:
+        past.consults.add(event.consult)
+
+
+def _call_wanted(past: Past, event: e.CallbackRequested, at_ms: int) -> None:
+    """By an operator, or by a caller who is on the line."""
+    arrival = event.arrival if event.arrival is not None else past.lives[event.interaction].came
+    past.calls[event.callback] = replace(arrival, direction="callback")
+
+
+def _place_kept(past: Past, event: e.CallbackKept, at_ms: int) -> None:
+    past.lives[event.interaction].is_call = True
+
+
+def _call_due(past: Past, event: e.CallbackDue, at_ms: int) -> None:
+    """Every attempt is an interaction of its own."""
+    came = past.calls[event.callback]
+    if not came.interaction:  # the first one, and the place of those that may follow
+        came = past.calls[event.callback] = replace(came, interaction=event.interaction, enqueued_at_ms=at_ms)
+    past.lives[event.interaction] = Life(came, at_ms, is_call=True)
 
 
 def _present(past: Past, event: Any, at_ms: int) -> None:
     past.agents.add(event.agent)
+    if isinstance(event, e.StateChanged):
+        _back(past, event.agent, at_ms)
+        if event.reason == MISSED:
+            past.off[event.agent] = at_ms
+            return
     past.presence.append((at_ms, event))
+
+
+def _back(past: Past, agent: str, at_ms: int) -> None:
+    if agent in past.off:
+        _manners(past, agent).pauses_ms.append(at_ms - past.off.pop(agent))
 
 
 def _configured(past: Past, event: e.Configured, at_ms: int) -> None:
@@ -131,9 +226,16 @@ READERS: dict[type[e.Event], Callable[[Past, Any, int], None]] = {
     e.InteractionArrived: _arrived,
     e.OfferMade: _offered,
     e.OfferAccepted: _accepted,
+    e.OfferExpired: _missed,
+    e.OfferDeclined: _declined,
     e.InteractionEnded: _ended,
     e.WrapUpFinished: lambda past, event, at: _released(past, event.interaction, at),
-    e.Transferred: lambda past, event, at: _released(past, event.interaction, at),
+    e.Transferred: _transferred,
+    e.ConsultStarted: _consulted,
+    e.ConsultCompleted: lambda past, event, at: _released(past, event.interaction, at),
+    e.CallbackRequested: _call_wanted,
+    e.CallbackKept: _place_kept,
+    e.CallbackDue: _call_due,
     e.Requeued: lambda past, event, at: _released(past, event.interaction, at),
     e.SessionOpened: _present,
     e.SessionClosed: _present,
@@ -157,6 +259,8 @@ class Unknowns:
             channel = life.came.channel
             if life.released_ms >= 0:
                 self.finished.setdefault(channel, []).append(life.released_ms - life.begun_ms)
+            if life.is_call:
+                continue
             waited[channel] = waited.get(channel, 0) + self._waited(life)
             left[channel] = left.get(channel, 0) + (life.left_ms >= 0)
         self.patience_ms = {name: waited[name] / n for name, n in left.items() if n}
@@ -164,7 +268,7 @@ class Unknowns:
         self.ring_ms = sorted(rings)[len(rings) // 2] if rings else RING_MS
 
     def _waited(self, life: Life) -> int:
-        until = life.begun_ms if life.begun_ms >= 0 else life.left_ms if life.left_ms >= 0 else self._past.end_ms
+        until = next((ms for ms in (life.begun_ms, life.left_ms, life.over_ms) if ms >= 0), self._past.end_ms)
         return until - life.at_ms
 
     def patience(self, life: Life) -> int:
@@ -173,7 +277,7 @@ class Unknowns:
         drawn = self._patient.expovariate(1.0)  # for everybody, so that one more who gave up changes nobody else
         if life.left_ms >= 0:
             return life.left_ms - life.at_ms
-        return NEVER if mean_ms is None else self._waited(life) + round(drawn * mean_ms)
+        return NEVER if mean_ms is None or life.is_call else self._waited(life) + round(drawn * mean_ms)
 
     def work(self, life: Life) -> int:
         """Known of what was finished; otherwise as much as something that was, and no less than what was done."""
@@ -183,6 +287,30 @@ class Unknowns:
             return life.released_ms - life.begun_ms
         done = self._past.end_ms - life.begun_ms if life.begun_ms >= 0 else 0
         return max(drawn, done)
+
+
+class Answers:
+    """Whether an agent answers an offer: by the shares that they missed and declined."""
+
+    def __init__(self, past: Past, seed: int) -> None:
+        self._manners = past.manners
+        self._all = [ms for manners in past.manners.values() for ms in manners.pauses_ms] or [PAUSE_MS]
+        self._mood = {agent: stream(seed, f"mood {agent}") for agent in past.manners}
+
+    def to(self, agent: str) -> str:
+        """accept, decline or miss."""
+        manners = self._manners.get(agent)
+        if manners is None or not manners.offers:
+            return "accept"
+        drawn = self._mood[agent].random() * manners.offers
+        if drawn < manners.missed:
+            return "miss"
+        return "decline" if drawn < manners.missed + manners.declined else "accept"
+
+    def pause(self, agent: str) -> int:
+        """How long they are off for missed offers."""
+        known = self._manners[agent].pauses_ms or self._all
+        return known[self._mood[agent].randrange(len(known))]
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
@@ -207,7 +335,8 @@ class Anew(Rerun):
 
     def __init__(self, past: Past, config: Config, kinds: list[Kind], watch: Reporter, seed: int) -> None:
         self._set_day(past)
-        unknowns = Unknowns(past, seed)
+        unknowns, self._answers = Unknowns(past, seed), Answers(past, seed)
+        config, self._called = _calling(past, config)
         super().__init__(config, kinds, lambda x, agent: round(x.work), watch, begin_ms=past.begin_ms)
         self.refused: dict[str, int] = {}
         self._lives = list(past.lives.values())
@@ -233,7 +362,7 @@ class Anew(Rerun):
             threads=(f"replay:{number}",),
             identities=came.identities,
             sender=came.sender,
-            recipient=came.recipient,
+            recipient=self._called.get(came.queue, "") if came.direction == "callback" else came.recipient,
             name=came.name,
             subject=came.subject,
             language=came.language,
@@ -259,13 +388,27 @@ class Anew(Rerun):
         super()._offered(event, now_ms)
         if self.engine.state.interactions[event.interaction].queue not in self._auto:
             ring = self._rings[self.contacts[event.interaction].index]
-            self.plan(now_ms + ring, self._answer, (event.offer, event.agent))
+            answer = self._answers.to(event.agent)
+            if answer != "miss":
+                self.plan(now_ms + ring, self._answer, (event.offer, event.agent, answer))
 
-    def _answer(self, whom: tuple[int, str], now_ms: int) -> None:
-        number, agent = whom
+    def _answer(self, whom: tuple[int, str, str], now_ms: int) -> None:
+        number, agent, answer = whom
         offer = self.engine.state.offers.get(number)
         if offer is not None and offer.agent == agent and now_ms < offer.expires_at_ms:
-            self.tell(c.Accept(agent=agent, offer=number), now_ms)
+            ask = c.Decline if answer == "decline" else c.Accept
+            self.tell(ask(agent=agent, offer=number), now_ms)
+
+    def _changed(self, event: e.StateChanged | e.SessionOpened | e.SessionClosed, now_ms: int) -> None:
+        super()._changed(event, now_ms)
+        if isinstance(event, e.StateChanged) and event.reason == MISSED and not event.until_ms:
+            self.plan(now_ms + self._answers.pause(event.agent), self._return, event.agent)
+
+    def _return(self, agent: str, now_ms: int) -> None:
+        """Taken off for missed offers, and now noticing it; unless a pause of their own has begun."""
+        known = self.engine.state.agents[agent]
+        if known.sessions and (known.declared, known.reason) == ("not_ready", MISSED):
+            self._try(c.SetState(agent=agent, state="ready"), now_ms)
 
     def _complete(self, whom: tuple[Contact, int], now_ms: int) -> None:
         """Work as it was has its wrap-up in it, so that is finished along with it."""
@@ -292,9 +435,7 @@ class Anew(Rerun):
             self._sessions.setdefault(event.agent, set()).discard(event.session)
             self._try(c.CloseSession(agent=event.agent, session=event.session), now_ms)
         else:
-            # What the engine said, nobody else may; so it is a pause like any other.
-            reason = "as it was" if event.reason == "missed-offers" else event.reason
-            self._try(c.SetState(agent=event.agent, state=event.state, reason=reason), now_ms)
+            self._try(c.SetState(agent=event.agent, state=event.state, reason=event.reason), now_ms)
 
     def _try(self, command: c.AnyCommand, now_ms: int) -> None:
         """As the journal has it, which may make no sense any more: a forced wrap-up is not over yet."""
@@ -302,6 +443,18 @@ class Anew(Rerun):
             self.tell(command, now_ms)
         except ClientError:
             return
+
+
+# What the arrival of a contact may lead to at once.
+ARRIVING = e.Moved | e.InteractionEnded | e.OfferMade | e.OfferAccepted
+
+
+def _calling(past: Past, config: Config) -> tuple[Config, dict[str, str]]:
+    """A rule for each queue that called customers: what no rule would bring there comes by an address of its own."""
+    queues = dict.fromkeys(life.came.queue for life in past.lives.values() if life.came.direction == "callback")
+    called = {name: f"replay:call:{name}" for name in queues if name in config.queues}
+    rules = [Rule(f"replay-call-{i}", name, to=(to,)) for i, (name, to) in enumerate(called.items())]
+    return replace(config, rules=(*rules, *config.rules)), called
 
 
 class Was(Rerun):
@@ -342,7 +495,7 @@ class Was(Rerun):
         x = self._pending
         if x is not None:
             event: Any = record.event
-            led_to = isinstance(event, e.OfferMade | e.OfferAccepted) and event.interaction == x.number
+            led_to = isinstance(event, ARRIVING) and event.interaction == x.number
             if not led_to or record.at_ms > x.born_ms:
                 self._flush()
 
@@ -354,20 +507,41 @@ class Was(Rerun):
     def _hearing(self) -> Any:
         return super()._hearing() | {
             e.InteractionArrived: self._arrival,
+            e.CallbackDue: self._arrival,
+            e.ConsultEnded: self._consult_over,
+            e.ConsultCompleted: self._handed_over,
             e.Transferred: self._let_go,
             e.ConnectFailed: self._let_go,
         }
 
-    def _arrival(self, event: e.InteractionArrived, now_ms: int) -> None:
-        x = Contact(self._came, now_ms, self._number[event.channel], 0.0, NEVER, event.interaction)
+    def _arrival(self, event: e.InteractionArrived | e.CallbackDue, now_ms: int) -> None:
+        channel = self.engine.state.interactions[event.interaction].born.channel
+        x = Contact(self._came, now_ms, self._number[channel], 0.0, NEVER, event.interaction)
         self._came += 1
         self.contacts[event.interaction] = self._pending = x
 
+    def _known(self, number: int, now_ms: int) -> None:
+        """What is no contact, or is one once more, is not counted: a consult; what was over and an operator opened."""
+        if number not in self.contacts:
+            self.contacts[number] = Contact(-1, now_ms, 0, 0.0, NEVER, number, now_ms, now_ms)
+
     def _offered(self, event: e.OfferMade, now_ms: int) -> None:
-        if event.interaction not in self.contacts:  # it was over, and an operator opened it again: counted once
-            again = Contact(-1, now_ms, 0, 0.0, NEVER, event.interaction, now_ms, now_ms)
-            self.contacts[event.interaction] = again
+        self._known(event.interaction, now_ms)
         super()._offered(event, now_ms)
+
+    def _ended(self, event: e.InteractionEnded, now_ms: int) -> None:
+        self._known(event.interaction, now_ms)
+        super()._ended(event, now_ms)
+
+    def _consult_over(self, event: e.ConsultEnded, now_ms: int) -> None:
+        self.contacts.pop(event.interaction, None)
+        if event.agent:
+            self._freed(event.agent, now_ms)
+
+    def _handed_over(self, event: e.ConsultCompleted, now_ms: int) -> None:
+        """Who was asked has the contact in place of the consult."""
+        self.contacts.pop(event.consult, None)
+        self._freed(event.from_agent, now_ms)
 
     def _freed(self, agent: str, now_ms: int) -> None:
         if self.load.get(agent):
@@ -422,5 +596,32 @@ def _notes(past: Past, config: Config, new: Anew) -> Iterator[str]:
         yield f"never signed in, so they do not help: {', '.join(never)}"
     for why, n in sorted(new.refused.items()):
         yield f"{n} contacts were refused: {why}"
-    known = sum(life.released_ms >= 0 for life in past.lives.values())
-    yield f"handle times are known of {known} of {len(past.lives)} contacts; the others are drawn from those"
+    yield from _not_repeated(past)
+    yield from _handle_times(past)
+
+
+def _not_repeated(past: Past) -> Iterator[str]:
+    again = [_many(n, what) for n, what in ((past.transfers, "transfer"), (past.asked_others, "consult")) if n]
+    if again:
+        yield f"not repeated: {' and '.join(again)}; a contact is the work of the first agent who has it"
+    missed = sum(x.missed + x.declined for x in past.manners.values())
+    if missed:
+        yield f"{_many(missed, 'offer')} missed or declined: each agent does so again by chance, to the same share"
+
+
+def _handle_times(past: Past) -> Iterator[str]:
+    """What is known of them, and what stands in for the others."""
+    known: dict[str, list[bool]] = {}
+    for life in past.lives.values():
+        known.setdefault(life.came.channel, []).append(life.released_ms >= 0)
+    for channel, finished in known.items():
+        n, of = sum(finished), len(finished)
+        if not n:
+            taken = f"{WORK_MS // 1_000} s are taken as their handle time"
+            yield f"{channel}: nothing was finished of {_many(of, 'contact')}, so {taken}"
+        elif n < of:
+            yield f"{channel}: handle times are known of {n} of {_many(of, 'contact')}; others are drawn from those"
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -1,0 +1,269 @@
+"""A journal with everything that can be in one is read: consults, calls to customers, transfers, misses (EX-3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from router.cli.simulating import COUNTS
+from router.engine import commands as c
+from router.engine.config import Config, Queue, Resort
+from router.journal import codec
+from router.simulate.replay import Answer, read, replay
+from tests.engine.support.office import OFFICE, Office
+from tests.engine.support.walk import Walk
+from tests.engine.test_callbacks import CALLING, KIM, ask, call, hang_up
+from tests.simulate.test_yesterday import BEGIN_MS, Day, house
+
+pytestmark = pytest.mark.promise("EX-3")
+
+
+def again(office: Office, config: Config | None = None, seed: int = 1) -> Answer:
+    config = config or office.state.config
+    return replay(lambda: map(codec.decode, office.checked.payloads), config, seed)
+
+
+def adds_up(found: Answer) -> bool:
+    return all(
+        m["offered"] == sum(m[name] for name in COUNTS[1:])
+        for report in (found.was, found.then)
+        for m in (report.all, *report.queues.values(), *report.channels.values())
+    )
+
+
+# --- consults and conferences -----------------------------------------------------------------------------------------
+
+
+def consulted(*then: Callable[[Office, int, int], object]) -> Office:
+    """Ana has a call for 30 s, asks ben for 20 s, and goes on."""
+    office = Office(OFFICE, ready=("ana",))
+    number = office.active("phone")
+    office.pass_s(30)
+    office.ready("ben")
+    office.do(c.Consult(interaction=number, agent="ana", to=c.Target(agent="ben")))
+    office.accept(number + 1)
+    office.pass_s(20)
+    for step in then:
+        step(office, number, number + 1)
+        office.pass_s(10)
+    return office
+
+
+def joined(office: Office, number: int, leg: int) -> None:
+    office.do(c.JoinConsult(interaction=number, agent="ana"))
+
+
+def handed_over(office: Office, number: int, leg: int) -> None:
+    office.do(c.CompleteConsult(interaction=number, agent="ana"))
+
+
+def over(office: Office, number: int, leg: int) -> None:
+    office.do(c.EndConsult(interaction=number, agent="ana"))
+
+
+def completed(office: Office, number: int, leg: int) -> None:
+    office.complete(number)
+
+
+@pytest.mark.parametrize(
+    ("steps", "ana_s", "ben_s"),
+    [
+        ((over, completed), 60, 20),
+        ((joined, over, completed), 70, 30),
+        ((handed_over, completed), 50, 30),
+        ((joined, handed_over, completed), 60, 40),
+        ((completed,), 50, 20),
+    ],
+    ids=["ended", "conference", "handed over", "conference, handed over", "over with its contact"],
+)
+def test_a_consult_is_no_contact_but_keeps_both_busy(
+    steps: tuple[Callable[[Office, int, int], None], ...], ana_s: int, ben_s: int
+) -> None:
+    found = again(consulted(*steps))
+    assert adds_up(found)
+    assert found.was.contacts == found.was.all["served"] == 1
+    busy = {x.agent: x.occupancy * x.staffed_s for x in found.was.agents}
+    assert busy["ana"] == pytest.approx(ana_s, abs=0.01)
+    assert busy["ben"] == pytest.approx(ben_s, abs=0.01)
+    assert any(note.startswith("not repeated: 1 consult;") for note in found.notes)
+
+
+def test_a_consult_that_nobody_answers_is_read() -> None:
+    office = Office(OFFICE, ready=("ana", "ben"))
+    number = office.active("phone")
+    office.do(c.Consult(interaction=number, agent="ana", to=c.Target(queue="support")))
+    office.decline(number + 1)
+    office.pass_s(200)
+    office.complete(number)
+    found = again(office)
+    assert adds_up(found)
+    assert found.was.all["served"] == found.then.all["served"] == 1
+
+
+# --- customers who are to be called -----------------------------------------------------------------------------------
+
+
+def test_a_place_that_is_kept_is_one_contact_and_waits_for_ever() -> None:
+    office = Office(CALLING)
+    number = call(office)
+    ask(office, number)
+    hang_up(office, number)
+    left = call(office, "+15550188")
+    office.pass_s(60)
+    hang_up(office, left)
+    office.pass_s(600)
+    office.ready("ana")
+    office.accept(number)
+    office.pass_s(30)
+    office.complete(number)
+    found = again(office)
+    assert adds_up(found)
+    for day in (found.was, found.then):
+        assert day.all["offered"] == 2
+        assert day.all["served"] == day.all["abandoned"] == 1
+        assert day.all["asa"] == pytest.approx(660, abs=1)
+
+
+def test_each_call_to_a_customer_comes_when_it_was_due_to_the_queue_that_calls() -> None:
+    """No rule leads to billing, and no caller could get there."""
+    office = Office(replace(CALLING, queues={**CALLING.queues, "billing": Queue()}), ready=("ana",))
+    due = office.now_ms + 60_000
+    office.do(c.RequestCallback(channel="phone", queue="billing", to=KIM, not_before_ms=due))
+    office.pass_s(60)
+    (number,) = office.state.interactions
+    office.accept(number)
+    office.do(c.FailCall(thread=office.thread(number), reason="busy"))
+    office.complete(number)
+    office.pass_s(60)
+    second = max(office.state.interactions)
+    office.accept(second)
+    office.pass_s(20)
+    office.complete(second)
+    found = again(office)
+    assert adds_up(found)
+    for day in (found.was, found.then):
+        assert {name: m["served"] for name, m in day.queues.items()} == {"billing": 2}
+
+
+# --- what was ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_transferred_contact_is_counted_once_with_its_first_wait() -> None:
+    office = Office(OFFICE, ready=("ana",))
+    number = office.active("phone")
+    office.pass_s(90)
+    office.do(c.Transfer(interaction=number, agent="ana", to=c.Target(queue="support")))
+    office.pass_s(5)
+    office.do(c.Leave(thread=office.thread(number)))
+    found = again(office)
+    assert adds_up(found)
+    assert found.was.all["served"] == 1
+    assert found.was.all["abandoned"] == 0
+    assert found.was.all["mean_wait"] == 0
+    assert "not repeated: 1 transfer; a contact is the work of the first agent who has it" in found.notes
+
+
+def test_whom_the_rules_turned_away_the_same_rules_turn_away_again() -> None:
+    day = Day(house(agents=2, max_length=1, when_full=Resort("end")), hours=1)
+    found = day.again(house(agents=2, max_length=1, when_full=Resort("end")))
+    assert adds_up(found)
+    assert found.was.all["turned_away"] > 20
+    assert found.then.all["turned_away"] == pytest.approx(found.was.all["turned_away"], rel=0.1)
+
+
+def test_whoever_was_turned_away_would_have_waited_no_longer_than_others() -> None:
+    """Not until the end of the journal, which is where nobody saw them any more."""
+    day = Day(house(agents=1, max_length=1, when_full=Resort("end")), hours=1)
+    found = day.again(house(agents=1))
+    assert found.then.all["turned_away"] == 0
+    assert found.then.channels["phone"]["abandoned"] > 0.5 * found.was.channels["phone"]["turned_away"]
+
+
+# --- agents who do not answer -----------------------------------------------------------------------------------------
+
+
+class Careless(Day):
+    """a0 answers no offer out of three, and takes a minute to notice that they were taken off."""
+
+    def do(self, command: c.AnyCommand, at_ms: int) -> None:
+        if isinstance(command, c.Accept) and command.agent == "a0" and command.offer % 3 == 0:
+            return
+        if isinstance(command, c.Accept) and command.agent == "a1" and command.offer % 3 == 0:
+            command = c.Decline(agent="a1", offer=command.offer)
+        super().do(command, at_ms)
+
+    def run(self) -> None:
+        for minute in range(240):
+            self.later(BEGIN_MS + minute * 60_000, c.SetState(agent="a0", state="ready"))
+        super().run()
+
+
+@pytest.fixture(scope="module")
+def careless() -> Careless:
+    return Careless(house())
+
+
+def test_who_missed_and_declined_does_so_again_to_the_same_share(careless: Careless) -> None:
+    found = careless.again(house())
+    past = read(iter(careless.records))
+    missed, declined = past.manners["a0"].missed, past.manners["a1"].declined
+    assert min(missed, declined) > 10
+    assert any(note.startswith(f"{missed + declined} offers missed or declined: ") for note in found.notes)
+    assert found.then.all["served"] == pytest.approx(found.was.all["served"], rel=0.05)
+    assert found.then.all["asa"] == pytest.approx(found.was.all["asa"], rel=0.35)
+    for was, then in zip(found.was.agents, found.then.agents, strict=True):
+        assert then.handled == pytest.approx(was.handled, rel=0.25), was.agent
+
+
+def test_the_seed_says_which_offers_are_missed(careless: Careless) -> None:
+    one, same, other = (careless.again(house(), seed) for seed in (1, 1, 2))
+    assert one == same
+    assert one != other
+
+
+def test_who_is_taken_off_for_missed_offers_comes_back_after_as_long_as_they_did() -> None:
+    office = Office(OFFICE, ready=("ana",))
+    for _ in range(3):
+        office.arrive("phone")
+        office.pass_s(600)
+        if office.state.agents["ana"].declared != "ready":
+            break
+    assert office.state.agents["ana"].reason == "missed-offers"
+    office.pass_s(45)
+    office.do(c.SetState(agent="ana", state="ready"))
+    past = read(map(codec.decode, office.checked.payloads))
+    assert past.manners["ana"].missed >= 1
+    assert len(past.manners["ana"].pauses_ms) == 1
+    assert past.manners["ana"].pauses_ms[0] >= 45_000
+    assert adds_up(again(office))
+
+
+# --- what is said -----------------------------------------------------------------------------------------------------
+
+
+def test_where_nothing_was_finished_it_is_said_what_is_taken_instead() -> None:
+    office = Office(OFFICE)
+    office.arrive("phone")
+    office.pass_s(1)
+    said = "phone: nothing was finished of 1 contact, so 180 s are taken as their handle time"
+    assert said in again(office).notes
+
+
+def test_what_is_known_in_part_is_said_by_channel(careless: Careless) -> None:
+    notes = [x for x in careless.again(house()).notes if "handle times" in x]
+    assert all(x.startswith(("phone: ", "email: ")) for x in notes)
+
+
+# --- by chance --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_history_can_be_read_and_adds_up(seed: int) -> None:
+    walk = Walk(seed, thrift=1_000).run(150)
+    found = replay(lambda: map(codec.decode, walk.checked.payloads), walk.state.config, seed)
+    assert adds_up(found)
+    assert found.was.contacts == found.then.contacts
+    for day in (found.was, found.then):
+        assert all(0 <= x.occupancy <= 1 for x in day.agents)
