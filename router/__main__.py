@@ -14,13 +14,17 @@ from typing import Any
 import click
 
 from router import __version__
+from router.cli.addresses import HostPort, Url
 from router.errors import ConfigError, RouterError
 
 CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), default=Path("config/dev.toml"), show_default=True, metavar="FILE"
 )
 DATA = click.option("--data", type=click.Path(path_type=Path), default=Path("var"), show_default=True, metavar="DIR")
-URL = click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="the daemon's HTTP address")
+HTTP, WEBSOCKET = Url("http", "https"), Url("ws", "wss")
+URL = click.option(
+    "--url", type=HTTP, default="http://127.0.0.1:8080", show_default=True, help="the daemon's HTTP address"
+)
 TOKEN = click.option("--token", envvar="SWITCHBOARD_TOKEN", default="dev-operator", help="an operator's token")
 JSON = click.option("--json", "as_json", is_flag=True, help="for machines")
 
@@ -99,7 +103,7 @@ def explain(interaction: str, url: str, token: str, journal: Path | None, as_jso
     if journal is not None:
         looking.from_journal(journal, interaction, as_json)
         return
-    told = looking.get(url, f"/v1/interactions/{interaction}/explain", token)
+    told = looking.get(url, looking.path_of(interaction, "explain"), token)
     if as_json:
         looking.show(told, as_json)
     else:
@@ -120,7 +124,7 @@ def why_not(agent: str, interaction: str, url: str, token: str, journal: Path | 
     if journal is not None:
         told = looking.why_not_from_journal(journal, interaction, agent)
     else:
-        told = looking.get(url, f"/v1/interactions/{interaction}/why-not/{agent}", token)
+        told = looking.get(url, looking.path_of(interaction, "why-not", agent), token)
     if as_json:
         looking.show(told, as_json)
     else:
@@ -129,8 +133,10 @@ def why_not(agent: str, interaction: str, url: str, token: str, journal: Path | 
 
 @cli.command(epilog=example("switchboard agent ana"))
 @click.argument("name")
-@click.option("--url", default="ws://127.0.0.1:8081/agent", show_default=True)
-@click.option("--http", default="http://127.0.0.1:8080", show_default=True, help="where the text of mails is read")
+@click.option("--url", type=WEBSOCKET, default="ws://127.0.0.1:8081/agent", show_default=True)
+@click.option(
+    "--http", type=HTTP, default="http://127.0.0.1:8080", show_default=True, help="where the text of mails is read"
+)
 @click.option("--token", envvar="SWITCHBOARD_AGENT_TOKEN", default=None, help="left out: dev-NAME")
 @click.option("--auto", is_flag=True, help="accept and complete everything by itself, for demonstrations")
 @click.option(
@@ -148,8 +154,8 @@ def agent(name: str, url: str, http: str, token: str | None, auto: bool, script:
 @click.argument("what", type=click.Choice(["call", "chat", "mail", "fax", "walk-in"]))
 @click.option("--topic", type=click.Choice(["support", "sales"]), default="support", show_default=True)
 @URL
-@click.option("--chat-url", default="ws://127.0.0.1:8081/chat", show_default=True)
-@click.option("--smtp", default="127.0.0.1:2525", show_default=True)
+@click.option("--chat-url", type=WEBSOCKET, default="ws://127.0.0.1:8081/chat", show_default=True)
+@click.option("--smtp", type=HostPort(), default="127.0.0.1:2525", show_default=True)
 @DATA
 @click.option(
     "--seconds",
@@ -158,7 +164,7 @@ def agent(name: str, url: str, http: str, token: str | None, auto: bool, script:
     show_default=True,
     help="how long a caller waits when stdin is no terminal",
 )
-def try_(what: str, topic: str, url: str, chat_url: str, smtp: str, data: Path, seconds: float) -> None:
+def try_(what: str, topic: str, url: str, chat_url: str, smtp: tuple[str, int], data: Path, seconds: float) -> None:
     """Be a customer of the demo configuration for a minute."""
     from router.cli import tries
 
@@ -167,8 +173,7 @@ def try_(what: str, topic: str, url: str, chat_url: str, smtp: str, data: Path, 
     elif what == "chat":
         tries.chat(chat_url, topic)
     elif what == "mail":
-        host, _, port = smtp.rpartition(":")
-        tries.mail((host, int(port)), f"{topic}@localhost")
+        tries.mail(smtp, f"{topic}@localhost")
     elif what == "fax":
         tries.scan(data / "drop" / "fax")
     else:
@@ -200,7 +205,7 @@ def verify(journal: Path | None, data: Path, as_json: bool) -> None:
 @journal.command(epilog=example("switchboard journal export --data var > journal.jsonl"))
 @JOURNAL
 @DATA
-@click.option("--after", default=0, metavar="SEQ", help="only records after this one")
+@click.option("--after", type=click.IntRange(0), default=0, metavar="SEQ", help="only records after this one")
 def export(journal: Path | None, data: Path, after: int) -> None:
     """Write the records as JSON lines to stdout."""
     from router.journal.inspection import export as write

@@ -29,7 +29,7 @@ from channels.registry import KINDS
 from router.agents.settings import Settings as AgentLink
 from router.almanac import with_almanacs
 from router.engine import config as engine
-from router.engine.config import Duration
+from router.engine.config import NAME, Duration
 from router.engine.plan import check_config
 from router.errors import ConfigError
 from router.http.access import DEMO, check_exposure, is_loopback
@@ -152,7 +152,7 @@ def from_data(raw: dict[str, Any]) -> Loaded:
     known = ENGINE_KEYS | EDGE_KEYS | KINDS.keys()
     for key in raw:
         if key not in known:
-            raise ConfigError(key, _instead(key, known), "an unknown section")
+            raise ConfigError(key, _instead(key, known, "section"), "an unknown section")
     adapters = {kind: _decode(raw[kind], KINDS[kind].settings, kind) for kind in KINDS if kind in raw}
     edges = _decode({k: v for k, v in raw.items() if k in EDGE_KEYS}, Settings, "")
     config = _decode({k: v for k, v in raw.items() if k in ENGINE_KEYS}, engine.Config, "")
@@ -193,7 +193,7 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
     """What one section says of another."""
     for agent in settings.agent_link.tokens.values():
         if agent not in config.agents:
-            raise ConfigError("agent_link.tokens", _instead(agent, config.agents), repr(agent))
+            raise ConfigError("agent_link.tokens", _instead(agent, config.agents, "agent"), repr(agent))
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise ConfigError("log_level", "debug, info, warning or error", repr(settings.log_level))
     if "\0" in settings.data:
@@ -201,7 +201,7 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
     for kind, section in settings.adapters.items():
         for path, channel in KINDS[kind].feeds(section).items():
             if channel not in config.channels:
-                raise ConfigError(path, _instead(channel, config.channels), repr(channel))
+                raise ConfigError(path, _instead(channel, config.channels, "channel"), repr(channel))
     check_exposure(settings.http, settings.operators.tokens)
     demo = any(token.startswith(DEMO) for token in settings.agent_link.tokens)
     if demo and not is_loopback(settings.sockets.host):
@@ -219,7 +219,9 @@ def _decode(raw: Any, kind: Any, path: str) -> Any:
         raise explained(error, raw, kind, path) from error
 
 
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<where>[^`]*)`)?$", re.DOTALL)
+_AT = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<where>[^`]*)`)?$", re.DOTALL)
+NAME_PATTERN = NAME.replace("\\", "\\\\")  # as msgspec prints it
+_NAME = re.compile(r"[a-z0-9_.-]+")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
 
 
@@ -232,7 +234,10 @@ def explained(error: msgspec.ValidationError, raw: Any, kind: Any, path: str = "
     at: Any = raw
     for step in steps:
         at = at[step] if not isinstance(at, Mapping) or step in at else None
-    dotted = _dotted([*([path] if path else []), *steps])
+    if found["key"]:
+        steps.append(next((k for k in at if _fails_alone(raw, steps, k, kind, str(error))), "?"))
+        at = steps[-1]
+    dotted = _dotted([*([path] if path else []), *_without_secrets(steps)])
     unknown = re.search(r"unknown field `([^`]*)`", what)
     if unknown:
         return ConfigError(_dotted([dotted, unknown[1]]) if dotted else unknown[1], "a known option", "an unknown one")
@@ -242,7 +247,21 @@ def explained(error: msgspec.ValidationError, raw: Any, kind: Any, path: str = "
     expected = re.sub(r"^[Ee]xpected ", "", what.split(", got ")[0])
     if what.startswith("Invalid enum value"):
         expected = "one of " + ", ".join(_choices(kind, steps))
+    if NAME_PATTERN in what:
+        expected = _name_wanted(at)
     return ConfigError(dotted or "file", expected, _shown(dotted, at))
+
+
+def _without_secrets(steps: list[str | int]) -> list[str | int]:
+    """Tokens are the keys of their tables, and are not repeated either."""
+    return ["(a token)" if i and steps[i - 1] == "tokens" else step for i, step in enumerate(steps)]
+
+
+def _name_wanted(found: Any) -> str:
+    wanted = "a name of a-z, 0-9, _ . -"
+    if isinstance(found, str) and _NAME.fullmatch(found):
+        wanted += " that begins with a letter or digit and has at most 64 of them"
+    return wanted
 
 
 def _choices(kind: Any, steps: list[str | int]) -> list[str]:
@@ -323,7 +342,9 @@ def _shown(path: str, value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _instead(name: str, known: Any) -> str:
+def _instead(name: str, known: Any, kind: str) -> str:
+    if not known:
+        return f"a configured {kind}, and no {kind} is configured"
     near = difflib.get_close_matches(name, list(known), 1)
     return f"{near[0]!r}" if near else "one of " + ", ".join(sorted(known))
 

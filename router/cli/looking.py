@@ -8,12 +8,15 @@ import textwrap
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from router.cli import telling
+from router.cli.addresses import one_line
 from router.engine.engine import Engine
 from router.engine.explain import explain, why_not
 from router.engine.views import number_of
@@ -35,16 +38,26 @@ def get(url: str, path: str, token: str) -> Any:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         raise RouterError(_problem(error)) from error
-    except (urllib.error.URLError, OSError) as error:
+    except OSError as error:
         reason = getattr(error, "reason", error)
         raise RouterError(f"{url} does not answer ({reason}); is the daemon running? ./run starts it") from error
+    except (HTTPException, ValueError) as error:  # it is not our daemon, or no host can have that name
+        raise RouterError(
+            f"{url} gives no answer of a daemon ({one_line(error)}); is that its HTTP address?"
+        ) from error
+
+
+def path_of(interaction: str, *parts: str) -> str:
+    """Raises NotFound for what is no id."""
+    number_of(interaction, "i")
+    return "/".join(["/v1/interactions", interaction, *(quote(part, safe="") for part in parts)])
 
 
 def _problem(error: urllib.error.HTTPError) -> str:
     try:
         body = json.load(error)
         return str(body.get("detail") or body.get("title"))
-    except ValueError:
+    except (ValueError, AttributeError):
         return f"the daemon answered {error.code}"
 
 

@@ -18,9 +18,11 @@ import urllib.request
 import uuid
 from collections.abc import Callable
 from email.message import EmailMessage
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from router.cli.addresses import one_line
 from router.errors import RouterError
 
 CALLER_WAITS_S = 20.0
@@ -81,6 +83,10 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> Any:
         raise RouterError(f"{error.code}: {error.read().decode(errors='replace')}") from error
     except OSError as error:
         raise RouterError(f"{url} does not answer ({error}); is the daemon running? ./run starts it") from error
+    except (HTTPException, ValueError) as error:
+        raise RouterError(
+            f"{url} gives no answer of a daemon ({one_line(error)}); is that its HTTP address?"
+        ) from error
 
 
 def walk_in(url: str, topic: str) -> None:
@@ -97,7 +103,7 @@ def mail(address: tuple[str, int], to: str) -> None:
     try:
         with smtplib.SMTP(*address, timeout=10) as server:
             server.send_message(message)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a host that can have no such name is a ValueError
         raise RouterError(f"no mail to {address[0]}:{address[1]} ({error}); is the daemon running?") from error
     say(f"  250: the mail to {to} is recorded")
 
@@ -115,12 +121,16 @@ def scan(folder: Path) -> None:
 
 def chat(url: str, topic: str) -> None:
     """Lines from the terminal are messages; what comes is printed. Ctrl-D leaves."""
+    from websockets.exceptions import WebSocketException
+
     try:
         asyncio.run(_chat(url, topic))
     except (KeyboardInterrupt, EOFError):
         say("left")
     except OSError as error:
         raise RouterError(f"{url} does not answer ({error}); is the daemon running?") from error
+    except (WebSocketException, ValueError) as error:
+        raise RouterError(f"{url} is no chat of a daemon ({one_line(error)})") from error
 
 
 async def _chat(url: str, topic: str) -> None:

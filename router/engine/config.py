@@ -62,7 +62,8 @@ def encode_hook(value: Any) -> Any:
 SECOND = Duration(1_000)
 MINUTE = Duration(60_000)
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$(?!\n)")]
+NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$(?!\n)"
+Name = Annotated[str, Meta(pattern=NAME)]
 Count = Annotated[int, Meta(ge=0, le=1_000)]
 
 

@@ -114,6 +114,34 @@ def test_a_mistake_is_named_with_its_path_and_what_would_be_right(
 
 
 @pytest.mark.promise("OB-4")
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ('[queues."süd"]', "queues.süd: expected a name of a-z, 0-9, _ . -, found 'süd'"),
+        ('[queues.a]\n[queues.b]\n[queues."B"]', "queues.B: expected a name of a-z, 0-9, _ . -, found 'B'"),
+        (
+            '[queues.a]\n[agents.x]\nhandle_times={a="3s"}\n[agents.y]\nhandle_times={"A b"="3s"}',
+            "agents.y.handle_times.A b: expected a name of a-z, 0-9, _ . -, found 'A b'",
+        ),
+        ('[phone.gateways."Ä"]', "phone.gateways.Ä: expected a name of a-z, 0-9, _ . -, found 'Ä'"),
+        (
+            'teams = ["-x"]',
+            "teams[0]: expected a name of a-z, 0-9, _ . - that begins with a letter or digit and has at most 64 of "
+            "them, found '-x'",
+        ),
+        (
+            '[agent_link.tokens]\nsome-token = "nobody"',
+            "agent_link.tokens: expected a configured agent, and no agent is configured, found 'nobody'",
+        ),
+    ],
+)
+def test_a_name_that_cannot_be_one_is_told_with_its_path(document: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(document.encode())
+    assert str(caught.value) == said
+
+
+@pytest.mark.promise("OB-4")
 def test_json_that_is_nested_too_deeply_is_a_mistake_like_any_other() -> None:
     with pytest.raises(ConfigError, match="far too many"):
         parse(b'{"a":' * 100_000)
@@ -124,6 +152,14 @@ def test_a_wrong_secret_is_not_repeated() -> None:
     with pytest.raises(ConfigError) as caught:
         parse(DEV.replace('secrets = ["dev-secret"]', "secrets = [815815815]").encode())
     assert "815815815" not in str(caught.value)
+
+
+@pytest.mark.promise("OB-6")
+def test_a_token_with_a_wrong_value_is_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(b"[agent_link.tokens]\nhush-hush = 5")
+    assert "hush-hush" not in str(caught.value)
+    assert caught.value.path == "agent_link.tokens.(a token)"
 
 
 def test_the_environment_overrides_single_values() -> None:
