@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from router import __version__
 from router.cli.addresses import HostPort, Url
@@ -243,7 +244,40 @@ def _encoded(value: Any) -> bytes:
 
 
 POLICY = click.option("--policy", default="", metavar="RULE[|CHOICE]", help="in place of the file's own rules")
-PLOT = click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help=".png or .svg")
+
+
+def _drawable(_: click.Context, __: click.Parameter, file: Path | None) -> Path | None:
+    if file is not None:
+        from router.cli import plots
+
+        plots.check(file)
+    return file
+
+
+PLOT = click.option(
+    "--plot", type=click.Path(path_type=Path), callback=_drawable, metavar="FILE", help=".png, .svg or .pdf"
+)
+# What each kind of simulation takes beside --json.
+SIMULATIONS: dict[str, frozenset[str]] = {
+    "cases": frozenset({"cases", "only", "policy", "scale", "seed", "jobs"}),
+    "calls": frozenset({"calls", "seed"}),
+    "compare": frozenset({"compare", "scenario", "replications", "seed", "plot"}),
+    "scenario": frozenset({"scenario", "policy", "seed", "plot"}),
+}
+
+
+def _only_what_counts(kind: str) -> None:
+    """Refuse what was said and would be ignored."""
+    ctx = click.get_current_context()
+    for name in ctx.params:
+        given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and name != "as_json" and name not in SIMULATIONS[kind]:
+            wanted = [_option(other) for other, takes in SIMULATIONS.items() if name in takes]
+            raise ConfigError(_option(name), f"to be said with {' or '.join(wanted)}", _option(kind))
+
+
+def _option(name: str) -> str:
+    return "a SCENARIO" if name == "scenario" else f"--{name}"
 
 
 @cli.command(epilog=example("switchboard simulate config/scenarios/shop.toml --plot shop.png"))
@@ -287,14 +321,17 @@ def simulate(
     """Run the production engine under virtual time: a scenario, two of them, published cases, or real calls."""
     from router.cli import simulating
 
+    kind = "cases" if cases is not None else "calls" if calls is not None else "compare" if compare else "scenario"
+    if kind == "scenario" and scenario is None:
+        raise click.UsageError("name a scenario, two of them with --compare, or a file of cases with --cases")
+    _only_what_counts(kind)
     if cases is not None:
         sys.exit(simulating.run_cases(cases, only, policy, scale, 1 if seed is None else seed, jobs, as_json))
     if calls is not None:
         sys.exit(simulating.run_calls(calls, 1 if seed is None else seed, as_json))
     if compare:
         sys.exit(simulating.run_comparison(*simulating.two(scenario, compare, seed), replications, as_json, plot))
-    if scenario is None:
-        raise click.UsageError("name a scenario, two of them with --compare, or a file of cases with --cases")
+    assert scenario is not None
     sys.exit(simulating.run_scenario(scenario, policy, seed, as_json, plot))
 
 
@@ -302,8 +339,9 @@ def simulate(
 @click.argument("journal", type=click.Path(path_type=Path))
 @CONFIG
 @click.option("--seed", type=int, default=1, show_default=True, help="of what the journal breaks off before")
+@PLOT
 @JSON
-def replay(journal: Path, config: Path, seed: int, as_json: bool) -> None:
+def replay(journal: Path, config: Path, seed: int, plot: Path | None, as_json: bool) -> None:
     """What if yesterday: the contacts and people of a journal under another configuration.
 
     Agents miss and decline as large a share of their offers as they did. Transfers, consults and what operators did are
@@ -311,7 +349,7 @@ def replay(journal: Path, config: Path, seed: int, as_json: bool) -> None:
     """
     from router.cli import replaying
 
-    sys.exit(replaying.run(journal, config, seed, as_json))
+    sys.exit(replaying.run(journal, config, seed, as_json, plot))
 
 
 @cli.command(epilog=example("switchboard staff config/scenarios/shop.toml"))
@@ -346,7 +384,8 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except ConfigError as error:
-        click.echo(f"{_config_named()}{error}", err=True)
+        of_an_option = error.path.startswith("--")
+        click.echo(f"{'' if of_an_option else _config_named()}{error}", err=True)
         sys.exit(2)
     except RouterError as error:
         click.echo(f"switchboard: {error}", err=True)

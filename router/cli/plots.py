@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from router.errors import ConfigError
 from router.simulate.compare import Comparison
 from router.simulate.report import Interval, Report
 from router.simulate.scenario import Scenario
@@ -15,7 +17,18 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+KINDS = (".png", ".svg", ".pdf")
 MANY = 6  # so many queues have a line of their own; of more, the worst do
+
+
+def check(file: Path) -> None:
+    """Refuse what no picture could be written to, before an hour of simulation. Raises ConfigError."""
+    if file.suffix not in KINDS:
+        raise ConfigError("--plot", f"a file that ends in {', '.join(KINDS)}", repr(str(file)))
+    if not file.parent.is_dir():
+        raise ConfigError("--plot", "a file in a folder that exists", repr(str(file)))
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise ConfigError("--plot", "a file that may be written", repr(str(file)))
 
 
 def draw(report: Report, scenario: Scenario, file: Path) -> None:
@@ -23,9 +36,28 @@ def draw(report: Report, scenario: Scenario, file: Path) -> None:
     figure = _page(2, 2, f"{report.scenario}: {report.contacts:,} contacts, seed {report.seed}")
     (demand, level), (waits, people) = figure.subplots(2, 2)
     _demand(demand, report.intervals)
-    _levels(level, report, scenario)
+    _levels(level, report, worst_queues(report), scenario.goal.sl_x)
     _waits(waits, report)
     _people(people, report)
+    _save(figure, file)
+
+
+def draw_replay(was: Report, then: Report, file: Path) -> None:
+    """What was on the left, the same contacts under the other configuration on the right, to the same scale."""
+    figure = _page(4, 2, f"{was.contacts:,} contacts: what was (left), and under the other configuration (right)")
+    panels = figure.subplots(4, 2)
+    staff = []
+    shown = list(dict.fromkeys((*worst_queues(was), *worst_queues(then))))[:MANY]
+    for column, report in enumerate((was, then)):
+        demand, level, waits, people = panels[:, column]
+        staff.append(_demand(demand, report.intervals))
+        _levels(level, report, shown)
+        _waits(waits, report)
+        _people(people, report)
+    for left, right in (*panels, staff):
+        highest = max(left.get_ylim()[1], right.get_ylim()[1])
+        left.set_ylim(top=highest)
+        right.set_ylim(top=highest)
     _save(figure, file)
 
 
@@ -59,7 +91,8 @@ def _times(axes: Axes, intervals: list[Interval]) -> list[int]:
     return list(range(len(intervals)))
 
 
-def _demand(axes: Axes, intervals: list[Interval]) -> None:
+def _demand(axes: Axes, intervals: list[Interval]) -> Axes:
+    """The axis of people, beside that of contacts, is answered."""
     x = _times(axes, intervals)
     axes.bar(x, [i.offered for i in intervals], color="#BBBBBB", label="contacts offered", width=0.9)
     _axis(axes, "Demand and staff", "contacts per interval")
@@ -72,8 +105,9 @@ def _demand(axes: Axes, intervals: list[Interval]) -> None:
     staff.spines["top"].set_visible(False)
     bars, lines = axes.get_legend_handles_labels(), staff.get_legend_handles_labels()
     staff.legend(bars[0] + lines[0], bars[1] + lines[1], fontsize=8, frameon=False, loc="upper right")
-    axes.set_ylim(top=1.25 * max([i.offered for i in intervals], default=1))
-    staff.set_ylim(top=1.25 * max([i.staffed for i in intervals], default=1))
+    axes.set_ylim(top=1.25 * max([1, *(i.offered for i in intervals)]))
+    staff.set_ylim(top=1.25 * max([0.1, *(i.staffed for i in intervals)]))
+    return staff
 
 
 def with_contacts(report: Report) -> list[str]:
@@ -86,20 +120,29 @@ def worst_queues(report: Report) -> list[str]:
     return names if len(names) <= MANY else sorted(names, key=lambda n: report.queues[n]["sl_x"])[:MANY]
 
 
-def _levels(axes: Axes, report: Report, scenario: Scenario) -> None:
+def _levels(axes: Axes, report: Report, shown: list[str], goal: float | None = None) -> None:
     slots = {interval.at: i for i, interval in enumerate(report.intervals)}
     _times(axes, report.intervals)
-    shown = worst_queues(report)
     for i, name in enumerate(shown):
-        line = [(slots[x.at], x.sl_x) for x in report.by_queue[name] if x.offered]
-        axes.plot(*zip(*line, strict=True), color=COLOURS[i], label=name, linewidth=1.4, marker=".", markersize=4)
-    axes.axhline(scenario.goal.sl_x, color="#666666", linewidth=1, linestyle=":", label="goal")
+        line = [(slots[x.at], x.sl_x) for x in report.by_queue.get(name, ()) if x.offered]
+        axes.plot(
+            [at for at, _ in line],
+            [level for _, level in line],
+            color=COLOURS[i],
+            label=name,
+            linewidth=1.4,
+            marker=".",
+            markersize=4,
+        )
+    if goal is not None:
+        axes.axhline(goal, color="#666666", linewidth=1, linestyle=":", label="goal")
     axes.set_ylim(0, 1.03)
     title = "Served within the target" + (
-        "" if len(shown) == len(with_contacts(report)) else " (the worst-served queues)"
+        " (the worst-served queues)" if len(shown) < len(with_contacts(report)) else ""
     )
     _axis(axes, title, "share of contacts")
-    axes.legend(fontsize=8, loc="best", ncols=2, framealpha=0.85, edgecolor="none")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, loc="best", ncols=2, framealpha=0.85, edgecolor="none")
 
 
 def _waits(axes: Axes, report: Report) -> None:
@@ -121,7 +164,8 @@ def _people(axes: Axes, report: Report) -> None:
     groups = [name for name, m in report.groups.items() if m["staffed_h"]]
     shares: list[Any] = [[p.occupancy for p in report.agents if p.group == g and p.staffed_s] for g in groups]
     shown = sorted(zip(groups, shares, strict=True), key=lambda pair: -len(pair[1]))[:12]
-    axes.boxplot([s for _, s in shown], tick_labels=[g for g, _ in shown], whis=(0, 100))
+    if shown:
+        axes.boxplot([s for _, s in shown], tick_labels=[g for g, _ in shown], whis=(0, 100))
     if len(shown) > 4:
         axes.tick_params(axis="x", labelrotation=45, labelsize=8)
     axes.set_ylim(0, 1.03)

@@ -23,7 +23,7 @@ TITLES = (*COUNTED, "in time", "mean s", "p50 s", "p90 s")
 PEOPLE = 40  # a page; --json has all
 
 
-def run(journal: Path, config: Path, seed: int, as_json: bool) -> int:
+def run(journal: Path, config: Path, seed: int, as_json: bool, plot: Path | None) -> int:
     other = _plain(load(config).config)
     log = SqliteJournal(journal, read_only=True)
     log.open()
@@ -36,6 +36,10 @@ def run(journal: Path, config: Path, seed: int, as_json: bool) -> int:
             found = run_again(records, other, seed, bar("replaying"))
     finally:
         log.close()
+    if plot is not None:
+        from router.cli import plots
+
+        plots.draw_replay(found.was, found.then, plot)
     if as_json:
         json_out(found)
     else:

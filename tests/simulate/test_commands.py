@@ -177,3 +177,49 @@ def test_an_unknown_policy_is_refused_with_the_known_ones(switchboard: Run, smal
     ran = switchboard("simulate", str(small), "--policy", "astrology")
     assert ran.code == 2
     assert "--policy: expected one of share-of-target, ratio" in ran.err
+
+
+@pytest.mark.parametrize("file", ["day.bmp", "day", "nowhere/day.png"])
+@pytest.mark.parametrize("command", ["simulate", "replay"])
+def test_a_picture_that_cannot_be_is_refused_before_anything_runs(
+    switchboard: Run, tmp_path: Path, command: str, file: str
+) -> None:
+    """The scenario, or the journal, does not even exist."""
+    ran = switchboard(command, "nothing", "--plot", str(tmp_path / file))
+    assert ran.code == 2
+    assert ran.err.startswith("--plot: expected a file ")
+    assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("SMALL", "--only", "loss"), "--only: expected to be said with --cases, found a SCENARIO"),
+        (("SMALL", "--replications", "3"), "--replications: expected to be said with --compare, found a SCENARIO"),
+        (("SMALL", "--scale", "0.1"), "--scale: expected to be said with --cases, found a SCENARIO"),
+        (("SMALL", "--cases", "CASES"), "a SCENARIO: expected to be said with --compare or a SCENARIO, found --cases"),
+        (
+            ("--cases", "CASES", "--replications", "3"),
+            "--replications: expected to be said with --compare, found --cases",
+        ),
+        (
+            ("SMALL", "--compare", "ratio", "deadline", "--policy", "ratio"),
+            "--policy: expected to be said with --cases or a SCENARIO, found --compare",
+        ),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(
+    switchboard: Run, small: Path, cases: Path, words: tuple[str, ...], said: str
+) -> None:
+    names = {"SMALL": str(small), "CASES": str(cases)}
+    ran = switchboard("simulate", *(names.get(word, word) for word in words))
+    assert ran.code == 2
+    assert said in ran.err
+
+
+def test_notes_are_said_below_the_tables(switchboard: Run, small: Path) -> None:
+    small.write_text(small.read_text().replace('channel = "chat"', 'channel = "chat"\nto = "slip"'))
+    note = "chats: no rule takes 'slip', so they go to the default queue all"
+    assert f"- {note}" in switchboard("simulate", str(small)).out
+    assert json.loads(switchboard("simulate", str(small), "--json").out)["notes"] == [note]
+    assert f"- {note}" in switchboard("staff", str(small), "--replications", "1").out

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
+from router.__main__ import cli
 from router.cli.simulating import COUNTS
 from router.engine import commands as c
 from router.engine.config import Config, Queue, Resort
@@ -15,7 +18,7 @@ from router.simulate.replay import Answer, read, replay
 from tests.engine.support.office import OFFICE, Office
 from tests.engine.support.walk import Walk
 from tests.engine.test_callbacks import CALLING, KIM, ask, call, hang_up
-from tests.simulate.test_yesterday import BEGIN_MS, Day, house
+from tests.simulate.test_yesterday import BEGIN_MS, Day, house, saved
 
 pytestmark = pytest.mark.promise("EX-3")
 
@@ -267,3 +270,26 @@ def test_any_history_can_be_read_and_adds_up(seed: int) -> None:
     assert found.was.contacts == found.then.contacts
     for day in (found.was, found.then):
         assert all(0 <= x.occupancy <= 1 for x in day.agents)
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def test_both_days_are_drawn_side_by_side(tmp_path: Path, careless: Careless) -> None:
+    payloads = [codec.encode(x.at_ms, x.key, x.event) for x in careless.records]
+    path, picture = saved(payloads, tmp_path / "journal.db"), tmp_path / "days.png"
+    words = ["replay", str(path), "--config", "config/dev.toml", "--plot", str(picture)]
+    answer = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert answer.exit_code == 0, answer.output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_day_with_nobody_there_can_be_drawn(tmp_path: Path) -> None:
+    office = Office(OFFICE)
+    office.arrive("phone")
+    office.pass_s(1)
+    path, picture = saved(office.checked.payloads, tmp_path / "journal.db"), tmp_path / "days.svg"
+    words = ["replay", str(path), "--config", "config/dev.toml", "--plot", str(picture)]
+    answer = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert answer.exit_code == 0, answer.output
+    assert b"<svg" in picture.read_bytes()
