@@ -127,7 +127,7 @@ def from_journal(journal: Path, interaction: str, as_json: bool) -> None:
     ]
     known = number in state.interactions
     at_the_end = explain(state, number, state.now_ms) if known else {"interaction": interaction}
-    told = {**at_the_end, "decisions": past.decisions, "history": history}
+    told = {**at_the_end, "way": past.way, "decisions": past.decisions, "history": history}
     if as_json:
         show(told, as_json)
         return

@@ -22,11 +22,23 @@ def story(told: Told) -> Iterator[str]:
     if "state" in told:
         yield from _standing(told)
         yield from SECTIONS.get(told["state"], _over)(told)
-    for decision in told.get("decisions", ()):
-        yield ""
-        yield from offer(decision)
+    yield from _way(told)
     if told.get("decisions_missing_because"):
         yield f"How it was offered cannot be told now: {told['decisions_missing_because']}."
+
+
+def _way(told: Told) -> Iterator[str]:
+    """What became of it in order of time, with each offer as it was decided."""
+    decided = {decision["offer"]: decision for decision in told.get("decisions", ())}
+    steps = told.get("way") or [{"offer": name} for name in decided]
+    if steps:
+        yield ""
+    for step in steps:
+        decision = decided.get(step.get("offer", ""))
+        if decision is not None:
+            yield from offer(decision)
+        else:
+            yield f"At {_clock(step['at_ms'])} {_sentence(step['what'])}"
 
 
 def why_not(told: Told) -> Iterator[str]:
@@ -37,8 +49,11 @@ def _standing(told: Told) -> Iterator[str]:
     yield f"{told['interaction']} {_sentence(told['summary'])}"
     used = round(100 * told["share_of_target"])
     has = "has" if told["state"] == "queued" else "had"
+    for more in ("consult", "callback"):
+        if more in told:
+            yield f"{_sentence(told[more]['summary'])[0].upper()}{_sentence(told[more]['summary'])[1:]}"
     yield (
-        f"Queue {told['queue']}, by {_rule(told)}; it {has} waited {duration(told['waited_ms'])}, {used} % of the "
+        f"{_queue(told)}; it {has} waited {duration(told['waited_ms'])}, {used} % of the "
         f"{duration(told['target_ms'])} that were promised."
     )
     lifted = ", lifted into the first band" if told["lifted"] else ""
@@ -55,8 +70,21 @@ REACH = {
 SETBACKS = {"misses": "missed", "declines": "declined", "connect_failures": "accepted and not connected"}
 
 
+def _queue(told: Told) -> str:
+    """Where it is, and by what it came there; the way tells how it went on from where a rule had put it."""
+    came_to = told.get("came_to", told["queue"])
+    if came_to != told["queue"]:
+        return f"Queue {told['queue']}; it had come to queue {came_to}, by {_rule(told)}"
+    return f"Queue {told['queue']}, by {_rule(told)}"
+
+
 def _rule(told: Told) -> str:
-    return f"the rule {told['rule']}" if told["rule"] else "the default queue"
+    if told["rule"]:
+        return f"the rule {told['rule']}"
+    return SOURCES.get(told.get("direction", ""), "the default queue")
+
+
+SOURCES = {"callback": "a callback that was asked for", "consult": "an agent who asks a colleague"}
 
 
 def _waiting(told: Told) -> Iterator[str]:
@@ -100,7 +128,12 @@ def _ahead(line: Told, own: str) -> str:
 def _offered(told: Told) -> Iterator[str]:
     for line in told["offers"]:
         lent = f", borrowed from {line['borrowed_from']}," if "borrowed_from" in line else ""
-        yield f"{line['agent']}{lent} has until {_clock(line['expires_at_ms'])} to answer."
+        yield f"{line['agent']}{lent} has until {_clock(line['expires_at_ms'])} to answer.{_aside(line)}"
+
+
+def _aside(told: Told) -> str:
+    aside = told.get("puts_aside")
+    return f" To accept puts aside {', '.join(aside)}." if aside else ""
 
 
 def _owned(told: Told) -> Iterator[str]:
@@ -118,7 +151,7 @@ SECTIONS = {"queued": _waiting, "offered": _offered, "active": _owned, "wrap-up"
 
 def offer(told: Told) -> Iterator[str]:
     """One offer as it was decided."""
-    yield f"At {_clock(told['at_ms'])} it was offered to {told['agent']}: {told['why']}."
+    yield f"At {_clock(told['at_ms'])} it was offered to {told['agent']}: {told['why']}.{_aside(told)}"
     used = round(100 * told["share_of_target"])
     step = f" (after {told['step']} relaxation steps)" if told["step"] else ""
     yield (

@@ -28,6 +28,7 @@ from router.engine import events as e
 from router.engine.config import LONGEST_MS
 from router.engine.events import Event
 from router.engine.model import Callback, Interaction, State, Timer
+from router.engine.preferred import clock
 from router.engine.transitions import ACTIVE, OFFERED, QUEUED, demand
 from router.engine.work import ended, withdrawals
 from router.errors import BadMessage, IllegalMove, NotFound, NotSupported, UnknownName
@@ -247,7 +248,7 @@ def story(s: State, item: Interaction) -> dict[str, object]:
     """What a planner wants to know of a callback: empty if nobody is to be called after or in this interaction."""
     number = s.calls.get(item.number)
     if number is None:
-        return {}
+        return _after(s, item)
     callback, most = s.callbacks[number], s.config.callbacks.attempts
     if not callback.kept:
         words = f"will be called back at {callback.to} and keeps this place after hanging up"
@@ -256,3 +257,16 @@ def story(s: State, item: Interaction) -> dict[str, object]:
     else:
         words = f"keeps the place; {callback.to} is called when an agent accepts, attempt {callback.attempts} of {most}"
     return {"callback": {"callback": f"c-{number}", "summary": words, "until_ms": callback.until_ms or None}}
+
+
+def _after(s: State, item: Interaction) -> dict[str, object]:
+    """Of an attempt that is over: how it goes on."""
+    number = s.callers.get(item.born.customer, 0)
+    callback = s.callbacks.get(number)
+    if callback is None or not any(x.startswith(f"{callback.line}cb-{number}-") for x in item.threads):
+        return {}
+    which = f"attempt {callback.attempts + 1} of {s.config.callbacks.attempts}"
+    goes_on = f"in i-{callback.interaction}" if callback.interaction else f"from {clock(callback.due_ms)} UTC on"
+    words = f"{callback.to} is called again {goes_on}" + ("" if callback.interaction else f", {which}")
+    told = {"callback": f"c-{number}", "summary": words, "until_ms": callback.until_ms or None}
+    return {"callback": {**told, "next_attempt_at_ms": callback.due_ms or None}}

@@ -15,6 +15,7 @@ from typing import Any
 
 from router.engine import choice, lending, occupancy, preferred
 from router.engine.explain import reason
+from router.engine.interrupts import would_put_aside
 from router.engine.lookups import written
 from router.engine.matching import ITEM_MASK, Profile
 from router.engine.model import Agent, Interaction, State
@@ -77,6 +78,7 @@ def decision(s: State, item: Interaction, offer: int, agent: Agent, cause: str, 
         "passed_over": passed[:AGENTS_SHOWN],
         "passed_over_by_reason": counts,
         "also_waiting": _rivals(s, item, agent, now_ms),
+        "puts_aside": [interaction_id(n) for n in would_put_aside(s, item, agent)],
     }
 
 

@@ -29,7 +29,7 @@ from router.engine import callbacks, consult, lending, outlook, preferred
 from router.engine.capacity import takes
 from router.engine.crews import crew
 from router.engine.headline import NEAR, why_waiting
-from router.engine.interrupts import suspended_work
+from router.engine.interrupts import suspended_work, would_put_aside
 from router.engine.latest import latest_overtaken_at_ms
 from router.engine.lookups import (
     estimate,
@@ -66,6 +66,9 @@ def explain(s: State, number: int, now_ms: int) -> dict[str, Any]:
         "configuration_version": s.version,
         "rule": item.born.rule,
         "queue": item.queue,
+        "came_to": item.born.queue,
+        "direction": item.born.direction,
+        "has_past": _has_past(s, item),
         "requirement": written(s.requirement_of(item)),
         "band": s.band_of(item),
         "lifted": item.lifted,
@@ -87,6 +90,16 @@ def explain(s: State, number: int, now_ms: int) -> dict[str, Any]:
     if s.callbacks:
         told |= callbacks.story(s, item)
     return told
+
+
+def _has_past(s: State, item: Interaction) -> bool:
+    """Whether anything became of it since it came, which the journal tells."""
+    born = item.born
+    asked = (item.queue, item.requirement, item.band, item.weight, item.target_ms)
+    as_it_came = asked == (born.queue, born.requirement, born.band, born.weight, born.target_ms)
+    refused = item.misses or item.declines or item.connect_failures or item.returned_at_ms
+    marked = item.lifted or item.step or item.number in s.left or item.number in s.calls or item.number in s.legs
+    return bool(item.state != QUEUED or refused or marked or not as_it_came)
 
 
 def _waiting(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
@@ -158,6 +171,7 @@ def _offered(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
                 "agent": o.agent,
                 "cause": o.cause,
                 "expires_at_ms": o.expires_at_ms,
+                "puts_aside": [interaction_id(n) for n in would_put_aside(s, item, s.agents[o.agent], offered=True)],
                 **lending.told(s, item, s.agents[o.agent]),
             }
             for o in offers

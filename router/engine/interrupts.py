@@ -55,6 +55,14 @@ def acceptance(s: State, offer: Offer) -> list[Event]:
     return [*make_way(s, agent, item, agent.load - s.units[item.born.channel]), accepted]
 
 
+def would_put_aside(s: State, item: Interaction, agent: Agent, offered: bool = False) -> list[int]:
+    """What the agent would put aside on accepting it; `offered`: they hold an open offer of it."""
+    if not s.interrupts:
+        return []
+    load = agent.load - (s.units[item.born.channel] if offered else 0)
+    return [fact.interaction for fact in make_way(s, agent, item, load)]
+
+
 def _yields(s: State, agent: Agent, work: Interaction, to: int) -> bool:
     may = agent.capacity.interrupts[to] >> s.channel_index[work.born.channel] & 1
     return bool(may and s.soft_of(work) and not s.suspended(work))

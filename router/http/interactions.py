@@ -70,10 +70,6 @@ class ExplainQuery(Struct, frozen=True, forbid_unknown_fields=True):
     decisions: LookBack = "yes"
 
 
-def _was_offered(told: dict[str, Any]) -> bool:
-    return told.get("state", "queued") != "queued" or any(map(told.get, ("misses", "declines", "connect_failures")))
-
-
 class Contents(Struct, frozen=True):
     """What was said and noted in an interaction; `attachments` name blobs."""
 
@@ -227,11 +223,11 @@ class InteractionRoutes:
         self._house.access.operator(request)
         query, number = read_query(request, ExplainQuery), interaction_of(request)
         told = self._desk.explain(number)
-        if query.decisions == "yes" and _was_offered(told):
+        if query.decisions == "yes" and told.get("has_past"):
             try:
-                told["decisions"] = await self._house.decisions(interaction_id(number))
+                told |= await self._house.decisions(interaction_id(number))
             except RouterError as error:
-                told["decisions"], told["decisions_missing_because"] = [], str(error)
+                told |= {"way": [], "decisions": [], "decisions_missing_because": str(error)}
         return json_response(told)
 
     @_route("Why this agent has not got it", answer=dict[str, Any], refuses=LOOKING)

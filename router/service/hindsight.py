@@ -28,10 +28,12 @@ from router.errors import JournalCorrupt, NotFound, RouterError, Unavailable
 from router.journal import codec
 from router.journal.sqlite import SqliteJournal
 from router.service.recovery import unwatched
+from router.service.way import way
 
 LIMIT_S = 60.0  # a child that takes longer has too much to read; `switchboard explain --journal` has no limit
 # Of one interaction; of more, the last ones are told.
 OFFERS_MAX = 50
+ABOUT = ("interaction", "consult", "of")  # in which fields an event may name it
 
 
 class Past(Struct):
@@ -40,6 +42,7 @@ class Past(Struct):
     history: list[tuple[int, Record]]  # its records, by number
     decisions: list[dict[str, Any]]
     engine: Engine  # as of its last offer, or as of nothing
+    way: list[dict[str, Any]]  # what of it moved the interaction on, in words
 
 
 def look_back(journal: SqliteJournal, number: int) -> Past:
@@ -50,7 +53,7 @@ def look_back(journal: SqliteJournal, number: int) -> Past:
     offers = [seq for seq, record in history if type(record.event) is e.OfferMade][-OFFERS_MAX:]
     with unwatched():
         engine, decisions = _decisions(journal, offers)
-    return Past(history, decisions, engine)
+    return Past(history, decisions, engine, way(number, history))
 
 
 def records_of(journal: SqliteJournal, number: int) -> Iterator[tuple[int, Record]]:
@@ -59,7 +62,7 @@ def records_of(journal: SqliteJournal, number: int) -> Iterator[tuple[int, Recor
     for seq, payload in journal.read():
         if mark in payload:
             record = codec.decode(payload)
-            if getattr(record.event, "interaction", 0) == number:
+            if any(getattr(record.event, name, 0) == number for name in ABOUT):
                 yield seq, record
 
 
@@ -108,14 +111,16 @@ class Hindsight:
         self._journal = journal
         self._one = asyncio.Lock()
 
-    async def decisions(self, interaction: str) -> list[dict[str, Any]]:
-        """Raises Unavailable when one is being asked already, or when it takes too long."""
+    async def decisions(self, interaction: str) -> dict[str, Any]:
+        """The parts `way` and `decisions` of an explanation.
+
+        Raises Unavailable when one is being asked already, or when it takes too long.
+        """
         if self._one.locked():
             raise Unavailable("another explanation is being worked out; try again in a moment")
         async with self._one:
             told = await self._ask(interaction)
-        decisions: list[dict[str, Any]] = told.get("decisions", [])
-        return decisions
+        return {"way": told.get("way", []), "decisions": told.get("decisions", [])}
 
     async def _ask(self, interaction: str) -> dict[str, Any]:
         arguments = ("-m", "router", "explain", interaction, "--journal", str(self._journal), "--json")
