@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 class Kind:
     """One kind of channel.
 
-    `actions` says which of the engine's channels must be told what, durably; `feeds` which option names one of them;
-    `consults` into which of its contacts a third party can be brought, `calls` by which customers can be called (both
-    as in `engine.config.Channel`), `lasting` whose contacts are never ended by a rule, because nobody would be told.
+    `actions` says which of the engine's channels must be told what, durably; `feeds` which option names one of
+    them; `consults` into which of its contacts a third party can be brought, `calls` by which customers can be
+    called, `asks` whose customers can be asked whether to be (all as in `engine.config.Channel`), `lasting` whose
+    contacts are never ended by a rule, because nobody would be told.
     """
 
     settings: type[Struct]
@@ -39,6 +40,7 @@ class Kind:
     feeds: Callable[[Any], dict[str, str]] = lambda settings: {}
     consults: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
     calls: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
+    asks: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
     lasting: Callable[[Any], set[str]] = lambda settings: set()
 
 
@@ -62,6 +64,10 @@ def _phone_consults(settings: Phone) -> dict[str, tuple[str, ...]]:
 
 def _phone_calls(settings: Phone) -> dict[str, tuple[str, ...]]:
     return {"phone": _able(settings, "call")}
+
+
+def _phone_asks(settings: Phone) -> dict[str, tuple[str, ...]]:
+    return {"phone": _able(settings, "offer_callback")}
 
 
 def _able(settings: Phone, verb: str) -> tuple[str, ...]:
@@ -102,11 +108,13 @@ def _kiosk(settings: Kiosk, context: Context) -> Adapter:
 
 
 KINDS: dict[str, Kind] = {
-    "phone": Kind(Phone, _phone, _phone_actions, check_phone, consults=_phone_consults, calls=_phone_calls),
+    "phone": Kind(
+        Phone, _phone, _phone_actions, check_phone, consults=_phone_consults, calls=_phone_calls, asks=_phone_asks
+    ),
     "email": Kind(
         Email, _email, lambda settings: {"email": ("message",)}, check_email, lasting=lambda settings: {"email"}
     ),
-    "chat": Kind(Chat, _chat),
+    "chat": Kind(Chat, _chat, asks=lambda settings: {"chat": ("chat:",)}),
     "scan": Kind(Scan, _scan, feeds=_scan_feeds, lasting=lambda settings: set(_scan_feeds(settings).values())),
     "kiosk": Kind(Kiosk, _kiosk),
 }

@@ -170,11 +170,13 @@ def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Conf
     wanted: dict[str, tuple[str, ...]] = {}
     consults: dict[str, tuple[str, ...]] = {}
     calls: dict[str, tuple[str, ...]] = {}
+    asks: dict[str, tuple[str, ...]] = {}
     lasting: set[str] = set()
     for kind, section in adapters.items():
         wanted |= KINDS[kind].actions(section)
         consults |= KINDS[kind].consults(section)
         calls |= KINDS[kind].calls(section)
+        asks |= KINDS[kind].asks(section)
         lasting |= KINDS[kind].lasting(section)
     channels = {
         name: replace(
@@ -182,6 +184,7 @@ def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Conf
             actions=wanted.get(name, ()),
             consults=consults.get(name),
             calls=calls.get(name, ()),
+            asks=asks.get(name, ()),
             lasting=c.lasting or name in lasting,
         )
         for name, c in config.channels.items()

@@ -11,10 +11,13 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from router.errors import BadMessage, TooLarge
 
 SEQ_MAX = 2**53  # what a browser can count to
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_BETWEEN = re.compile(r"[ ()./-]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Ident = Annotated[str, Meta(min_length=1, max_length=64)] | Annotated[int, Meta(ge=-SEQ_MAX, le=SEQ_MAX)]
@@ -47,11 +50,18 @@ class Typing(Struct, frozen=True, tag="typing", tag_field="type"):
     """The visitor is writing."""
 
 
+class CallMe(Struct, frozen=True, tag="callback", tag_field="type"):
+    """Yes, call me back: the answer to `callback_offered`. At `at_ms` (Unix milliseconds), or when it is my turn."""
+
+    phone: Annotated[str, Meta(max_length=40)]  # with the country: "+1 555 0199"
+    at_ms: Annotated[int, Meta(ge=0, le=SEQ_MAX)] | None = None
+
+
 class Goodbye(Struct, frozen=True, tag="leave", tag_field="type"):
     """The visitor is done. A socket that closes does not say this."""
 
 
-Frame = Hello | Text | Typing | Goodbye
+Frame = Hello | Text | Typing | CallMe | Goodbye
 
 _decode = msgspec.json.Decoder(Frame).decode
 
@@ -73,6 +83,8 @@ def parse(data: str | bytes, text_max: int) -> Frame:
         _check_text(frame, text_max)
     elif isinstance(frame, Hello):
         _check_hello(frame)
+    elif isinstance(frame, CallMe):
+        return replace(frame, phone=_number(frame.phone))
     return frame
 
 
@@ -98,6 +110,14 @@ def _check_text(frame: Text, text_max: int) -> None:
         raise TooLarge(f"a message has at most {text_max} characters: send it in parts")
     if isinstance(frame.id, str) and _CONTROL.search(frame.id):
         raise BadMessage("an id has no control characters")
+
+
+def _number(written: str) -> str:
+    """As E.164 has it: people write spaces and brackets."""
+    number = _BETWEEN.sub("", written)
+    if not _E164.fullmatch(number):
+        raise BadMessage("phone: a number with its country, such as +15550199")
+    return number
 
 
 def _check_hello(frame: Hello) -> None:

@@ -51,7 +51,7 @@ from msgspec import structs
 from channels.chat import render as out
 from channels.chat import tokens
 from channels.chat.limits import Bucket, Buckets
-from channels.chat.parse import Goodbye, Hello, Ident, Text, Typing, ident_of, parse
+from channels.chat.parse import CallMe, Goodbye, Hello, Ident, Text, Typing, ident_of, parse
 from channels.chat.render import Attachment, Said
 from channels.chat.settings import Settings
 from channels.chat.stream import Entry, Stream
@@ -61,6 +61,7 @@ from router.engine.commands import Reply
 from router.engine.events import Message
 from router.engine.views import (
     AgentView,
+    CallbackOffer,
     Estimate,
     Inform,
     InteractionView,
@@ -69,7 +70,7 @@ from router.engine.views import (
     interaction_id,
     number_of,
 )
-from router.errors import ClientError, NoRoute, NotFound, Refusal, RouterError, Unauthenticated
+from router.errors import ClientError, IllegalMove, NoRoute, NotFound, Refusal, RouterError, Unauthenticated
 
 CHANNEL = "chat"
 THREAD = "chat:"
@@ -93,6 +94,7 @@ class Look(Protocol):
     def agent(self, agent: str) -> AgentView: ...
     def find(self, thread: str) -> int | None: ...
     def estimate(self, number: int) -> Estimate | None: ...
+    def callback_offer(self, number: int) -> CallbackOffer | None: ...
     def routes(self, channel: str, to: str) -> bool: ...
 
 
@@ -147,7 +149,7 @@ class Line:
         self.strikes = 0
         self.conversation: Conversation | None = None
         self.mark = 0  # where the stream stood when its hello opened an interaction
-        self.backlog: list[Text | Goodbye] = []
+        self.backlog: list[Text | CallMe | Goodbye] = []
         self.leaving = False
 
 
@@ -169,6 +171,7 @@ class Conversation:
         self.agent = ""  # the name of who answers
         self.reason = ""
         self.shown: Estimate | None = None
+        self.asked = False  # whether to call them back, and they have not said yes
         self.opening: list[Line] = []  # wait for the answer to their hello
         self.is_opening = False
         self.hellos = 0
@@ -192,7 +195,7 @@ class Conversation:
         if number > self.newest:
             self.newest = self.open = number
             self.state, self.agent, self.reason, self.shown = "queued", "", "", None
-            self.is_leaving = False
+            self.is_leaving = self.asked = False
             self.stream.begin()
 
 
@@ -300,7 +303,7 @@ class Room:
 
     # --- frames -------------------------------------------------------------------------------------------------------
 
-    def _frame(self, line: Line, frame: Hello | Text | Typing | Goodbye) -> None:
+    def _frame(self, line: Line, frame: Hello | Text | Typing | CallMe | Goodbye) -> None:
         match frame:
             case _ if line.stage == OVER:
                 pass
@@ -312,10 +315,12 @@ class Room:
                 self._not_understood(line, "bad-message", "say hello first", None)
             case Typing():
                 pass  # nobody is shown it yet
-            case Text() | Goodbye() if line.stage == OPENING:
+            case Text() | CallMe() | Goodbye() if line.stage == OPENING:
                 self._keep(line, frame)
             case Text():
                 self._say(line, frame)
+            case CallMe():
+                self._call_back(line, frame)
             case Goodbye():
                 self._leave(line)
 
@@ -325,12 +330,12 @@ class Room:
         if line.stage == FRESH or line.strikes > self._settings.strikes:
             self._hang_up(line, NOT_UNDERSTOOD, message)
 
-    def _keep(self, line: Line, frame: Text | Goodbye) -> None:
+    def _keep(self, line: Line, frame: Text | CallMe | Goodbye) -> None:
         """Hold what comes before the welcome: refused with the hello, it would belong to nobody."""
         if len(line.backlog) < self._settings.backlog:
             line.backlog.append(frame)
-        elif isinstance(frame, Text):
-            self._error(line, "too-fast", "wait for the welcome", frame.id, RETRY_S)
+        elif not isinstance(frame, Goodbye):
+            self._error(line, "too-fast", "wait for the welcome", getattr(frame, "id", None), RETRY_S)
 
     # --- hello --------------------------------------------------------------------------------------------------------
 
@@ -487,6 +492,7 @@ class Room:
             position=conversation.shown.position if conversation.shown else 0,
             expected_wait_s=conversation.shown.expected_wait_s if conversation.shown else None,
             reason=conversation.reason,
+            callback_offered=conversation.asked,
         )
 
     # --- words --------------------------------------------------------------------------------------------------------
@@ -536,6 +542,26 @@ class Room:
             if forget:
                 conversation.known_ids.pop(ident, None)
 
+    def _call_back(self, line: Line, frame: CallMe) -> None:
+        """What comes of it is told by the fact: the conversation ends, and they are called."""
+        conversation = line.conversation
+        assert conversation is not None
+        if not conversation.asked:
+            self._error(line, IllegalMove.code, "nobody asked whether to call you back")
+            return
+        command = c.RequestCallback(
+            key=f"{conversation.thread}:callback:{conversation.open}",
+            thread=conversation.thread,
+            to=frame.phone,
+            not_before_ms=frame.at_ms or 0,
+        )
+        self._submit(command, partial(self._not_called, line))
+
+    def _not_called(self, line: Line, answer: Reply | RouterError) -> None:
+        if isinstance(answer, RouterError):
+            retry_after_s = answer.retry_after_s if isinstance(answer, Refusal) else 0
+            self._error(line, answer.code, str(answer), None, retry_after_s)
+
     def _leave(self, line: Line) -> None:
         conversation = line.conversation
         assert conversation is not None
@@ -572,6 +598,7 @@ class Room:
                 pass  # about one that is over
             case e.OfferAccepted():
                 conversation.state, conversation.agent, conversation.shown = "active", news.agent_name, None
+                conversation.asked = False
                 self._put(conversation, out.Joined(name=news.agent_name))
             case e.ConsultCompleted():
                 conversation.agent = news.agent_name
@@ -581,6 +608,8 @@ class Room:
             case e.Requeued() | e.Transferred() | e.ConnectFailed() | e.Moved():
                 conversation.state, conversation.agent = "queued", ""
                 self._queued(conversation, "moved" if isinstance(news.event, e.Transferred) else "returned")
+            case e.CallbackOffered() as asked:
+                self._ask(conversation, asked.told)
             case e.InteractionEnded() as ended:
                 self._ended(conversation, ended.reason, ended.told)
             case _:
@@ -613,9 +642,15 @@ class Room:
             conversation, out.Queued(interaction=name, position=place.position, expected_wait_s=wait, reason=reason)
         )
 
+    def _ask(self, conversation: Conversation, told: str) -> None:
+        """Nobody is asked who cannot be called: where no gateway can, the fact is none of the visitor's business."""
+        if self._look.callback_offer(conversation.open) is not None:
+            conversation.asked = True
+            self._put(conversation, out.CallbackOffered(interaction=interaction_id(conversation.open), text=told))
+
     def _ended(self, conversation: Conversation, reason: str, told: str = "") -> None:
         frame = out.Ended(interaction=interaction_id(conversation.open), reason=reason, text=told)
-        conversation.open, conversation.state, conversation.agent = 0, "ended", ""
+        conversation.open, conversation.state, conversation.agent, conversation.asked = 0, "ended", "", False
         conversation.reason, conversation.shown = reason, None
         conversation.since_ms = self._look.now_ms()
         self._open_ones -= 1
@@ -677,6 +712,7 @@ class Room:
             conversation.state, conversation.agent = "active", self._name_of(view.agent)
         elif view.state in OPEN_STATES:
             conversation.shown = self._look.estimate(interaction) or Estimate(1, None)
+            conversation.asked = self._look.callback_offer(interaction) is not None
         else:
             self._open_ones -= 1
             conversation.open, conversation.state, conversation.reason = 0, "ended", view.reason

@@ -51,6 +51,7 @@ class Welcome(Frame):
     reason: str = ""  # why it ended
     messages: tuple[Said, ...] | None = None
     truncated: bool = False  # the transcript had more before these
+    callback_offered: bool = False  # they were asked whether to call them back, and may still say yes
 
 
 class Queued(Frame, omit_defaults=True):
@@ -63,6 +64,13 @@ class Queued(Frame, omit_defaults=True):
     # now waited longer beside what was promised. `returned`: an agent had it who could not stay. `moved`: it waits for
     # others now. Left out: nothing of the kind.
     reason: str = ""
+
+
+class CallbackOffered(Frame, tag="callback_offered"):
+    """The visitor may be called back instead of waiting here: `callback` says yes. `text` is to be shown."""
+
+    interaction: str
+    text: str = ""
 
 
 class Joined(Frame):
@@ -94,7 +102,10 @@ class Delivered(Frame):
 
 
 class Ended(Frame):
-    """The conversation is over. The next message opens a new one. `text` is what the visitor is to be told of it."""
+    """The conversation is over. The next message opens a new one. `text` is what the visitor is to be told of it.
+
+    With the reason `callback` they will be called, with the place that they had.
+    """
 
     interaction: str
     reason: str

@@ -32,6 +32,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from msgspec.structs import replace
 
 from channels.phone.bucket import Bucket
 from channels.phone.calls import (
@@ -54,7 +55,7 @@ from channels.phone.positions import Positions
 from channels.phone.request import Answer, Control, Raw, Site
 from channels.phone.settings import Gateway, Settings, check
 from router.engine.commands import AnyCommand, FailConnection, FailConsult, Renew, Reply
-from router.engine.views import Estimate, Inform, InteractionView, MessageView, Outbound
+from router.engine.views import Estimate, Inform, InteractionView, MessageView, Outbound, interaction_id
 from router.errors import (
     BadMessage,
     ClientError,
@@ -213,8 +214,10 @@ class PhoneAdapter:
 
     async def _record(self, line: _Line, event: CallEvent, now_ms: int) -> Outcome:
         """What the gateway is to do, once the journal holds the event. Raises what the desk answers it with."""
-        command = command_of(event, line.prefix, line.gateway, now_ms, line.kind.is_quiet)
         thread = line.prefix + event.call_id
+        if self._says_yes(line, thread, event):
+            event = replace(event, type="callback", attributes={})
+        command = command_of(event, line.prefix, line.gateway, now_ms, line.kind.is_quiet)
         if event.type in OVER:
             # Before the command: a beginning that arrives while this is being recorded must see it.
             self._calls.ended(thread, self._desk.find(thread) is not None, now_ms)
@@ -229,8 +232,21 @@ class PhoneAdapter:
         if isinstance(reply, Reply):
             return await self._took(line, event, reply.interaction, now_ms)
         if isinstance(reply, ClientError):  # over, unknown, or moved on: the event came too late
-            return self._late(thread)
+            return self._asked_again(thread) if event.type == "callback" else self._late(thread)
         raise reply
+
+    def _says_yes(self, line: _Line, thread: str, event: CallEvent) -> bool:
+        """Whether a digit is the answer to the question whether to call them back."""
+        if event.type != "dtmf" or event.digits != line.gateway.callback_digit:
+            return False
+        interaction = self._desk.find(thread)
+        return interaction is not None and self._desk.callback_offer(interaction) is not None
+
+    def _asked_again(self, thread: str) -> Outcome:
+        """Who is going to be called already need not ask once more."""
+        interaction = self._desk.find(thread)
+        known = interaction is not None and self._will_be_called(interaction)
+        return Outcome("none", interaction or 0, is_open=True) if known else self._late(thread)
 
     def _late(self, thread: str) -> Outcome:
         return Outcome("none", is_open=True) if self._desk.find(thread) is not None else NOTHING
@@ -244,10 +260,18 @@ class PhoneAdapter:
             lasting = await _settled(self._desk, Renew(thread=thread, lease_ms=line.gateway.talk_lease))
             if isinstance(lasting, Refusal):
                 raise lasting
+        elif event.digits == line.gateway.callback_digit and self._will_be_called(interaction):
+            return Outcome("call_back", interaction, is_open=True)
         elif event.type == "waiting":
             at = self._desk.estimate(interaction) or Estimate(0, None)
             return Outcome("none", interaction, "", at.position, at.expected_wait_s, is_open=True)
         return Outcome("none", interaction, is_open=event.type not in OVER)
+
+    def _will_be_called(self, interaction: int) -> bool:
+        """They may hang up: told again, the same digit is answered the same."""
+        view = self._view(interaction)
+        callback = self._desk.callback_of(view.customer) if view is not None else None
+        return callback is not None and callback.interaction == interaction_id(interaction)
 
     async def _begun(self, line: _Line, event: CallEvent, reply: Reply | RouterError, now_ms: int) -> Outcome:
         if not isinstance(reply, Reply | NoRoute):
@@ -257,13 +281,20 @@ class PhoneAdapter:
             refused = self._desk.refusal(reply.interaction)
             if refused is None:
                 line.heard_of(event, reply.interaction)
-                return Outcome("queue", reply.interaction)
+                return self._waits(line, reply.interaction)
             if line.kind.progress is not None and line.gateway.control_url:
                 await self._refuse(line, event.call_id, refused.reason)
             return Outcome("reject", reply.interaction, refused.reason, say=refused.message)
         if line.kind.progress is not None and line.gateway.control_url:
             await self._refuse(line, event.call_id)
         return Outcome("reject", reason=reply.code)
+
+    def _waits(self, line: _Line, interaction: int) -> Outcome:
+        """Or is asked whether to call them back, where the gateway can do that."""
+        offer = self._desk.callback_offer(interaction) if "offer_callback" in line.kind.orders else None
+        if offer is None:
+            return Outcome("queue", interaction)
+        return Outcome("offer_callback", interaction, say=offer.message)
 
     async def _refuse(self, line: _Line, call_id: str, reason: str = "no-route") -> None:
         """Have a call refused that does not wait. Raises Unavailable while that does not get through."""
@@ -307,7 +338,8 @@ class PhoneAdapter:
     async def deliver(self, outbound: Outbound) -> None:
         try:
             name, _ = call_of(outbound.threads)
-            line, order = self._lines[name], order_of(outbound)
+            line = self._lines[name]
+            order = order_of(outbound, line.gateway.callback_digit)
         except (KeyError, NotFound) as problem:
             raise DeliveryFailed("no gateway that is configured has this call", final=True) from problem
         if order is None:

@@ -15,7 +15,7 @@ knows a protocol.
     consult_failed   FailConsult               phone.GATEWAY:EVENT
     callback         RequestCallback           phone.GATEWAY:EVENT
     call_failed      FailCall                  phone.GATEWAY:EVENT
-    dtmf             Append                    phone.GATEWAY:EVENT
+    dtmf             Append                    phone.GATEWAY:EVENT; RequestCallback, where it says yes to one
 
 An interaction is the whole life of one call at one gateway: its thread is "phone.GATEWAY:CALL".
 """
@@ -75,23 +75,43 @@ class CallEvent(Struct, frozen=True, kw_only=True):
 class Outcome(Struct, frozen=True):
     """What the gateway is to do now. A repeated event gets an equal outcome, so nothing in it may change with time."""
 
-    action: Literal["queue", "reject", "none"]
+    action: Literal["queue", "offer_callback", "call_back", "reject", "none"]
     interaction: int = 0  # 0: this event concerns no interaction of ours
     reason: str = ""  # of a rejection
     # Of a waiting, which has no key, and of nothing else: where the caller stands now.
     position: int = 0  # 0: not in line, because an agent has been found
     expected_wait_s: int | None = None
     is_open: bool = False  # we still have this call, even where the event came too late
-    say: str = ""  # what a rejected caller is told first, where the gateway can
+    say: str = ""  # what a caller is told who is rejected, or asked whether to call them back, where the gateway can
 
 
 NOTHING = Outcome("none")
 
 Verb = Literal[
-    "connect", "hangup", "hold", "resume", "transfer", "queue", "consult", "join", "complete", "drop", "call"
+    "connect",
+    "hangup",
+    "hold",
+    "resume",
+    "transfer",
+    "queue",
+    "consult",
+    "join",
+    "complete",
+    "drop",
+    "call",
+    "offer_callback",
 ]
 CONSULTING: frozenset[Verb] = frozenset({"consult", "join", "complete", "drop"})
-ALL_VERBS: frozenset[Verb] = CONSULTING | {"connect", "hangup", "hold", "resume", "transfer", "queue", "call"}
+ALL_VERBS: frozenset[Verb] = CONSULTING | {
+    "connect",
+    "hangup",
+    "hold",
+    "resume",
+    "transfer",
+    "queue",
+    "call",
+    "offer_callback",
+}
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -105,7 +125,13 @@ class Order(Struct, frozen=True, kw_only=True):
     agent_name: str = ""
     endpoint: str = ""  # that agent's telephone, or the outside address of a transfer
     reason: str = ""
-    say: str = ""  # with `hangup`: what the caller is told first, where the gateway can
+    say: str = ""  # with `hangup` and `offer_callback`: what the caller is told, where the gateway can
+
+
+class Ask(Order, frozen=True, kw_only=True):
+    """Ask a caller who waits whether to call them back."""
+
+    digit: str  # they press for it
 
 
 class Call(Order, frozen=True, kw_only=True):
@@ -169,7 +195,7 @@ def command_of(event: CallEvent, prefix: str, gateway: Gateway, now_ms: int, is_
                 key=key,
                 line=prefix,
                 thread=thread,
-                to=e164(event.attributes.get("number", ""), gateway.country),
+                to=_number(event.attributes, gateway),
                 first=_first(event.attributes),
             )
         case "call_failed":
@@ -178,6 +204,15 @@ def command_of(event: CallEvent, prefix: str, gateway: Gateway, now_ms: int, is_
             return c.Append(key=key, thread=thread, message=Message(text=event.digits, external_id=event.event_id))
         case _:
             assert_never(event.type)
+
+
+def _number(attributes: dict[str, str], gateway: Gateway) -> str:
+    """Where to call, if not at the caller's own number."""
+    written = attributes.get("number", "")
+    number = e164(written, gateway.country)
+    if written and not number:
+        raise BadMessage("attributes.number: expected a number that can be called, such as +15550199")
+    return number
 
 
 def _first(attributes: dict[str, str]) -> str:
@@ -232,6 +267,7 @@ _VERBS: dict[str, Verb] = {
     "handed-over": "complete",
     "consult-over": "drop",
     "called": "call",
+    "callback-offered": "offer_callback",
 }
 ACTIONS = frozenset(_VERBS)
 
@@ -239,7 +275,7 @@ ACTIONS = frozenset(_VERBS)
 _GONE = frozenset({"customer-left", "abandoned", "ended", "transferred"})
 
 
-def order_of(outbound: Outbound) -> Order | None:
+def order_of(outbound: Outbound, callback_digit: str = "1") -> Order | None:
     """What to tell the gateway, or None if it need not be told. Raises NotFound for what is no call."""
     _, call_id = call_of(outbound.threads)
     verb = _VERBS[outbound.action]
@@ -255,7 +291,10 @@ def order_of(outbound: Outbound) -> Order | None:
     }
     if verb == "call":
         return Call(action="call", to=outbound.sender, sender=outbound.recipient, first=outbound.reason, **same)
-    say = outbound.message.text if verb == "hangup" and outbound.message is not None else ""
+    said = outbound.message.text if outbound.message is not None else ""
+    if verb == "offer_callback":
+        return Ask(action=verb, say=said, digit=callback_digit, **same)
+    say = said if verb == "hangup" else ""
     return Order(action=verb, reason=outbound.reason, say=say, **same)
 
 
@@ -274,6 +313,8 @@ def is_outdated(outbound: Outbound, view: InteractionView | None) -> bool:
             return not _asks_still(outbound, view)
         case "handed-over":
             return view is None or view.state != "active" or view.agent != outbound.agent
+        case "callback-offered":
+            return view is None or view.state not in ("queued", "offered")
         case "consult-over":
             return view is None or view.state != "active"
         case "requeued":

@@ -50,6 +50,8 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     voice: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en-US"
     say_position: Annotated[str, Meta(max_length=500)] = "You are number {position} in line."
     say_wait: Annotated[str, Meta(max_length=500)] = "The expected wait is about {minutes} minutes."
+    # What a caller presses who was asked whether to call them back, and would like that (generic).
+    callback_digit: Annotated[str, Meta(pattern=r"^[0-9A-D*#]$(?!\n)")] = "1"
     # A call's waiting starts when the gateway says that it came, but at most so long before we heard of it: a gateway
     # with a wrong clock must not jump the queue. "0s": when we heard of it.
     backdate: Duration = Duration(300_000)

@@ -8,6 +8,10 @@ configuration changes. Each of these is a fact, and what follows for the contact
 A closed queue is closed for customers, not for agents: whatever waits in it is offered to whoever is ready, so the
 last callers of a day are served out and overtime is possible.
 
+Where a customer is to be called back instead (`callback`), they are asked and wait on; whoever can be asked nothing, or
+not be called, is ended. Such a rule keeps nobody from coming, it asks when they have come, and once: so where it is
+about who has waited too long each of them has a timer, while one for the queue is enough where nobody waits on.
+
 Where a contact is to move to a queue that would not take it either, what that queue would do with it is done at once;
 a circle of such queues leaves it where it is until it is tested again. Contacts of lasting channels (mail, scans) are
 never ended here: they wait on. What comes back to wait, or is transferred by a person on purpose, is not turned away
@@ -23,6 +27,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from router.engine import events as e
+from router.engine.asking import can_be_asked
 from router.engine.config import KEEP, Config, Queue, Resort
 from router.engine.events import Event
 from router.engine.matching import ITEM_MASK, NONE
@@ -53,13 +58,8 @@ def is_guarded(queue: Queue) -> bool:
 
 def against(s: State, name: str, lasting: bool, length: int) -> Verdict | None:
     """What stands first against coming to this queue now, where so many wait before; None: nothing does."""
-    return next(all_against(s, name, lasting, length), None)
-
-
-def all_against(s: State, name: str, lasting: bool, length: int) -> Iterator[Verdict]:
-    for cause, resort in _standing(s, name, s.queues[name].config, length):
-        if resort.do == "move" or (resort.do == "end" and not lasting):
-            yield cause, resort
+    found = _standing(s, name, s.queues[name].config, length)
+    return next((x for x in found if x[1].do == "move" or (x[1].do == "end" and not lasting)), None)
 
 
 def _standing(s: State, name: str, queue: Queue, length: int) -> Iterator[Verdict]:
@@ -89,7 +89,7 @@ def outcome(s: State, channel: str, name: str, verdict: Verdict, left: tuple[str
         if further is None:
             return verdict
         verdict = further
-    return verdict if verdict[1].do == "end" and not lasting else None
+    return verdict if verdict[1].do == "callback" or (verdict[1].do == "end" and not lasting) else None
 
 
 def is_ours(s: State, item: Interaction) -> bool:
@@ -105,11 +105,24 @@ def facts_for(s: State, item: Interaction, verdict: Verdict, refused: bool = Fal
     if found is None or is_ours(s, item):
         return []
     cause, resort = found
+    if resort.do == "callback":
+        asked = _asked(s, item, cause, resort, refused)
+        if asked is not None:
+            return asked
     freed: list[Event] = [e.OfferWithdrawn(n, item.number, s.offers[n].agent, cause) for n in item.offers]
     if resort.do == "move":
         assert resort.queue is not None, "the configuration was checked"
         return [*freed, e.Moved(item.number, resort.queue, cause)]
     return [*freed, e.InteractionEnded(item.number, cause, told=resort.message, refused=refused)]
+
+
+def _asked(s: State, item: Interaction, cause: str, resort: Resort, only_just: bool) -> list[Event] | None:
+    """The customer is asked, once, whether to call them back; None: there is nobody to ask, so it is ended."""
+    if item.callback_offered or item.state != QUEUED or s.config.channels[item.born.channel].lasting:
+        return []
+    if not can_be_asked(s, item):
+        return None
+    return [e.CallbackOffered(item.number, cause, resort.message, only_just)]
 
 
 # --- on entry ---------------------------------------------------------------------------------------------------------
@@ -134,9 +147,8 @@ def on_entry(s: State, happened: Iterable[Event]) -> list[Event]:
 
 def _on_entry(s: State, item: Interaction, arrived: bool) -> Iterator[Verdict]:
     """What stands against it, in this order: where a circle of queues leaves it, the next cause has its turn."""
-    lasting = s.config.channels[item.born.channel].lasting
     if arrived:
-        yield from all_against(s, item.queue, lasting, _length_before(s, item))
+        yield from _standing(s, item.queue, s.queues[item.queue].config, _length_before(s, item))
     elif (verdict := lasts(s, item.queue)) is not None:
         yield verdict
 
@@ -287,7 +299,7 @@ def _class_due(s: State, name: str, c: int) -> int:
 
 def may_act(s: State, channel: str, resort: Resort) -> bool:
     """Whether this resort ever does anything with contacts of the channel."""
-    return resort.do == "move" or (resort.do == "end" and not s.config.channels[channel].lasting)
+    return resort.do == "move" or (resort.do != "keep" and not s.config.channels[channel].lasting)
 
 
 def _oldest(s: State, c: int) -> int:
@@ -335,9 +347,27 @@ def _overdue(s: State, queue: QueueState, at_ms: int) -> list[Interaction]:
     return [item for item in found if 0 < latest_ms(s, queue, item.waits_since_ms) <= at_ms]
 
 
+def ask_due(s: State, entry: Timer) -> int:
+    """When this one has waited too long, if they are to be asked then; 0: no more, or they were."""
+    item = s.interactions.get(entry[2])
+    queue = s.queues.get(item.queue) if item is not None else None
+    if item is None or queue is None or item.state != QUEUED or item.callback_offered or is_ours(s, item):
+        return 0
+    asks = queue.config.max_wait and queue.config.when_overdue.do == "callback"
+    if not asks or s.config.channels[item.born.channel].lasting:
+        return 0
+    return latest_ms(s, queue, item.waits_since_ms)
+
+
+def ask_facts(s: State, number: int) -> list[Event]:
+    item = s.interactions[number]
+    return facts_for(s, item, (MAX_WAIT, s.queues[item.queue].config.when_overdue))
+
+
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 OneOf = Callable[[str | None, Iterable[str], str, str], None]
+ASKING = ("when_full", "when_overdue", "when_nobody")  # where a customer may be asked whether to call them back
 RESORTS = ("when_closed", "when_closing", "when_emergency", "when_full", "when_overdue", "when_nobody")
 
 
@@ -351,7 +381,7 @@ def check_resorts(config: Config, one_of: OneOf) -> None:
         if queue.clock == "open" and queue.calendar is None:
             raise ConfigError(f"{path}.clock", '"always", or a calendar whose open hours count', '"open" without one')
         if queue.max_wait and queue.when_overdue.do == "keep":
-            raise ConfigError(f"{path}.when_overdue.do", '"end" or "move", since max_wait is set', '"keep"')
+            raise ConfigError(f"{path}.when_overdue.do", '"end", "move" or "callback", since max_wait is set', '"keep"')
     _check_overdue_circles(config)
 
 
@@ -362,6 +392,8 @@ def _check_resort(resort: Resort, name: str, path: str, config: Config, one_of: 
     one_of(resort.queue, config.queues, f"{path}.queue", "queue")
     if resort.queue == name:
         raise ConfigError(f"{path}.queue", "another queue", repr(name))
+    if resort.do == "callback" and not path.endswith(ASKING):
+        raise ConfigError(f"{path}.do", f'"keep", "end" or "move": "callback" is for {", ".join(ASKING)}', '"callback"')
 
 
 def _check_overdue_circles(config: Config) -> None:

@@ -25,6 +25,7 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.asking import number_of
 from router.engine.config import LONGEST_MS
 from router.engine.events import Event
 from router.engine.model import Callback, Interaction, State, Timer
@@ -52,6 +53,8 @@ def request(s: State, ask: c.RequestCallback, now_ms: int) -> list[Event]:
         raise BadMessage("until: a time after now and after not_before")
     first = ask.first or rules.first
     item = _waiting(s, ask.thread) if ask.thread else None
+    if item is not None and not s.config.channels[item.born.channel].calls:
+        return _instead(s, item, ask, begin, until, first)
     line = _line(s, item.born.channel if item is not None else ask.channel, ask.line)
     number = s.last_callback + 1
     if item is not None:
@@ -63,6 +66,39 @@ def request(s: State, ask: c.RequestCallback, now_ms: int) -> list[Event]:
     arrival = _arrival(s, ask, now_ms)
     _must_be_the_only_one(s, arrival.customer)
     return [e.CallbackRequested(0, number, line, ask.to, first, arrival, begin, until, ask.by)]
+
+
+def _instead(
+    s: State, item: Interaction, ask: c.RequestCallback, begin_ms: int, until_ms: int, first: str
+) -> list[Event]:
+    """Who waits by a channel that calls nobody is called by one that can: with their place, and this contact ends."""
+    channel = ask.channel or next((name for name, known in s.config.channels.items() if known.calls), "")
+    line, to = _line(s, channel, ask.line), ask.to or number_of(item)
+    if not to:
+        raise BadMessage("to: say which number to call")
+    born = item.born
+    _must_be_the_only_one(s, born.customer)
+    arrival = replace(
+        born,
+        interaction=0,
+        channel=channel,
+        threads=(),
+        identities=tuple(dict.fromkeys((f"tel:{to}", *born.identities))),
+        sender=to,
+        recipient="",
+        queue=item.queue,
+        requirement=item.requirement,
+        band=item.band,
+        weight=item.weight,
+        target_ms=item.target_ms,
+        lease_ms=0,
+        message=None,
+        follows=item.number,
+        direction="callback",
+    )
+    place, number = item.enqueued_at_ms, s.last_callback + 1
+    asked = e.CallbackRequested(0, number, line, to, first, arrival, begin_ms, until_ms, ask.by, place)
+    return [asked, *withdrawals(s, item, "callback"), e.InteractionEnded(item.number, "callback", by=ask.by)]
 
 
 def _waiting(s: State, thread: str) -> Interaction:

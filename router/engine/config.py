@@ -87,6 +87,8 @@ class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     # all of them, since nobody but us has to do anything.
     consults: tuple[str, ...] | None = None
     calls: tuple[str, ...] = ()  # with what the names of contacts begin whose gateway can call customers; set likewise
+    # With what the names of contacts begin whose customers can be asked whether to call them back; set likewise.
+    asks: tuple[str, ...] = ()
     # true: a queue's rules never end its contacts; they wait on instead, or move. Mail and scans are so in any case.
     lasting: bool = False
 
@@ -285,12 +287,14 @@ class Calendar(Struct, frozen=True, forbid_unknown_fields=True):
 class Resort(Struct, frozen=True, forbid_unknown_fields=True):
     """What becomes of a contact where a queue's rule stands against its waiting there.
 
-    keep   it waits on
-    end    the customer is told `message` and let go; who has only just come is refused
-    move   it waits in `queue`, with the time that it has waited already
+    keep      it waits on
+    end       the customer is told `message` and let go; who has only just come is refused
+    move      it waits in `queue`, with the time that it has waited already
+    callback  the customer is asked (`message`) whether to call them back, and waits on; who cannot be asked, or not be
+              called, is let go as with `end`. For `when_full`, `when_overdue` and `when_nobody`
     """
 
-    do: Literal["keep", "end", "move"] = "keep"
+    do: Literal["keep", "end", "move", "callback"] = "keep"
     queue: Name | None = None  # where `move` goes
     message: str = ""  # said or shown to the customer where the channel can; left out: only the reason is
 

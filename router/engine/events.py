@@ -267,7 +267,8 @@ class CallbackRequested(Event, frozen=True, tag="callback-requested"):
     """The customer is to be called at `to`, by the gateway whose names begin with `line`.
 
     A caller on the line keeps the place of `interaction`. Otherwise that is 0, `arrival` is what each attempt is like,
-    and the first one begins at `due_ms`. `until_ms` 0: at any time later.
+    and the first one begins at `due_ms`, with the time `place_ms` where they have waited in another contact until now.
+    `until_ms` 0: at any time later.
     """
 
     interaction: int
@@ -279,6 +280,7 @@ class CallbackRequested(Event, frozen=True, tag="callback-requested"):
     due_ms: int
     until_ms: int
     by: str = ""
+    place_ms: int = 0
 
 
 class CallbackKept(Event, frozen=True, tag="callback-kept"):
@@ -328,8 +330,9 @@ class InteractionEnded(Event, frozen=True, tag="ended"):
     """The contact is over. With `wrap_up` its agent documents it, until `wrap_up_until_ms` if that is not 0.
 
     Reasons: completed, customer-left, abandoned (left before an agent had it), closed (by an operator), unconfirmed
-    (its lease ran out), transferred (to an outside address), or why its queue let it wait no longer
-    (`admission.CAUSES`). `refused`: it had only just come, and whoever brought it is answered so.
+    (its lease ran out), transferred (to an outside address), callback (the customer will be called instead), or why
+    its queue let it wait no longer (`admission.CAUSES`). `refused`: it had only just come, and whoever brought it
+    is answered so.
     """
 
     interaction: int
@@ -468,10 +471,16 @@ class PreferredReleased(Event, frozen=True, tag="preferred-released"):
 
 
 class CallbackOffered(Event, frozen=True, tag="callback-offered"):
-    """The channel is to ask the customer whether to call them back. `cause` is relaxed or unservable."""
+    """The channel is to ask the customer whether to call them back.
+
+    `cause` is relaxed, unservable, or why its queue would not have it wait (`admission.CAUSES`). `told`: what they are
+    told. `only_just`: it has only just come, and whoever brought it is answered so.
+    """
 
     interaction: int
     cause: str
+    told: str = ""
+    only_just: bool = False
 
 
 class ServabilityChanged(Event, frozen=True, tag="servability"):

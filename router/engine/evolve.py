@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from router.engine import drain, interrupts, levels, occupancy, preferred, rounds, upkeep
+from router.engine import asking, drain, interrupts, levels, occupancy, preferred, rounds, upkeep
 from router.engine import events as e
 from router.engine.admission import REFUSED
 from router.engine.capacity import SUSPENDED
@@ -698,7 +698,7 @@ def _callback_requested(s: State, ev: e.CallbackRequested, at_ms: int) -> None:
         item.born = replace(item.born, sender=ev.to)
     arrival = item.born if item is not None else ev.arrival
     assert arrival is not None, "either somebody is on the line, or it says what the attempts are like"
-    place = item.enqueued_at_ms if item is not None else 0
+    place = item.enqueued_at_ms if item is not None else ev.place_ms
     s.last_callback = number
     s.callbacks[number] = Callback(
         number, ev.line, ev.to, ev.first, arrival, place, ev.until_ms, ev.due_ms, ev.interaction
@@ -765,6 +765,10 @@ def _callback_ended(s: State, ev: e.CallbackEnded, at_ms: int) -> None:
     callback = s.callbacks.pop(ev.callback)
     s.calls.pop(callback.interaction, None)
     del s.callers[callback.arrival.customer]
+    item = s.interactions.get(callback.interaction)
+    if item is not None and item.waits and s.queues[item.queue].guarded:
+        s.entered[item.number] = False  # its caller is on the line after all, and waits as any other
+        s.time_wait(s.queues[item.queue], item)
 
 
 def _priority(s: State, ev: e.PriorityChanged, at_ms: int) -> None:
@@ -1007,7 +1011,12 @@ def _preferred_released(s: State, ev: e.PreferredReleased, at_ms: int) -> None:
 
 
 def _callback_offered(s: State, ev: e.CallbackOffered, at_ms: int) -> None:
-    s.interactions[ev.interaction].callback_offered = True
+    item = s.interactions[ev.interaction]
+    item.callback_offered = True
+    if ev.told:
+        item.said = [*(item.said or ()), Said(at_ms, "system", "", Message(ev.told))]
+    if not ev.only_just and asking.can_be_asked(s, item):
+        _post(s, "callback-offered", item, at_ms, message=Message(ev.told))
 
 
 def _servability(s: State, ev: e.ServabilityChanged, at_ms: int) -> None:

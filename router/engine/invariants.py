@@ -25,6 +25,7 @@ from router.engine.events import Event
 from router.engine.levels import SLOTS
 from router.engine.matching import AGENT_BITS, NONE, Profile
 from router.engine.model import (
+    ASK_DUE,
     BALANCE_DUE,
     BAND_DUE,
     CALLBACK_DUE,
@@ -613,7 +614,11 @@ def _deadlines(s: State) -> Iterator[Timer]:
         if name not in s.deserted:
             yield since + s.queues[name].config.nobody_grace, NOBODY_DUE, 0, name
     for name in s.queues:
-        dues = [due for due in (_longest(s, name, item) for item in s.interactions.values()) if due]
+        longest = {item.number: _longest(s, name, item) for item in s.interactions.values()}
+        dues = [due for due in longest.values() if due]
+        if s.queues[name].config.when_overdue.do == "callback":
+            yield from ((due, ASK_DUE, number, "") for number, due in longest.items() if due)
+            continue
         # Where there was nowhere to move to, it is tried again every second.
         again = s.now_ms // admission.AGAIN_MS * admission.AGAIN_MS + admission.AGAIN_MS
         if dues:
@@ -628,6 +633,9 @@ def _longest(s: State, name: str, item: Interaction) -> int:
     verdict, left = (admission.MAX_WAIT, config.when_overdue), s.left.get(item.number, ())
     if admission.outcome(s, item.born.channel, name, verdict, left) is None:
         return 0  # it may not be ended, or there is nowhere to go just now
+    lasting = s.config.channels[item.born.channel].lasting
+    if config.when_overdue.do == "callback" and (item.callback_offered or lasting):
+        return 0  # it was asked, or cannot be and may not be ended
     if config.clock == "open" and config.calendar:
         return s.hours[config.calendar].after(item.returned_at_ms or item.enqueued_at_ms, config.max_wait)
     return (item.returned_at_ms or item.enqueued_at_ms) + config.max_wait
@@ -952,7 +960,7 @@ def _admitted(s: State) -> Iterator[str]:
     for item in s.interactions.values():
         verdict = admission.lasts(s, item.queue) if item.state == QUEUED else None
         # Where a circle of queues kept it, one of them may have room by now, and nobody has asked again.
-        if verdict is not None and verdict[1].do == "end" and admission.facts_for(s, item, verdict):
+        if verdict is not None and verdict[1].do in ("end", "callback") and admission.facts_for(s, item, verdict):
             yield f"interaction {item.number} waits in {item.queue} against the rule {verdict[0]}"
     for name in s.deserted:
         if s.queues[name].signed_in:

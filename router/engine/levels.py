@@ -11,11 +11,12 @@ machines count the same. Nothing is counted unless some rule looks at it (`State
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from router.engine.matching import NONE
+from router.engine.matching import ITEM_MASK, NONE
 from router.engine.order import ITEM_BITS
 
 if TYPE_CHECKING:
@@ -97,11 +98,13 @@ def _late_in(s: State, c: int, now_ms: int) -> int:
     have but where neither the order nor a rule looks at it."""
     m = s.matcher
     cooling = m.cooling.get(c, {}).values()
+    held = (s.interactions[entry & ITEM_MASK] for entry in m.personal.walk(c))
     n = sum(1 for item in cooling if s.waited_ms(item, now_ms) > s.target_ms(item))
+    n += sum(1 for _ in takewhile(lambda item: s.waited_ms(item, now_ms) > s.target_ms(item), held))
     head, rest, at = m.waiting.head[c], m.waiting.rest[c], m.waiting.at[c]
     if head == NONE:
         return n
-    first = s.interactions[head & ((1 << ITEM_BITS) - 1)]
+    first = s.interactions[head & ITEM_MASK]
     clock, target = s.clock_of(first.queue), s.target_ms(first)
 
     def is_in_time(entry: int) -> bool:

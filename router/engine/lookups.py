@@ -10,16 +10,17 @@ from itertools import islice
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from router.engine import lending, levels, waits
+from router.engine import asking, lending, levels, waits
 from router.engine.admission import REFUSED
 from router.engine.capacity import count
 from router.engine.model import Agent, Callback, Interaction, Said, State
 from router.engine.reach import BUSY, NOW
 from router.engine.requirements import Node, as_data, no_such, walk
-from router.engine.transitions import ACTIVE, CLOSED, QUEUED, STATE_NAMES
+from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, STATE_NAMES
 from router.engine.views import (
     AgentView,
     CalendarView,
+    CallbackOffer,
     CallbackView,
     ConsultView,
     Estimate,
@@ -352,6 +353,17 @@ def refusal(s: State, number: int) -> Refused | None:
         return None
     told = [said.message.text for said in item.said or () if said.author == "system"]
     return Refused(item.reason, told[-1] if told else "")
+
+
+def callback_offer(s: State, number: int) -> CallbackOffer | None:
+    """What the customer of this contact was asked, who may still say yes; None: nobody has asked, or it is settled."""
+    item = s.interactions.get(number)
+    if item is None or item.state not in (QUEUED, OFFERED) or not item.callback_offered or number in s.calls:
+        return None
+    if not asking.can_be_asked(s, item):
+        return None
+    told = [said.message.text for said in item.said or () if said.author == "system"]
+    return CallbackOffer(told[-1] if told else "")
 
 
 def estimate(s: State, number: int, now_ms: int) -> Estimate | None:

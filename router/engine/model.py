@@ -55,7 +55,7 @@ UNSERVED_DUE = 10
 PREFERRED_DUE = 11
 DRAIN_DUE = 12
 TURN_DUE, EMERGENCY_DUE, WAIT_DUE, NOBODY_DUE = range(20, 24)
-BALANCE_DUE = 24
+BALANCE_DUE, ASK_DUE = 24, 25
 Timer = tuple[int, int, int, str]
 
 
@@ -812,7 +812,9 @@ class State:
         """Wake up in time for this one, unless that is early enough for another (`admission.wait_due`)."""
         longest = queue.config.max_wait
         due = item.waits_since_ms + longest  # open hours only make it later
-        if longest and (not queue.wake_ms or due < queue.wake_ms):
+        if longest and queue.config.when_overdue.do == "callback":
+            heappush(self.timers, (due, ASK_DUE, item.number, ""))  # each is asked once, and waits on
+        elif longest and (not queue.wake_ms or due < queue.wake_ms):
             queue.wake_ms = due
             heappush(self.timers, (due, WAIT_DUE, 0, queue.name))
 

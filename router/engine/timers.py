@@ -14,6 +14,7 @@ from router.engine import admission, balance, callbacks, consult, unservable
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import (
+    ASK_DUE,
     BALANCE_DUE,
     BAND_DUE,
     CALLBACK_DUE,
@@ -189,6 +190,7 @@ DUE: dict[int, Callable[[State, Timer], int]] = {
     WAIT_DUE: admission.wait_due,
     NOBODY_DUE: _nobody_due,
     BALANCE_DUE: balance.due,
+    ASK_DUE: admission.ask_due,
 }
 FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     OFFER_DUE: _offer_expired,
@@ -208,6 +210,7 @@ FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     EMERGENCY_DUE: lambda s, n, a: [e.EmergencyEnded(a)],
     WAIT_DUE: lambda s, n, a: admission.wait_facts(s, s.timers[0][0], a),
     NOBODY_DUE: lambda s, n, a: [e.QueueDeserted(a)],
+    ASK_DUE: lambda s, n, a: admission.ask_facts(s, n),
 }
 # What comes due and may lead to nothing: where to move to can be missing, or queues need no help.
 PUT_OFF: dict[int, Callable[[State, Timer, int], Timer]] = {

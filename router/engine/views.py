@@ -204,6 +204,12 @@ class Refused(Struct, frozen=True):
     message: str  # what the customer is told; "" where the configuration says nothing
 
 
+class CallbackOffer(Struct, frozen=True):
+    """A customer who waits was asked whether to call them back."""
+
+    message: str  # what they are told; "" where the configuration says nothing
+
+
 class Estimate(Struct, frozen=True):
     """Where a waiting interaction stands: `position` 1 is the next of its queue.
 
@@ -249,8 +255,8 @@ class Outbound(Struct, frozen=True, kw_only=True):
     """Something that the outside must be told at least once, with `outbound` as its idempotency key.
 
     `action` is assigned, message, ended, held, resumed, requeued or transferred; of a consult consulted, conference,
-    handed-over or consult-over. It stays in the state until an adapter has
-    settled it.
+    handed-over or consult-over; called (the customer is to be), callback-offered (they are to be asked). It stays in
+    the state until an adapter has settled it.
     """
 
     outbound: int

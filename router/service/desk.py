@@ -15,6 +15,7 @@ from router.engine.rehearsal import Changes, rehearse
 from router.engine.views import (
     AgentView,
     CalendarView,
+    CallbackOffer,
     CallbackView,
     Estimate,
     InteractionView,
@@ -110,6 +111,9 @@ class EngineDesk:
 
     def refusal(self, number: int) -> Refused | None:
         return lookups.refusal(self._state, number)
+
+    def callback_offer(self, number: int) -> CallbackOffer | None:
+        return lookups.callback_offer(self._state, number)
 
     def estimate(self, number: int) -> Estimate | None:
         return lookups.estimate(self._state, number, self._writer.clock.now_ms())

@@ -18,6 +18,7 @@ from router.engine.commands import AnyCommand, Reply
 from router.engine.views import (
     AgentView,
     CalendarView,
+    CallbackOffer,
     CallbackView,
     Estimate,
     Inform,
@@ -87,6 +88,9 @@ class Desk(Protocol):
 
     def refusal(self, number: int) -> Refused | None:
         """Why its queue turned this contact away when it came, and what the customer is told; None: it did not."""
+
+    def callback_offer(self, number: int) -> CallbackOffer | None:
+        """What a customer who waits was asked, and may still say yes to; None: nothing, or it is settled."""
 
     def estimate(self, number: int) -> Estimate | None:
         """Position and expected wait of a waiting interaction; None if it does not wait."""

@@ -19,7 +19,7 @@ from router.engine import lookups
 from router.engine.commands import Reply
 from router.engine.engine import Engine
 from router.engine.events import AnyEvent, Message, Record
-from router.engine.views import AgentView, Estimate, Inform, InteractionView
+from router.engine.views import AgentView, CallbackOffer, Estimate, Inform, InteractionView
 from router.errors import ClientError, RouterError
 
 START_MS = 1_700_000_000_000
@@ -127,6 +127,9 @@ class EngineDesk:
 
     def estimate(self, number: int) -> Estimate | None:
         return lookups.estimate(self.engine.state, number, self.now)
+
+    def callback_offer(self, number: int) -> CallbackOffer | None:
+        return lookups.callback_offer(self.engine.state, number)
 
     def routes(self, channel: str, to: str) -> bool:
         return self.engine.plan.takes(channel, to)

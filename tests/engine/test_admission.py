@@ -474,7 +474,7 @@ def test_a_queue_that_is_given_a_calendar_in_emergency_is_closed_at_once() -> No
         ({"when_closed": Resort("move", "slaes")}, "queues.support.when_closed.queue", "'sales'"),
         ({"when_nobody": Resort("move", "support")}, "queues.support.when_nobody.queue", "another queue"),
         ({"clock": "open"}, "queues.support.clock", "a calendar"),
-        ({"max_wait": seconds(9), "when_overdue": KEEP}, "queues.support.when_overdue.do", '"end" or "move"'),
+        ({"max_wait": seconds(9), "when_overdue": KEEP}, "queues.support.when_overdue.do", '"end", "move"'),
     ],
 )
 def test_what_contradicts_itself_is_refused_with_its_path(support: dict[str, Any], path: str, says: str) -> None:

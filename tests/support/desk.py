@@ -14,6 +14,7 @@ from router.engine.commands import Reply
 from router.engine.views import (
     AgentView,
     CalendarView,
+    CallbackOffer,
     CallbackView,
     Estimate,
     InteractionView,
@@ -39,6 +40,8 @@ class RecordingDesk:
         self.dead: list[Outbound] = []
         self.known_recipients: set[tuple[str, str]] | None = None
         self.refusals: dict[int, Refused] = {}
+        self.callback_offers: dict[int, CallbackOffer] = {}
+        self.callback_views: dict[str, CallbackView] = {}  # by customer
         self.position: Estimate | None = Estimate(1, None)
         self.count = 0
 
@@ -117,7 +120,10 @@ class RecordingDesk:
         return []
 
     def callback_of(self, identity: str) -> CallbackView | None:
-        return None
+        return self.callback_views.get(identity)
+
+    def callback_offer(self, number: int) -> CallbackOffer | None:
+        return self.callback_offers.get(number)
 
     def queues(self) -> list[QueueView]:
         return []

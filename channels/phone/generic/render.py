@@ -3,6 +3,7 @@
 Answer:  {"interaction": "i-12", "action": {"type": "queue"}}
          {"interaction": null, "action": {"type": "reject", "reason": "no-route"}}
          {"interaction": "i-13", "action": {"type": "reject", "reason": "out-of-hours", "message": "We open at eight."}}
+         {"interaction": "i-14", "action": {"type": "offer_callback", "message": "Press 1 ...", "digit": "1"}}
          {"interaction": null, "action": {"type": "none"}}
 
 It is the decision on that event, and a repeated event gets the same bytes. Positions and waiting times are not in it,
@@ -31,9 +32,10 @@ _NO_SUCH_CALL = frozenset({404, 410})
 
 
 class Action(Struct, frozen=True, omit_defaults=True):
-    type: Literal["queue", "reject", "none"]
+    type: Literal["queue", "offer_callback", "call_back", "reject", "none"]
     reason: str = ""
-    message: str = ""  # what a rejected caller is to be told
+    message: str = ""  # what a caller is to be told who is rejected, or asked whether to call them back
+    digit: str = ""  # which they press for it
 
 
 class Answered(Struct, frozen=True):
@@ -46,7 +48,8 @@ class Answered(Struct, frozen=True):
 def answer(outcome: Outcome, event: CallEvent, site: Site) -> Answer:
     number = outcome.interaction
     named = interaction_id(number) if number else None
-    return Answer(_encode(Answered(named, Action(outcome.action, outcome.reason, outcome.say))))
+    digit = site.gateway.callback_digit if outcome.action == "offer_callback" else ""
+    return Answer(_encode(Answered(named, Action(outcome.action, outcome.reason, outcome.say, digit))))
 
 
 def control(order: Order, site: Site, now_ms: int) -> Control:

@@ -53,7 +53,10 @@ class Answered(Struct, frozen=True):
 
 def answer(outcome: Outcome, event: CallEvent, site: Site) -> Answer:
     named = interaction_id(outcome.interaction) if outcome.interaction else None
-    return Answer(_encode(Answered(named, outcome.action)))
+    action = outcome.action
+    # It cannot ask anybody anything, so nothing else is ever decided for it.
+    assert action != "offer_callback" and action != "call_back", "such a gateway is not asked to"  # noqa: PT018
+    return Answer(_encode(Answered(named, action)))
 
 
 def control(order: Order, site: Site, now_ms: int) -> Control:

@@ -62,7 +62,8 @@ BANDS = ("urgent", "normal", "low")
 POLICIES: tuple[Any, ...] = get_args(get_type_hints(Order)["policy"])
 RULES: tuple[Any, ...] = get_args(get_type_hints(Queue)["choice"])
 CONSULTING = ("consulted", "conference", "handed-over", "consult-over")
-ACTIONS = ("assigned", "message", "ended", "held", "resumed", "transferred", "requeued", *CONSULTING, "called")
+CALLING = ("called", "callback-offered")
+ACTIONS = ("assigned", "message", "ended", "held", "resumed", "transferred", "requeued", *CONSULTING, *CALLING)
 
 
 Names = tuple[str, ...]
@@ -191,16 +192,19 @@ def some_rules(r: Random, names: list[str], i: int) -> dict[str, Any]:
         "when_closing": a_resort(r, others),
         "when_emergency": r.choice((None, a_resort(r, others))),
         "max_length": r.choice((None, 0, 1, 3)),
-        "when_full": a_resort(r, others),
+        "when_full": a_resort(r, others, asks=True),
         "max_wait": seconds(r.choice((0, 20, 90))),
-        "when_overdue": r.choice((END, Resort("move", r.choice(names[i + 1 :])))) if names[i + 1 :] else END,
+        "when_overdue": r.choice((END, ASK, *(Resort("move", name) for name in names[i + 1 : i + 2]))),
         "nobody_grace": seconds(r.choice((0, 15))),
-        "when_nobody": a_resort(r, others),
+        "when_nobody": a_resort(r, others, asks=True),
     }
 
 
-def a_resort(r: Random, others: list[str]) -> Resort:
-    choices = [KEEP, KEEP, END, Resort("end", message="sorry")]
+ASK = Resort("callback", message="press 1")
+
+
+def a_resort(r: Random, others: list[str], asks: bool = False) -> Resort:
+    choices = [KEEP, KEEP, END, Resort("end", message="sorry"), *([ASK] * asks)]
     return r.choice([*choices, *(Resort("move", name) for name in others)])
 
 
@@ -286,7 +290,8 @@ def a_channel(r: Random, name: str, channels: Names) -> Channel:
         interrupted_max=seconds(r.choice((0, 10, 60))),
         drain=seconds(r.choice((0, 5, 30, 900))),
         agent_lost=r.choice(("return", "stay")),
-        calls=("call:",),
+        calls=r.choice((("call:",), ("call:", "n"), ())),
+        asks=r.choice((("n",), ("n", "t"), ())),
         lasting=name == "email",
         actions=ACTIONS if r.random() < 0.7 else (),
     )
