@@ -43,12 +43,12 @@ def run(chats: int, drain: Duration) -> Report:
 def test_without_it_no_call_is_answered_while_more_chats_come_than_can_be_taken(runs: Runs) -> None:
     found = runs[TOO_MANY, NEVER]
     assert found.streams["calls"]["served"] == 0
-    assert found.streams["calls"]["offered"] > 250
+    assert found.streams["calls"]["offered"] > 120
 
 
 def test_with_it_calls_are_answered_within_the_time_that_agents_need_to_finish_their_chats(runs: Runs) -> None:
     calls = runs[TOO_MANY, DEFAULT].streams["calls"]
-    assert calls["served"] > 0.85 * calls["offered"]
+    assert calls["served"] > 0.75 * calls["offered"]
     assert calls["p90"] < 900
 
 

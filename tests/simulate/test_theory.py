@@ -6,6 +6,7 @@ case that passes here passes everywhere.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ from tests.simulate.theory import case_params, missed, trace_params
 pytestmark = pytest.mark.promise("EX-3")
 
 SEED = 3
-PART = 0.03  # of the 200,000 contacts that most cases ask for
-NOISY = 0.006  # of a million
+PART = 0.02  # of the 200,000 contacts that most cases ask for
+NOISY = 0.004  # of a million
 
 
 @pytest.mark.promise("RT-1")
@@ -42,7 +43,7 @@ def test_a_stationary_case_comes_out_as_the_formula_says(case: Case) -> None:
 
 @pytest.mark.parametrize("case", case_params("finite_day"))
 def test_a_published_day_comes_out_as_it_was_printed(case: Case) -> None:
-    part = 4 / case.run.days
+    part = 3 / case.run.days
     found = cases.run(case, seed=SEED, scale=part)
     assert missed(case, found.metrics, part) == {}
 
@@ -50,7 +51,7 @@ def test_a_published_day_comes_out_as_it_was_printed(case: Case) -> None:
 @pytest.mark.promise("RT-13")
 @pytest.mark.parametrize("case", case_params("delay_prediction"))
 def test_expected_waits_err_as_much_as_theory_says(case: Case) -> None:
-    part = 0.03
+    part = 0.02
     found = cases.run(case, seed=SEED, scale=part)
     assert missed(case, found.metrics, part) == {}
 
@@ -100,14 +101,18 @@ V = Model(
 )
 
 
+@cache
+def by_default() -> dict[str, float]:
+    return contest.one(V, Policy("share-of-target", "longest-idle"), 20_000, 2_000, SEED)
+
+
 def test_the_default_order_serves_the_worst_served_class_far_better_than_first_come() -> None:
     """Share of target with a head start, at 94 % load: 25 points and more are published for this design."""
-    found = contest.one(V, Policy("share-of-target", "longest-idle"), 20_000, 2_000, SEED)
-    assert found["gain"] >= 0.2
+    assert by_default()["gain"] >= 0.2
 
 
 def test_strict_priority_starves_whom_the_default_does_not() -> None:
-    ours = contest.one(V, Policy("share-of-target", "longest-idle"), 20_000, 2_000, SEED)
+    ours = by_default()
     strict = contest.one(V, Policy("priority", "longest-idle"), 20_000, 2_000, SEED)
     assert strict["k2.p99"] > ours["k2.p99"]
     assert strict["k0.p99"] < ours["k0.p99"]
