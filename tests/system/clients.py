@@ -332,6 +332,7 @@ class Visitor(Socket):
         self.last_seq: int | None = None
         self.state = ""
         self.heard: list[str] = []  # what agents said
+        self.asked = False  # whether to call them back
         self.delivered: set[str] = set()
         self.errors: list[Json] = []
         self._welcomed = False
@@ -380,6 +381,8 @@ class Visitor(Socket):
             self.state = "active"
         elif kind == "queued":
             self.state, self.interaction = "queued", message["interaction"]
+        elif kind == "callback_offered":
+            self.asked = True
         elif kind == "ended":
             self.state = "ended"
         elif kind == "message" and message["author"] == "agent":

@@ -202,3 +202,31 @@ async def test_an_operator_asks_for_a_callback_and_takes_it_back(tmp_path: Path)
         status, _ = await daemon.post(f"/v1/callbacks/{asked['callback']}/cancel", {"why": "wrong number"})
         assert status == 200
         assert (await daemon.get("/v1/callbacks"))[1]["callbacks"] == []
+
+
+@pytest.mark.promise("MV-5", "RT-11")
+async def test_who_is_asked_whether_to_call_them_says_yes_by_chat_or_by_a_digit(tmp_path: Path) -> None:
+    """The queue is full for everybody: nobody is turned away, and both are called with the place that they had."""
+    rule = {"MAX_LENGTH": "0", "WHEN_FULL__DO": "callback", "WHEN_FULL__MESSAGE": "Shall we call you?"}
+    full = {f"SWITCHBOARD__QUEUES__SUPPORT__{name}": value for name, value in rule.items()}
+    async with house(tmp_path / "data", **full) as (daemon, gateway):
+        answer = await gateway.says(daemon, "incoming", "c1")
+        assert answer["action"] == {"type": "offer_callback", "message": "Shall we call you?", "digit": "1"}
+        assert (await gateway.says(daemon, "dtmf", "c1", digits="1"))["action"] == {"type": "call_back"}
+        await gateway.says(daemon, "ended", "c1")
+        visitor = Visitor(daemon.socket)
+        await visitor.hello()
+        await visitor.until(lambda: visitor.asked)
+        await visitor.send({"type": "callback", "phone": "+1 202 555 0177"})
+        await visitor.until(lambda: visitor.state == "ended")
+        _, page = await daemon.get("/v1/callbacks")
+        assert {x["to"] for x in page["callbacks"]} == {"+12025550123", "+12025550177"}
+        async with at_work(daemon, "ana") as (ana,):
+            first = await ana.accept()
+            order = await gateway.ordered("call")
+            assert order["to"] == "+12025550123", "who came first"
+            await gateway.says(daemon, "answered", order["call_id"])
+            await ana.complete(first)
+            second = await ana.accept()
+            assert ana.work[second]["customer"].startswith("visitor:")
+            await every(0.02, lambda: any(x.get("to") == "+12025550177" for x in gateway.orders.values()))
