@@ -58,7 +58,8 @@ def explain(s: State, number: int, now_ms: int) -> dict[str, Any]:
     """What a planner wants to know of one interaction. Raises NotFound."""
     item = find_interaction(s, number)
     s.matcher.stand()
-    waited = max(0, s.waited_ms(item, item.accepted_at_ms or item.ended_at_ms or now_ms))
+    until = now_ms if item.state in (QUEUED, OFFERED) else item.accepted_at_ms or item.ended_at_ms or now_ms
+    waited = max(0, s.waited_ms(item, until))
     target = s.target_ms(item)
     told: dict[str, Any] = {
         "interaction": interaction_id(number),

@@ -45,9 +45,9 @@ def _what(number: int, event: Event, queue: str) -> str:
 
 
 def _who(event: Event) -> str:
-    """ "operator sam", "agent ana", or "" for the engine."""
+    """ "operator sam", the id of an agent, or "" for the engine."""
     by: str = getattr(event, "by", "")
-    return f"operator {by.removeprefix('operator:')}" if by.startswith("operator:") else by and f"agent {by}"
+    return f"operator {by.removeprefix('operator:')}" if by.startswith("operator:") else by
 
 
 def _with_cause(what: str, event: Event) -> str:
@@ -72,7 +72,7 @@ RULES = {
 
 
 def _transferred(event: e.Transferred, queue: str) -> str:
-    way = f"from queue {queue} to {event.queue}" if queue and queue != event.queue else f"in queue {event.queue}"
+    way = f"from queue {queue} to {event.queue}" if queue and queue != event.queue else f"to queue {event.queue}"
     asks = f", for {in_words(event.requirement)}" if event.requirement is not None else ""
     if not event.by and event.why in RULES:
         return f"a rule moved it {way}{asks}: {RULES[event.why]}"

@@ -376,6 +376,15 @@ def test_every_code_of_somebody_who_fits_is_counted_in_the_headline() -> None:
 
 
 @pytest.mark.promise("EX-2")
+def test_who_waits_again_has_waited_until_now() -> None:
+    office = Office(ready=("ana",))
+    number = office.active()
+    office.sleep_s(60)
+    office.do(c.Requeue(interaction=number, by="operator:sam"))
+    assert explain(office.state, number, office.now_ms)["waited_ms"] == 60_000
+
+
+@pytest.mark.promise("EX-2")
 def test_those_of_other_queues_count_as_far_as_they_want_the_same_agents() -> None:
     agents = {"ana": Agent(skills={"support": 5, "sales": 5}), "sue": Agent(skills={"sales": 5})}
     config = agents_with(replace(OFFICE, default_queue="sales"), **agents)
