@@ -20,10 +20,16 @@ AGENTS_LOOKED_AT = 200
 
 
 def _may_act(s: State, item: Interaction, resort: Resort) -> bool:
-    return item.waits and not admission.is_ours(s, item) and admission.may_act(s, item.born.channel, resort)
+    if not item.waits or admission.is_ours(s, item) or (resort.do == "callback" and item.callback_offered):
+        return False
+    return admission.may_act(s, item.born.channel, resort)
 
 
 def _does(s: State, item: Interaction, resort: Resort) -> str:
+    if resort.do == "callback":
+        if admission.can_be_asked(s, item):
+            return "the customer is asked whether to call them back"
+        return "it ends, since the customer cannot be called back"
     if resort.do == "end":
         return "it ends"
     return f"it moves to queue {resort.queue}, unless that does not take it then"
@@ -38,7 +44,7 @@ def longest_wait(s: State, item: Interaction) -> Iterator[Change]:
     if due > s.now_ms:
         yield due, "max-wait", f"{why}: {_does(s, item, does)}"
     elif due:  # it could not be done, and another look is taken
-        yield queue.wake_ms, "max-wait", f"{why}, and it has; it is tried again: {_does(s, item, does)}"
+        yield max(due, queue.wake_ms), "max-wait", f"{why}, and it has; it is tried again: {_does(s, item, does)}"
 
 
 def nobody_there(s: State, item: Interaction) -> Iterator[Change]:

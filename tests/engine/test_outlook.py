@@ -46,6 +46,10 @@ def comes_true(office: Office, number: int, change: str) -> None:
     ("resort", "effect"),
     [
         (Resort("end"), "nobody waits longer than 30s in queue support: it ends"),
+        (
+            Resort("callback"),
+            "nobody waits longer than 30s in queue support: it ends, since the customer cannot be called back",
+        ),
         (TO_SALES, "nobody waits longer than 30s in queue support: it moves to queue sales, unless that does not take "
                    "it then"),
     ],
