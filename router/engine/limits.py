@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from router.engine import admission, callbacks, unservable
+from router.engine import admission, asking, callbacks, unservable
 from router.engine.config import Resort
 from router.engine.model import CALLBACK_DUE, Interaction, State
 from router.engine.relaxation import waits
@@ -27,7 +27,7 @@ def _may_act(s: State, item: Interaction, resort: Resort) -> bool:
 
 def _does(s: State, item: Interaction, resort: Resort) -> str:
     if resort.do == "callback":
-        if admission.can_be_asked(s, item):
+        if asking.can_be_asked(s, item):
             return "the customer is asked whether to call them back"
         return "it ends, since the customer cannot be called back"
     if resort.do == "end":
