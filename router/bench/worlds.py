@@ -180,7 +180,8 @@ def _config(profiles: list[Needs], needs: list[tuple[int, Needs]], agents: int) 
     queues["nobody"] = Queue(requirement=Node(skill="unknown"), offer_timeout=LONG)
     people = [Agent(skills={f"s{s}": level for s, level in held.items()}) for held in profiles]
     return Config(
-        channels={name: Channel(exclusive=i == 0, cap=CAPS[i]) for i, name in enumerate(CHANNELS)},
+        # The floors hold no place free for a call that work of other kinds keeps out.
+        channels={name: Channel(exclusive=i == 0, cap=CAPS[i], drain=Duration(0)) for i, name in enumerate(CHANNELS)},
         skills=(*(f"s{i}" for i in range(40)), "unknown"),
         queues=queues,
         rules=tuple(Rule(name, name, to=(name,)) for name in queues),
