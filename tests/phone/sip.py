@@ -102,7 +102,7 @@ class SipGateway(Child):
 
     def troubles(self) -> list[str]:
         found = re.findall(r".* (?:ERROR|CRITICAL|BUG):.*", self.said())
-        # A router that is killed in the middle of a request (curl: 52, empty reply; 56, cut) is no fault of the gateway.
+        # A router killed in the middle of a request (curl: 52, empty reply; 56, cut) is no fault of the gateway.
         return [line for line in found if not re.search(r"http_client .*failed to perform curl \((?:52|56)\)", line)]
 
 
