@@ -56,6 +56,8 @@ SOME = 3
 # first, and at most so many, because to foretell costs as much as to route a few.
 FOLLOWED = 4
 APART_MS = 1_000
+# Of all lines together so many begin in that time: with many lines, to foretell looks at all of them.
+AT_ONCE = 8
 PASSED_OVER = 16
 # One of those followed is looked at when so many more are finished; a power of two.
 LOOK_EVERY = 4
@@ -156,18 +158,22 @@ def follow(s: State, item: Interaction, at_ms: int) -> None:
     if at_ms < pace.next_ms or len(pace.followed) >= FOLLOWED:
         return
     pace.passed = 0
-    pace.next_ms = at_ms + APART_MS  # if nothing can be told now, the next one need not ask again at once
+    pace.next_ms = at_ms + _apart_ms(s)  # if nothing can be told now, the next one need not ask again at once
     told = forecast(s, item, at_ms)
     if told.method == QUEUE_LENGTH:
         p50, p90 = ceil(told.p50_ms * pace.factor50), ceil(told.p90_ms * pace.factor90)
         pace.followed.append(Followed(item.number, at_ms, p50, p90))
-        pace.next_ms = at_ms + max(APART_MS, p90 // FOLLOWED)
+        pace.next_ms = at_ms + max(_apart_ms(s), p90 // FOLLOWED)
 
 
 def follow_no_more(s: State, item: Interaction) -> None:
     """It waits for an agent by name, and not for what was foretold."""
     pace = pace_of(s, item)
     pace.followed = [one for one in pace.followed if one.interaction != item.number]
+
+
+def _apart_ms(s: State) -> int:
+    return APART_MS * max(AT_ONCE, len(s.queues)) // AT_ONCE
 
 
 def _look(s: State, pace: Pace, ended: Interaction, at_ms: int) -> None:
