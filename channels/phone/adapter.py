@@ -16,7 +16,8 @@ wait (out of hours, full ...), with the message that the configuration has for t
 
 Orders (`deliver`) are repeated by the outbox under one idempotency key. An order that has been overtaken is not sent
 any more. A `connect` that fails for good, or does not get through within `connect_within`, lets the caller wait for
-somebody again before it is given up. What a gateway says of a `connect` that was followed by another is late as well.
+somebody again before it is given up; one that is answered 410 tells that the caller is gone, before the gateway's own
+word for it comes. What a gateway says of a `connect` that was followed by another is late as well.
 
 A gateway of a kind that does not read answers (`Kind.progress`) is ordered to refuse a call before its event is
 answered, so that it brings the event again where the order did not arrive.
@@ -54,7 +55,7 @@ from channels.phone.memory import CallMemory
 from channels.phone.positions import Positions
 from channels.phone.request import Answer, Control, Raw, Site
 from channels.phone.settings import Gateway, Settings, check
-from router.engine.commands import AnyCommand, FailConnection, FailConsult, Renew, Reply
+from router.engine.commands import AnyCommand, FailConnection, FailConsult, Leave, Renew, Reply
 from router.engine.views import Estimate, Inform, InteractionView, MessageView, Outbound, interaction_id
 from router.errors import (
     BadMessage,
@@ -80,6 +81,7 @@ _orders = counter("phone_orders_total", "What became of orders to gateways, by t
 
 # Of statuses 400 to 499 these say "not now"; the others will be the same on every try.
 _PASSING = frozenset({408, 409, 425, 429})
+_GONE = 410  # the call is over; 404 may as well be a wrong control address
 # Of a gateway's answer to an order so much is read, to use the connection again; nothing in it is needed.
 _ANSWER_MAX = 65_536
 # A gateway that repeats what is not understood repeats its last few events, not its last thousand.
@@ -361,7 +363,8 @@ class PhoneAdapter:
                 await self._ask_nobody(outbound)
                 raise DeliveryFailed(str(failure), final=True) from failure
             if outbound.action in ("assigned", "called") and (failure.final or late):
-                await self._wait_again(outbound)
+                gone = type(failure) is _Gone and outbound.action == "assigned"
+                await (self._is_over if gone else self._wait_again)(outbound)
                 raise DeliveryFailed(str(failure), final=True) from failure
             raise
         line.trouble = ""
@@ -400,7 +403,8 @@ class PhoneAdapter:
         status = await self._post(line, control)
         _orders.labels(line.name, str(status)).inc()
         if not (200 <= status < 300 or status in control.done_already):
-            raise DeliveryFailed(f"the gateway answered {status}", final=_is_final(status))
+            kind = _Gone if status == _GONE else DeliveryFailed
+            raise kind(f"the gateway answered {status}", final=_is_final(status))
 
     async def _post(self, line: _Line, control: Control) -> int:
         """The status that the gateway answers. Raises DeliveryFailed where it does not answer."""
@@ -433,6 +437,17 @@ class PhoneAdapter:
         if isinstance(answer, RouterError) and not isinstance(answer, ClientError):
             raise DeliveryFailed(f"the failed connection cannot be recorded: {answer.code}") from answer
 
+    async def _is_over(self, outbound: Outbound) -> None:
+        """There is no such call: it would be offered to one agent after the other until its end was told."""
+        if is_outdated(outbound, self._view(outbound.interaction)):
+            return
+        name, call_id = call_of(outbound.threads)
+        prefix = prefix_of(name)
+        command = Leave(key=f"{prefix}sb-{outbound.outbound}", thread=prefix + call_id, reason="abandoned")
+        answer = await _settled(self._desk, command)
+        if isinstance(answer, RouterError) and not isinstance(answer, ClientError):
+            raise DeliveryFailed(f"the end of the call cannot be recorded: {answer.code}") from answer
+
     async def _ask_nobody(self, outbound: Outbound) -> None:
         """Who was to be consulted cannot be reached: the agent goes on alone."""
         if is_outdated(outbound, self._view(outbound.interaction)):
@@ -443,6 +458,10 @@ class PhoneAdapter:
         answer = await _settled(self._desk, command)
         if isinstance(answer, RouterError) and not isinstance(answer, ClientError):
             raise DeliveryFailed(f"the failed consult cannot be recorded: {answer.code}") from answer
+
+
+class _Gone(DeliveryFailed):
+    """The gateway has no such call any more."""
 
 
 class _Line:

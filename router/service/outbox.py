@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 from router.engine import commands as c
 from router.engine.config import Duration
 from router.engine.views import Outbound
-from router.errors import Refusal, RouterError
+from router.errors import NotFound, Refusal, RouterError
 from router.observe import counter, get_logger
 from router.service.clock import Clock
 from router.service.ports import Adapter, DeliveryFailed, Desk, Health, Outcome
@@ -149,26 +149,38 @@ class Outbox:
             given_up.labels(letter.channel).inc()
             log.warning("Given up", action="outbound_dead", outbound=letter.outbound, problem=error)
             if letter.action in ("assigned", "called"):
-                # Nobody will connect this customer any more: they wait for somebody again instead of for the lease.
-                again = c.FailConnection(thread=letter.threads[0], reason="undeliverable")
-                self._desk.submit(again, _whatever)
+                await self._wait_again(letter)
             command: c.AnyCommand = c.FailOutbound(outbound=letter.outbound, error=error[:500])
         else:
             command = c.SettleOutbound(outbound=letter.outbound)
+        outcome = await self._recorded(command)
+        if isinstance(outcome, RouterError):
+            # Discarded by an operator meanwhile.
+            log.info("Not recorded", action="outbound_unrecorded", outbound=letter.outbound, problem=str(outcome))
+
+    async def _wait_again(self, letter: Outbound) -> None:
+        """Nobody will connect this customer any more: they wait for somebody again instead of for the lease.
+
+        Under a key, so that a restart in between changes nothing; and only while they wait for this agent, since they
+        may have gone to another, whose connection this is not.
+        """
+        try:
+            view = self._desk.interaction(letter.interaction)
+        except NotFound:
+            return
+        if view.state == "active" and view.agent == letter.agent and not view.connected:
+            key = f"outbox:{letter.outbound}"
+            await self._recorded(c.FailConnection(key=key, thread=letter.threads[0], reason="undeliverable"))
+
+    async def _recorded(self, command: c.AnyCommand) -> Outcome:
         outcome = await self._answer(command)
         while isinstance(outcome, Refusal):
             # Too much is in flight. If the journal is away instead, we are stopped and begin anew with its state.
             await asyncio.sleep(outcome.retry_after_s)
             outcome = await self._answer(command)
-        if isinstance(outcome, RouterError):
-            # Discarded by an operator meanwhile.
-            log.info("Not recorded", action="outbound_unrecorded", outbound=letter.outbound, problem=str(outcome))
+        return outcome
 
     def _answer(self, command: c.AnyCommand) -> asyncio.Future[Outcome]:
         recorded: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._desk.submit(command, lambda outcome: None if recorded.done() else recorded.set_result(outcome))
         return recorded
-
-
-def _whatever(outcome: Outcome) -> None:
-    """The interaction may have moved on by itself meanwhile; then there is nothing to undo."""

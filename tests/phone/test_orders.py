@@ -232,6 +232,29 @@ async def test_a_caller_who_cannot_be_connected_waits_again(switch: Switch, tmp_
         assert command == c.FailConnection(key="phone.dev:sb-17", thread="phone.dev:call-1", reason="gateway-refused")
 
 
+@pytest.mark.promise("OF-5")
+async def test_a_caller_whom_the_gateway_does_not_have_any_more_is_gone(switch: Switch, tmp_path: Path) -> None:
+    """Or they would be offered to one agent after the other until the gateway's own word for it comes."""
+    async with driven(switch, tmp_path) as phone:
+        switch.statuses = [410, 410, 410]
+        phone.desk.refuse = lambda command: Unavailable("disk")
+        assert not (await failure(phone, outbound(phone))).final
+        phone.desk.refuse = lambda command: None
+        assert (await failure(phone, outbound(phone))).final
+        assert phone.desk.commands == [c.Leave(key="phone.dev:sb-17", thread="phone.dev:call-1", reason="abandoned")]
+        phone.desk.views[1] = view("closed", "")
+        await phone.adapter.deliver(outbound(phone))
+        assert len(phone.desk.commands) == 1
+
+
+@pytest.mark.parametrize("status", [404, 422])
+async def test_a_wrong_control_address_ends_no_call(switch: Switch, tmp_path: Path, status: int) -> None:
+    async with driven(switch, tmp_path) as phone:
+        switch.statuses = [status]
+        assert (await failure(phone, outbound(phone))).final
+        assert [type(command) for command in phone.desk.commands] == [c.FailConnection]
+
+
 async def test_a_connection_that_does_not_get_through_in_time_is_given_up(switch: Switch, tmp_path: Path) -> None:
     async with driven(switch, tmp_path, connect_within=10_000) as phone:
         switch.statuses = [503, 503]

@@ -8,15 +8,16 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from router.engine import commands as c
-from router.engine.config import Duration
+from router.engine.config import Channel, Duration
 from router.engine.views import Outbound
 from router.errors import Overloaded
 from router.journal.memory import MemoryJournal
 from router.service.outbox import Outbox, OutboxSettings, pause_ms
-from router.service.ports import Adapter, DeliveryFailed
-from tests.support.house import House, arrive, house, say
+from router.service.ports import Adapter, DeliveryFailed, Done
+from tests.support.house import CONFIG, House, arrive, house, say
 
 
 class Outside:
@@ -142,6 +143,74 @@ async def test_patience_ends_on_the_engines_clock() -> None:
         assert h.desk.outbounds(dead=True) == []
         h.clock.advance(QUICK.give_up)
         await h.until(lambda: h.desk.outbounds(dead=True))
+
+
+CALLS = replace(
+    CONFIG,
+    channels={"phone": Channel(exclusive=True, actions=("assigned",))},
+)
+
+
+@asynccontextmanager
+async def connecting(outside: Outside) -> AsyncIterator[House]:
+    """Calls whose agents have to be connected."""
+    async with house(MemoryJournal(), config=CALLS) as h:
+        outbox = Outbox(h.desk, h.clock, QUICK, {"phone": cast("Adapter", outside)})
+        h.writer.post = outbox.post
+        await h.sign_in("ana")
+        await h.desk.ask(arrive("c1"))
+        yield h
+        outbox.stop()
+
+
+@pytest.mark.promise("OF-3")
+async def test_whoever_cannot_be_connected_waits_again_once_and_that_is_recorded_whatever_it_takes() -> None:
+    outside = Outside()
+    async with connecting(outside) as h:
+        outside.fails = [DeliveryFailed("no telephone", final=True)]
+        asked: list[c.AnyCommand] = []
+        busy, submit = [Overloaded("full", retry_after_s=0)], h.desk.submit
+
+        def full_at_first(command: c.AnyCommand, done: Done) -> None:
+            asked.append(command)
+            if isinstance(command, c.FailConnection) and busy:
+                done(busy.pop())
+            else:
+                submit(command, done)
+
+        h.desk.submit = full_at_first  # type: ignore[method-assign]
+        await h.desk.ask(c.Accept(agent="ana", offer=1))
+        await h.until(lambda: h.desk.outbounds(dead=True))
+        [dead] = h.desk.outbounds(dead=True)
+        keys = [command.key for command in asked if isinstance(command, c.FailConnection)]
+        assert keys == [f"outbox:{dead.outbound}"] * 2
+        assert h.desk.interaction(1).connect_failures == 1
+
+
+class NoTelephone(Outside):
+    """Ana's cannot be reached, which takes its time."""
+
+    async def deliver(self, letter: Outbound) -> None:
+        await super().deliver(letter)
+        if letter.agent == "ana":
+            raise DeliveryFailed("no telephone", final=True)
+
+
+@pytest.mark.promise("OF-3")
+async def test_a_connection_that_is_given_up_is_not_held_against_whoever_has_the_call_by_then() -> None:
+    outside = NoTelephone()
+    async with connecting(outside) as h:
+        outside.hold = asyncio.Event()
+        await h.desk.ask(c.Accept(agent="ana", offer=1))
+        await h.until(lambda: outside.told)
+        await h.sign_in("ben")
+        await h.desk.ask(c.SetState(agent="ana", state="not_ready"))
+        await h.desk.ask(c.Requeue(interaction=1, by="sam"))
+        await h.desk.ask(c.Accept(agent="ben", offer=2))
+        outside.hold.set()
+        await h.until(lambda: h.desk.outbounds(dead=True) and not h.desk.outbounds())
+        assert h.desk.interaction(1).agent == "ben"
+        assert h.desk.interaction(1).connect_failures == 0
 
 
 async def test_a_channel_that_nobody_serves_any_more_is_a_dead_letter_and_no_fault() -> None:

@@ -7,7 +7,7 @@
     {"call_id": "...", "action": "queue"}                                   the agent's telephone stops ringing
     {"call_id": "...", "action": "transfer", "target": "sip:+4930123@..."}
 
-The gateway answers 202 done, 404 no such call, 409 not possible now, 410 gone, 422 not possible at all. It keeps the
+The gateway answers 202 done, 409 not possible now, 410 no such call, 422 not possible at all. It keeps the
 `Idempotency-Key` of what it did, and answers a repetition 202 without doing it again.
 
 A proxy cannot hold: there is no order for it.
