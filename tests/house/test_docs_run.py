@@ -33,6 +33,7 @@ NOT_RUN = {
     "./run agent": "wants a person at a terminal",
     "./run test": "this is within it",
     "./run faults": "has tests of its own",
+    "./run calls": "has tests of its own",
     "./run bench": "has tests of its own",
     "./run check --config my.toml": "the reader's own file",
 }
