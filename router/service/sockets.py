@@ -3,7 +3,8 @@
 Rules of this file:
 1. Nobody waits for a reader. `Peer.send` puts bytes on the way and returns; who does not read is cut off when more than
    `max_buffer_bytes` wait for them, or when something has waited longer than `max_behind` (AG-5).
-2. A message costs one synchronous call of its receiver. No task, queue or future of ours is made for it.
+2. A message costs one synchronous call of its receiver, in the turn of the loop that read it. No task, queue or future
+   is made for it; only what cannot be handed over at once (see `_Connection`) goes through the library's queue.
 3. A receiver that has enough to do pauses its own peer, and then that socket is not read: the pressure goes back to the
    sender and nowhere else.
 4. What a client does wrong is answered to that client (an HTTP status before the handshake, a close code after it) and
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 from msgspec import Meta, Struct
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, NegotiationError
-from websockets.frames import CloseCode
+from websockets.frames import DATA_OPCODES, CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Origin, Subprotocol
@@ -52,6 +53,7 @@ TRY_AGAIN_LATER = 1013
 
 RETRY_AFTER_S = 5
 OPEN = State.OPEN
+TEXT = Opcode.TEXT
 
 
 class SocketSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,6 +203,47 @@ class Peer:
         return bool(self._mark) and now - self._mark_at > allowed_s
 
 
+class _Connection(ServerConnection):
+    """The library's connection, which hands whole text messages straight to their receiver.
+
+    Its queue would cost a future and a turn of the loop for each. It is used for everything else: parts of messages,
+    binary ones, what arrives before there is a receiver or while that is paused; and for whatever comes while any of
+    those waits there, since messages keep their order. `SocketServer._read` takes them out.
+    """
+
+    receiver: Receiver | None = None
+    peer: Peer
+    queued = 0  # whole messages that `_read` has not handed over yet
+
+    def process_event(self, event: object) -> None:
+        if type(event) is Frame and event.opcode in DATA_OPCODES:
+            receiver = self.receiver
+            if (
+                receiver is not None
+                and event.opcode is TEXT
+                and event.fin
+                and not self.queued
+                and self.peer._gate is None
+                and self.peer._ending is None
+            ):
+                self._hand_over(receiver, bytes(event.data))
+                return
+            self.queued += event.fin
+        super().process_event(event)  # type: ignore[arg-type]
+
+    def _hand_over(self, receiver: Receiver, text: bytes) -> None:
+        try:
+            text.decode()
+        except UnicodeDecodeError:  # RFC 6455 section 8.1
+            self.peer.close(CloseCode.INVALID_DATA, "text frames hold UTF-8")
+            return
+        try:
+            receiver.received(text)
+        except Exception:
+            log.exception("Receiver failed", action="socket_receiver_failed", path=self.peer._path)
+            self.peer.close(CloseCode.INTERNAL_ERROR, "a bug of ours")
+
+
 def frame(text: bytes) -> bytes:
     """A whole text message as a server sends it (RFC 6455 section 5.2): not masked, not compressed, in one frame.
 
@@ -260,6 +303,7 @@ class SocketServer:
                 max_size=s.max_message_bytes,
                 max_queue=s.read_ahead,
                 server_header=None,
+                create_connection=_Connection,
                 backlog=1024,
                 ssl=self._tls(),
             )
@@ -368,6 +412,7 @@ class SocketServer:
     # --- a connection -------------------------------------------------------------------------------------------------
 
     async def _serve(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, _Connection)
         """The life of one connection. A bug in a receiver ends this connection only; the library logs it."""
         assert connection.request is not None
         mount = self._mounts[_path(connection.request)]
@@ -388,19 +433,21 @@ class SocketServer:
         finally:
             self._leave(peer)
 
-    async def _read(self, connection: ServerConnection, peer: Peer, receiver: Receiver) -> None:
-        received, recv = receiver.received, connection.recv
+    async def _read(self, connection: _Connection, peer: Peer, receiver: Receiver) -> None:
+        """Until the end of the connection. Most messages do not come this way: see `_Connection`."""
+        connection.peer, connection.receiver = peer, receiver
         with contextlib.suppress(ConnectionClosed):
             while True:
-                text = await recv()
+                text = await connection.recv()
+                while peer._gate is not None and connection.state is OPEN:
+                    await peer._until_resumed()
+                connection.queued -= 1
                 if peer._ending is not None:
                     continue  # we have hung up; the rest of what was on its way is read only to see the end
                 if isinstance(text, bytes):
                     peer.close(CloseCode.UNSUPPORTED_DATA, "text frames only")
                     continue
-                received(text.encode())
-                if peer._gate is not None:
-                    await peer._until_resumed()
+                receiver.received(text.encode())
 
     def _enter(self, peer: Peer) -> None:
         self._peers.add(peer)
