@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, cast
@@ -11,6 +12,7 @@ import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
 from websockets.typing import Origin, Subprotocol
 
 from router.engine.config import Duration
@@ -212,6 +214,68 @@ async def test_a_paused_peer_is_not_read_until_it_resumes() -> None:
         assert house.told[0].texts == [b"one"]
         house.told[0].peer.resume()
         assert await client.recv() == "two"
+
+
+def frames_of(text: bytes, chance: random.Random) -> bytes:
+    """A message as a client may send it: in one frame or in parts, with a ping between them now and then."""
+    cuts = sorted(chance.choices(range(len(text) + 1), k=chance.choice((0, 0, 0, 1, 3))))
+    parts = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    sent = b""
+    for i, part in enumerate(parts):
+        frame = Frame(Opcode.CONT if i else Opcode.TEXT, part, fin=i == len(parts) - 1)
+        sent += frame.serialize(mask=True)
+        if chance.random() < 0.1:
+            sent += Frame(Opcode.PING, b"there?").serialize(mask=True)
+    return sent
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_messages_keep_their_order_however_they_are_cut_and_whenever_their_receiver_pauses(seed: int) -> None:
+    chance = random.Random(seed)
+    everything = asyncio.Event()
+
+    class Moody(Told):
+        def received(self, text: bytes) -> None:
+            self.texts.append(text)
+            if text == b"":
+                everything.set()
+            if chance.random() < 0.2:
+                self.peer.pause()
+                asyncio.get_running_loop().call_soon(self.peer.resume)
+
+    texts = [b"%d " % i + b"x" * chance.choice((0, 5, 120, 122, 123, 300, 70_000)) for i in range(30)]
+    stream = b"".join(frames_of(text, chance) for text in texts)
+    async with running(Moody, max_message_bytes=100_000) as house, house.client():
+        connection = house.told[0].peer._connection
+        while stream:
+            n = chance.choice((1, 2, 5, 6, 100, 5_000, 200_000))
+            connection.data_received(stream[:n])
+            stream = stream[n:]
+            if chance.random() < 0.3:
+                await asyncio.sleep(0)
+        connection.data_received(Frame(Opcode.TEXT, b"").serialize(mask=True))
+        async with asyncio.timeout(10):
+            await everything.wait()
+        assert house.told[0].texts == [*texts, b""]
+
+
+async def test_frames_that_are_not_masked_are_a_breach_of_the_protocol() -> None:
+    async with running() as house, house.client() as client:
+        await client.send("hello")
+        assert await client.recv() == "hello"
+        client.transport.write(b"\x81\x02no")
+        assert await close_code(client) == 1002
+        assert house.told[0].texts == [b"hello"]
+
+
+async def test_after_the_goodbye_nothing_reaches_the_receiver() -> None:
+    async with running() as house, house.client() as client:
+        await client.send("one")
+        assert await client.recv() == "one"
+        house.told[0].peer.close()
+        house.told[0].peer._connection.data_received(Frame(Opcode.TEXT, b"two").serialize(mask=True))
+        assert await close_code(client) == 1000
+        assert house.told[0].texts == [b"one"]
 
 
 async def test_the_end_of_a_paused_connection_is_noticed() -> None:
