@@ -471,6 +471,7 @@ class _Line:
         self.name = name
         self.gateway = gateway
         self.kind: Kind = KINDS[gateway.kind]
+        self.site = Site(name, gateway)
         self.prefix = prefix_of(name)
         self.bucket = Bucket(gateway.rate, gateway.rate)
         self.aside_bucket = Bucket(gateway.set_aside / 3_600, gateway.set_aside)
@@ -480,10 +481,6 @@ class _Line:
         self.positions: Positions | None = None
         self._connects: OrderedDict[str, str] = OrderedDict()  # by call: the last connect; the oldest call first
         self._counts: dict[str, Any] = {}
-
-    @property
-    def site(self) -> Site:
-        return Site(self.name, self.gateway)
 
     def heard_of(self, event: CallEvent, interaction: int) -> None:
         """The gateway has this call."""

@@ -32,6 +32,7 @@ class CallMemory:
         self._limit = limit
         self._keep_ms = keep_ms
         self._calls: OrderedDict[str, _Call] = OrderedDict()  # by thread, longest untouched first
+        self._look_at_ms = 0  # nobody is too old before
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -62,12 +63,14 @@ class CallMemory:
         else:
             self._calls.move_to_end(thread)
         call.touched_ms = now_ms
-        self._forget(now_ms)
+        if len(self._calls) > self._limit or now_ms >= self._look_at_ms:
+            self._forget(now_ms)
         return call
 
     def _forget(self, now_ms: int) -> None:
         while self._calls:
             thread, call = next(iter(self._calls.items()))
             if len(self._calls) <= self._limit and now_ms - call.touched_ms <= self._keep_ms:
+                self._look_at_ms = call.touched_ms + self._keep_ms + 1
                 return
             del self._calls[thread]

@@ -57,15 +57,23 @@ def _as_written(text: str) -> bool:
     """Whether `text` is E.164 of a possible length, and carries no national prefix that reading would take away."""
     if not _E164.fullmatch(text):
         return False
-    for digits in (1, 2, 3):  # no country's code is the beginning of another's
-        table = _table(text[1 : 1 + digits])
-        if table is not None:
-            lengths, prefix = table
-            return len(text) - 1 - digits in lengths and not (prefix and prefix.match(text, 1 + digits))
-    return False
+    found = _country(text[1:4])
+    if found is None:
+        return False
+    lengths, prefix, start = found
+    return len(text) - start in lengths and not (prefix and prefix.match(text, start))
 
 
 @lru_cache(maxsize=1_200)
+def _country(begins: str) -> tuple[frozenset[int], re.Pattern[str] | None, int] | None:
+    """What `_table` says of the country of a number that begins with these digits, and where its own number begins."""
+    for digits in (1, 2, 3):  # no country's code is the beginning of another's
+        table = _table(begins[:digits])
+        if table is not None:
+            return *table, 1 + digits
+    return None
+
+
 def _table(code: str) -> tuple[frozenset[int], re.Pattern[str] | None] | None:
     """The lengths of a country's numbers and what its national prefixes look like. None: no such country."""
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code))

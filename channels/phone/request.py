@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from channels.phone.settings import Gateway
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(Struct, frozen=True):
     """What a gateway sent. `headers` can be asked in any case."""
 
     path: str  # what follows the gateway's name: "events"
@@ -18,8 +18,7 @@ class Raw:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """One configured gateway."""
 
     name: str
@@ -30,14 +29,12 @@ class Site:
         return f"{self.gateway.public_url.rstrip('/')}/v1/phone/{self.name}/{path}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     body: bytes
     media_type: str = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Struct, frozen=True):
     """One POST to a gateway."""
 
     url: str

@@ -312,11 +312,9 @@ class HttpServer:
     def _around(self, handler: Handler) -> Handler:
         """The application, refusing in our words."""
         running, answers = self._running, self.answers
-        current = asyncio.current_task
 
         async def guarded(request: web.BaseRequest) -> web.StreamResponse:
-            task = current()
-            assert task is not None
+            task = request.task  # the one that runs us
             running[task] = self._sweep
             try:
                 if self._draining and request.method not in ("GET", "HEAD"):

@@ -14,6 +14,7 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from channels.phone.adapter import PhoneAdapter
+from channels.phone.request import Site
 from channels.phone.settings import Gateway, Settings
 from channels.phone.signature import HEADER, sign
 from router.errors import RouterError
@@ -50,6 +51,12 @@ class Phone:
         )
         self.adapter = PhoneAdapter(settings, context)
         self.client: TestClient[web.Request, web.Application] = cast("Any", None)
+
+    def control_at(self, url: str) -> None:
+        """The control address of the gateway `dev` moves."""
+        line = self.adapter._lines["dev"]
+        line.gateway = msgspec.structs.replace(line.gateway, control_url=url)
+        line.site = Site(line.name, line.gateway)
 
     def signed(self, body: bytes, *secrets: str, at_ms: int | None = None) -> dict[str, str]:
         now_ms = self.desk.now if at_ms is None else at_ms

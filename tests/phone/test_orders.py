@@ -206,13 +206,12 @@ async def test_others_will_be_the_same_every_time(switch: Switch, tmp_path: Path
 
 async def test_a_gateway_that_cannot_be_reached_is_tried_again(switch: Switch, tmp_path: Path) -> None:
     async with driven(switch, tmp_path) as phone:
-        lost = phone.adapter._lines["dev"]
-        lost.gateway = msgspec.structs.replace(lost.gateway, control_url="http://127.0.0.1:1/control")
+        phone.control_at("http://127.0.0.1:1/control")
         failed = await failure(phone, outbound(phone, "transferred"))
         assert not failed.final
         assert "dev: " in phone.adapter.health().detail
         assert phone.adapter.health().ok
-        lost.gateway = msgspec.structs.replace(lost.gateway, control_url=switch.url)
+        phone.control_at(switch.url)
         await phone.adapter.deliver(outbound(phone, "transferred"))
         assert phone.adapter.health().detail == ""
 

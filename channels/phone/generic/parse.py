@@ -32,9 +32,10 @@ from router.errors import BadMessage, TooLarge
 PATHS = ("events",)
 FAILED: frozenset[EventType] = frozenset({"connect_failed", "consult_failed", "call_failed"})
 
-# SIP lets a Call-ID be of any length; 255 is what switches keep of it. What follows the `$` is for Python, where `$`
-# also stands before a last line feed.
-Id = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,255}$(?!\n)")]
+# SIP lets a Call-ID be of any length; 255 is what switches keep of it. The pattern is for the reference: to look at
+# characters is done by `_is_id` at a fifth of what it costs.
+Id = Annotated[str, Meta(extra_json_schema={"pattern": r"^[\x21-\x7e]{1,255}$"})]
+_ID_MAX = 255
 
 _DIGITS = re.compile(r"[0-9A-D*#]{1,64}")
 _NUMBERS_ARE_MS_FROM = 100_000_000_000
@@ -69,6 +70,8 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
         raise BadMessage(str(problem)) from problem
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise BadMessage("the body is not JSON that can be read") from problem
+    if not (_is_id(event.event_id) and _is_id(event.call_id)):
+        raise BadMessage(f"event_id and call_id: expected 1 to {_ID_MAX} printable ASCII characters without spaces")
     attributes = _texts(event.attributes)
     if len(attributes) > gateway.max_attributes:
         raise TooLarge(f"{len(attributes)} attributes; at most {gateway.max_attributes} are taken here")
@@ -85,6 +88,10 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
         digits=_digits(attributes) if event.type == "dtmf" else "",
         reason=attributes.get("reason", "") if event.type in FAILED else "",
     )
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= _ID_MAX and text.isascii() and text.isprintable() and " " not in text
 
 
 def _texts(attributes: dict[str, str | int | float | bool | None]) -> dict[str, str]:

@@ -27,6 +27,9 @@ from router.engine.views import interaction_id
 
 _encode = msgspec.json.Encoder().encode
 
+# What nearly every caller's beginning is answered, as `answer` would encode it.
+_QUEUE = b'{"interaction":"i-%d","action":{"type":"queue"}}'
+
 # A caller who is gone cannot be hung up on: that is what was wanted.
 _NO_SUCH_CALL = frozenset({404, 410})
 
@@ -46,6 +49,8 @@ class Answered(Struct, frozen=True):
 
 
 def answer(outcome: Outcome, event: CallEvent, site: Site) -> Answer:
+    if outcome.action == "queue":
+        return Answer(_QUEUE % outcome.interaction)
     number = outcome.interaction
     named = interaction_id(number) if number else None
     digit = site.gateway.callback_digit if outcome.action == "offer_callback" else ""
