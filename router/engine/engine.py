@@ -119,21 +119,34 @@ class Engine:
         """Take up what was suspended, offer whatever can be offered; then everybody stands in line.
 
         A Tick comes a moment after its deadline, and other commands may be faster: what was due before this one happens
-        first, so that nothing is decided by what held no more.
+        first, so that nothing is decided by what held no more. And all once more for each place that is given up for
+        something more urgent, and each step of what nobody serves: thousands of them may follow at one instant.
         """
-        state = self.state
-        if state.timers and state.timers[0][0] < now:
-            self._let_time_pass(now - 1, now, out)
-        if state.returning:
-            for continued in interrupts.taken_up(state):
-                self._happen(continued, now, out)
-        matcher = state.matcher
-        if state.entered:
-            self._admit(now, out)
+        state, matcher = self.state, self.state.matcher
+        while True:
+            if state.timers and state.timers[0][0] < now:
+                self._let_time_pass(now - 1, now, out)
+            if state.returning:
+                for continued in interrupts.taken_up(state):
+                    self._happen(continued, now, out)
+            if state.entered:
+                self._admit(now, out)
+            if matcher.fresh_agents or matcher.fresh_items:
+                self._offer(now, out)
+            if matcher.loose_agent is not None or matcher.loose_item is not None:
+                matcher.stand()
+            if state.drains and self._see_to_the_urgent(now, out):
+                continue
+            if not matcher.reach.restless or not self._see_to_the_unserved(now, out):
+                return
+
+    def _offer(self, now: int, out: Outcome) -> None:
+        """All that can be offered, the first in the order first."""
+        state, matcher = self.state, self.state.matcher
         while matcher.fresh_agents or matcher.fresh_items:
             pair = matcher.next_pair(state.interactions, now)
             if pair is None:
-                break
+                return
             item, agent = pair
             if agent.load and state.drainable and self._drains(item, agent, now, out):
                 matcher.fresh_items.append(item)  # somebody else may have room for it
@@ -143,12 +156,6 @@ class Engine:
             self._happen(e.OfferMade(state.last_offer + 1, item.number, agent.id, deadline), now, out)
             if queue.more:
                 self._more_of(item, queue.config, deadline, now, out)
-        if matcher.loose_agent is not None or matcher.loose_item is not None:
-            matcher.stand()
-        if state.drains and len(state.config.bands) > 1:
-            self._see_to_the_urgent(now, out)
-        if matcher.reach.restless:
-            self._see_to_the_unserved(now, out)
 
     def _drains(self, item: Interaction, agent: Agent, now: int, out: Outcome) -> bool:
         began = drain.instead(self.state, item, agent, now)
@@ -156,12 +163,12 @@ class Engine:
             self._happen(began, now, out)
         return began is not None
 
-    def _see_to_the_urgent(self, now: int, out: Outcome) -> None:
-        """What is in a more urgent band takes places that are held, one after the other."""
-        ended = drain.overtaken(self.state, now)
+    def _see_to_the_urgent(self, now: int, out: Outcome) -> bool:
+        """What is in a more urgent band takes places that are held, one after the other; whether one was given up."""
+        ended = drain.overtaken(self.state, now) if len(self.state.config.bands) > 1 else None
         if ended is not None:
             self._happen(ended, now, out)
-            self._settle(now, out)
+        return ended is not None
 
     def _more_of(self, item: Interaction, queue: Queue, deadline_ms: int, now: int, out: Outcome) -> None:
         if queue.auto_accept:
@@ -171,12 +178,12 @@ class Engine:
         else:
             self._offer_to_others(item, queue.parallel_offers, deadline_ms, now, out)
 
-    def _see_to_the_unserved(self, now: int, out: Outcome) -> None:
+    def _see_to_the_unserved(self, now: int, out: Outcome) -> bool:
+        """Whether anything followed: what was relaxed or moved may be offered now."""
         facts = unservable.next_facts(self.state, out.events, now)
         for fact in facts:
             self._happen(fact, now, out)
-        if facts:
-            self._settle(now, out)  # what was relaxed or moved may be offered now
+        return bool(facts)
 
     def _offer_to_others(self, item: Interaction, most: int, deadline_ms: int, now: int, out: Outcome) -> None:
         """`tried` and the agents who see it already are passed over: the others are shown it too."""

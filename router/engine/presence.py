@@ -158,10 +158,8 @@ def _after_special(s: State, event: e.InteractionEnded, agent: Agent | None, now
         yield from preferred.after_wrap_up(s, event)
 
 
-def _after_leaving(s: State, number: int, agent: str, now_ms: int) -> Iterator[Event]:
-    """It left the agent who had it. While it was there it may have waited out its band, for which nothing woke up."""
-    if 0 < s.band_due_ms(s.interactions[number]) <= now_ms:
-        yield e.BandRaised(number)
+def _after_leaving(s: State, number: int, agent: str) -> Iterator[Event]:
+    """It left the agent who had it. What time has made of it meanwhile, timers say: they are set when it is back."""
     if s.consults:
         yield from consult.after_leaving(s, number)
     yield from _after_work(s, agent)
@@ -243,9 +241,9 @@ RULES: dict[type[Event], Callable[[State, Any, int], Iterable[Event]]] = {
     e.OfferExpired: _after_refusal,
     e.InteractionEnded: _after_end,
     e.WrapUpFinished: lambda s, ev, now: _after_work(s, ev.agent),
-    e.Requeued: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.agent, now),
-    e.Transferred: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.from_agent, now),
-    e.ConnectFailed: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.agent, now),
+    e.Requeued: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.agent),
+    e.Transferred: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.from_agent),
+    e.ConnectFailed: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.agent),
     e.ConsultCompleted: lambda s, ev, now: _after_work(s, ev.from_agent),
     e.ConsultEnded: lambda s, ev, now: _after_work(s, ev.agent),
     e.ConnectionConfirmed: lambda s, ev, now: callbacks.after_connection(s, ev.interaction) if s.calls else (),

@@ -36,6 +36,7 @@ from router.engine.config import (
     Spare,
     Step,
     decode_hook,
+    to_bytes,
 )
 from router.engine.drain import DEPTH
 from router.engine.engine import Engine
@@ -756,3 +757,38 @@ def test_every_place_that_is_held_is_foretold(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(2_000, 2_010))
 def test_every_place_that_is_held_is_foretold_on_long_walks(seed: int) -> None:
     crowd(seed, 2_000)
+
+
+def test_hundreds_of_places_go_to_what_is_more_urgent_at_one_instant() -> None:
+    """Each of so many agents holds a place for a call, when as many chats have waited out their band at once."""
+    agents, lines = 640, 40
+    skills = {f"line-{n}": Queue(band="normal") for n in range(lines)}
+    queues = {**skills, "chats": Queue(band="low", offer_timeout=seconds(3_600))}
+    config = replace(
+        MIXED,
+        queues=queues,
+        agents={f"a{n}": Agent() for n in range(agents)},
+        rules=tuple(Rule(name, name, channel=("phone",), to=(name,)) for name in skills),
+        default_queue="chats",
+    )
+    engine = Engine()
+
+    def do(command: c.AnyCommand, at_ms: int) -> Any:
+        return engine.handle(command, at_ms)
+
+    do(c.Configure(document=to_bytes(config)), 0)
+    for n in range(agents):
+        do(c.OpenSession(agent=f"a{n}", session="s"), 0)
+        do(c.SetState(agent=f"a{n}", state="ready"), 0)
+    for n in range(2 * agents):
+        do(c.Arrive(channel="chat", threads=(f"chat:{n}",)), 0)
+    for offer in list(engine.state.offers.values()):
+        do(c.Accept(agent=offer.agent, offer=offer.number), 0)
+    for n in range(agents):
+        do(c.Arrive(channel="phone", threads=(f"call:{n}",), recipient=f"line-{n % lines}"), 1_000)
+    for n in range(agents):
+        do(c.Arrive(channel="chat", threads=(f"late:{n}",)), 2_000)
+    assert len(engine.state.drains) == agents
+    out = do(c.Tick(), 602_000)
+    assert len(happened(out, e.DrainEnded)) == len(made(out)) == agents
+    assert not engine.state.drains

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine.config import Agent, Config, Queue, Rule, Step, Unservable
+from router.engine.config import Agent, Config, Queue, Rule, Step, Unservable, to_bytes
 from router.engine.engine import Engine, Outcome
 from router.engine.lookups import queue_views, servability
 from router.engine.matching import Lines
@@ -317,3 +317,28 @@ def test_a_policy_that_makes_no_sense_is_refused_with_its_path(support: dict[str
     with pytest.raises(ConfigError) as refusal:
         check_config(office_with(OFFICE, **support))
     assert str(refusal.value).startswith(says)
+
+
+# --- thousands at one instant -----------------------------------------------------------------------------------------
+
+
+def a_long_way(queues: int) -> Config:
+    """Queues whose plans lead from one to the next; nobody is there in any but the last, where it ends."""
+    steps = (*(Step(when="nobody-signed-in", band="urgent"),) * 15,)
+    way = {
+        f"q{n}": Queue(requirement=SPANISH, relax=(*steps, Step(when="nobody-signed-in", queue=f"q{n + 1}")))
+        for n in range(queues)
+    }
+    last = {f"q{queues}": Queue(requirement=SPANISH)}
+    return replace(OFFICE, queues={**way, **last}, default_queue="q0")
+
+
+def test_what_nobody_serves_goes_the_longest_way_at_one_instant() -> None:
+    """Sixteen steps in each of two hundred queues, within the command by which it comes."""
+    config = a_long_way(200)
+    check_config(config)
+    engine = Engine()
+    engine.handle(c.Configure(document=to_bytes(config)), 1_000)
+    out = engine.handle(c.Arrive(channel="email", threads=("mail:1",)), 1_000)
+    assert len(happened(out, e.RequirementRelaxed)) == 16 * 200
+    assert engine.state.interactions[out.reply.interaction].queue == "q200"
