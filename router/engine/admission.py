@@ -368,6 +368,14 @@ def ask_facts(s: State, number: int) -> list[Event]:
 
 OneOf = Callable[[str | None, Iterable[str], str, str], None]
 ASKING = ("when_full", "when_overdue", "when_nobody")  # where a customer may be asked whether to call them back
+# What has to be set beside a rule, or it would never hold for anybody.
+NEEDS = {
+    "when_closed": "calendar",
+    "when_closing": "calendar",
+    "when_emergency": "calendar",
+    "when_full": "max_length",
+    "when_overdue": "max_wait",
+}
 RESORTS = ("when_closed", "when_closing", "when_emergency", "when_full", "when_overdue", "when_nobody")
 
 
@@ -378,11 +386,23 @@ def check_resorts(config: Config, one_of: OneOf) -> None:
         one_of(queue.calendar, config.calendars, f"{path}.calendar", "calendar")
         for field in RESORTS:
             _check_resort(getattr(queue, field) or KEEP, name, f"{path}.{field}", config, one_of)
+        _check_needs(queue, path)
         if queue.clock == "open" and queue.calendar is None:
             raise ConfigError(f"{path}.clock", '"always", or a calendar whose open hours count', '"open" without one')
         if queue.max_wait and queue.when_overdue.do == "keep":
             raise ConfigError(f"{path}.when_overdue.do", '"end", "move" or "callback", since max_wait is set', '"keep"')
     _check_overdue_circles(config)
+
+
+def _check_needs(queue: Queue, path: str) -> None:
+    """A rule that says other than it would if left out is meant to do something."""
+    usual = Queue()
+    for field, needed in NEEDS.items():
+        # A longest wait of 0s is none; a queue in which at most 0 may wait is full at once.
+        without = not queue.max_wait if needed == "max_wait" else getattr(queue, needed) is None
+        if without and getattr(queue, field) != getattr(usual, field):
+            expected = f"{needed} beside it, or nothing: without {needed} this never holds"
+            raise ConfigError(f"{path}.{field}", expected, f"no {needed}")
 
 
 def _check_resort(resort: Resort, name: str, path: str, config: Config, one_of: OneOf) -> None:

@@ -7,6 +7,7 @@ first that applies is given, in the order in which a planner would ask:
     leaving, signed-out                               not there
     not-lent                                          would do, but their queue lends nobody to this one just now
     missing-skill, missing, level-too-low, level-wrong  does not meet the requirement: the sentence names each part
+    other-channel                                       never has room for the channel: by a cap of 0, or the budget
     going-not-ready, not-ready                        there, but takes nothing new
     held                                              waits for others by name
     cool-off, pausing                                 declined or missed it just now; everybody does, again and again
@@ -240,6 +241,8 @@ def reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str,
         if shut is not None:
             return "not-lent", lending.why(s, item.queue, shut, now_ms)
         return _worst(missing), f"{agent.id} does not meet the requirement: {'; '.join(why for _, why in missing)}"
+    if not agent.capacity.room(0) >> s.channel_index[item.born.channel] & 1:
+        return "other-channel", _never(s, item, agent)
     if agent.requested:
         why = f" ({agent.requested_reason})" if agent.requested_reason else ""
         return "going-not-ready", f"{agent.id} becomes {agent.requested.replace('_', ' ')} after the present work{why}"
@@ -280,6 +283,15 @@ def _no_room(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[st
         why = f"the free place of {agent.id} is held for {wanted}, which needs more room, for at most {wait} more"
         return "place-held", why
     return _too_much(s, item, agent)
+
+
+def _never(s: State, item: Interaction, agent: Agent) -> str:
+    """Why the agent has no room for the channel even without any work."""
+    channel, capacity = item.born.channel, agent.capacity
+    if not capacity.caps[s.channel_index[channel]]:
+        return f"{agent.id} takes no {channel}: the cap for it is 0"
+    weight = capacity.weights[s.channel_index[channel]]
+    return f"{agent.id} takes no {channel}: its weight of {weight} is more than the budget of {capacity.budget}"
 
 
 def _too_much(s: State, item: Interaction, agent: Agent) -> tuple[str, str]:

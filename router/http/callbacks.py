@@ -13,14 +13,23 @@ from router.engine.views import CallbackView, callback_id, number_of
 from router.errors import BadMessage, NotFound, NotSupported, Unauthenticated, UnknownName
 from router.http.house import House
 from router.http.interactions import ACTING, Known, Limit, Why
-from router.service.routes import describe, json_response, read_json, read_query
+from router.service.routes import describe, json_response, read_json, read_query, shaped
 
-CallbackId = Annotated[str, Meta(pattern=r"^c-[0-9]{1,18}$", examples=["c-12"])]
+CallbackId = Annotated[str, shaped(r"^c-[0-9]{1,18}$", "the id of a callback, such as c-12", examples=["c-12"])]
+After = Annotated[str, shaped(r"^(c-[0-9]{1,18})?$", "the last id of the page before, such as c-12")]
+Telephone = Annotated[
+    str,
+    shaped(
+        r"^\+[1-9][0-9]{5,14}$",
+        "a telephone number in E.164 form: a plus sign, the country code and the number, 6 to 15 digits, such as +15550199",
+        examples=["+15550199"],
+    ),
+]
 Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with its zone")]
 
 
 class CallbackQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    after: Annotated[str, Meta(pattern=r"^(c-[0-9]{1,18})?$", description="The last id of the page before")] = ""
+    after: After = ""
     limit: Limit = 100
 
 
@@ -30,7 +39,7 @@ class CallbackPage(Struct, frozen=True):
 
 
 class CallbackBody(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    to: Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{5,14}$", description="E.164", examples=["+15550199"])]
+    to: Telephone
     queue: Known
     not_before: Moment | None = None
     until: Moment | None = None

@@ -32,12 +32,13 @@ from router.errors import (
     UnknownName,
 )
 from router.http.house import House, interaction_of
-from router.service.routes import H, describe, json_response, read_json, read_query
+from router.service.routes import H, describe, json_response, read_json, read_query, shaped
 
 Why = Annotated[str, Meta(max_length=1_000, description="The operator's reason; kept in the journal")]
 Known = Annotated[str, Meta(min_length=1, max_length=64)]
 State = Literal["", "queued", "offered", "active", "wrap-up", "closed"]
-InteractionId = Annotated[str, Meta(pattern=r"^i-[0-9]{1,18}$", examples=["i-4711"])]
+InteractionId = Annotated[str, shaped(r"^i-[0-9]{1,18}$", "the id of an interaction, such as i-4711", examples=["i-4711"])]
+After = Annotated[str, shaped(r"^(i-[0-9]{1,18})?$", "the last id of the page before, such as i-4711")]
 Limit = Annotated[int, Meta(ge=1, le=1_000)]
 
 LOOKING: tuple[type[RouterError], ...] = (Unauthenticated, NotFound)
@@ -54,7 +55,7 @@ ACTING: tuple[type[RouterError], ...] = (
 class ListQuery(Struct, frozen=True, forbid_unknown_fields=True):
     state: State = ""
     queue: Annotated[str, Meta(max_length=64)] = ""
-    after: Annotated[str, Meta(pattern=r"^(i-[0-9]{1,18})?$", description="The last id of the page before")] = ""
+    after: After = ""
     limit: Limit = 100
 
 

@@ -9,12 +9,13 @@ not in it. Adapters use it for their own routes:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from router.engine.config import decode_hook, encode_hook
 from router.errors import BadMessage, ClientError, RouterError, TooLarge
@@ -60,6 +61,23 @@ def described(handler: object) -> RouteInfo | None:
     return found if isinstance(found, RouteInfo) else None
 
 
+_shapes: dict[str, str] = {}  # a pattern as the library quotes it -> what it asks for, in words
+_MISSHAPEN = re.compile(r"Expected `str` matching regex (?P<quoted>'.*')(?P<where>| - at `[^`]*`)", re.DOTALL)
+
+
+def shaped(pattern: str, words: str, **more: Any) -> Meta:
+    """For a text of a certain form: who gets it wrong is told `words`, and not the pattern."""
+    _shapes[repr(pattern)] = words
+    return Meta(pattern=pattern, **{"description": words, **more})
+
+
+def in_words(error: msgspec.ValidationError) -> str:
+    """What was expected and where, without regular expressions."""
+    found = _MISSHAPEN.fullmatch(str(error))
+    words = _shapes.get(found["quoted"]) if found is not None else None
+    return f"Expected {words}{found['where']}" if found is not None and words else str(error)
+
+
 _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
 
 
@@ -72,7 +90,7 @@ def decode_json(raw: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=kind, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
-        raise BadMessage(f"{error}") from error
+        raise BadMessage(in_words(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ClientError(f"the body is not JSON: {error}") from error
     except RecursionError as error:
@@ -102,7 +120,7 @@ def read_query(request: web.Request, kind: type[T]) -> T:
     try:
         return msgspec.convert(dict(query), kind, strict=False, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
-        raise BadMessage(f"in the query: {error}") from error
+        raise BadMessage(f"in the query: {in_words(error)}") from error
 
 
 # For a handler that takes long on purpose (a download, a stream) and limits its own time:

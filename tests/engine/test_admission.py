@@ -475,6 +475,11 @@ def test_a_queue_that_is_given_a_calendar_in_emergency_is_closed_at_once() -> No
         ({"when_nobody": Resort("move", "support")}, "queues.support.when_nobody.queue", "another queue"),
         ({"clock": "open"}, "queues.support.clock", "a calendar"),
         ({"max_wait": seconds(9), "when_overdue": KEEP}, "queues.support.when_overdue.do", '"end", "move"'),
+        ({"when_full": TO_SALES}, "queues.support.when_full", "max_length beside it"),
+        ({"when_overdue": TO_SALES}, "queues.support.when_overdue", "max_wait beside it"),
+        ({"when_closed": SORRY}, "queues.support.when_closed", "calendar beside it"),
+        ({"when_closing": SORRY}, "queues.support.when_closing", "calendar beside it"),
+        ({"when_emergency": KEEP}, "queues.support.when_emergency", "calendar beside it"),
     ],
 )
 def test_what_contradicts_itself_is_refused_with_its_path(support: dict[str, Any], path: str, says: str) -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine.config import Agent, Config, Step
+from router.engine.config import Agent, Channel, Config, Step
 from router.engine.decisions import decision
 from router.engine.engine import Engine
 from router.engine.events import Record
@@ -98,6 +98,18 @@ def test_cap() -> None:
     office = Office(ready=("ana",))
     office.active("email")
     assert reason(office, office.arrive("email"), "ana") == ("cap", "ana has 1 email; the cap for email is 1")
+
+
+@pytest.mark.promise("EX-1")
+def test_who_never_takes_a_channel_is_not_said_to_be_full() -> None:
+    caps, budget = Agent(skills={"support": 5}, caps={"phone": 0}), Agent(skills={"support": 5}, budget=1)
+    heavy = {**OFFICE.channels, "phone": Channel(exclusive=True, weight=2)}
+    office = Office(agents_with(replace(OFFICE, channels=heavy), ana=caps, ben=budget), ready=("ana", "ben"))
+    call = office.arrive("phone")
+    assert reason(office, call, "ana") == ("other-channel", "ana takes no phone: the cap for it is 0")
+    why = "ben takes no phone: its weight of 2 is more than the budget of 1"
+    assert reason(office, call, "ben") == ("other-channel", why)
+    assert headline(office, call) == "waits because nobody who is signed in can take it"
 
 
 @pytest.mark.promise("EX-1")
@@ -360,6 +372,7 @@ def test_signed_in_and_never_ready_is_said_so() -> None:
 def test_every_code_of_somebody_who_fits_is_counted_in_the_headline() -> None:
     """Histories by chance: where the table has anybody who fits and is signed in, the headline does not deny it."""
     away = {"signed-out", "leaving", "missing-skill", "missing", "level-too-low", "level-wrong", "not-lent", "held"}
+    away.add("other-channel")
     seen: set[str] = set()
     for seed in range(4):
         engine = Engine()

@@ -253,6 +253,20 @@ async def test_a_query_that_is_not_understood_is_refused(http: aiohttp.ClientSes
     assert (response.status, (await problem(response))["code"]) == (422, "bad-message")
 
 
+@pytest.mark.parametrize("number", ["12", "0049 89 123", "+0123456", "tel:+15550199", "+1555019912345678"])
+async def test_what_is_no_telephone_number_is_refused_in_words(http: aiohttp.ClientSession, number: str) -> None:
+    response = await http.post("/v1/callbacks", json={"to": number, "queue": "support"}, headers=OPERATOR)
+    told = await problem(response)
+    assert (response.status, told["code"]) == (422, "bad-message")
+    assert told["detail"] == (
+        "Expected a telephone number in E.164 form: a plus sign, the country code and the number, 6 to 15 digits, "
+        "such as +15550199 - at `$.to`"
+    )
+    response = await http.get("/v1/callbacks?after=i-3", headers=OPERATOR)
+    said = "in the query: Expected the last id of the page before, such as c-12 - at `$.after`"
+    assert (await problem(response))["detail"] == said
+
+
 async def test_one_interaction_and_why_it_is_there(http: aiohttp.ClientSession) -> None:
     assert (await (await http.get("/v1/interactions/i-1", headers=OPERATOR)).json())["queue"] == "support"
     for path in ("explain", "why-not/ana"):

@@ -184,20 +184,24 @@ def some_rules(r: Random, names: list[str], i: int) -> dict[str, Any]:
     if r.random() < 0.5:
         return {}
     others = [name for name in names if name != names[i]]
-    calendar = r.choice((None, *CALENDARS))
-    return {
+    calendar, length, longest = r.choice((None, *CALENDARS)), r.choice((None, 0, 1, 3)), seconds(r.choice((0, 20, 90)))
+    onward = (END, ASK, *(Resort("move", name) for name in names[i + 1 : i + 2]))
+    rules: dict[str, Any] = {
         "calendar": calendar,
         "clock": r.choice(("always", "open")) if calendar else "always",
-        "when_closed": a_resort(r, others),
-        "when_closing": a_resort(r, others),
-        "when_emergency": r.choice((None, a_resort(r, others))),
-        "max_length": r.choice((None, 0, 1, 3)),
-        "when_full": a_resort(r, others, asks=True),
-        "max_wait": seconds(r.choice((0, 20, 90))),
-        "when_overdue": r.choice((END, ASK, *(Resort("move", name) for name in names[i + 1 : i + 2]))),
+        "max_length": length,
+        "max_wait": longest,
         "nobody_grace": seconds(r.choice((0, 15))),
         "when_nobody": a_resort(r, others, asks=True),
     }
+    if calendar:
+        rules |= {"when_closed": a_resort(r, others), "when_closing": a_resort(r, others)}
+        rules["when_emergency"] = r.choice((None, a_resort(r, others)))
+    if length is not None:
+        rules["when_full"] = a_resort(r, others, asks=True)
+    if longest:
+        rules["when_overdue"] = r.choice(onward)
+    return rules
 
 
 ASK = Resort("callback", message="press 1")
