@@ -1,11 +1,12 @@
-"""How queues help one another, looked at now and then: agents are lent (`lending`), contacts overflow (`overflow`).
+"""What follows from expected waits, looked at now and then: agents are lent (`lending`), contacts overflow (`overflow`)
+or ask for less (`foresight`).
 
 A check takes place at each multiple of `balance.period`, on the engine's clock. It is a deadline as any other, and what
 it decides follows from the state and that time; where nothing is to change it leaves no trace. A server that slept for
-an hour checks once, not seven hundred times. Nothing is checked where no queue has such a rule.
+an hour checks once, not seven hundred times. Nothing is checked where nobody has such a rule.
 
-First the gates, then what overflows: both judge the state before the check, and what one of them decides changes
-nothing that the other looks at.
+First the gates, then what overflows, then who asks for less: all judge the state before the check, and what one of them
+decides changes nothing that another looks at.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from router.engine import lending, overflow
+from router.engine import foresight, lending, overflow
 from router.engine.config import Borrow, Config, Need, Spare
 from router.engine.events import Event
 from router.engine.requirements import Node
@@ -31,7 +32,9 @@ def facts(s: State, now_ms: int) -> list[Event]:
     """What this check comes to; the next one comes with the next period, whatever was slept through."""
     period = s.config.balance.period
     s.balance_ms = now_ms // period * period + period
-    return [*lending.facts(s, now_ms), *overflow.facts(s, now_ms)]
+    flowing = list(overflow.facts(s, now_ms))
+    easing = foresight.facts(s, {fact.interaction for fact in flowing}, now_ms)
+    return [*lending.facts(s, now_ms), *flowing, *easing]
 
 
 def put_off(s: State, entry: Timer, now_ms: int) -> Timer:

@@ -170,6 +170,9 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
     share: Annotated[float, Meta(ge=0, le=1_000)] | None = None  # waited this share of the target: 0.8, 1, 2.5
     # At once when nobody who meets what is asked for by then is signed in, or (nobody-ready) signed in and ready.
     when: Literal["nobody-signed-in", "nobody-ready"] | None = None
+    # Expected to wait still for longer than this, by the median that customers are told. Looked at each
+    # `balance.period`, of up to 20 of a queue, the last in line first.
+    when_expected: Duration | None = None
     lower: dict[str, Annotated[int, Meta(ge=0, le=9)]] = field(default_factory=dict)  # skill -> the level to ask for
     drop_skills: tuple[str, ...] = ()  # no longer asked for
     drop_languages: tuple[str, ...] = ()
@@ -405,6 +408,9 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True):
     weight: Annotated[float, Meta(gt=0, le=1_000)] | None = None
     target: Duration | None = None
     prefer: Prefer | None = None  # left out: nobody before others
+    # What its contacts ask for less of the longer they wait, while they are in this queue: in place of the queue's
+    # plan; an empty list: never less. Left out: as the queue says.
+    relax: tuple[Step, ...] | None = None
 
 
 class Agent(Struct, frozen=True, forbid_unknown_fields=True):

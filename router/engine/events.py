@@ -433,9 +433,10 @@ class BandRaised(Event, frozen=True, tag="band-raised"):
 
 
 class RequirementRelaxed(Event, frozen=True, tag="relaxed"):
-    """It has taken the first `step` steps of its queue's relaxation plan, and waits on in its place.
+    """It has taken the first `step` steps of its relaxation plan, and waits on in its place.
 
-    `cause` is after, share, nobody-signed-in, nobody-ready, unservable (the queue's policy for that), or operator.
+    `cause` is after, share, expected-wait, nobody-signed-in, nobody-ready, unservable (the queue's policy for that), or
+    operator.
     """
 
     interaction: int

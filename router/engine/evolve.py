@@ -158,7 +158,7 @@ def _move(s: State, item: Interaction, to: int) -> None:
     if to == QUEUED:
         item.place = s.place_of(item)
         s.matcher.enqueue(item)
-        if s.ladders:
+        if s.eases:
             _time_step(s, item)
 
 
@@ -401,7 +401,7 @@ def _arrived(s: State, ev: e.InteractionArrived, at_ms: int) -> None:
     queue = s.queues[ev.queue]
     counts = queue.counts
     counts[QUEUED] += 1
-    usual = ev.requirement is None and not (ev.band or ev.weight or ev.target_ms)
+    usual = ev.requirement is None and not (ev.band or ev.weight or ev.target_ms or (s.plans and ev.rule in s.plans))
     place = queue.places.get(ev.channel, -1) if usual else -1
     item.place = place if place >= 0 else s.place_of(item)
     if counts[QUEUED] > 1:
@@ -412,7 +412,7 @@ def _arrived(s: State, ev: e.InteractionArrived, at_ms: int) -> None:
     s.matcher.enqueue(item)
     if s.aging:
         _time_band(s, item)
-    if s.ladders:
+    if s.eases:
         _time_step(s, item)
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from router.engine import admission, asking, callbacks, unservable
-from router.engine.config import Resort
+from router.engine.config import LONGEST_MS, Resort
 from router.engine.model import CALLBACK_DUE, Interaction, State
-from router.engine.relaxation import waits
+from router.engine.relaxation import Ladder, waits
 from router.engine.transitions import WRAP_UP
 
 Change = tuple[int, str, str]  # due (Unix ms), code, what it will do
@@ -129,10 +129,9 @@ def colleagues(s: State, item: Interaction) -> Iterator[Change]:
                 yield due, "wrap-up-over", f"{agent.id}'s wrap-up of something else ends, unless it is extended"
 
 
-def steps_in_words(s: State, item: Interaction, asks: str) -> str:
-    """What the next steps of the relaxation plan do which come at the same time; `asks` is "" if nothing less."""
-    ladder = s.ladders[item.queue]
-    last = last_due(s, item)
+def steps_in_words(s: State, item: Interaction, asks: str, last: int) -> str:
+    """What the next steps of its relaxation plan do, up to that one; `asks` is "" if nothing less."""
+    ladder = plan_of(s, item)
     does = [f"asks for {asks}"] if asks else []
     for step in ladder.steps[item.step : last]:
         does += [f"stands in band {step.band}"] if step.band else []
@@ -145,10 +144,24 @@ def steps_in_words(s: State, item: Interaction, asks: str) -> str:
     )
 
 
+def plan_of(s: State, item: Interaction) -> Ladder:
+    ladder = s.ladder_of(item)
+    assert ladder is not None, "asked only where a plan has a step left"
+    return ladder
+
+
+def last_foreseen(s: State, item: Interaction) -> int:
+    """The last of the steps that come by the next expected wait that brings one, before one into another queue."""
+    ladder = plan_of(s, item)
+    last = ladder.foreseen(item.step, LONGEST_MS + 1)
+    moves = (i for i in range(item.step, last - 1) if (to := ladder.steps[i].queue) and s.may_move(item, to))
+    return next(moves, last - 1) + 1
+
+
 def last_due(s: State, item: Interaction) -> int:
     """The last of the steps that come when the next one does; with a step into another queue this plan is over."""
-    target, rest = s.target_ms(item), s.ladders[item.queue].steps[item.step :]
-    wait = s.ladders[item.queue].wait_ms(item.step, target)
+    target, rest = s.target_ms(item), plan_of(s, item).steps[item.step :]
+    wait = plan_of(s, item).wait_ms(item.step, target)
     assert wait is not None, "asked only where a step is due"
     together = max(i for i, step in enumerate(rest) if wait in waits((step,), target))
     moves = (i for i, step in enumerate(rest[:together]) if step.queue and s.may_move(item, step.queue))

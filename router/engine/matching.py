@@ -264,6 +264,7 @@ class ClassKey(Struct, frozen=True):
     inner: tuple[Node, ...] = ()  # what was asked for before it was relaxed: who meets it goes first
     step: int = 0  # of its queue's plan
     origin: Origin | None = None  # without those who are lent, where its queue borrows
+    plan: str = ""  # the routing rule whose plan it goes by; "" for its queue's
 
     @property
     def alone(self) -> Node:
@@ -361,7 +362,7 @@ class Matcher:
         self.tidy_at = TIDY_MIN
         # What an interaction asks for -> its class. A requirement is known by its identity, since to hash a tree for
         # every contact is dear; it stands beside the class, so that its identity stays its own.
-        self.places: dict[tuple[str, str, int, str, float, int, bool, int], tuple[Node | None, int]] = {}
+        self.places: dict[tuple[str, str, int, str, str, float, int, bool, int], tuple[Node | None, int]] = {}
         self.waiting = Lines()
         self.classes_on: dict[int, int] = {}  # channel -> bit set of classes
         self.classes_in: dict[int, int] = {}  # rank of a band -> bit set of classes

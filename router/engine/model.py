@@ -394,6 +394,7 @@ class State:
         "document",
         "drainable",
         "drains",
+        "eases",
         "empty",
         "entered",
         "gates",
@@ -424,6 +425,7 @@ class State:
         "offers",
         "outbound",
         "paces",
+        "plans",
         "preferred",
         "queues",
         "remembers",
@@ -504,6 +506,8 @@ class State:
         # (queue, identity of a requirement on top) -> that requirement, which so keeps its identity, and both joined.
         self.joined: dict[tuple[str, int], tuple[Node, Node]] = {}
         self.ladders: dict[str, Ladder] = {}  # of the queues that have a relaxation plan
+        self.plans: dict[str, Ladder] = {}  # of the routing rules that have one of their own
+        self.eases = False  # whether there is any plan
         self.closed_max = self.config.memory.closed
         self.noted: dict[int, Unserved] = {}  # of `unserved`, by their numbers
         self.acted = 0  # for how many of those the queue's policy has run
@@ -601,10 +605,12 @@ class State:
         self.timers = []
         self.joined = {}
         self.ladders = {n: Ladder(q.relax, self.config.queues) for n, q in self.config.queues.items() if q.relax}
+        self.plans = {x.name: Ladder(x.relax, self.config.queues) for x in self.config.rules if x.relax is not None}
+        self.eases = bool(self.ladders or self.plans)
         self.queues = {name: _queue_state(name, q) for name, q in self.config.queues.items()}
         self._restore_standings()
         self._restore_loans()
-        matcher.reach.ladders = self.ladders
+        matcher.reach.ladders, matcher.reach.plans = self.ladders, self.plans
         matcher.reach.reported = bool(self.unserved)
         self.watched = tuple(queue for queue in self.queues.values() if queue.config.when_nobody.do != "keep")
         self.entered = {}
@@ -687,7 +693,8 @@ class State:
         self.levelled = any(rule.looks_at_level for queue in queues.values() for rule in queue.borrow)
         self.scoring = self.learning or self.levelled
         self.balance_ms = 0
-        if any(queue.borrow or queue.overflow for queue in queues.values()):
+        helping = any(queue.borrow or queue.overflow for queue in queues.values())
+        if helping or any(plan.foresees(0) for plan in (*self.ladders.values(), *self.plans.values())):
             self.time_balance()
 
     def time_balance(self) -> None:
@@ -861,11 +868,12 @@ class State:
 
     def place_of(self, item: Interaction) -> int:
         """The class in which the interaction waits."""
-        own = item.requirement
-        if own is None and not (item.band or item.weight or item.target_ms or item.lifted or item.step):
+        own, plan = item.requirement, self.plan_of(item) if self.plans else ""
+        if own is None and not (item.band or item.weight or item.target_ms or item.lifted or item.step or plan):
             return self._usual_place(item)
         matcher = self.matcher
-        key = (item.queue, item.born.channel, id(own), item.band, item.weight, item.target_ms, item.lifted, item.step)
+        asked = (item.queue, item.born.channel, id(own), plan)
+        key = (*asked, item.band, item.weight, item.target_ms, item.lifted, item.step)
         found = matcher.places.get(key)
         if found is not None:
             return found[1]
@@ -890,12 +898,13 @@ class State:
         weight = item.weight or self.queue_config(item.queue).weight
         tier = self._tier(item.queue, self.rank_of_band(item), weight, self.target_ms(item))
         channel, loans = self.channel_index[item.born.channel], self.loans_of(item)
+        plan = self.plan_of(item)
         if loans is not None:
             origin = self.origin_of(item)
             node, row = loans.asked(origin)
-            return ClassKey(item.queue, channel, node, tier, row, item.step, origin)
+            return ClassKey(item.queue, channel, node, tier, row, item.step, origin, plan)
         inner = self.inner_of(item) if item.step else ()
-        return ClassKey(item.queue, channel, self.asked_by_now(item), tier, inner, item.step)
+        return ClassKey(item.queue, channel, self.asked_by_now(item), tier, inner, item.step, None, plan)
 
     def _tier(self, name: str, band: int, weight: float, target_ms: int) -> Tier:
         queue, order, state = self.queue_config(name), self.config.order, self.queues.get(name)
@@ -918,7 +927,7 @@ class State:
         return loans
 
     def origin_of(self, item: Interaction) -> Origin:
-        own, ladder = item.requirement, self.ladders.get(item.queue) if item.step else None
+        own, ladder = item.requirement, self.ladder_of(item) if item.step else None
         if own is not None and ladder is not None:
             own = ladder.eased(item.step, own)
         return Origin(self.asked_by_now(item), self.inner_of(item) if item.step else (), own)
@@ -953,20 +962,30 @@ class State:
                 return loans.asked(self.origin_of(item))[0]
         return self.asked_by_now(item)
 
+    def plan_of(self, item: Interaction) -> str:
+        """The routing rule by whose plan it asks for less, while it waits where that put it; "" for its queue's."""
+        rule = item.born.rule
+        return rule if rule in self.plans and item.queue == item.born.queue else ""
+
+    def ladder_of(self, item: Interaction) -> Ladder | None:
+        """The plan by which it asks for less."""
+        rule = self.plan_of(item) if self.plans else ""
+        return self.plans[rule] if rule else self.ladders.get(item.queue)
+
     def asked_by_now(self, item: Interaction) -> Node:
         """What is asked for after the steps that it has taken."""
         asked = self.asked_of(item)
-        ladder = self.ladders.get(item.queue) if item.step else None
+        ladder = self.ladder_of(item) if item.step else None
         return ladder.after(item.step, asked) if ladder is not None else asked
 
     def inner_of(self, item: Interaction) -> tuple[Node, ...]:
         """What was asked for before: who meets it goes before who only meets what is asked for now."""
-        ladder = self.ladders.get(item.queue)
+        ladder = self.ladder_of(item)
         return ladder.inner(item.step, self.asked_of(item)) if ladder is not None else ()
 
     def steps_of(self, item: Interaction) -> int:
-        """How many steps its queue's plan has; a consult has none, since it asks for whom its owner wants."""
-        ladder = self.ladders.get(item.queue) if item.threads else None
+        """How many steps its plan has; a consult has none, since it asks for whom its owner wants."""
+        ladder = self.ladder_of(item) if item.threads else None
         return len(ladder.steps) if ladder is not None else 0
 
     def may_move(self, item: Interaction, queue: str) -> bool:
@@ -974,8 +993,8 @@ class State:
         return queue != item.queue and queue not in self.left.get(item.number, ())
 
     def step_due_ms(self, item: Interaction) -> int:
-        """When time brings the next step of its queue's plan; 0 for never."""
-        ladder = self.ladders.get(item.queue)
+        """When time brings the next step of its plan; 0 for never."""
+        ladder = self.ladder_of(item)
         if ladder is None or item.state != QUEUED or not item.threads:
             return 0
         wait = ladder.wait_ms(item.step, self.target_ms(item))
@@ -1011,7 +1030,7 @@ class State:
         # A band that was asked for and that the configuration has dropped since is as good as none.
         own = item.band if item.band in self.band_rank else ""
         usual = own or self.queue_config(item.queue).band or self.config.default_band
-        ladder = self.ladders.get(item.queue) if item.step else None
+        ladder = self.ladder_of(item) if item.step else None
         raised = ladder.band(item.step) if ladder is not None else ""
         return min(usual, raised, key=self.band_rank.__getitem__) if raised else usual
 

@@ -46,10 +46,23 @@ def _cap(s: State, item: Interaction) -> Iterator[Change]:
 def _step(s: State, item: Interaction) -> Iterator[Change]:
     due = s.step_due_ms(item)
     if due:
-        ladder, asked = s.ladders[item.queue], s.asked_of(item)
-        then = ladder.after(limits.last_due(s, item), asked)
-        asks = in_words(then) if then != ladder.after(item.step, asked) else ""
-        yield due, "relaxed", limits.steps_in_words(s, item, asks)
+        yield due, "relaxed", _steps_up_to(s, item, limits.last_due(s, item))
+
+
+def _foreseen(s: State, item: Interaction) -> Iterator[Change]:
+    """A step that comes by the expected wait, if that is still so long when it is next looked at."""
+    ladder = s.ladder_of(item) if item.waits and item.threads else None
+    if ladder is not None and ladder.foresees(item.step):
+        longest = next(x.when_expected for x in ladder.steps[item.step :] if x.when_expected is not None)
+        then = f"if it is then expected to wait for more than {longest} still, "
+        yield s.balance_ms, "expected-wait-checked", then + _steps_up_to(s, item, limits.last_foreseen(s, item))
+
+
+def _steps_up_to(s: State, item: Interaction, last: int) -> str:
+    ladder, asked = limits.plan_of(s, item), s.asked_of(item)
+    then = ladder.after(last, asked)
+    asks = in_words(then) if then != ladder.after(item.step, asked) else ""
+    return limits.steps_in_words(s, item, asks, last)
 
 
 def _hold(s: State, item: Interaction) -> Iterator[Change]:
@@ -100,7 +113,7 @@ def is_held_off(s: State, item: Interaction, agent: Agent) -> bool:
 
 
 ChangesOf = Callable[[State, Interaction], Iterator[Change]]
-CHANGES: list[ChangesOf] = [_lease, _band, _cap, _step, _hold, _cool_off, _balance, _drain]
+CHANGES: list[ChangesOf] = [_lease, _band, _cap, _step, _foreseen, _hold, _cool_off, _balance, _drain]
 CHANGES += [limits.longest_wait, limits.nobody_there, limits.unserved, limits.hours, limits.attempt, limits.consult]
 CHANGES += [limits.colleagues]
 

@@ -276,9 +276,9 @@ class PersonalLines:
             return
         group.near = near
         self._strand(key, group, near < SIGNED_IN)
-        queue = m.class_keys[group.place]
-        ladder = m.reach.ladders.get(queue.queue)
-        if ladder is not None and ladder.calls(queue.step, near >= SIGNED_IN, near >= READY):
+        key_of_class = m.class_keys[group.place]
+        ladder = m.reach.ladder_of(key_of_class)
+        if ladder is not None and ladder.calls(key_of_class.step, near >= SIGNED_IN, near >= READY):
             self.called[key] = None
         else:
             self.called.pop(key, None)

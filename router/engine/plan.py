@@ -26,7 +26,7 @@ from router.engine.commands import Arrive
 from router.engine.config import Config, Queue, Rule, Step
 from router.engine.order import DIVISIBLE
 from router.engine.preferred import check_prefer
-from router.engine.relaxation import MAX_STEPS, Ladder, asked_by, idle_steps
+from router.engine.relaxation import MAX_STEPS, Ladder, asked_by, asked_on_top, idle_steps
 from router.engine.requirements import Names, Node, check
 from router.errors import ConfigError, NoRoute, UnknownName
 
@@ -188,8 +188,14 @@ def check_config(config: Config) -> Plan:
     _check_rules(config, names)
     for name, queue in config.queues.items():
         if queue.relax:
-            _check_relaxation(config, names, name, queue)
+            on_top = [r.requirement for r in config.rules if r.queue == name and r.relax is None]
+            asked = list(asked_by(queue, tuple(node for node in on_top if node is not None)))
+            _check_relaxation(config, names, queue.relax, name, f"queues.{name}.relax", asked)
         _check_unservable(config, name, queue)
+    for i, rule in enumerate(config.rules):
+        if rule.relax:
+            asked = [asked_on_top(config.queues[rule.queue], rule.requirement)]
+            _check_relaxation(config, names, rule.relax, rule.queue, f"rules[{i}].relax", asked)
     _one_of(config.default_queue, config.queues, "default_queue", "queue")
     for name, agent in config.agents.items():
         for skill in agent.skills:
@@ -267,16 +273,20 @@ def _check_rules(config: Config, names: Names) -> None:
             check_prefer(rule.prefer, config.agents, f"{path}.prefer", _one_of)
 
 
-def _check_relaxation(config: Config, names: Names, name: str, queue: Queue) -> None:
-    path = f"queues.{name}.relax"
-    if len(queue.relax) > MAX_STEPS:
-        raise ConfigError(path, f"at most {MAX_STEPS} steps", str(len(queue.relax)))
-    for i, step in enumerate(queue.relax):
+def _check_relaxation(
+    config: Config, names: Names, steps: tuple[Step, ...], queue: str, path: str, asked: Iterable[Node]
+) -> None:
+    """`asked`: what may be asked for at first by what waits in that queue and goes by this plan."""
+    if len(steps) > MAX_STEPS:
+        raise ConfigError(path, f"at most {MAX_STEPS} steps", str(len(steps)))
+    for i, step in enumerate(steps):
         _check_step(config, names, step, f"{path}[{i}]")
-        _another(step.queue, name, f"{path}[{i}].queue")
-    _rising([step.after for step in queue.relax], path, "after")
-    _rising([step.share for step in queue.relax], path, "share")
-    _no_idle_step(config, name, queue, path)
+        _another(step.queue, queue, f"{path}[{i}].queue")
+    _rising([step.after for step in steps], path, "after")
+    _rising([step.share for step in steps], path, "share")
+    # Who is still expected to wait for long after one step takes the next one at the same threshold.
+    _rising([step.when_expected for step in steps], path, "when_expected", equals=True)
+    _no_idle_step(config, queue, steps, path, asked)
 
 
 def _check_step(config: Config, names: Names, step: Step, path: str) -> None:
@@ -288,6 +298,8 @@ def _check_step(config: Config, names: Names, step: Step, path: str) -> None:
         _one_of(team, config.teams, f"{path}.teams", "team")
     for queue in step.borrow:
         _one_of(queue, config.queues, f"{path}.borrow", "queue")
+    if step.when_expected is not None:
+        _positive(step.when_expected, f"{path}.when_expected")
     _one_of(step.queue, config.queues, f"{path}.queue", "queue")
     _one_of(step.band, config_bands(config), f"{path}.band", "band")
     if step.band == config_bands(config)[-1]:
@@ -312,20 +324,20 @@ def _another(to: str | None, name: str, path: str) -> None:
         raise ConfigError(path, "another queue", repr(to))
 
 
-def _rising(times: Sequence[float | None], path: str, trigger: str) -> None:
+def _rising(times: Sequence[float | None], path: str, trigger: str, equals: bool = False) -> None:
     """A later step takes the earlier ones along, so one that came due before them would leave them no time."""
     latest: float | None = None
     for i, time in enumerate(times):
-        if time is not None and latest is not None and time <= latest:
-            raise ConfigError(f"{path}[{i}].{trigger}", f"later than the step before ({latest})", str(time))
+        if time is not None and latest is not None and (time < latest if equals else time <= latest):
+            expected = f"{'at least that of' if equals else 'later than'} the step before ({latest})"
+            raise ConfigError(f"{path}[{i}].{trigger}", expected, str(time))
         latest = latest if time is None else time
 
 
-def _no_idle_step(config: Config, name: str, queue: Queue, path: str) -> None:
+def _no_idle_step(config: Config, name: str, steps: tuple[Step, ...], path: str, asked_for: Iterable[Node]) -> None:
     """A step has to change something of what is asked for, by the queue's own requirement or with a rule's."""
-    on_top = tuple(r.requirement for r in config.rules if r.queue == name and r.requirement is not None)
-    ladder = Ladder(queue.relax, config.queues)
-    idle = [set(idle_steps(ladder.row(node), queue.relax)) for node in asked_by(queue, on_top)]
+    ladder = Ladder(steps, config.queues)
+    idle = [set(idle_steps(ladder.row(node), steps)) for node in asked_for]
     for i in sorted(set.intersection(*idle)):
         asked = f"nothing of what queue {name} or a rule to it asks for by then"
         raise ConfigError(f"{path}[{i}]", "a step that changes something", f"{asked} is changed by it")

@@ -224,7 +224,7 @@ def _after_miss(s: State, event: e.OfferExpired, now_ms: int) -> Iterable[Event]
 def _after_step(s: State, event: e.RequirementRelaxed, now_ms: int) -> Iterator[Event]:
     """What a step does beside asking for less."""
     item = s.interactions[event.interaction]
-    ladder = s.ladders.get(item.queue)
+    ladder = s.ladder_of(item)
     steps = ladder.steps[event.step - 1 : event.step] if ladder is not None else ()
     for step in steps:
         if step.release:

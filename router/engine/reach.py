@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from router.engine.matching import Matcher
+    from router.engine.matching import ClassKey, Matcher
     from router.engine.model import Agent
     from router.engine.relaxation import Ladder
     from router.engine.requirements import Node
@@ -42,7 +42,8 @@ class Reach:
 
     def __init__(self, matcher: Matcher) -> None:
         self._matcher = matcher
-        self.ladders: Mapping[str, Ladder] = {}
+        self.ladders: Mapping[str, Ladder] = {}  # of queues
+        self.plans: Mapping[str, Ladder] = {}  # of routing rules
         self.kinds: tuple[dict[Kind, int], ...] = ({}, {}, {})  # agents of that kind who are at least so near, by level
         self.where: dict[str, tuple[Kind, int]] = {}
         self.able: dict[int, list[int]] = {}  # class -> how many kinds that fit have such an agent, by level
@@ -86,6 +87,10 @@ class Reach:
                     self.able[c][level] += 1 if n else -1
                     self._judge(c)
 
+    def ladder_of(self, key: ClassKey) -> Ladder | None:
+        """The plan by which a class asks for less."""
+        return self.plans.get(key.plan) if key.plan else self.ladders.get(key.queue)
+
     # --- classes ---------------------------------------------------------------------------------------------------
 
     def add(self, c: int) -> None:
@@ -115,7 +120,7 @@ class Reach:
         self.stranded = _with(self.stranded, c, not signed_in)
         self.barren = _with(self.barren, c, not configured)
         key = self._matcher.class_keys[c]
-        ladder = self.ladders.get(key.queue)
+        ladder = self.ladder_of(key)
         self.called = _with(self.called, c, ladder is not None and ladder.calls(key.step, bool(signed_in), bool(ready)))
         self.settle()
 

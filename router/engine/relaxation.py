@@ -1,12 +1,13 @@
 """Relaxation plans: what a waiting interaction asks for less and less of, the longer it waits (RT-7).
 
-A queue's plan is a list of steps. What waits has taken some number of them (`Interaction.step`), and a step that is
-taken takes all before it along, so there is one row of requirements from the innermost (as written) to the outermost,
-each met by everybody who meets the one before. That is what makes "an inner agent goes first" mean something, and it
-is why an easing minds where it stands: what is dropped under a `not` is dropped the other way round.
+A plan is a list of steps, a queue's or a routing rule's. What waits has taken some number of them
+(`Interaction.step`), and a step that is taken takes all before it along, so there is one row of requirements from the
+innermost (as written) to the outermost, each met by everybody who meets the one before. That is what makes "an inner
+agent goes first" mean something, and it is why an easing minds where it stands: what is dropped under a `not` is
+dropped the other way round.
 
     triggers   `after` seconds waited, `share` of the target used, `when` nobody is signed in (or ready) who meets what
-               is asked for now, and at any time by hand
+               is asked for now, `when_expected` to wait still for so long (`foresight`), and at any time by hand
     actions    lower a level, drop a part, widen to teams, to whoever meets another requirement, to another queue's
                staff; raise the band; release what is held for agents by name
 
@@ -89,6 +90,15 @@ class Ladder:
         if not signed_in and "nobody-signed-in" in asked:
             return "nobody-signed-in"
         return "nobody-ready" if not ready and "nobody-ready" in asked else ""
+
+    def foresees(self, step: int) -> bool:
+        """Whether a later step comes by the expected wait."""
+        return any(s.when_expected is not None for s in self.steps[step:])
+
+    def foreseen(self, step: int, expected_ms: int) -> int:
+        """The first later step that comes by this expected wait, which takes all before it along; 0 if none does."""
+        later = enumerate(self.steps[step:], step + 1)
+        return next((i for i, s in later if s.when_expected is not None and expected_ms > s.when_expected), 0)
 
     def wait_ms(self, step: int, target_ms: int) -> int | None:
         """After how long a wait the next step comes by time; None for never. A later one takes the earlier along."""
@@ -211,3 +221,8 @@ def asked_by(queue: Queue, on_top: tuple[Node, ...]) -> Iterator[Node]:
     yield queue.requirement
     for node in on_top:
         yield both(queue.requirement, node)
+
+
+def asked_on_top(queue: Queue, node: Node | None) -> Node:
+    """What a rule's contacts ask for in the queue."""
+    return both(queue.requirement, node) if node is not None else queue.requirement

@@ -150,7 +150,8 @@ def _lease_over(s: State, number: int, agent: str) -> list[Event]:
 def _step_taken(s: State, number: int, agent: str) -> list[Event]:
     """One step at a time, until none is due: what a step does, it does though a later one is due as well."""
     item = s.interactions[number]
-    ladder = s.ladders[item.queue]
+    ladder = s.ladder_of(item)
+    assert ladder is not None, "its plan has a step that is due"
     cause = cause_of(ladder.steps[item.step :], s.target_ms(item))
     return [e.RequirementRelaxed(number, item.step + 1, cause)]
 

@@ -56,7 +56,7 @@ def _steps(s: State, called: int) -> Iterator[Event]:
             continue  # between colleagues
         key = s.matcher.class_keys[item.place]
         _, signed_in, ready = s.matcher.reach.able[item.place]
-        cause = s.ladders[key.queue].call(key.step, bool(signed_in), bool(ready))
+        cause = _call(s, key, bool(signed_in), bool(ready))
         yield e.RequirementRelaxed(item.number, item.step + 1, cause)
 
 
@@ -65,9 +65,15 @@ def _steps_of_the_required(s: State) -> Iterator[Event]:
     personal = s.matcher.personal
     called = {n: personal.groups[key] for key in personal.called for n in personal.groups[key].numbers}
     for number, group in sorted(called.items(), key=lambda found: found[0]):
-        queue = s.matcher.class_keys[group.place]
-        cause = s.ladders[queue.queue].call(queue.step, group.near >= SIGNED_IN, group.near >= READY)
-        yield e.RequirementRelaxed(number, queue.step + 1, cause)
+        key = s.matcher.class_keys[group.place]
+        cause = _call(s, key, group.near >= SIGNED_IN, group.near >= READY)
+        yield e.RequirementRelaxed(number, key.step + 1, cause)
+
+
+def _call(s: State, key: ClassKey, signed_in: bool, ready: bool) -> str:
+    ladder = s.matcher.reach.ladder_of(key)
+    assert ladder is not None, "a class is called by its plan"
+    return ladder.call(key.step, signed_in, ready)
 
 
 def members(s: State, classes: int) -> list[Interaction]:
@@ -199,7 +205,7 @@ def _reached(s: State, node: Node, channel: int, held: Preferred | None) -> bool
 
 def _down_the_plan(s: State, item: Interaction) -> list[Event]:
     """As many steps as it takes until somebody who is signed in fits; if none ever does, all of them."""
-    ladder = s.ladders.get(item.queue)
+    ladder = s.ladder_of(item)
     if ladder is None:
         return []
     asked, channel = s.asked_of(item), s.channel_index[item.born.channel]

@@ -326,14 +326,18 @@ def reprioritise(s: State, ask: c.Reprioritise, now_ms: int) -> list[Event]:
 
 
 def relax(s: State, ask: c.Relax, now_ms: int) -> list[Event]:
-    """Ask for less by hand: the next step of the queue's plan, or all up to one."""
+    """Ask for less by hand: the next step of its plan, or all up to one."""
     item = interaction(s, ask.interaction)
     demand(item.number, item.state, e.RequirementRelaxed)
     steps = s.steps_of(item)
     if not item.step < (ask.step or item.step + 1) <= steps:
         has = f"{steps} steps" if steps else "no relaxation plan"
-        raise IllegalMove(f"i-{item.number} has taken {item.step} steps, and queue {item.queue} has {has}")
-    taken = s.ladders[item.queue].steps[item.step : ask.step or item.step + 1]
+        plan = s.plan_of(item)
+        whose = f"the rule {plan}" if plan else f"queue {item.queue}"
+        raise IllegalMove(f"i-{item.number} has taken {item.step} steps, and {whose} has {has}")
+    ladder = s.ladder_of(item)
+    assert ladder is not None, "it has steps"
+    taken = ladder.steps[item.step : ask.step or item.step + 1]
     moves = [i for i, step in enumerate(taken) if step.queue]  # into another queue, which has another plan
     last = item.step + (moves[0] + 1 if moves else len(taken))
     facts = range(item.step + 1, last + 1)

@@ -21,7 +21,8 @@ Telephone = Annotated[
     str,
     shaped(
         r"^\+[1-9][0-9]{5,14}$",
-        "a telephone number in E.164 form: a plus sign, the country code and the number, 6 to 15 digits, such as +15550199",
+        "a telephone number in E.164 form: a plus sign, the country code and the number, 6 to 15 digits, "
+        "such as +15550199",
         examples=["+15550199"],
     ),
 ]

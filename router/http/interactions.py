@@ -37,7 +37,9 @@ from router.service.routes import H, describe, json_response, read_json, read_qu
 Why = Annotated[str, Meta(max_length=1_000, description="The operator's reason; kept in the journal")]
 Known = Annotated[str, Meta(min_length=1, max_length=64)]
 State = Literal["", "queued", "offered", "active", "wrap-up", "closed"]
-InteractionId = Annotated[str, shaped(r"^i-[0-9]{1,18}$", "the id of an interaction, such as i-4711", examples=["i-4711"])]
+InteractionId = Annotated[
+    str, shaped(r"^i-[0-9]{1,18}$", "the id of an interaction, such as i-4711", examples=["i-4711"])
+]
 After = Annotated[str, shaped(r"^(i-[0-9]{1,18})?$", "the last id of the page before, such as i-4711")]
 Limit = Annotated[int, Meta(ge=1, le=1_000)]
 

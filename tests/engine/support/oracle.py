@@ -223,7 +223,8 @@ def ring(s: State, agent: Agent, item: Interaction) -> int:
 
 
 def steps_of(s: State, item: Interaction) -> tuple[Step, ...]:
-    return s.config.queues[item.queue].relax
+    own = [rule.relax for rule in s.config.rules if rule.name == item.born.rule and item.queue == item.born.queue]
+    return next((plan for plan in own if plan is not None), s.config.queues[item.queue].relax)
 
 
 def profile_of(agent: Agent) -> Profile:

@@ -47,7 +47,7 @@ from router.engine.events import Message
 from router.engine.invariants import has_room
 from router.engine.model import State
 from router.engine.order import DIVISIBLE
-from router.engine.relaxation import Ladder, idle_steps
+from router.engine.relaxation import Ladder, asked_on_top, idle_steps
 from router.engine.requirements import Node
 from router.engine.transitions import ACTIVE, OFFERED, QUEUED, WRAP_UP
 from tests.engine.support.checked import Checked
@@ -129,8 +129,10 @@ def a_queue(r: Random, agents: tuple[str, ...]) -> Queue:
     )
 
 
-def a_plan(r: Random, name: str, queues: dict[str, Queue], bands: tuple[str, ...]) -> tuple[Step, ...]:
-    """Steps that come at rising times; some of what they drop is not asked for at all."""
+def a_plan(
+    r: Random, name: str, queues: dict[str, Queue], bands: tuple[str, ...], own: Node | None = None
+) -> tuple[Step, ...]:
+    """Steps that come at rising times; some of what they drop is not asked for at all. `own`: by a rule, on top."""
     steps = []
     for i in range(1, r.choice((1, 2, 2, 3, 4))):
         steps.append(
@@ -138,6 +140,7 @@ def a_plan(r: Random, name: str, queues: dict[str, Queue], bands: tuple[str, ...
                 after=seconds(5 * i + r.randint(0, 4)) if r.random() < 0.6 else None,
                 share=0.5 * i if r.random() < 0.3 else None,
                 when=r.choice((None, None, "nobody-signed-in", "nobody-ready")),
+                when_expected=seconds(i) if r.random() < 0.3 else None,
                 lower={skill: r.randint(0, 3) for skill in SKILLS if r.random() < 0.5},
                 drop_skills=tuple(skill for skill in SKILLS if r.random() < 0.2),
                 drop_languages=tuple(x for x in ("en", "es") if r.random() < 0.2),
@@ -152,7 +155,7 @@ def a_plan(r: Random, name: str, queues: dict[str, Queue], bands: tuple[str, ...
             )
         )
     ladder = Ladder(tuple(steps), queues)
-    idle = idle_steps(ladder.row(queues[name].requirement), ladder.steps)
+    idle = idle_steps(ladder.row(asked_on_top(queues[name], own)), ladder.steps)
     return tuple(step for i, step in enumerate(steps) if i not in idle)
 
 
@@ -271,7 +274,9 @@ def a_config(r: Random) -> Config:
         order=an_order(r),
         calendars={name: a_calendar(r) for name in CALENDARS},
         queues=with_help(r, with_rules(r, {name: _planned(r, name, lines, bands) for name in lines}), channels),
-        rules=tuple(a_rule(r, i, queues, channels, bands, agents) for i in range(r.randint(0, 3))),
+        rules=tuple(
+            with_a_plan(r, a_rule(r, i, queues, channels, bands, agents), lines, bands) for i in range(r.randint(0, 3))
+        ),
         default_queue=r.choice(queues) if r.random() < 0.9 else None,
         agents={name: _known(an_agent(r), channels, queues) for name in agents},
         presence=a_presence(r),
@@ -318,6 +323,11 @@ def a_rule(r: Random, i: int, queues: Names, channels: Names, bands: Names, agen
         target=r.choice((None, seconds(15))),
         prefer=a_preference(r, agents) if r.random() < 0.6 else None,
     )
+
+
+def with_a_plan(r: Random, rule: Rule, queues: dict[str, Queue], bands: Names) -> Rule:
+    """Some rules have a plan of their own; some of those no step at all."""
+    return replace(rule, relax=a_plan(r, rule.queue, queues, bands, rule.requirement) if r.random() < 0.3 else None)
 
 
 def a_preference(r: Random, agents: Names) -> Prefer:
