@@ -8,8 +8,8 @@ Out. A reply is composed from the raw message it answers, which the blob store s
 References are read from the source and not from copies that had to be cut to size. It answers the customer's own last
 message. What a third person wrote into the conversation does not become the recipient.
 
-Automatic mail is recorded like any other and marked (`attributes["auto"]`); nothing here answers by itself, so there is
-no loop to break.
+Automatic mail is recorded like any other and marked (`attributes["auto"]`); whether it is work for anybody the engine
+decides. Nothing here answers by itself, so there is no loop to break.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from channels.email.addresses import Mailbox, canonical_address, identity
+from channels.email.automatic import look_closer
 from channels.email.body import Part, readable_text
 from channels.email.gate import Gate
 from channels.email.listener import Hooks, LmtpSession, Recipient, Session
-from channels.email.parse import Letter, arrive, read_letter, token_of, unreadable
+from channels.email.parse import Letter, arrive, read_letter, token_of, unreadable, with_findings
 from channels.email.render import Attachment, ReplyMail, render, reply_id
 from channels.email.settings import Listener, Settings, check
 from router.engine.commands import Arrive, Reply
@@ -67,6 +68,8 @@ class Content(Struct, frozen=True):
     text: str
     attachments: tuple[Part, ...] = ()
     complete: bool = True
+    new: str = ""
+    html: str = ""
 
 
 class EmailAdapter:
@@ -84,6 +87,7 @@ class EmailAdapter:
         self._servers: dict[str, asyncio.Server] = {}
         self._reading = asyncio.Semaphore(READERS)
         self._ours = {address.lower(): address for address in settings.addresses}
+        self._trusted = frozenset(host.lower() for host in settings.trusted_results)
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -170,8 +174,8 @@ class EmailAdapter:
 
     async def readable(self, view: InteractionView) -> tuple[MessageView, ...]:
         """Each message with the text that people read; the raw mail stays its attachment."""
-        texts = [content.text for content in await self.content(view)]
-        return tuple(replace(message, text=text) for message, text in zip(view.messages, texts, strict=True))
+        read = zip(view.messages, await self.content(view), strict=True)
+        return tuple(replace(message, text=one.text, new=one.new, html=one.html) for message, one in read)
 
     def requeue_hooks(self) -> dict[str, Any]:
         """Nothing of this channel is set aside for another try."""
@@ -218,7 +222,11 @@ class EmailAdapter:
 
     async def _read(self, raw: bytes, mail_from: str) -> Letter:
         try:
-            return await self._head(raw, mail_from)
+            letter = await self._head(raw, mail_from)
+            if letter.suspect:
+                async with self._reading:
+                    letter = with_findings(letter, await asyncio.to_thread(look_closer, raw))
+            return letter
         except Exception as problem:  # whatever our reader trips over, the message must reach somebody
             log.error("Message head not understood", action="email_unreadable", exc_info=problem)
             await self._set_aside(raw, f"head not understood: {type(problem).__name__}")
@@ -227,8 +235,8 @@ class EmailAdapter:
     async def _head(self, raw: bytes, mail_from: str) -> Letter:
         limit = self._settings.max_header_bytes
         if len(raw) >= LARGE:
-            return await asyncio.to_thread(read_letter, raw, mail_from, limit)
-        return read_letter(raw, mail_from, limit)
+            return await asyncio.to_thread(read_letter, raw, mail_from, limit, self._trusted)
+        return read_letter(raw, mail_from, limit, self._trusted)
 
     async def _set_aside(self, raw: bytes, reason: str) -> None:
         """For an operator to see what our reader cannot do. The message itself is recorded all the same."""
@@ -393,7 +401,7 @@ class EmailAdapter:
             return Content(message.author, message.at_ms, message.text, parts)
         async with self._reading:
             read = await asyncio.to_thread(readable_text, await self._context.blobs.get(blob.digest))
-        return Content(message.author, message.at_ms, read.text, read.attachments, read.complete)
+        return Content(message.author, message.at_ms, read.text, read.attachments, read.complete, read.new, read.html)
 
 
 def status_of(answer: Reply | RouterError) -> str:

@@ -22,12 +22,16 @@ from email.message import Message
 from email.policy import Compat32
 from email.utils import collapse_rfc2231_value
 
+import nh3
 from msgspec import Struct
 
+from channels.email.reply import split
 from channels.email.text import base64_bytes, clean, clean_lines, decode, decode_words
 
 TEXT_MAX = 200_000  # characters shown; a person reads less
 RAW_MAX = 64 * 1_048_576  # bytes looked at
+SAFE_HTML_MAX = 256 * 1_024  # characters of HTML that are made safe to show; beyond it people read the text
+DEPTH_MAX = 1_000  # real mail has some dozens
 HTML_MAX = 2 * 1_048_576  # characters of HTML that are made into text
 PARTS_MAX = 500
 NAME_MAX = 200
@@ -53,6 +57,15 @@ _BLOCKS = frozenset(
     li main nav ol p pre section table tr ul
     """.split()  # noqa: SIM905 - two lines of words read better than a column
 )
+# What may be shown: words and their shape. A picture would tell its sender that, when and where somebody looked.
+_SHOWN = set(
+    """
+    a abbr b bdi bdo blockquote br caption cite code col colgroup dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i ins kbd li
+    mark ol p pre q s small span strong sub sup table tbody td tfoot th thead tr u ul wbr
+    """.split()  # noqa: SIM905 - two lines of words read better than a column
+)
+_EDGE = re.compile(r"<(/?)(?!(?:br|hr|img|meta|link|wbr|col|input|area)\b)([a-zA-Z][a-zA-Z0-9:-]{0,20})", re.IGNORECASE)
+_BARE_AMPERSAND = re.compile(r"&(?!#?\w{1,32};)")
 _BLANK = re.compile(r"[ \t\r\n\f\xa0]+")
 _LINE = "\ue000"  # stands for a line end that a tag asked for, while those of the source become blanks
 
@@ -81,6 +94,8 @@ class Readable(Struct, frozen=True):
     text: str
     attachments: tuple[Part, ...] = ()
     complete: bool = True  # false: something was cut or could not be read
+    new: str = ""  # what of the text was not in the mail that it answers; "": that could not be told
+    html: str = ""  # the message's own HTML, made safe to show; "": it has none
 
 
 def readable_text(raw: bytes) -> Readable:
@@ -120,7 +135,7 @@ def _read(message: Message, cut: bool) -> Readable:
     text = _BLANK_LINES.sub("\n\n", clean_lines(text[: TEXT_MAX * 2])).strip()
     if len(text) > TEXT_MAX:
         text, cut = text[:TEXT_MAX].rstrip() + CUT, True
-    return Readable(text, tuple(attachments), not cut)
+    return Readable(text, tuple(attachments), not cut, split(text).new, safe_html("\n".join(pages)))
 
 
 def _leaves(message: Message) -> Iterator[Message]:
@@ -187,6 +202,38 @@ def _content(part: Message) -> bytes:
 def _inner(part: Message) -> list[Message]:
     payload = part.get_payload()
     return [one for one in payload if isinstance(one, Message)] if isinstance(payload, list) else []
+
+
+def safe_html(page: str) -> str:
+    """The page without anything that runs, loads or leaves: no scripts, styles, forms, pictures from elsewhere."""
+    if not page or len(page) > SAFE_HTML_MAX or _depth(page) > DEPTH_MAX:
+        return ""
+    return nh3.clean(
+        _BARE_AMPERSAND.sub("&amp;", clean_lines(page)),
+        tags=_SHOWN,
+        attributes={"a": {"href", "title"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}, "*": {"dir"}},
+        url_schemes={"http", "https", "mailto", "tel"},
+        link_rel="noopener noreferrer nofollow",
+    )
+
+
+def _depth(page: str) -> int:
+    """How deep elements may be nested, at most: the cleaner's time grows with the square of it.
+
+    Counted by name, because a closing tag closes nothing that has another one.
+    """
+    opened: dict[str, int] = {}
+    depth = deepest = 0
+    for closing, name in _EDGE.findall(page):
+        count = opened.get(name, 0)
+        if not closing:
+            opened[name] = count + 1
+            depth += 1
+            deepest = max(deepest, depth)
+        elif count:
+            opened[name] = count - 1
+            depth -= 1
+    return deepest
 
 
 def html_text(page: str) -> str:

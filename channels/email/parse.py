@@ -26,12 +26,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from email.utils import mktime_tz, parsedate_tz
 from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from channels.email import automatic
 from channels.email.addresses import Mailbox, canonical_address, identity, mailboxes
+from channels.email.automatic import OURS
+from channels.email.results import authentication
 from channels.email.text import clean, decode, decode_words
 from router.engine.commands import Arrive
 from router.engine.events import Blob, Message
@@ -50,7 +55,6 @@ _FIELD = re.compile(rb"^([!-9;-~]{1,100})[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)
 _LINE_END = re.compile(rb"\r+\n?")
 _ANGLE = re.compile(r"<([^<>]{1,2000})>")
 _BLANK = re.compile(r"\s+")
-_OURS = re.compile(r"sb\.i-\d{1,18}\.\d{1,18}\.([0-9a-f]{16})@")
 _LANGUAGE = re.compile(r"\s*([A-Za-z]{2,3})(?:-[A-Za-z0-9]+)*\s*(?:[,;]|$)")
 _WORD = re.compile(r"[A-Za-z0-9.+-]+")
 
@@ -59,16 +63,9 @@ TRACE = frozenset(
     b"received x-received return-path delivered-to delivery-date envelope-to x-original-to received-spf"
     b" authentication-results arc-seal arc-message-signature arc-authentication-results".split()
 )
-WANTED = frozenset(
-    b"message-id in-reply-to references from sender reply-to to cc subject date content-type content-language"
-    b" auto-submitted list-id precedence x-auto-response-suppress x-autoreply x-autorespond x-failed-recipients"
-    b" return-path x-spam-flag x-spam-status x-spam-score".split()
-)
-
-# What programs put before the subject of an answer that nobody wrote; half of them give no other sign.
-_AUTO_SUBJECT = re.compile(
-    r"(?i)\s*(?:auto(?:matic|mated)?[ -]?(?:reply|response)|out of (?:the )?office|abwesenheit\w*|automatische antwort"
-    r"|respuesta autom[aá]tica|r[eé]ponse automatique|absence|risposta automatica|automatisch antwoord)\b"
+WANTED = automatic.LOOKED_AT | frozenset(
+    b"message-id in-reply-to references from sender reply-to to cc subject date content-language"
+    b" x-spam-flag x-spam-status x-spam-score".split()
 )
 
 
@@ -85,7 +82,9 @@ class Letter(Struct, frozen=True, kw_only=True):
     cc: tuple[Mailbox, ...] = ()
     subject: str = ""
     language: str = ""
-    auto: str = ""  # bounce, report, auto-reply, list; "": a person wrote it, as far as one can see
+    auto: str = ""  # bounce, report, auto-reply, list, loop; "": a person wrote it, as far as one can see
+    suspect: bool = False  # the body may say more of that: `automatic.look_closer`
+    found: automatic.Findings = automatic.Findings()  # what it said
     attributes: dict[str, str] = {}
 
 
@@ -109,20 +108,34 @@ def split_head(raw: bytes, max_header_bytes: int) -> tuple[bytes, int]:
     return (_LINE_END.sub(b"\n", head) if b"\r" in head else head), body
 
 
-def read_letter(raw: bytes, mail_from: str = "", max_header_bytes: int = 131_072) -> Letter:
-    """Read the head of a message that came with this envelope sender ("" for the null sender)."""
+def read_letter(
+    raw: bytes, mail_from: str = "", max_header_bytes: int = 131_072, trusted: Collection[str] = ()
+) -> Letter:
+    """Read the head of a message that came with this envelope sender ("" for the null sender).
+
+    `trusted` are the servers whose Authentication-Results are believed.
+    """
     head, body_at = split_head(raw, max_header_bytes)
     fields: dict[bytes, str] = {}
     kept: list[bytes] = []  # the fields that are not trace
+    results: list[str] = []
+    received = 0
     for found in islice(_FIELD.finditer(head), FIELDS_MAX):
         name = found[1].lower()
         if name not in TRACE:
             kept.append(found[0])
+        elif name == b"received":
+            received += 1
+        elif trusted and name == b"authentication-results":
+            results.append(decode(found[2][:FIELD_MAX].replace(b"\n", b"")))
         if name in WANTED and name not in fields:
             fields[name] = decode(found[2][:FIELD_MAX].replace(b"\n", b""))
     named = message_ids(fields.get(b"message-id", ""))
     digest = _digest(b"\n".join(kept), raw, body_at) if named else hashlib.sha256(raw).hexdigest()
-    return _letter(fields, digest, named[0] if named else "", mail_from)
+    letter = _letter(fields, digest, named[0] if named else "", mail_from, received)
+    if results and (known := authentication(results, trusted)):
+        letter.attributes.update(known)
+    return letter
 
 
 def _digest(head: bytes, raw: bytes, body_at: int) -> str:
@@ -132,13 +145,14 @@ def _digest(head: bytes, raw: bytes, body_at: int) -> str:
     return hasher.hexdigest()
 
 
-def _letter(fields: dict[bytes, str], digest: str, message_id: str, mail_from: str) -> Letter:
+def _letter(fields: dict[bytes, str], digest: str, message_id: str, mail_from: str, received: int) -> Letter:
     get = fields.get
     subject = clean(decode_words(get(b"subject", "")), SUBJECT_MAX)
     senders = mailboxes(get(b"from", "")) or mailboxes(get(b"sender", "")) or mailboxes(get(b"reply-to", ""))
     if not senders and (envelope := canonical_address(mail_from)):
         senders = [Mailbox("", envelope)]
     cc = mailboxes(get(b"cc", ""))
+    auto = automatic.kind_by_head(fields, subject, mail_from, message_id, received)
     return Letter(
         digest=digest,
         message_id=message_id,
@@ -150,9 +164,22 @@ def _letter(fields: dict[bytes, str], digest: str, message_id: str, mail_from: s
         cc=tuple(cc),
         subject=subject,
         language=found[1].lower() if (found := _LANGUAGE.match(get(b"content-language", ""))) else "",
-        auto=kind_of_automatic(fields, subject, mail_from),
+        auto=auto,
+        suspect=automatic.is_suspect(auto, get(b"from", ""), subject),
         attributes=_attributes(fields, senders, cc, mail_from),
     )
+
+
+def with_findings(letter: Letter, found: automatic.Findings) -> Letter:
+    """The letter with what its body said; a bounce is one by its body, whatever its head looks like."""
+    kind = letter.auto
+    if found.failed or found.delayed:
+        kind = "bounce"
+    elif found.complaint:
+        kind = "report"
+    named = {"failed": found.failed, "delayed": found.delayed}
+    attributes = {name: clean(", ".join(value), ATTRIBUTE_MAX) for name, value in named.items() if value}
+    return replace(letter, auto=kind, found=found, attributes=letter.attributes | attributes)
 
 
 def unreadable(raw: bytes, mail_from: str) -> Letter:
@@ -177,34 +204,6 @@ def message_ids(header: str) -> tuple[str, ...]:
 
 def _long_id(message_id: str) -> str:
     return "sha256-" + hashlib.sha256(message_id.encode()).hexdigest()
-
-
-def kind_of_automatic(fields: dict[bytes, str], subject: str, mail_from: str) -> str:
-    """What kind of program wrote this, "" for a person.
-
-    RFC 3834 asks for `Auto-Submitted`; of six real automatic replies three had it, so the other signs count too.
-    """
-    get = fields.get
-    content_type = get(b"content-type", "").lower()
-    if content_type.startswith("multipart/report"):
-        return "report" if "feedback-report" in content_type or "disposition" in content_type else "bounce"
-    null_sender = mail_from in ("", "<>") or get(b"return-path", "").strip() == "<>"
-    author = get(b"from", "").lower()
-    if b"x-failed-recipients" in fields or (null_sender and ("mailer-daemon" in author or "postmaster" in author)):
-        return "bounce"
-    submitted = get(b"auto-submitted", "").strip().lower()
-    precedence = get(b"precedence", "").strip().lower()
-    if b"list-id" in fields or precedence == "list":
-        return "list"
-    if (
-        (submitted and not submitted.startswith("no"))
-        or null_sender
-        or any(name in fields for name in (b"x-auto-response-suppress", b"x-autoreply", b"x-autorespond"))
-        or precedence in ("auto_reply", "auto-reply")
-        or _AUTO_SUBJECT.match(subject)
-    ):
-        return "auto-reply"
-    return "list" if precedence in ("bulk", "junk") else ""
 
 
 def _attributes(fields: dict[bytes, str], senders: list[Mailbox], cc: list[Mailbox], mail_from: str) -> dict[str, str]:
@@ -260,8 +259,9 @@ def threads_of(letter: Letter, recipient: str) -> tuple[str, ...]:
     if len(cited) > REFERENCES_MAX:
         cited = (*cited[:REFERENCES_MAX], cited[-1])
     names = [thread_name(recipient, own), token_thread(token_of(recipient, letter.digest))]
+    names += [token_thread(token) for token in letter.found.tokens]
     for one in cited:
-        ours = _OURS.match(one)
+        ours = OURS.match(one)
         names.append(token_thread(ours[1]) if ours else thread_name(recipient, one))
     return tuple(dict.fromkeys(names))
 
@@ -276,6 +276,7 @@ def arrive(letter: Letter, recipient: str, raw: Blob, detail: str = "") -> Arriv
         attributes["reply_to"] = clean(letter.reply_to[0].address, ATTRIBUTE_MAX)
     if detail:
         attributes["detail"] = clean(detail, ATTRIBUTE_MAX)
+    undelivered = bool(letter.found.failed and letter.found.tokens)
     return Arrive(
         key=f"mail:{recipient}:{letter.digest}",
         channel="email",
@@ -287,5 +288,6 @@ def arrive(letter: Letter, recipient: str, raw: Blob, detail: str = "") -> Arriv
         subject=letter.subject,
         language=letter.language,
         attributes=attributes,
-        message=Message("", (raw,), letter.message_id, sender.address),
+        message=Message(automatic.as_told(letter.found), (raw,), letter.message_id, sender.address),
+        automatic=automatic.UNDELIVERED if undelivered else letter.auto,
     )

@@ -64,6 +64,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     # Who may deliver. Mail has no password, so a listener beyond this machine must name the networks on purpose.
     peers: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
 
+    # Whose Authentication-Results are believed and shown to agents (attributes auth_dkim, auth_spf, auth_dmarc): the
+    # names by which your own mail servers sign theirs. Left out: nobody's, since anybody can write such a field.
+    trusted_results: tuple[str, ...] = ()
+
     # What common providers take, after base64 has made it a third larger; beyond it: 552.
     max_message_bytes: Annotated[int, Meta(ge=1_024, le=1_024 * MIB)] = 35 * MIB
     # Of all messages being received together; beyond it a message gets 451 and stays with its sender.

@@ -53,6 +53,8 @@ class Arrive(Command, frozen=True, kw_only=True):
     received_at_ms: int = 0  # where the waiting time starts; 0: now
     direction: str = "inbound"
     prefer: Preference | None = None  # beats what the routing plan says
+    # Of what kind it is if a program wrote it (`automatic`). Left out: a person did, as far as one can tell.
+    automatic: str = ""
 
 
 class Append(Command, frozen=True, kw_only=True):

@@ -306,6 +306,9 @@ KEEP = Resort()
 END = Resort("end")
 
 
+Automatic = Literal["bounce", "report", "auto-reply", "list", "loop", "undelivered"]
+
+
 class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     """A named line with its requirement, its promise and its rules.
 
@@ -376,6 +379,11 @@ class Queue(Struct, frozen=True, forbid_unknown_fields=True):
     when_overdue: Resort = END
     # Who waits, and who comes, while nobody who fits is signed in.
     when_nobody: Resort = KEEP
+    # Which kinds of what programs write wait for an agent here: bounce, report, auto-reply, list, loop, and undelivered
+    # (an answer of ours did not arrive, and the contact is over). All others are recorded and over at once.
+    automatic: tuple[Automatic, ...] = ("undelivered",)
+    # What continues a contact that is over is held so long for the agent who had it; 0s: it is like everything else.
+    former_agent: Duration = Duration(0)
 
 
 class Prefer(Struct, frozen=True, forbid_unknown_fields=True):

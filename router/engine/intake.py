@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.engine import callbacks, preferred
+from router.engine import automatic, callbacks, preferred
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.config import LONGEST_MS
@@ -23,13 +23,15 @@ def arrive(s: State, plan: Plan, ask: c.Arrive, now_ms: int) -> list[Event]:
         known = s.threads.get(thread, 0)
         if known:
             if s.interactions[known].live:
-                return _join(ask, known)
+                return automatic.joined(ask, known) if ask.automatic else _join(ask, known)
             follows = follows or known
     arrival = _arrival(s, plan, ask, now_ms, follows)
+    if ask.automatic and not automatic.is_wanted(s, arrival, ask.automatic):
+        return automatic.filed(s, arrival, ask.automatic)
     facts: list[Event] = callbacks.met(s, arrival) if s.callers else [arrival]
-    if plan.prefers or ask.prefer is not None:
+    if plan.prefers or ask.prefer is not None or follows:
         facts += preferred.held(s, arrival, plan.prefers.get(arrival.rule), ask.prefer, now_ms)
-    return facts
+    return [*facts, *automatic.marked(s, arrival)] if ask.automatic == automatic.UNDELIVERED else facts
 
 
 def _join(ask: c.Arrive, number: int) -> list[Event]:

@@ -48,7 +48,7 @@ def held(
     s: State, arrival: e.InteractionArrived, rule: config.Prefer | None, asked: c.Preference | None, now_ms: int
 ) -> list[Event]:
     """What holds the contact that has just come; empty if there is nobody to wait for. Raises BadMessage."""
-    wish = _asked(asked) if asked is not None else _by_rule(s, arrival, rule)
+    wish = _asked(asked) if asked is not None else _by_rule(s, arrival, rule) or _former(s, arrival)
     if wish is None:
         return []
     names, required, hold_ms, why = wish
@@ -77,6 +77,15 @@ def _by_rule(s: State, arrival: e.InteractionArrived, rule: config.Prefer | None
         names, why = last_agent(s, arrival), "last-agent"
     hold_ms = int(rule.hold) if rule.hold is not None else None
     return (tuple(dict.fromkeys(names)), rule.mode == "require", hold_ms, why) if names else None
+
+
+def _former(s: State, arrival: e.InteractionArrived) -> Wish | None:
+    """Who had the contact that this one continues, where the queue holds it for them."""
+    hold_ms = int(s.queue_config(arrival.queue).former_agent)
+    before = s.interactions.get(arrival.follows) if hold_ms and arrival.follows else None
+    if before is None or not before.owner:
+        return None
+    return (before.owner,), False, hold_ms, "former-agent"
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -54,6 +54,8 @@ class MessageView(Struct, frozen=True, omit_defaults=True):
     attachments: tuple[Attachment, ...] = ()
     external_id: str = ""  # what the channel calls it
     sender: str = ""  # the address that this message came from, where the channel tells; it may not be the customer's
+    new: str = ""  # of a mail's text what it does not quote, without its signature
+    html: str = ""  # a mail's own HTML, made safe to show
 
 
 class NoteView(Struct, frozen=True):

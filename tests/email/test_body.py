@@ -117,6 +117,50 @@ def test_a_long_text_is_cut_and_says_so() -> None:
     assert not got.complete
 
 
+@pytest.mark.promise("IN-4")
+@pytest.mark.parametrize(
+    ("page", "gone"),
+    [
+        ("<script>steal()</script>", "steal"),
+        ("<img src='https://spy.example/x.png'>", "spy"),
+        ("<a href='javascript:x()'>", "javascript"),
+        ("<p onclick='x()'>", "onclick"),
+        ("<p style='position:fixed'>", "fixed"),
+        ("<form action='https://evil.example'><input name=p>", "evil"),
+        ("<iframe src='https://evil.example'></iframe>", "evil"),
+        ("<style>@import 'https://evil.example'</style>", "evil"),
+        ("<svg onload=x()>", "svg"),
+        ("<meta http-equiv=refresh content='0;url=https://evil.example'>", "evil"),
+    ],
+)
+def test_html_is_shown_without_what_runs_loads_or_leaves(page: str, gone: str) -> None:
+    raw = b"Content-Type: text/html; charset=utf-8\n\n" + f"{page}<p>Ann &amp; <b>Bob</b></p>".encode()
+    shown = readable_text(raw).html
+    assert gone not in shown
+    assert "<b>Bob</b>" in shown
+    assert "Ann &amp; " in shown
+
+
+def test_html_is_kept_beside_the_text_and_only_where_there_is_some() -> None:
+    got = readable_text(RELATED)
+    assert (got.text, got.html) == ("Café um acht?", "<p>Café <b>um acht?</b></p>")
+    assert readable_text(b"\nplain").html == ""
+
+
+def test_what_is_new_is_told_apart_and_the_whole_text_stays() -> None:
+    got = readable_text(b"\nYes, please.\n\nOn 2 Jan 2024, Ann <a@b.example> wrote:\n> Shall we?\n")
+    assert got.new == "Yes, please."
+    assert "Shall we?" in got.text
+
+
+@pytest.mark.promise("IN-4")
+@pytest.mark.parametrize("piece", ["<div>", "<b>", "<table><tr>", "<div></b>", "<p><i>", "&", "<a '\"", "<svg><a>"])
+def test_a_hostile_page_costs_seconds_at_most(piece: str) -> None:
+    start = time.thread_time()
+    readable_text(b"Content-Type: text/html\n\n" + piece.encode() * (250_000 // len(piece)))
+    assert time.thread_time() - start < 5
+
+
 # --- real mail ---
 
 

@@ -692,3 +692,80 @@ async def test_a_client_that_sends_ahead_without_end_does_not_stop_others(world:
         assert set(await flood.codes(10_000)) == {"250"}
         counting.cancel()
         assert turns > 300
+
+
+# --- what programs write ----------------------------------------------------------------------------------------------
+
+RETURNED = b"""From: Mail Delivery System <MAILER-DAEMON@mx.customer.example>\r
+Subject: Undelivered Mail Returned to Sender\r
+Content-Type: multipart/report; report-type=delivery-status; boundary=b\r
+Message-ID: <dsn1@mx.customer.example>\r
+\r
+--b\r
+Content-Type: text/plain\r
+\r
+Your message could not be delivered.\r
+--b\r
+Content-Type: message/delivery-status\r
+\r
+Reporting-MTA: dns; mx.customer.example\r
+\r
+Final-Recipient: rfc822; ann@customer.example\r
+Action: failed\r
+Status: 5.1.1\r
+Diagnostic-Code: smtp; 550 5.1.1 no such user\r
+\r
+--b\r
+Content-Type: text/rfc822-headers\r
+\r
+From: Support <support@shop.example>\r
+Message-ID: <sb.i-4.40.990a3c928fb56a8e@shop.example>\r
+--b--\r
+"""
+
+
+async def test_a_bounce_of_our_own_reply_finds_its_conversation_and_says_whom_it_missed(world: World) -> None:
+    await world.send(RETURNED, mail_from="")
+    (got,) = world.arrived
+    assert got.automatic == "undelivered"
+    assert "mail:t:990a3c928fb56a8e" in got.threads
+    assert got.attributes["failed"] == ANN
+    assert got.message is not None
+    assert got.message.text == f"Not delivered to {ANN} (550 5.1.1 no such user)"
+
+
+async def test_a_bounce_of_somebody_elses_mail_is_no_undelivered_reply(world: World) -> None:
+    await world.send(RETURNED.replace(b"sb.i-4.40.", b"other."), mail_from="")
+    (got,) = world.arrived
+    assert (got.automatic, got.attributes["auto"]) == ("bounce", "bounce")
+
+
+async def test_our_own_reply_coming_back_is_a_loop(world: World) -> None:
+    await world.send(MAIL.replace(b"m1@customer.example", b"sb.i-4.40.990a3c928fb56a8e@shop.example"))
+    (got,) = world.arrived
+    assert got.automatic == "loop"
+
+
+async def test_what_people_write_is_not_automatic(world: World) -> None:
+    await world.send(MAIL)
+    assert world.arrived[0].automatic == ""
+
+
+RESULTS = b"Authentication-Results: mx.shop.example 1; dkim=fail (bad sig) header.d=x; dkim=pass; spf=softfail\r\n"
+
+
+async def test_results_of_authentication_are_believed_from_configured_servers_alone(tmp_path: Path) -> None:
+    async with open_world(tmp_path, trusted_results=("MX.shop.example",)) as world:
+        await world.send(RESULTS + MAIL)
+        await world.send(RESULTS.replace(b"mx.shop", b"mx.evil") + MAIL.replace(b"m1", b"m2"))
+    known, unknown = world.arrived
+    assert {n: v for n, v in known.attributes.items() if n.startswith("auth_")} == {
+        "auth_dkim": "pass",
+        "auth_spf": "softfail",
+    }
+    assert not [name for name in unknown.attributes if name.startswith("auth_")]
+
+
+async def test_nobodys_results_are_believed_by_default(world: World) -> None:
+    await world.send(RESULTS + MAIL)
+    assert not [name for name in world.arrived[0].attributes if name.startswith("auth_")]

@@ -1,0 +1,51 @@
+"""What programs write: recorded like everything else, but work for nobody unless the queue wants it.
+
+A channel says of what kind such a contact is (`Arrive.automatic`). Where it belongs to a contact that is going on, it
+joins that one as a word of the system: whoever has the contact sees it, and nobody takes it for the customer's answer.
+Otherwise the queue's `automatic` decides. What it wants waits like any contact; all else is over with its arrival, for
+the reason `automatic`, so it is in the journal, in lists and in the customer's history, and is never offered.
+
+`undelivered` says that something of ours did not arrive. It marks the contact that it belongs to, be it over or not, by
+a note, and unless the queue does without, somebody gets it as work that follows: the customer has no answer yet.
+"""
+
+from __future__ import annotations
+
+from router.engine import commands as c
+from router.engine import events as e
+from router.engine.events import Event
+from router.engine.model import State
+
+REASON = "automatic"
+UNDELIVERED = "undelivered"
+NOTE_MAX = 500
+
+
+def joined(ask: c.Arrive, number: int) -> list[Event]:
+    message = ask.message if ask.message is not None else e.Message()
+    facts: list[Event] = [e.MessageAdded(number, "system", message, threads=ask.threads)]
+    if ask.automatic == UNDELIVERED:
+        facts.append(_mark(number, message))
+    return facts
+
+
+def is_wanted(s: State, arrival: e.InteractionArrived, kind: str) -> bool:
+    return kind in s.queue_config(arrival.queue).automatic
+
+
+def filed(s: State, arrival: e.InteractionArrived, kind: str) -> list[Event]:
+    """It has come, and is over."""
+    marks = marked(s, arrival) if kind == UNDELIVERED else []
+    return [arrival, e.InteractionEnded(arrival.interaction, REASON), *marks]
+
+
+def marked(s: State, arrival: e.InteractionArrived) -> list[Event]:
+    """The contact that is over says that what was written in it did not arrive."""
+    if arrival.follows not in s.interactions:
+        return []
+    return [_mark(arrival.follows, arrival.message)]
+
+
+def _mark(number: int, message: e.Message | None) -> e.NoteAdded:
+    said = message.text[:NOTE_MAX] if message is not None else ""
+    return e.NoteAdded(number, said or "Something that was written here did not arrive.", "")
