@@ -34,7 +34,8 @@ class Split(NamedTuple):
 _VERBS = (
     r"wrote|writes|schrieb|geschrieben|hat am|écrit|ecrit|escribió|escribio|ha scritto|scrisse|scrive|geschreven"
     r"|schreef|napisał(?:a|\(a\))?|napisal|skrev|skriver|escreveu|написал[аи]?|пишет|пише|писал[аи]?|kirjoitti|yazdı|escrigué"
-    r"|va escriure|napsala?|napísala?|a scris|írta|написа|schreibt|rašė|rakstīja|έγραψε|写道|寫道|写信|のメール|작성|כתב"
+    r"|va escriure|napsala?|napísala?|a scris|írta|написа|schreibt|rašė|rakstīja|έγραψε"
+    r"|写道|寫道|写信|のメール|작성|כתב"
 )
 _OPENERS = (
     r"on|le|el|am|op|em|den|il|dnia|w dniu|at|på|pe|dne|in data|no dia|a|kl|om|dana|em qua|ср|чт|пт|сб|вс|пн|вт|在|于"
@@ -86,6 +87,7 @@ _ADVERT = re.compile(
     r"|get .{0,4}outlook for .{0,80}|outlook für .{0,40}|téléchargez outlook .{0,60}|obtener outlook .{0,60}"
     r"|(?:\w+\s){0,2}from (?:my )?(?:mobile|iphone|ipad|android|phone).{0,30}"
     r"|envoyé de mon .{0,60}|從我的.{0,30}傳送|发自我的.{0,30}|從.{0,20}傳送|iphoneから送信.{0,10}"
+    r""
     r"|나의 .{0,30}에서 보냄|diese nachricht wurde von .{0,80}|ceci a été envoyé .{0,60}|mit .{0,30}gesendet|via .{0,30} verstuurd"
     r")[\s>)\].!*_]{0,6}\Z",
     re.IGNORECASE,
