@@ -88,7 +88,8 @@ _ADVERT = re.compile(
     r"|(?:\w+\s){0,2}from (?:my )?(?:mobile|iphone|ipad|android|phone).{0,30}"
     r"|envoyé de mon .{0,60}|從我的.{0,30}傳送|发自我的.{0,30}|從.{0,20}傳送|iphoneから送信.{0,10}"
     r""
-    r"|나의 .{0,30}에서 보냄|diese nachricht wurde von .{0,80}|ceci a été envoyé .{0,60}|mit .{0,30}gesendet|via .{0,30} verstuurd"
+    r"|나의 .{0,30}에서 보냄|diese nachricht wurde von .{0,80}|ceci a été envoyé .{0,60}|mit .{0,30}gesendet"
+    r"|via .{0,30} verstuurd"
     r")[\s>)\].!*_]{0,6}\Z",
     re.IGNORECASE,
 )
