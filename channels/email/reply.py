@@ -9,7 +9,8 @@ Nothing is thrown away: `Split` has all three parts, and people can unfold what 
 new, because a question that nobody sees is worse than a quote that everybody sees.
 
 Why not a library: of the two that are kept up, mail-parser-reply gets 17 of the 43 mails of the corpus right (it takes
-lists and greetings for signatures) and needs half a minute for one hostile line. This reader looks at each line once; every expression is anchored and works on a line cut to LINE_MAX (docs/email.md has figures).
+lists and greetings for signatures) and needs half a minute for one hostile line. This reader looks at each line once;
+every expression is anchored and works on a line cut to LINE_MAX (docs/email.md has figures).
 """
 
 from __future__ import annotations
