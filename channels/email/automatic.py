@@ -4,8 +4,8 @@ Two steps, since most mail is neither:
 - `kind_by_head` looks at the header fields alone, for every message. No single sign is enough: of six real automatic
   replies three had `Auto-Submitted` (RFC 3834), two only `X-Auto-Response-Suppress` and a null sender, one nothing but
   its subject. `is_suspect` says whether the body is worth a second look.
-- `look_closer` reads the bodies of those few, in a thread. Whom a bounce says was not reached is found by flufl.bounce,
-  Mailman's own reader: RFC 3464 reports are the smaller half of what mail servers really send.
+- `look_closer` reads the bodies of those few, in a thread. Whom a bounce says was not reached is found by
+  flufl.bounce, Mailman's own reader: RFC 3464 reports are the smaller half of what mail servers really send.
 
 Kinds: bounce (somebody was not reached, or not yet), report (a complaint, or that a message was read), auto-reply, list,
 loop. A bounce of one of our own replies is `undelivered` to the engine: the customer still has no answer.
@@ -40,14 +40,17 @@ _AUTO_SUBJECT = re.compile(
     r"|respuesta autom[aá]tica|fuera de la oficina|r[eé]ponse automatique|absence (?:du bureau|de)|absent du bureau"
     r"|risposta automatica|fuori sede|automatisch antwoord|afwezig|automatiskt svar|autosvar|automatisk svar"
     r"|resposta autom[aá]tica|fora do escrit[oó]rio|automatyczna odpowied[zź]|odpowied[zź] automatyczna"
-    r"|автоответ|automatick[aá] odpov[eě][dď]|automaattinen vastaus|otomatik yan[iı]t|自動返信|自动回复|自動回覆|자동 회신)"
+    r"|автоответ|automatick[aá] odpov[eě][dď]|automaattinen vastaus|otomatik yan[iı]t"
+    r"|自動返信|自动回复|自動回覆|자동 회신)"
     r"(?!\w)"
 )
 _RETURNED_SUBJECT = re.compile(
     r"(?i)undeliver|nondeliver|non.?deliverable|deliver(?:y|ing).{0,30}(?:fail|problem|status|notif|error|delay|report)"
-    r"|fail(?:ure|ed).{0,20}(?:notice|deliver|mail)|returned (?:mail|message|to sender)|mail (?:error|fail|delivery|system error)"
+    r"|fail(?:ure|ed).{0,20}(?:notice|deliver|mail)|returned (?:mail|message|to sender)"
+    r"|mail (?:error|fail|delivery|system error)"
     r"|returning message|could not (?:be delivered|send)|not delivered|user unknown|address not found|message status"
-    r"|unzustellbar|zustell|konnte nicht|non (?:remis|distribu)|[eé]chec|no (?:se )?(?:ha podido )?entregad|error de entrega"
+    r"|unzustellbar|zustell|konnte nicht|non (?:remis|distribu)|[eé]chec|no (?:se )?(?:ha podido )?entregad"
+    r"|error de entrega"
     r"|mancata consegna|onbestelbaar|entrega|niedostarcz|недостав|не доставлен|配信|送信できません|退信|传送失败"
     r"|rejected|bounce|warning: message|warning: could not|mailbox (?:full|unavailable)"
 )
