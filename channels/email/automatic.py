@@ -5,7 +5,7 @@ Two steps, since most mail is neither:
   replies three had `Auto-Submitted` (RFC 3834), two only `X-Auto-Response-Suppress` and a null sender, one nothing but
   its subject. `is_suspect` says whether the body is worth a second look.
 - `look_closer` reads the bodies of those few, in a thread. Whom a bounce says was not reached is found by
-  flufl.bounce, Mailman's own reader: RFC 3464 reports are the smaller half of what mail servers really send.
+  flufl.bounce, Mailman's own reader: RFC 3464 reports are the smaller half of what mail servers send.
 
 Kinds: bounce (somebody was not reached, or not yet), report (a complaint, or that a message was read), auto-reply, list,
 loop. A bounce of one of our own replies is `undelivered` to the engine: the customer still has no answer.
