@@ -7,8 +7,8 @@ Two steps, since most mail is neither:
 - `look_closer` reads the bodies of those few, in a thread. Whom a bounce says was not reached is found by
   flufl.bounce, Mailman's own reader: RFC 3464 reports are the smaller half of what mail servers send.
 
-Kinds: bounce (somebody was not reached, or not yet), report (a complaint, or that a message was read), auto-reply, list,
-loop. A bounce of one of our own replies is `undelivered` to the engine: the customer still has no answer.
+Kinds: bounce (somebody was not reached, or not yet), report (a complaint, or that a message was read), auto-reply,
+list, loop. A bounce of one of our own replies is `undelivered` to the engine: the customer still has no answer.
 """
 
 from __future__ import annotations
