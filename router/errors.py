@@ -23,6 +23,7 @@
     +-- ConfigError           the configuration is wrong: where, what was expected, what was found
     +-- JournalError          the log cannot be written or read
         +-- JournalFailed     an append is not durable
+        |   +-- JournalHeld   another process leads, and this one must stand by
         +-- JournalCorrupt    a record is damaged
         +-- JournalVersion    written by a version that this one cannot read
         +-- SequenceGap       an append that does not follow the last record
@@ -139,6 +140,16 @@ class JournalError(RouterError):
 
 class JournalFailed(JournalError):
     code = "journal-failed"
+
+
+class JournalHeld(JournalFailed):
+    """Another process holds the lease of this journal, and keeps it for `retry_s` seconds unless it renews it."""
+
+    code = "journal-held"
+
+    def __init__(self, message: str, retry_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_s = retry_s
 
 
 class JournalCorrupt(JournalError):

@@ -34,6 +34,7 @@ from router.engine.plan import check_config
 from router.errors import ConfigError
 from router.http.access import DEMO, check_exposure, is_loopback
 from router.http.settings import HttpSettings
+from router.journal.settings import JournalSettings
 from router.service.blobs import BlobSettings
 from router.service.mailbox import MailboxSettings
 from router.service.outbox import OutboxSettings
@@ -55,13 +56,6 @@ class Operators(Struct, frozen=True, forbid_unknown_fields=True):
     """Who may use the operator API. Left out: nobody, and then nothing listens beyond loopback."""
 
     tokens: dict[str, str] = field(default_factory=dict)  # token -> name, as the audit shows it
-
-
-class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """The log."""
-
-    # A snapshot after so many records bounds the time of a restart: applying takes about 10 s for a million records.
-    snapshot_every: Annotated[int, Meta(ge=1_000)] = 200_000
 
 
 class Stop(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +91,7 @@ class Loaded(Struct, frozen=True):
     settings: Settings
     config: engine.Config
     has_edges: bool = True  # false: the document was about what the engine decides by, and about nothing else
+    path: str = ""  # of the file, for child processes that need the same journal
 
     @property
     def document(self) -> bytes:
@@ -113,7 +108,7 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Loaded:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigError("file", "a file that can be read", error.strerror or str(error)) from error
-    return parse(content, os.environ if env is None else env)
+    return replace(parse(content, os.environ if env is None else env), path=str(path))
 
 
 def parse(content: bytes, env: Mapping[str, str] | None = None) -> Loaded:
@@ -205,6 +200,15 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
         for path, channel in KINDS[kind].feeds(section).items():
             if channel not in config.channels:
                 raise ConfigError(path, _instead(channel, config.channels, "channel"), repr(channel))
+    settings.journal.check()
+    if settings.journal.kind == "redis":
+        from router.journal.redis_link import check_url  # its client takes a third of a second to import
+
+        check_url(settings.journal.url)
+        for kind, section in settings.adapters.items():
+            if getattr(section, "token_secret", None) == "":
+                expected = 'a secret that all daemons share, since journal.kind is "redis"'
+                raise ConfigError(f"{kind}.token_secret", expected, "none")
     check_exposure(settings.http, settings.operators.tokens)
     demo = any(token.startswith(DEMO) for token in settings.agent_link.tokens)
     if demo and not is_loopback(settings.sockets.host):

@@ -1,6 +1,7 @@
 """Looking at a journal from outside: is it whole, and what does it say. Nothing here changes a record.
 
-Both work beside a running daemon, on what is durable at that moment, and on a copy of the files.
+Both work beside a running daemon, on what is durable at that moment, and on a copy of the files; a log in Redis is
+looked at by `redis_inspection`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from msgspec import Struct
 
 from router.errors import JournalCorrupt
 from router.journal import codec
+from router.journal.port import Journal
 from router.journal.sqlite import SqliteJournal, is_whole, next_rows
 
 # A badly damaged file could name a million; a person needs the first ones, and to know that there are more.
@@ -96,13 +98,17 @@ def _page_problems(db: apsw.Connection) -> list[str]:
 
 
 def export(path: Path, out: BinaryIO, after_seq: int = 0) -> int:
+    """As `export_from`, of a journal's file."""
+    return export_from(SqliteJournal(path, read_only=True), out, after_seq)
+
+
+def export_from(journal: Journal, out: BinaryIO, after_seq: int = 0) -> int:
     """Write the records after that number as JSON lines with named fields, and return how many.
 
     A line is `{"seq", "at", "at_ms", "key", "type", "event": {...}}`, bytes are base64. What was written before a
     JournalCorrupt is
     right.
     """
-    journal = SqliteJournal(path, read_only=True)
     journal.open()
     count = 0
     try:

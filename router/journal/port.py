@@ -59,3 +59,10 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Close and mark as closed properly. Closing twice is harmless."""
+
+
+class History(Journal, Protocol):
+    """A journal that can also be looked back in."""
+
+    def snapshot_of(self, seq: int) -> Snapshot | None:
+        """The newest whole snapshot of that record or one before it."""

@@ -54,7 +54,7 @@ class SnapshotFolder:
         try:
             make_folder(self.folder)
             draft.unlink(missing_ok=True)
-            write_new(draft, (self._header(snapshot), snapshot.data))
+            write_new(draft, (header(snapshot, self.journal), snapshot.data))
             draft.rename(target)
             sync_folder(self.folder)
         except OSError as error:
@@ -90,28 +90,34 @@ class SnapshotFolder:
         files = (path for path in self.folder.glob(f"*{SUFFIX}") if path.stem.isdecimal())
         return sorted(files, key=_seq_of, reverse=True)
 
-    def _header(self, snapshot: Snapshot) -> bytes:
-        head = HEAD.pack(MAGIC, FORMAT, self.journal, snapshot.seq, len(snapshot.data))
-        return head + CRC.pack(zlib.crc32(snapshot.data, zlib.crc32(head)))
-
     def _load(self, path: Path) -> Snapshot:
-        raw = path.read_bytes()
-        if len(raw) < HEAD.size + CRC.size:
-            raise Unusable("it is cut short")
-        magic, version, journal, seq, length = HEAD.unpack_from(raw)
-        if magic != MAGIC:
-            raise Unusable("it is not a snapshot")
-        if version != FORMAT:
-            raise Unusable(f"it has format {version}, this version reads {FORMAT}")
-        if journal != self.journal:
-            raise Unusable("it belongs to another journal")
-        data = raw[HEAD.size + CRC.size :]
-        (crc,) = CRC.unpack_from(raw, HEAD.size)
-        if len(data) != length or zlib.crc32(data, zlib.crc32(raw[: HEAD.size])) != crc:
-            raise Unusable("it is damaged")
-        if seq != _seq_of(path):
-            raise Unusable(f"it is of record {seq}, which its name denies")
-        return Snapshot(seq, data)
+        return parse(path.read_bytes(), self.journal, _seq_of(path))
+
+
+def header(snapshot: Snapshot, journal: bytes) -> bytes:
+    """What stands before the data of a snapshot of the journal with this identity."""
+    head = HEAD.pack(MAGIC, FORMAT, journal, snapshot.seq, len(snapshot.data))
+    return head + CRC.pack(zlib.crc32(snapshot.data, zlib.crc32(head)))
+
+
+def parse(raw: bytes, journal: bytes, named: int) -> Snapshot:
+    """The snapshot that is kept under this record's number. Raises Unusable."""
+    if len(raw) < HEAD.size + CRC.size:
+        raise Unusable("it is cut short")
+    magic, version, owner, seq, length = HEAD.unpack_from(raw)
+    if magic != MAGIC:
+        raise Unusable("it is not a snapshot")
+    if version != FORMAT:
+        raise Unusable(f"it has format {version}, this version reads {FORMAT}")
+    if owner != journal:
+        raise Unusable("it belongs to another journal")
+    data = raw[HEAD.size + CRC.size :]
+    (crc,) = CRC.unpack_from(raw, HEAD.size)
+    if len(data) != length or zlib.crc32(data, zlib.crc32(raw[: HEAD.size])) != crc:
+        raise Unusable("it is damaged")
+    if seq != named:
+        raise Unusable(f"it is of record {seq}, which its name denies")
+    return Snapshot(seq, data)
 
 
 def _seq_of(path: Path) -> int:

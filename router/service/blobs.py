@@ -55,8 +55,11 @@ BATCH_BYTES = 16 << 20
 
 
 class BlobSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of the blob store. What is beyond them stays with the sender."""
+    """Where content is kept, and limits. What is beyond them stays with the sender."""
 
+    # Left out: blobs/ under `data`. With several machines a folder on storage that all of them mount: whoever takes
+    # over must find what the others acknowledged.
+    folder: str = ""
     # About a second of a slow disk, and the memory that the content takes until it is written.
     max_waiting: Annotated[int, Meta(ge=1)] = 1_000
     max_waiting_bytes: Annotated[int, Meta(ge=1 << 20)] = 256 << 20
@@ -75,12 +78,16 @@ class Waiting:
 
 
 class BlobStore:
-    """One process may write. Making one touches no disk, so that other programs may use it to read."""
+    """One process may write; several may where each has a `writer` name, the same after every start.
 
-    def __init__(self, root: Path, settings: BlobSettings | None = None) -> None:
+    Making one touches no disk, so that other programs may use it to read.
+    """
+
+    def __init__(self, root: Path, settings: BlobSettings | None = None, writer: str = "") -> None:
         self.root = root
         self._settings = settings or BlobSettings()
-        self._tmp = root / "tmp"
+        own = f"-{_digest(writer.encode())[:12]}" if writer else ""
+        self._tmp, self._packs = root / f"tmp{own}", root / f"spool{own}"
         self._spool: Spool | None = None  # None until the first put
         self._root_fd = -1
         self._folding: threading.Thread | None = None
@@ -338,7 +345,7 @@ class BlobStore:
     def _prepare(self) -> Spool:
         """Before the first put: the folders, so that none has to be made durable later, and what a kill left."""
         if self._spool is None:
-            for folder in (self.root, self._tmp, self.root / "spool"):
+            for folder in (self.root, self._tmp, self._packs):
                 make_folder(folder)
             for number in range(256):
                 (self.root / f"{number:02x}").mkdir(PRIVATE_FOLDER, exist_ok=True)
@@ -346,7 +353,7 @@ class BlobStore:
             _remove(entry.path for entry in os.scandir(self._tmp))
             if self._root_fd < 0:  # else this has failed before
                 self._root_fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
-            spool = Spool(self.root / "spool")
+            spool = Spool(self._packs)
             self._recover(spool)
             self._spool = spool
         return self._spool

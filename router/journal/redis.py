@@ -1,0 +1,426 @@
+"""The journal in Redis: several processes share it, one at a time leads.
+
+- A stream holds the log, an entry of it a whole batch (`frames`), which costs Redis and its client half of what an
+  entry for each record would. Redis writes an entry to its append-only file as one, so a batch is there or not.
+- Opening takes the lease, or raises JournalHeld with who has it. The lease ends by itself when its owner is silent;
+  what keeps two from writing is the token (`redis_scripts`). So a process that was paused for an hour and continues in
+  the middle of an append writes nothing, and hears why.
+- An append that gets no answer leaves open what Redis has, so this is fail-stop, as on a disk: nothing is taken until
+  `open` has looked anew. Opening changes the token, so that the append, should it still be on its way, is refused.
+- Redis may lose what it has acknowledged: a crash within the last second of `everysec`, a failover to a replica that
+  had not everything. The number of the last record says so: the next append is refused, and opening tells which records
+  are gone. A log that is another one than before is not opened at all.
+
+Reading is by slices over a link of its own and needs no lease: `read_only` looks beside the leader.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from router.errors import JournalCorrupt, JournalFailed, JournalHeld, SequenceGap
+from router.journal import codec, frames, redis_scripts, snapshots
+from router.journal.port import Opened, Snapshot
+from router.journal.redis_link import Link, check_url
+from router.journal.settings import JournalSettings
+from router.observe import counter
+
+# Entries fetched at once when reading. A batch has some hundred records at most unless the disk was very slow.
+SLICE = 64
+ASK_AGAIN_S = 0.2  # how often somebody who stands by looks whether the lease is free
+
+lost_records = counter("switchboard_journal_lost_records", "Acknowledged records that Redis no longer had")
+
+
+class Entry(Struct, frozen=True):
+    """A batch as it is kept."""
+
+    id: str
+    first_seq: int
+    count: int
+    frame: bytes
+
+    @property
+    def last_seq(self) -> int:
+        return self.first_seq + self.count - 1
+
+    def records(self) -> Iterator[tuple[int, bytes | None]]:
+        return frames.unpack(self.first_seq, self.count, self.frame)
+
+
+class RedisJournal:
+    """See `port.Journal`. `owner` is how others see who leads; `format` and `upcasts` are those of `codec`."""
+
+    def __init__(
+        self,
+        settings: JournalSettings,
+        *,
+        read_only: bool = False,
+        owner: str = "",
+        format: int = codec.FORMAT,
+        upcasts: Mapping[int, codec.Upcast] = codec.UPCASTS,
+    ) -> None:
+        check_url(settings.url)
+        self.settings = settings
+        self.read_only = read_only
+        self.format, self.upcasts = format, upcasts
+        self.owner = f"{owner or f'{socket.gethostname()}:{os.getpid()}'} {uuid.uuid4().hex[:8]}"
+        names = ("log", "meta", "lease", "snapshots")
+        self.keys = tuple(f"{settings.prefix}:{name}" for name in names)
+        self._log, self._meta, self._lease, self._snapshots = self.keys
+        self._mutex = threading.Lock()
+        self._link = Link(settings)
+        self._renewal = Link(settings)  # so that a slow append does not cost the lease
+        self._renewing = threading.Lock()
+        self._stopped = "it is not open"
+        self._open = False  # it can be read
+        self._token = ""
+        self._identity = ""
+        self._last_seq = 0
+        self._formats: list[tuple[int, int]] = []
+        self._seen: tuple[int, str] = (0, "")  # the last record that was read, and the entry that it is in
+        self.torn: int | None = None
+        self.snapshot_notes: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        return f"{self._link.where} {self.settings.prefix}"
+
+    @property
+    def last_seq(self) -> int:
+        return self._last_seq
+
+    @property
+    def epoch(self) -> int:
+        """How often the lease was taken, this time included; 0 while somebody else has it."""
+        return int(self._token.partition(" ")[0] or 0)
+
+    # --- open and close ---
+
+    def open(self) -> Opened:
+        with self._mutex:
+            self._open, self._stopped = False, "it is not open"
+            if self.read_only:
+                opened = self._look()
+                self._stopped = "it was opened to read only"
+            else:
+                opened = self._take_over()
+                self._stopped = ""
+            self._open = True
+            return opened
+
+    def close(self) -> None:
+        with self._mutex:
+            try:
+                if self._token:
+                    closed_at = "" if self._stopped else str(self._last_seq)
+                    self._link.run(redis_scripts.RELEASE, self.keys, self._token, self.owner, closed_at)
+            finally:
+                self._open, self._token = False, ""
+                self._stopped = self._stopped or "it is closed"
+                self._link.close()
+                with self._renewing:
+                    self._renewal.close()
+
+    def _look(self) -> Opened:
+        meta = self._read_meta()
+        if meta is None:
+            raise JournalFailed(f"{self.where}: there is no journal; check journal.url and journal.prefix")
+        closed_at = meta["closed_at"]
+        self._last_seq, self.torn = self._end(self._last_entries())
+        return Opened(self._last_seq, closed_at is not None, self._notes(closed_at is not None))
+
+    def _take_over(self) -> Opened:
+        self._link.check(self.settings.durability)
+        is_new = self._take_lease()
+        try:
+            return self._begin(is_new)
+        except BaseException:
+            self._link.run(redis_scripts.RELEASE, self.keys, self._token, self.owner, "")
+            self._token = ""
+            raise
+
+    def _take_lease(self) -> bool:
+        """Whether the log is a new one. Raises JournalHeld."""
+        arguments = (self.owner, int(self.settings.lease), uuid.uuid4().hex, uuid.uuid4().hex, self._identity)
+        what, *more = self._link.run(redis_scripts.TAKE, self.keys, *arguments, self.format)
+        if what == b"held":
+            wait_s = min(max(int(more[1]), 1) / 1_000 + 0.005, ASK_AGAIN_S)
+            raise JournalHeld(f"{_named(more[0])} leads", wait_s)
+        if what == b"newer":
+            codec.check_format(_formats(more[0])[-1][1], self.format)
+        if what == b"other":
+            raise JournalFailed(
+                f"{self.where}: this is not the log that was here before, or it was emptied; restore it from a backup, "
+                "or restart every daemon to go on with what is there"
+            )
+        if what == b"headless":
+            raise JournalCorrupt(1, f"{self._meta} is missing beside {self._log}; restore a backup")
+        assert what == b"taken", what
+        self._token = more[0].decode()
+        return bool(more[1])
+
+    def _begin(self, is_new: bool) -> Opened:
+        known, before = self._last_seq, self._identity
+        meta = self._read_meta()
+        assert meta is not None, "taking the lease made it"
+        closed_at = 0 if is_new else meta["closed_at"]
+        entries = self._last_entries()
+        last, torn = self._end(entries)
+        if closed_at is not None and last < closed_at:
+            # What was closed properly was whole, and all of it acknowledged. Dropping it would be silent loss.
+            raise JournalCorrupt(closed_at, f"{self.where} was closed with it, and now it is damaged; restore a backup")
+        self.torn = torn
+        notes = self._notes(closed_at is not None, last)
+        if before and last < known:
+            lost_records.inc(known - last)
+            notes += (
+                f"{self.where}: records {last + 1} to {known} were acknowledged, and Redis has lost them; "
+                "see journal.durability",
+            )
+        self._last_seq = last
+        if self._formats[-1][1] < self.format:
+            self._formats = [*self._formats, (last + 1, self.format)]
+        unreal = sorted(seq for seq in self.snapshot_seqs() if seq > last)
+        self._put_in_order(entries[-1] if torn else None, last, unreal)
+        self.torn = None
+        notes += tuple(
+            f"snapshot {seq}: removed, it is ahead of the log, which ends at record {last}" for seq in unreal
+        )
+        return Opened(last, closed_at is not None, notes)
+
+    def _put_in_order(self, torn: Entry | None, last: int, unreal: list[int]) -> None:
+        whole = torn.count - 1 if torn else 0
+        payloads = [payload for _, payload in torn.records() if payload is not None][:whole] if torn else []
+        entry = (torn.id, f"{torn.first_seq}-{self.epoch}") if torn else ("", "")
+        frame = frames.pack(torn.first_seq, payloads) if torn else b""
+        formats = ",".join(f"{seq}:{version}" for seq, version in self._formats)
+        more = (last, formats, *entry, whole, frame, *unreal)
+        answer = self._link.run(redis_scripts.BEGIN, self.keys, self._token, *more, replicas=self.settings.replicas)
+        if answer != b"begun":
+            raise self._fenced(answer)
+
+    def _read_meta(self) -> dict[str, Any] | None:
+        identity, formats, closed_at = self._link.call("HMGET", self._meta, "identity", "formats", "closed_at")
+        if identity is None:
+            return None
+        self._identity = identity.decode()
+        self._formats = _formats(formats)
+        codec.check_format(max(version for _, version in self._formats), self.format)
+        return {"closed_at": None if closed_at is None else int(closed_at)}
+
+    def _last_entries(self) -> list[Entry]:
+        """The last two, oldest first."""
+        found = self._link.call("XREVRANGE", self._log, "+", "-", "COUNT", 2)
+        return [_entry(raw) for raw in reversed(found)]
+
+    def _end(self, entries: list[Entry]) -> tuple[int, int | None]:
+        """The number of the last whole record, and of a torn one behind it."""
+        tail = [record for entry in entries for record in entry.records()][-2:]
+        if not tail or tail[-1][1] is not None:
+            return (tail[-1][0] if tail else 0), None
+        if len(tail) > 1 and tail[0][1] is None:
+            raise JournalCorrupt(tail[0][0], f"it does not match its checksum in {self.where}; restore a backup")
+        return tail[-1][0] - 1, tail[-1][0]
+
+    def _notes(self, clean: bool, last: int | None = None) -> tuple[str, ...]:
+        last = self._last_seq if last is None else last
+        notes = []
+        if not clean:
+            how = "in use, or left by a crash" if self.read_only else "recovered after a crash"
+            notes.append(f"{self.where}: {how}; {last} records")
+        if self.torn:
+            notes.append(f"{self.where}: record {self.torn} was torn by a crash while it was written, and is dropped")
+        return tuple(notes)
+
+    # --- write ---
+
+    def append(self, first_seq: int, payloads: Sequence[bytes]) -> None:
+        assert payloads, "an empty append is the caller's bug"
+        with self._mutex:
+            self._check_writable()
+            before = self._last_seq
+            if first_seq != before + 1:
+                raise SequenceGap(before + 1, first_seq)
+            count = len(payloads)
+            last = before + count
+            frame = frames.pack(first_seq, payloads)
+            entry = f"{first_seq}-{self.epoch}"
+            try:
+                answer = self._link.run(
+                    redis_scripts.APPEND,
+                    self.keys,
+                    self._token,
+                    before,
+                    last,
+                    entry,
+                    count,
+                    frame,
+                    replicas=self.settings.replicas,
+                )
+            except JournalFailed as error:
+                raise self._stop(f"record {first_seq} is not durable", error) from error
+            if type(answer) is list:
+                raise self._refused(answer)
+            self._last_seq = last
+
+    def probe(self) -> None:
+        with self._mutex:
+            self._check_writable()
+            try:
+                answer = self._link.run(redis_scripts.PROBE, self.keys, self._token, replicas=self.settings.replicas)
+            except JournalFailed as error:
+                raise self._stop("a trial write is not durable", error) from error
+            if type(answer) is list:
+                raise self._refused(answer)
+
+    def renew(self) -> int:
+        """Keep the lease; the answer is Redis's own time, Unix milliseconds.
+
+        Raises JournalHeld, and JournalFailed while Redis is away.
+        """
+        with self._renewing:
+            token = self._token
+            if not token:
+                raise JournalFailed(f"{self.where}: {self._stopped}; open it first")
+            answer = self._renewal.run(redis_scripts.RENEW, self.keys, token, self.owner, int(self.settings.lease))
+            if answer[0] == b"fenced":
+                raise self._fenced(answer)
+            return int(answer[0]) * 1_000 + int(answer[1]) // 1_000
+
+    def _check_writable(self) -> None:
+        if self._stopped:
+            raise JournalFailed(f"{self.where}: nothing is taken, since {self._stopped}; open it again")
+
+    def _stop(self, what: str, error: JournalFailed) -> JournalFailed:
+        self._stopped = f"{what} ({error})"
+        return JournalFailed(f"{what}: {error}")
+
+    def _refused(self, answer: list[bytes]) -> JournalFailed:
+        if answer[0] == b"fenced":
+            error: JournalFailed = self._fenced(answer)
+        else:
+            have = int(answer[1])
+            error = JournalFailed(f"{self.where}: Redis has records up to {have} of {self._last_seq}; it lost the rest")
+        self._stopped = str(error)
+        return error
+
+    def _fenced(self, answer: list[bytes]) -> JournalHeld:
+        self._token = ""
+        return JournalHeld(f"{_named(answer[1]) if answer[1] else 'somebody else'} leads", 0.0)
+
+    # --- read ---
+
+    def read(self, after_seq: int = 0) -> Iterator[tuple[int, bytes]]:
+        if not self._open:
+            raise JournalFailed(f"{self.where}: {self._stopped}; open it first")
+        link = Link(self.settings)
+        try:
+            for entry in self.entries(link, after_seq):
+                yield from self._verified(entry, after_seq)
+                after_seq = max(after_seq, entry.last_seq)
+                self._seen = (entry.last_seq, entry.id)
+                if self.read_only:
+                    self._last_seq = max(self._last_seq, entry.last_seq)
+        finally:
+            link.close()
+
+    def entries(self, link: Link, after_seq: int = 0) -> Iterator[Entry]:
+        """From the one that holds the next record on, slice by slice."""
+        start = link.call("XREVRANGE", self._log, after_seq + 1, "-", "COUNT", 1)
+        cursor = start[0][0] if start else b"-"
+        while found := link.call("XRANGE", self._log, cursor, "+", "COUNT", SLICE):
+            for raw in found:
+                yield _entry(raw)
+            cursor = b"(" + found[-1][0]
+
+    def _verified(self, entry: Entry, after_seq: int) -> Iterator[tuple[int, bytes]]:
+        expected = max(after_seq + 1, entry.first_seq)
+        if entry.first_seq > after_seq + 1:
+            raise JournalCorrupt(after_seq + 1, f"it is missing in {self.where}: trimmed, or lost; restore a backup")
+        old = self._formats[-1][0] > expected or self._formats[-1][1] < self.format
+        for seq, payload in entry.records():
+            if seq < expected or seq == self.torn:
+                continue
+            if payload is None:
+                raise JournalCorrupt(seq, f"it does not match its checksum in {self.where}; restore a backup")
+            yield (seq, self._translated(seq, payload)) if old else (seq, payload)
+
+    def _translated(self, seq: int, payload: bytes) -> bytes:
+        """A record that may be of an older format, in today's."""
+        found = self._formats[bisect_right(self._formats, seq, key=lambda entry: entry[0]) - 1][1]
+        return payload if found == self.format else codec.upcast(payload, found, self.format, self.upcasts)
+
+    def mark(self) -> tuple[int, str]:
+        """The last record that `read` has given, and where it stood: two logs that agree in it agree in all before."""
+        return self._seen
+
+    def has(self, mark: tuple[int, str]) -> bool:
+        """Whether that record is still there, in the same place."""
+        seq, entry = mark
+        if not seq:
+            return True
+        with self._mutex:
+            found = self._link.call("XRANGE", self._log, entry, entry)
+        return bool(found) and _entry(found[0]).last_seq == seq
+
+    # --- snapshots ---
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        assert snapshot.seq <= self._last_seq, "a snapshot of records that are not durable yet"
+        raw = snapshots.header(snapshot, bytes.fromhex(self._identity)) + snapshot.data
+        entry = self._seen[1] if self._seen[0] == snapshot.seq else ""
+        with self._mutex:
+            answer = self._link.run(
+                redis_scripts.SNAPSHOT, self.keys, self._identity, snapshot.seq, raw, entry, self.settings.keep
+            )
+        if answer != b"kept":
+            raise JournalFailed(f"{self.where}: record {snapshot.seq} is no longer there, so its snapshot is not kept")
+
+    def latest_snapshot(self) -> Snapshot | None:
+        return self.snapshot_of(self._last_seq)
+
+    def snapshot_of(self, seq: int) -> Snapshot | None:
+        """The newest whole one of that record or one before it, to look back from there."""
+        notes = []
+        with self._mutex:
+            for candidate in sorted((s for s in self.snapshot_seqs() if s <= seq), reverse=True):
+                raw = self._link.call("HGET", self._snapshots, candidate)
+                try:
+                    return snapshots.parse(raw or b"", bytes.fromhex(self._identity), candidate)
+                except snapshots.Unusable as error:
+                    notes.append(f"snapshot {candidate}: skipped, {error}")
+                finally:
+                    self.snapshot_notes = tuple(notes)
+        return None
+
+    def snapshot_seqs(self) -> list[int]:
+        return [int(name) for name in self._link.call("HKEYS", self._snapshots)]
+
+
+def _entry(raw: Any) -> Entry:
+    ident, pairs = raw
+    fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    first = int(ident.partition(b"-")[0])
+    try:
+        return Entry(ident.decode(), first, int(fields[b"n"]), fields[b"d"])
+    except (KeyError, ValueError):
+        raise JournalCorrupt(first, f"entry {ident.decode()} is none of ours; restore a backup") from None
+
+
+def _formats(text: bytes) -> list[tuple[int, int]]:
+    pairs = (part.split(":") for part in text.decode().split(","))
+    return [(int(seq), int(version)) for seq, version in pairs]
+
+
+def _named(owner: bytes) -> str:
+    """Host and process, without the mark that tells two processes of the same number apart."""
+    return owner.decode().rpartition(" ")[0] or owner.decode()

@@ -1,0 +1,119 @@
+"""What Redis decides by itself: each script is one step that nobody can come between.
+
+Keys, all of one prefix:
+
+    log        the stream; an entry is a batch: ID `FIRST-EPOCH`, fields n (how many records) and d (their frame)
+    meta       identity, epoch, token, last (number of the last record), formats, closed_at, probe
+    lease      who leads, with a time to live
+    snapshots  record -> snapshot
+
+The fence is the token, never the lease and never a clock: whoever takes the lease raises the epoch and writes a token
+of its own in the same step, and every later write of whoever led before is refused, however late it comes. The lease
+only says when others may try.
+
+Every script may be run twice with the same arguments, as happens when a link breaks before its answer: the second run
+finds what the first did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+
+class Script:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+# ARGV: owner, lease_ms, nonce, identity for a new log, identity expected or "", newest format that the caller reads
+TAKE = Script("""
+local held = redis.call('GET', KEYS[3])
+if held and held ~= ARGV[1] then return {'held', held, redis.call('PTTL', KEYS[3])} end
+local found = redis.call('HMGET', KEYS[2], 'identity', 'formats')
+if ARGV[5] ~= '' and found[1] ~= ARGV[5] then return {'other'} end
+if found[2] and tonumber(string.match(found[2], '(%d+)$')) > tonumber(ARGV[6]) then return {'newer', found[2]} end
+local new = 0
+if not found[1] then
+  if redis.call('EXISTS', KEYS[1]) == 1 then return {'headless'} end
+  redis.call('HSET', KEYS[2], 'identity', ARGV[4], 'formats', '1:' .. ARGV[6], 'last', 0)
+  new = 1
+end
+local token = redis.call('HINCRBY', KEYS[2], 'epoch', 1) .. ' ' .. ARGV[3]
+redis.call('HSET', KEYS[2], 'token', token)
+redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
+return {'taken', token, new}
+""")
+
+_FENCE = """
+local token = redis.call('HGET', KEYS[2], 'token')
+if token ~= ARGV[1] then return {'fenced', redis.call('GET', KEYS[3]) or ''} end
+"""
+
+# ARGV: token, last before, last after, ID, count, frame
+APPEND = Script("""
+local found = redis.call('HMGET', KEYS[2], 'token', 'last')
+if found[1] ~= ARGV[1] then return {'fenced', redis.call('GET', KEYS[3]) or ''} end
+if found[2] ~= ARGV[2] then
+  if found[2] == ARGV[3] then return 'again' end
+  return {'gap', found[2]}
+end
+redis.call('XADD', KEYS[1], ARGV[4], 'n', ARGV[5], 'd', ARGV[6])
+redis.call('HSET', KEYS[2], 'last', ARGV[3])
+return 'kept'
+""")
+
+# The log is in use from here on. ARGV: token, last, formats, ID of a torn entry or "", ID, count and frame of what is
+# whole of it, then snapshots that are ahead of the log.
+BEGIN = Script(
+    _FENCE
+    + """
+if ARGV[4] ~= '' then
+  redis.call('XDEL', KEYS[1], ARGV[4])
+  if ARGV[6] ~= '0' and #redis.call('XRANGE', KEYS[1], ARGV[5], ARGV[5]) == 0 then
+    redis.call('XADD', KEYS[1], ARGV[5], 'n', ARGV[6], 'd', ARGV[7])
+  end
+end
+redis.call('HSET', KEYS[2], 'last', ARGV[2], 'formats', ARGV[3])
+redis.call('HDEL', KEYS[2], 'closed_at')
+for i = 8, #ARGV do redis.call('HDEL', KEYS[4], ARGV[i]) end
+return 'begun'
+"""
+)
+
+# ARGV: token
+PROBE = Script(_FENCE + "redis.call('HINCRBY', KEYS[2], 'probe', 1)\nreturn 'kept'")
+
+# ARGV: token, owner, lease_ms
+RENEW = Script(_FENCE + "redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])\nreturn redis.call('TIME')")
+
+# ARGV: token, owner, record at which it was closed properly or ""
+RELEASE = Script(
+    _FENCE
+    + """
+if ARGV[3] ~= '' then redis.call('HSET', KEYS[2], 'closed_at', ARGV[3]) end
+if redis.call('GET', KEYS[3]) == ARGV[2] then redis.call('DEL', KEYS[3]) end
+return 'released'
+"""
+)
+
+# Keep two snapshots, and trim. A snapshot is made beside the writer from what was read a moment before, so it may be of
+# records that Redis has lost since: the entry that its last record was read from must still be there.
+# ARGV: identity, record, snapshot, ID of that entry or "", how many records behind the older snapshot stay or "0"
+SNAPSHOT = Script("""
+local found = redis.call('HMGET', KEYS[2], 'identity', 'last')
+if found[1] ~= ARGV[1] or tonumber(found[2]) < tonumber(ARGV[2]) then return 'gone' end
+if ARGV[4] ~= '' and #redis.call('XRANGE', KEYS[1], ARGV[4], ARGV[4]) == 0 then return 'gone' end
+redis.call('HSET', KEYS[4], ARGV[2], ARGV[3])
+local seqs = redis.call('HKEYS', KEYS[4])
+table.sort(seqs, function(a, b) return tonumber(a) > tonumber(b) end)
+for i = 3, #seqs do redis.call('HDEL', KEYS[4], seqs[i]) end
+if ARGV[5] ~= '0' and seqs[2] then
+  local first = tonumber(seqs[2]) - tonumber(ARGV[5]) + 1
+  if first > 1 then
+    local entry = redis.call('XREVRANGE', KEYS[1], string.format('%.0f', first), '-', 'COUNT', 1)[1]
+    if entry then redis.call('XTRIM', KEYS[1], 'MINID', entry[1]) end
+  end
+end
+return 'kept'
+""")
