@@ -7,11 +7,13 @@ import pytest
 from router.bench import run_benchmarks
 from router.bench.report import Row
 from router.bench.run import NAMES
+from tests.support.redis import installed
 
 ROWS = {
     "engine": ["9", "9", "9", "9", "10", "11", "12", "13", "RT-4", "20"],
     "pipeline": ["1", "2", "5", "14", "15"],
     "journal": ["7", "8"],
+    "redis": ["17", "17", "17"],
     "recovery": ["19", "DU-4", "DU-4"],
     "edges": ["3", "4", "6", "16"],
     "estimates": ["RT-13"] * 7 + ["EX-1"],
@@ -20,9 +22,12 @@ ROWS = {
 
 
 @pytest.mark.long
+@pytest.mark.system
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_quick_run_prints_json_with_a_verdict_for_each_target(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if name == "redis":
+        installed()
     assert run_benchmarks(name, rounds=5, quick=True, as_json=True) == 0
     found = json.loads(capsys.readouterr().out)
     assert found.keys() == {"when", "machine", "rounds", "quick", "foreign", "took_s", "rows", "figures"}
@@ -47,7 +52,7 @@ def test_people_get_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_unknown_name_is_a_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_benchmarks("everything") == 2
-    assert "known: engine, pipeline, journal, recovery, edges, estimates" in capsys.readouterr().err
+    assert "known: engine, pipeline, journal, redis, recovery, edges, estimates" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
