@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -17,6 +17,10 @@ from click.core import ParameterSource
 from router import __version__
 from router.cli.addresses import HostPort, Url
 from router.errors import ConfigError, RouterError
+
+if TYPE_CHECKING:
+    from router.journal.redis import RedisJournal
+    from router.journal.sqlite import SqliteJournal
 
 CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), default=Path("config/dev.toml"), show_default=True, metavar="FILE"
@@ -28,6 +32,9 @@ URL = click.option(
 )
 TOKEN = click.option("--token", envvar="SWITCHBOARD_TOKEN", default="dev-operator", help="an operator's token")
 JSON = click.option("--json", "as_json", is_flag=True, help="for machines")
+OF_CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE", help="the journal that this configuration names"
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -43,14 +50,27 @@ def example(text: str) -> str:
     return f"Example: {text}"
 
 
+def _roles(_: click.Context, __: click.Parameter, roles: str) -> str:
+    named = {role.strip() for role in roles.split(",")}
+    if named - {"engine", "edge"}:
+        raise click.BadParameter(f"{roles!r}: the roles are engine and edge")
+    if named != {"engine", "edge"}:
+        raise click.BadParameter(f"{roles!r}: a daemon has both roles; one alone is not built, so leave this out")
+    return roles
+
+
 @cli.command(epilog=example("switchboard serve --config /etc/switchboard/router.toml"))
 @CONFIG
 @click.option(
     "--data", type=click.Path(path_type=Path), default=None, metavar="DIR", help="instead of the file's `data`"
 )
 @click.option("--loop", type=click.Choice(["auto", "uvloop", "asyncio"]), default="auto", show_default=True)
+@click.option("--roles", default="engine,edge", show_default=True, callback=_roles, expose_value=False)
 def serve(config: Path, data: Path | None, loop: str) -> None:
-    """Run the daemon until SIGTERM or Ctrl-C, then drain and stop."""
+    """Run the daemon until SIGTERM or Ctrl-C, then drain and stop.
+
+    With a journal in Redis any number of daemons may run on one configuration: one leads, the others stand by.
+    """
     from msgspec.structs import replace
 
     from router import app, observe
@@ -96,13 +116,14 @@ def asyncapi() -> None:
 @URL
 @TOKEN
 @click.option("--journal", type=click.Path(path_type=Path), metavar="FILE", help="tell from a journal instead")
+@OF_CONFIG
 @JSON
-def explain(interaction: str, url: str, token: str, journal: Path | None, as_json: bool) -> None:
+def explain(interaction: str, url: str, token: str, journal: Path | None, config: Path | None, as_json: bool) -> None:
     """Why an interaction is where it is, and how it was offered."""
     from router.cli import looking, telling
 
-    if journal is not None:
-        looking.from_journal(journal, interaction, as_json)
+    if journal is not None or config is not None:
+        looking.from_journal(_journal_of(journal, config), interaction, as_json)
         return
     told = looking.get(url, looking.path_of(interaction, "explain"), token)
     if as_json:
@@ -117,13 +138,16 @@ def explain(interaction: str, url: str, token: str, journal: Path | None, as_jso
 @URL
 @TOKEN
 @click.option("--journal", type=click.Path(path_type=Path), metavar="FILE", help="tell from a journal instead")
+@OF_CONFIG
 @JSON
-def why_not(agent: str, interaction: str, url: str, token: str, journal: Path | None, as_json: bool) -> None:
+def why_not(
+    agent: str, interaction: str, url: str, token: str, journal: Path | None, config: Path | None, as_json: bool
+) -> None:
     """Why this agent has not got that interaction."""
     from router.cli import looking, telling
 
-    if journal is not None:
-        told = looking.why_not_from_journal(journal, interaction, agent)
+    if journal is not None or config is not None:
+        told = looking.why_not_from_journal(_journal_of(journal, config), interaction, agent)
     else:
         told = looking.get(url, looking.path_of(interaction, "why-not", agent), token)
     if as_json:
@@ -186,19 +210,31 @@ JOURNAL = click.argument("journal", type=click.Path(path_type=Path), required=Fa
 
 @cli.group()
 def journal() -> None:
-    """Look after the log: that of --data, or JOURNAL, a journal's file or the folder that it is in."""
+    """Look after the log: that of --data, or JOURNAL, a journal's file or the folder that it is in.
+
+    With --config the one that a configuration names; a log in Redis is always looked at so.
+    """
 
 
 @journal.command(epilog=example("switchboard journal verify --data var"))
 @JOURNAL
 @DATA
+@OF_CONFIG
 @JSON
-def verify(journal: Path | None, data: Path, as_json: bool) -> None:
+def verify(journal: Path | None, data: Path, config: Path | None, as_json: bool) -> None:
     """Check every record: checksums, gaps, a torn tail. Exit 1 when something is damaged."""
     from router.cli import looking
-    from router.journal.inspection import verify as look
+    from router.journal.sqlite import SqliteJournal
 
-    report = look(_journal_file(journal or data))
+    log = _log(journal, data, config)
+    if isinstance(log, SqliteJournal):
+        from router.journal.inspection import verify as look
+
+        report = look(log.path)
+    else:
+        from router.journal.redis_inspection import verify as look_at_redis
+
+        report = look_at_redis(log)
     looking.show(json.loads(_encoded(report)), as_json)
     sys.exit(0 if report.ok else 1)
 
@@ -206,28 +242,49 @@ def verify(journal: Path | None, data: Path, as_json: bool) -> None:
 @journal.command(epilog=example("switchboard journal export --data var > journal.jsonl"))
 @JOURNAL
 @DATA
+@OF_CONFIG
 @click.option("--after", type=click.IntRange(0), default=0, metavar="SEQ", help="only records after this one")
-def export(journal: Path | None, data: Path, after: int) -> None:
+def export(journal: Path | None, data: Path, config: Path | None, after: int) -> None:
     """Write the records as JSON lines to stdout."""
-    from router.journal.inspection import export as write
+    from router.journal.inspection import export_from
 
-    write(_journal_file(journal or data), sys.stdout.buffer, after)
+    export_from(_log(journal, data, config), sys.stdout.buffer, after)
 
 
 @journal.command(epilog=example("switchboard journal snapshot --data var"))
 @JOURNAL
 @DATA
-def snapshot(journal: Path | None, data: Path) -> None:
+@OF_CONFIG
+def snapshot(journal: Path | None, data: Path, config: Path | None) -> None:
     """Make a snapshot, which shortens the next start. May run beside the daemon, which does it by itself."""
-    from router.journal.sqlite import SqliteJournal
     from router.service.recovery import make_snapshot
 
-    log = SqliteJournal(_journal_file(journal or data), read_only=True)
+    log = _log(journal, data, config)
     log.open()
     try:
         click.echo(f"snapshot of record {make_snapshot(log)}")
     finally:
         log.close()
+
+
+def _log(journal: Path | None, data: Path, config: Path | None) -> SqliteJournal | RedisJournal:
+    """To read: JOURNAL, else that of --config, else that of --data."""
+    if journal is not None or config is None:
+        return _journal_of(_journal_file(journal or data), None)
+    return _journal_of(None, config)
+
+
+def _journal_of(journal: Path | None, config: Path | None) -> SqliteJournal | RedisJournal:
+    """The journal of a file or of a configuration, to be read."""
+    from router.journal import choice
+    from router.journal.sqlite import SqliteJournal
+    from router.settings import load
+
+    if journal is not None:
+        return SqliteJournal(journal, read_only=True)
+    assert config is not None
+    settings = load(config).settings
+    return choice.make(settings.journal, Path(settings.data), read_only=True)
 
 
 def _journal_file(data: Path) -> Path:
@@ -369,7 +426,7 @@ def staff(scenario: Path, replications: int, as_json: bool) -> None:
 @click.option("--quick", is_flag=True, help="small sizes, to see that it runs")
 @JSON
 def bench(name: str | None, rounds: int, quick: bool, as_json: bool) -> None:
-    """Measure engine, pipeline, journal, recovery, edges, estimates, theory (all without a name) beside floors."""
+    """Measure engine, pipeline, journal, redis, recovery, edges, estimates, theory (all if none is named)."""
     from router.bench import run_benchmarks
 
     sys.exit(run_benchmarks(name, rounds=rounds, quick=quick, as_json=as_json))

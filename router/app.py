@@ -5,6 +5,11 @@ outbox. Intake opens last, so that nothing is taken before it can be kept.
 Stop (DU-6): intake closes first; what was taken is finished; clients are told when to come back; deliveries under way
 end; the journal is closed and says so. Each stage has a time limit, and a stage that misses it is left behind with a
 word in the log.
+
+With a journal that several processes share, one leads and the others stand by. A standby answers health and nothing
+else: its other ports open when it leads for the first time, because whoever does not know the routing plan would tell a
+sender that there is no such address. Who has led before and lost the lease keeps its ports and says "come back", as
+after any failure of the journal.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -26,10 +32,11 @@ from router.agents.server import AgentServer
 from router.engine import commands as c
 from router.engine.config import to_bytes
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
-from router.errors import RouterError
+from router.errors import JournalHeld, RouterError
 from router.http.access import is_loopback
 from router.http.house import Decisions, no_decisions
 from router.http.server import HttpServer
+from router.journal import choice
 from router.journal.port import Journal, Opened
 from router.journal.sqlite import SqliteJournal
 from router.observe import get_logger, report_stray
@@ -38,12 +45,13 @@ from router.service.clock import SystemClock
 from router.service.desk import EngineDesk
 from router.service.figures import Figures
 from router.service.hindsight import Hindsight
+from router.service.lease import Follower, Lease
 from router.service.outbox import Outbox
 from router.service.ports import Adapter, Context, Health
 from router.service.quarantine import Quarantine
 from router.service.sockets import SocketServer
 from router.service.supervision import Snapshots, matching_health
-from router.service.writer import Writer
+from router.service.writer import AWAY, Writer
 from router.settings import Loaded, parse, with_actions
 
 log = get_logger("app")
@@ -60,22 +68,36 @@ class App:
         self.loaded, self.settings = loaded, settings
         self.data = Path(settings.data).absolute()
         self.clock = SystemClock()
-        self.journal = journal or SqliteJournal(self.data / "journal.db")
+        self.journal: Journal = journal or choice.make(settings.journal, self.data)
+        self.lease: Lease | None = None  # of a journal that others may lead
+        self.follower: Follower | None = None
+        self.fatal = asyncio.Event()  # it must end: what it needs to lead could not be started
         self.opened: Opened | None = None
         self.writer = Writer(self.journal, self.clock, settings.mailbox)
         self.desk = EngineDesk(self.writer)
         self.figures = Figures(self.writer)
-        self.blobs = BlobStore(self.data / "blobs", settings.blobs)
+        self.blobs = self._blob_store()
         self.quarantine = Quarantine(self.data / "quarantine", settings.quarantine)
         self.sockets = SocketServer(settings.sockets.host, settings.sockets.port, settings.sockets)
         self.agents = AgentServer(self.desk, self.sockets, settings.agent_link, self.blobs)
         self.adapters = self._build_adapters()
         self._by_channel = {channel: a for a in self.adapters for channel in a.channels}
         self.outbox = Outbox(self.desk, self.clock, settings.outbox, self._by_channel)
-        self.snapshots = Snapshots(self.data, settings.journal.snapshot_every, lambda: self.writer.engine.state.seq)
+        self.snapshots = Snapshots(
+            self._journal_named(), settings.journal.snapshot_every, lambda: self.writer.engine.state.seq
+        )
         self.http = self._build_http()
         self._wire()
         self._started: list[str] = []
+        self.has_led = False
+        self._opening: asyncio.Future[None] | None = None
+
+    def _blob_store(self) -> BlobStore:
+        """In a folder of its own, or in one that several daemons share; then each has its own place for drafts."""
+        settings = self.settings.blobs
+        if not settings.folder:
+            return BlobStore(self.data / "blobs", settings)
+        return BlobStore(Path(settings.folder).absolute(), settings, f"{socket.gethostname()}:{self.data}")
 
     @property
     def loopback_only(self) -> bool:
@@ -103,10 +125,16 @@ class App:
             server.add_routes(adapter.routes())
         return server
 
+    def _journal_named(self) -> tuple[str, ...]:
+        """Options of the command line that name the journal, for child processes."""
+        shared = self.settings.journal.kind == "redis"
+        return ("--config", self.loaded.path) if shared else ("--data", str(self.data))
+
     def _hindsight(self) -> Decisions:
         """A journal in memory cannot be read by a child process."""
-        known = self.journal
-        return Hindsight(known.path).decisions if isinstance(known, SqliteJournal) else no_decisions
+        if isinstance(self.journal, SqliteJournal):
+            return Hindsight("--journal", str(self.journal.path)).decisions
+        return Hindsight(*self._journal_named()).decisions if self.loaded.path else no_decisions
 
     def _requeue_hooks(self) -> dict[str, Any]:
         hooks: dict[str, Any] = {}
@@ -121,6 +149,21 @@ class App:
         writer.post = self._post
         writer.on_failure.append(self._failed)
         writer.on_recovery.append(self._recovered)
+        if self.settings.journal.kind == "redis":
+            self._share()
+
+    def _share(self) -> None:
+        """Others may lead."""
+        from router.journal.redis import RedisJournal
+
+        if not isinstance(self.journal, RedisJournal):
+            return
+        settings = self.settings.journal
+        self.follower = Follower(self.journal, RedisJournal(settings, read_only=True))
+        self.writer.follow, self.writer.rebuild = self.follower.follow, self.follower.take
+        self.lease = Lease(
+            self.journal, settings.lease, self.clock, lambda: not self.writer.failed, self.writer.give_up
+        )
 
     def _inform(self, news: Inform) -> None:
         adapter = self._by_channel.get(news.channel)
@@ -132,10 +175,16 @@ class App:
 
     def _failed(self, why: str) -> None:
         """The engine in memory is void: nothing of it may be delivered, and clients must look again."""
+        if self.lease is not None:
+            self.http.closed = AWAY
         self.outbox.stop()
         self.agents.reset("restarting")
 
     def _recovered(self) -> None:
+        if not self.has_led:
+            self._opening = asyncio.ensure_future(self._lead(self._opening))
+            return
+        self.http.closed = ""
         self.outbox.reload()
         for adapter in self._running():
             adapter.reset("recovered")
@@ -145,27 +194,67 @@ class App:
     async def start(self) -> None:
         """Returns when everything listens. Raises RouterError with what to do; then `stop` cleans up."""
         self.data.mkdir(parents=True, exist_ok=True)
-        self.opened = await asyncio.to_thread(self.journal.open)
+        try:
+            self.opened = await asyncio.to_thread(self.journal.open)
+        except JournalHeld as held:
+            await self._stand_by(str(held))
+            return
         for note in self.opened.notes:
             log.warning("Journal opened", action="journal_opened", found=note)
         await self.writer.start()
-        await self.desk.ask(c.Configure(document=self.loaded.document, by="file"))
-        self.outbox.reload()
-        for adapter in self.adapters:
-            await adapter.start()
-            self._started.append(adapter.name)
-        await self.sockets.start()
+        await self._open_doors()
         await self.http.start()
-        await self.snapshots.start()
-        await self.figures.start()
+        if self.lease is not None:
+            self.lease.start()
         _settle_memory()
         log.info("Started", action="started", seq=self.writer.engine.state.seq, data=str(self.data))
+
+    async def _open_doors(self) -> None:
+        """Everything but HTTP, now that the engine is there."""
+        await self.desk.ask(c.Configure(document=self.loaded.document, by="file"))
+        self.outbox.reload()
+        for name, start in [
+            *((adapter.name, adapter.start) for adapter in self.adapters),
+            ("sockets", self.sockets.start),
+            ("snapshots", self.snapshots.start),
+            ("figures", self.figures.start),
+        ]:
+            if name not in self._started:  # a lease that was lost on the way here does not close what is open
+                await start()
+                self._started.append(name)
+        self.has_led = True
+
+    async def _stand_by(self, why: str) -> None:
+        assert self.lease is not None, "only a shared journal can be held"
+        self.http.closed = f"standing by: {why}; ask there"
+        await self.http.start()
+        self.writer.stand_by(f"standby: {why}")
+        self.lease.start()
+        log.info("Started", action="stands_by", data=str(self.data))
+
+    async def _lead(self, before: asyncio.Future[None] | None) -> None:
+        """For the first time, after standing by. What cannot be opened now ends the process: others may try."""
+        if before is not None:
+            await before
+        try:
+            await self._open_doors()
+        except (RouterError, OSError) as error:
+            if self.writer.failed:  # lost again meanwhile, and tried again then
+                return
+            log.error("Cannot lead", action="cannot_lead", problem=str(error))
+            self.fatal.set()
+            return
+        self.http.closed = ""
+        _settle_memory()
+        log.info("Leads", action="leads", seq=self.writer.engine.state.seq)
 
     # --- stop ------------------------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
         """Drain and stop. Never raises: what goes wrong on the way is logged, and the journal is closed at the end."""
         limits = self.settings.stop
+        if self._opening is not None:
+            await _stage("opening", self._opening, limits.intake)
         await self.http.stop_intake()
         for adapter in self._running():
             await _stage(f"{adapter.name} intake", adapter.stop_intake(), limits.intake)
@@ -179,6 +268,8 @@ class App:
             await _stage(adapter.name, adapter.stop(), limits.edges)
         await _stage("sockets", self.sockets.stop(), limits.edges)
         await _stage("http", self.http.stop(), limits.edges)
+        if self.lease is not None:
+            await self.lease.stop()
         await _stage("writer", self.writer.stop(), limits.intake)
         await _stage("blobs", asyncio.to_thread(self.blobs.close), limits.edges)
         try:
@@ -193,7 +284,11 @@ class App:
     # --- health and configuration ----------------------------------------------------------------------------------
 
     def health(self) -> dict[str, Health]:
-        """Each part's state for `/readyz` (OB-1)."""
+        """Each part's state for `/readyz` (OB-1). Who has never led has little more than a journal."""
+        shared = {"journal": self._journal_health()} if self.lease is not None else {}
+        if not self.has_led:
+            doors = Health(False, "they open when this process leads")
+            return {"writer": self.writer.health(), "doors": doors, **shared, "http": self.http.health()}
         parts = {
             "writer": self.writer.health(),
             "matching": matching_health(self.writer.engine),
@@ -206,7 +301,16 @@ class App:
             "agents": self.agents.health(),
             "http": self.http.health(),
         }
-        return parts | {adapter.name: adapter.health() for adapter in self.adapters}
+        return parts | shared | {adapter.name: adapter.health() for adapter in self.adapters}
+
+    def _journal_health(self) -> Health:
+        """What concerns a log that others may lead."""
+        assert self.lease is not None
+        found = self.lease.health()
+        followed = self.follower.document if self.follower is not None else b""
+        if self.writer.failed and followed and followed != self.loaded.document:
+            return replace(found, detail="who leads has another configuration; taking over would put this one in force")
+        return found
 
     def _clock_health(self) -> Health:
         drift = self.clock.drift_ms()
@@ -308,12 +412,19 @@ async def _main(loaded: Loaded, ready: Callable[[App], None]) -> int:
         return 1
     ready(app)
     _tell_systemd("READY=1")
-    await stopping.wait()
+    await _first(stopping, app.fatal)
     _tell_systemd("STOPPING=1")
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _leave_now)
     await app.stop()
-    return 0
+    return 1 if app.fatal.is_set() else 0
+
+
+async def _first(*events: asyncio.Event) -> None:
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()
 
 
 def _leave_now() -> None:
@@ -326,8 +437,6 @@ def _tell_systemd(state: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    import socket
-
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         s.connect("\0" + address[1:] if address.startswith("@") else address)
         s.sendall(state.encode())

@@ -9,7 +9,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from http.client import HTTPException
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +22,7 @@ from router.engine.views import number_of
 from router.errors import RouterError
 from router.journal import codec
 from router.journal.inspection import iso
-from router.journal.sqlite import SqliteJournal
+from router.journal.port import History
 from router.service.hindsight import look_back
 from router.service.recovery import restore
 
@@ -97,8 +96,7 @@ def _plain(key: str, value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _engine(journal: Path) -> Engine:
-    log = SqliteJournal(journal, read_only=True)
+def _engine(log: History) -> Engine:
     log.open()
     try:
         return restore(log)
@@ -106,15 +104,14 @@ def _engine(journal: Path) -> Engine:
         log.close()
 
 
-def why_not_from_journal(journal: Path, interaction: str, agent: str) -> dict[str, Any]:
+def why_not_from_journal(journal: History, interaction: str, agent: str) -> dict[str, Any]:
     engine = _engine(journal)
     return why_not(engine.state, number_of(interaction, "i"), agent, engine.state.now_ms)
 
 
-def from_journal(journal: Path, interaction: str, as_json: bool) -> None:
+def from_journal(log: History, interaction: str, as_json: bool) -> None:
     """Its history, how each of its offers was decided, and where it stood when the journal ended."""
     number = number_of(interaction, "i")
-    log = SqliteJournal(journal, read_only=True)
     log.open()
     try:
         past = look_back(log, number)

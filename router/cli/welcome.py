@@ -18,6 +18,10 @@ def text(app: App) -> str:
     """The lines for the terminal."""
     s = app.settings
     http = app.http.url
+    if not app.has_led:
+        why = app.writer.failed.removeprefix("standby: ")
+        rows = [f"  {'health':<16}{http}/readyz", f"  {'data':<16}{app.data}"]
+        return "\n".join(["", f"Switchboard stands by: {why}. Ctrl-C stops it.", "", *rows, ""])
     socket = f"ws://{s.sockets.host}:{app.sockets.port}"
     lines = ["", "Switchboard is ready. Ctrl-C drains and stops it.", ""]
     lines += _addresses(app, http, socket)

@@ -106,6 +106,9 @@ _OUTSIDE = (BadHttpMessage, ConnectionError, web.RequestPayloadError)
 _protocol_log = logging.getLogger("aiohttp.server")
 
 
+ALWAYS = ("/livez", "/readyz", "/metrics")  # answered whoever leads
+
+
 class HttpServer:
     """Build it, `add_routes` what adapters bring, `start` it; `port` is known then.
 
@@ -140,6 +143,7 @@ class HttpServer:
         self._server: asyncio.Server | None = None
         self._runner: web.AppRunner | None = None
         self._draining = False
+        self.closed = ""  # why only health is answered: the state here may not be the one that counts
         self.answers: dict[int, int] = {}  # status -> how many
         self.turned_away = 0
         self._address_of: dict[web.RequestHandler, str] = {}
@@ -319,6 +323,8 @@ class HttpServer:
             try:
                 if self._draining and request.method not in ("GET", "HEAD"):
                     raise Draining("stopping; come back in a few seconds")
+                if self.closed and request.path not in ALWAYS:
+                    raise Unavailable(self.closed, retry_after_s=1)
                 response = await handler(request)
             except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
                 response = self._answer_to(request, error)

@@ -14,7 +14,6 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,7 +25,7 @@ from router.engine.engine import Engine
 from router.engine.events import Record
 from router.errors import JournalCorrupt, NotFound, RouterError, Unavailable
 from router.journal import codec
-from router.journal.sqlite import SqliteJournal
+from router.journal.port import History
 from router.service.recovery import unwatched
 from router.service.way import way
 
@@ -45,7 +44,7 @@ class Past(Struct):
     way: list[dict[str, Any]]  # what of it moved the interaction on, in words
 
 
-def look_back(journal: SqliteJournal, number: int) -> Past:
+def look_back(journal: History, number: int) -> Past:
     """Everything that happened to it, and each of its offers as it was decided. Raises NotFound."""
     history = list(records_of(journal, number))
     if not history:
@@ -56,7 +55,7 @@ def look_back(journal: SqliteJournal, number: int) -> Past:
     return Past(history, decisions, engine, way(number, history))
 
 
-def records_of(journal: SqliteJournal, number: int) -> Iterator[tuple[int, Record]]:
+def records_of(journal: History, number: int) -> Iterator[tuple[int, Record]]:
     """Its records. Most of the others are told by their bytes alone, which is far quicker than to read them."""
     mark = msgspec.msgpack.encode(number)
     for seq, payload in journal.read():
@@ -66,7 +65,7 @@ def records_of(journal: SqliteJournal, number: int) -> Iterator[tuple[int, Recor
                 yield seq, record
 
 
-def _decisions(journal: SqliteJournal, offers: list[int]) -> tuple[Engine, list[dict[str, Any]]]:
+def _decisions(journal: History, offers: list[int]) -> tuple[Engine, list[dict[str, Any]]]:
     engine, after = _begin(journal, offers[0] - 1) if offers else (Engine(), 0)
     found, wanted = [], set(offers)
     for seq, payload in journal.read(after) if offers else ():
@@ -83,7 +82,7 @@ def _decisions(journal: SqliteJournal, offers: list[int]) -> tuple[Engine, list[
     return engine, found
 
 
-def _begin(journal: SqliteJournal, before: int) -> tuple[Engine, int]:
+def _begin(journal: History, before: int) -> tuple[Engine, int]:
     """An engine as of the newest usable snapshot of that record or one before it."""
     snapshot = journal.snapshot_of(before)
     if snapshot is not None:
@@ -107,8 +106,8 @@ def _decided(engine: Engine, event: e.OfferMade, at_ms: int) -> dict[str, Any]:
 class Hindsight:
     """Asks a child process, which reads what is durable beside the running daemon."""
 
-    def __init__(self, journal: Path) -> None:
-        self._journal = journal
+    def __init__(self, *where: str) -> None:
+        self._where = where  # options of `explain` that name the journal
         self._one = asyncio.Lock()
 
     async def decisions(self, interaction: str) -> dict[str, Any]:
@@ -123,7 +122,7 @@ class Hindsight:
         return {"way": told.get("way", []), "decisions": told.get("decisions", [])}
 
     async def _ask(self, interaction: str) -> dict[str, Any]:
-        arguments = ("-m", "router", "explain", interaction, "--journal", str(self._journal), "--json")
+        arguments = ("-m", "router", "explain", interaction, *self._where, "--json")
         child = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )

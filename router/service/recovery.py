@@ -46,7 +46,14 @@ def unwatched() -> Iterator[None]:
 
 
 def _restore(journal: Journal, progress: Progress | None) -> Engine:
-    engine, after = _from_snapshot(journal)
+    engine, after = start_of(journal)
+    read_on(engine, journal, after, progress)
+    engine.resume()
+    return engine
+
+
+def read_on(engine: Engine, journal: Journal, after: int, progress: Progress | None = None) -> None:
+    """Apply the records after that number, up to which the engine has come. Raises JournalCorrupt, JournalVersion."""
     decode, apply = codec.decode, engine.apply
     seq = after
     for seq, payload in journal.read(after):
@@ -57,11 +64,10 @@ def _restore(journal: Journal, progress: Progress | None) -> Engine:
         if progress is not None and seq % 1000 == 0:
             progress(seq)
     assert engine.state.seq == seq, f"applied {engine.state.seq} records of {seq}"
-    engine.resume()
-    return engine
 
 
-def _from_snapshot(journal: Journal) -> tuple[Engine, int]:
+def start_of(journal: Journal) -> tuple[Engine, int]:
+    """The engine of the newest usable snapshot, and the record it is of."""
     snapshot = journal.latest_snapshot()
     if snapshot is None:
         return Engine(), 0

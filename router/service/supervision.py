@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from router.engine.engine import Engine
 from router.observe import get_logger
@@ -42,8 +41,9 @@ class Snapshots:
     snapshot costs the loop nothing, and each one is a rehearsal of recovery.
     """
 
-    def __init__(self, data: Path, every: int, last_seq: Callable[[], int]) -> None:
-        self._data, self._every, self._last_seq = data, every, last_seq
+    def __init__(self, where: tuple[str, ...], every: int, last_seq: Callable[[], int]) -> None:
+        """`where`: options of `journal snapshot` that name the journal."""
+        self._where, self._every, self._last_seq = where, every, last_seq
         self._done_seq = 0
         self._task: asyncio.Task[None] | None = None
         self._trouble = ""  # why the last snapshot failed: shown, but the log alone is enough to start from
@@ -80,7 +80,7 @@ class Snapshots:
 
     async def _make(self) -> str:
         """Why there is none, or ""."""
-        arguments = ("-m", "router", "journal", "snapshot", "--data", str(self._data))
+        arguments = ("-m", "router", "journal", "snapshot", *self._where)
         child = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
         )

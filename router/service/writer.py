@@ -10,6 +10,9 @@ hits a bug, the engine in memory is worthless: everybody who waits is told to co
 decided, and health says why. Then, every second, the journal is opened anew; when a probe shows that it can be written,
 a new engine is read from it and work goes on, without anybody's help (DU-2). What of the failed batch had reached the
 disk is in that engine; its callers repeat themselves and their keys make that harmless.
+
+Standing by is the same state: the journal cannot be opened because another process leads (JournalHeld), and the writer
+tries again until that one is gone. Meanwhile `follow` may read along, so that `rebuild` has little left to do.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from router.engine import commands as c
 from router.engine.engine import Engine, Outcome
 from router.engine.events import Event
 from router.engine.views import Inform, Outbound, Tell
-from router.errors import ClientError, ConfigError, Draining, RouterError, Unavailable
+from router.errors import ClientError, ConfigError, Draining, JournalFailed, JournalHeld, RouterError, Unavailable
 from router.journal import codec
 from router.journal.port import Journal
 from router.observe import counter, get_logger, histogram
@@ -68,6 +71,8 @@ class Writer:
         self.observers: list[Observer] = []
         self.on_failure: list[Callable[[str], None]] = []
         self.on_recovery: list[Callable[[], None]] = []
+        self.follow: Callable[[], None] = lambda: None  # in a thread, each time the journal turns out to be led
+        self.rebuild: Callable[[], Engine] = lambda: restore(self.journal)  # in a thread, of the open journal
         self._mailbox = Mailbox(settings or MailboxSettings())
         self._busy = False  # a batch is with the thread, or about to be
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
@@ -88,10 +93,20 @@ class Writer:
     async def start(self) -> None:
         """Read the journal (it must be open) and begin to take commands."""
         self._loop = asyncio.get_running_loop()
-        self.engine = await asyncio.to_thread(restore, self.journal)
+        self.engine = await asyncio.to_thread(self.rebuild)
+        self._start_thread()
+        self._begin()
+
+    def stand_by(self, why: str) -> None:
+        """Begin like a writer that has failed: take over as soon as the journal can be opened."""
+        self._loop = asyncio.get_running_loop()
+        self._start_thread()
+        self.failed = why
+        self._recovery = asyncio.ensure_future(self._recover())
+
+    def _start_thread(self) -> None:
         self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
         self._thread.start()
-        self._begin()
 
     def _begin(self) -> None:
         self._mailbox.open = Batch(self.engine.state.seq + 1)
@@ -287,6 +302,10 @@ class Writer:
 
     # --- failure ---------------------------------------------------------------------------------------------------
 
+    def give_up(self, error: JournalFailed) -> None:
+        """Somebody else must lead: the lease is lost."""
+        self._fail(f"the journal failed: {error}", error)
+
     def _fail(self, why: str, error: BaseException) -> None:
         """Stop deciding; tell everybody who waits to come back; begin to recover."""
         if self.failed:
@@ -294,7 +313,10 @@ class Writer:
         self.failed = why
         self._busy = False
         self._idle.set()
-        log.error("Writer stopped", action="writer_failed", problem=why, exc_info=error)
+        if isinstance(error, JournalHeld):  # what several machines are for, and no bug of anybody
+            log.warning("Stepped down", action="stepped_down", problem=str(error))
+        else:
+            log.error("Writer stopped", action="writer_failed", problem=why, exc_info=error)
         self._abandon(self._mailbox.take(0))
         self._recovery = asyncio.ensure_future(self._recover())
         for call in self.on_failure:
@@ -307,13 +329,19 @@ class Writer:
 
     async def _recover(self) -> None:
         """Until it works: open the journal, prove that it can be written, read a new engine from it."""
+        pause_s = RETRY_S
         while True:
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(pause_s)
+            pause_s = RETRY_S
             if self._with_thread:
                 continue  # the disk has not given an answer for a batch yet: the journal is still in use
             try:
                 self._reopening = asyncio.ensure_future(asyncio.to_thread(self._reopen))
                 engine = await asyncio.shield(self._reopening)
+            except JournalHeld as held:
+                self._standing_by(str(held))
+                pause_s = min(held.retry_s, RETRY_S)
+                continue
             except Exception as error:  # noqa: BLE001 - nobody else would try again
                 self._not_yet(f"the journal cannot be used: {error}", error)
                 continue
@@ -330,11 +358,23 @@ class Writer:
             log.error("Writer not recovered", action="writer_not_recovered", problem=why, error=type(error).__name__)
         self.failed = why
 
+    def _standing_by(self, why: str) -> None:
+        why = f"standby: {why}"
+        if why != self.failed:
+            log.info("Stands by", action="stands_by", problem=why)
+        self.failed = why
+
     def _reopen(self) -> Engine:
         self.journal.close()
-        self.journal.open()
+        try:
+            opened = self.journal.open()
+        except JournalHeld:
+            self.follow()
+            raise
+        for note in opened.notes:
+            log.warning("Journal opened", action="journal_opened", found=note)
         self.journal.probe()
-        return restore(self.journal)
+        return self.rebuild()
 
 
 def _safely(call: Callable[..., object], *args: object) -> None:

@@ -204,13 +204,17 @@ class Daemon:
 
     def export(self) -> list[Json]:
         """The journal's records, as the command line exports them."""
-        lines = self.command("journal", "export", "--data", str(self.data)).splitlines()
+        lines = self.command("journal", "export", *self._journal()).splitlines()
         return [json.loads(line) for line in lines]
 
     def verify(self) -> Json:
         """What `journal verify` finds; raises where it finds damage."""
-        found: Json = json.loads(self.command("journal", "verify", "--data", str(self.data), "--json"))
+        found: Json = json.loads(self.command("journal", "verify", *self._journal(), "--json"))
         return found
+
+    def _journal(self) -> tuple[str, str]:
+        shared = self._env.get("SWITCHBOARD__JOURNAL__KIND") == "redis"
+        return ("--config", str(self._config)) if shared else ("--data", str(self.data))
 
     def command(self, *arguments: str) -> str:
         done = subprocess.run(

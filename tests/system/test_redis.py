@@ -1,0 +1,175 @@
+"""Daemons on a real Redis: killed, paused, cut off; one leads, another takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import smtplib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.faults.campaign import free_ports
+from tests.support.redis import RedisServer, redis_server
+from tests.system.clients import call_event, letter, phone, send_mail
+from tests.system.conftest import QUICK
+from tests.system.daemon import OPERATOR, Daemon, Json
+
+LEASE_S = 1.0
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path / "redis") as server:
+        yield server
+
+
+def shared(redis: RedisServer, tmp_path: Path, **more: str) -> dict[str, str]:
+    """What all daemons on this Redis are told alike."""
+    settings = {
+        "LOG_JSON": "true",
+        "JOURNAL__KIND": "redis",
+        "JOURNAL__URL": redis.url,
+        "JOURNAL__LEASE": f"{LEASE_S * 1_000:.0f}ms",
+        "JOURNAL__TIMEOUT": "800ms",
+        "BLOBS__FOLDER": str(tmp_path / "blobs"),
+        "CHAT__TOKEN_SECRET": "only-for-these-tests-0123456789-0123456789",
+        **more,
+    }
+    return QUICK | {f"SWITCHBOARD__{name}": value for name, value in settings.items()}
+
+
+def at_fixed_ports(data: Path, env: dict[str, str]) -> Daemon:
+    """Who stands by says nothing of the ports that it will open."""
+    http, sockets, smtp, lmtp = free_ports(4)
+    ports = {"HTTP__PORT": http, "SOCKETS__PORT": sockets, "EMAIL__SMTP__PORT": smtp, "EMAIL__LMTP__PORT": lmtp}
+    daemon = Daemon(data, env | {f"SWITCHBOARD__{name}": str(port) for name, port in ports.items()})
+    daemon.http, daemon.socket = f"http://127.0.0.1:{http}", f"ws://127.0.0.1:{sockets}"
+    daemon.smtp, daemon.lmtp = ("127.0.0.1", smtp), ("127.0.0.1", lmtp)
+    return daemon
+
+
+@pytest.fixture
+async def pair(redis: RedisServer, tmp_path: Path) -> AsyncIterator[tuple[Daemon, Daemon]]:
+    """The first leads, the second stands by."""
+    async with AsyncExitStack() as stack:
+        first, second = (at_fixed_ports(tmp_path / name, shared(redis, tmp_path)) for name in ("first", "second"))
+        for daemon in (first, second):
+            stack.callback(daemon.kill)
+            stack.push_async_callback(daemon.close)
+        first.launch()
+        await first.ready()
+        second.launch()
+        await second.until(stands_by)
+        yield first, second
+
+
+def stands_by(status: int, body: Json) -> bool:
+    return status == 503 and "standby" in body.get("parts", {}).get("writer", {}).get("detail", "")
+
+
+async def call(daemon: Daemon, number: int) -> Json:
+    status, body = await phone(daemon.session, daemon.http, call_event("incoming", f"call-{number}"))
+    assert status == 200, body
+    return body
+
+
+# --- one daemon -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("DU-1", "IN-2")
+async def test_a_daemon_finds_everything_again_after_it_and_redis_were_killed(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    async with Daemon(tmp_path / "data", shared(redis, tmp_path)) as daemon:
+        first = await call(daemon, 1)
+        daemon.kill()
+        redis.kill()
+        redis.start()
+        await daemon.start()  # its lease of before has run out with Redis, or is waited for
+        assert (await daemon.interaction(first["interaction"]))["state"] == "queued"
+        assert (await call(daemon, 1))["interaction"] == first["interaction"]
+        assert await daemon.stop() == 0
+        assert daemon.verify()["clean"]
+        assert daemon.export()[0]["type"] == "configured"
+
+
+@pytest.mark.promise("DU-2", "OB-1")
+async def test_while_redis_is_away_everything_is_refused_and_it_resumes_without_repair(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    async with Daemon(tmp_path / "data", shared(redis, tmp_path)) as daemon:
+        before = await call(daemon, 1)
+        redis.kill()
+        status, body = await phone(daemon.session, daemon.http, call_event("incoming", "call-2"))
+        assert status == 503
+        assert body["code"] == "unavailable"
+        found = await daemon.until(lambda status, _: status == 503)
+        assert "journal" in found["parts"]["writer"]["detail"]
+        with pytest.raises(smtplib.SMTPResponseException) as refused:
+            await asyncio.to_thread(send_mail, daemon.smtp, letter("m1"))
+        assert 400 <= refused.value.smtp_code < 500
+        redis.start()
+        await daemon.ready()
+        await asyncio.to_thread(send_mail, daemon.smtp, letter("m1"))
+        assert (await call(daemon, 1))["interaction"] == before["interaction"]
+
+
+# --- two --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("DU-5")
+async def test_a_standby_refuses_with_a_time_and_opens_no_other_port(pair: tuple[Daemon, Daemon]) -> None:
+    _, second = pair
+    async with second.session.get(f"{second.http}/v1/queues", headers=OPERATOR) as answer:
+        assert answer.status == 503
+        assert answer.headers["Retry-After"] == "1"
+    status, _ = await phone(second.session, second.http, call_event("incoming", "call-1"))
+    assert status == 503
+    for host, port in (second.smtp, second.lmtp):
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(host, port)
+    assert await second.stop() == 0
+
+
+@pytest.mark.promise("DU-5")
+async def test_a_leader_that_is_told_to_stop_hands_over_at_once(pair: tuple[Daemon, Daemon]) -> None:
+    first, second = pair
+    before = await call(first, 1)
+    assert await first.stop() == 0
+    await second.ready()
+    assert (await call(second, 1))["interaction"] == before["interaction"]
+    assert second.troubles() == []
+
+
+@pytest.mark.promise("DU-5")
+async def test_a_standby_takes_over_from_a_leader_that_was_killed(pair: tuple[Daemon, Daemon]) -> None:
+    first, second = pair
+    taken = [await call(first, number) for number in range(20)]
+    first.kill()
+    await second.ready()
+    assert [await call(second, number) for number in range(20)] == taken
+    first.launch()
+    await first.until(stands_by)
+
+
+@pytest.mark.promise("DU-5")
+async def test_a_leader_that_was_paused_for_longer_than_its_lease_acknowledges_nothing_more(
+    pair: tuple[Daemon, Daemon],
+) -> None:
+    first, second = pair
+    before = await call(first, 1)
+    first.signal(signal.SIGSTOP)
+    late = asyncio.create_task(phone(first.session, first.http, call_event("incoming", "call-2")))
+    await second.ready()
+    ours = await call(second, 2)
+    first.signal(signal.SIGCONT)
+    status, _ = await late
+    assert status == 503
+    await first.until(stands_by)
+    assert (await call(second, 1))["interaction"] == before["interaction"]
+    assert (await call(second, 2))["interaction"] == ours["interaction"]
+    assert [line["seq"] for line in second.export()] == list(range(1, len(second.export()) + 1))
+    assert first.troubles() == []
