@@ -12,6 +12,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from channels.email.settings import Settings
+from router.service.sources import source_of
 
 FOREIGN = "554 5.7.1 This host may not deliver here (setting email.peers)"
 FULL = "421 4.3.2 Too many connections, try again later"
@@ -61,6 +62,7 @@ class Gate:
             return FOREIGN
         if self.connections >= self.settings.max_connections:
             return FULL
+        host = source_of(host)
         if self._by_peer[host] >= self.settings.max_connections_per_peer:
             return PEER_FULL
         self.connections += 1
@@ -68,6 +70,7 @@ class Gate:
         return ""
 
     def leave(self, host: str) -> None:
+        host = source_of(host)
         self.connections -= 1
         self._by_peer[host] -= 1
         if self._by_peer[host] <= 0:
@@ -80,6 +83,7 @@ class Gate:
         limit = self.settings.max_messages_per_minute_per_peer
         if not limit:
             return ""
+        host = source_of(host)
         start, count = self._rates.get(host, (now_s, 0))
         if now_s - start >= WINDOW_S:
             start, count = now_s, 0

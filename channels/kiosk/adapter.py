@@ -40,6 +40,7 @@ from router.errors import (
 from router.observe import counter
 from router.service.ports import Context, DeliveryFailed, Desk, Health
 from router.service.routes import describe, json_response, read_body
+from router.service.sources import source_of
 
 _checkins = counter("kiosk_checkins_total", "What became of check-ins.", ("outcome",))
 
@@ -133,7 +134,7 @@ class KioskAdapter:
         now_ms = self._desk.now_ms()
         if self._draining:
             raise Draining("stopping: try again in a moment")
-        if not self._rates.take(request.remote or "", now_ms):
+        if not self._rates.take(source_of(request.remote or ""), now_ms):
             raise Overloaded("too many check-ins from this address", self._rates.retry_after_s)
         self._authenticate(request)
         reference = parse_key(request.headers.get("Idempotency-Key", "")) or uuid.uuid4().hex

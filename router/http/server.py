@@ -53,6 +53,7 @@ from router.service.blobs import BlobStore
 from router.service.ports import Desk, Health
 from router.service.quarantine import Quarantine
 from router.service.routes import UNHURRIED
+from router.service.sources import source_of
 
 log = get_logger("http")
 
@@ -90,7 +91,7 @@ class Door(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         stream = cast(asyncio.Transport, transport)
         peer = stream.get_extra_info("peername")
-        protocol = self._enter(str(peer[0]) if peer else "")
+        protocol = self._enter(source_of(str(peer[0])) if peer else "")
         stream.set_protocol(protocol)
         protocol.connection_made(stream)
 
@@ -269,7 +270,7 @@ class HttpServer:
         return Door(self._enter)
 
     def _enter(self, address: str) -> asyncio.Protocol:
-        """The protocol for a connection from this address."""
+        """The protocol for a connection from this address, or this network of IPv6."""
         server = self._runner.server if self._runner else None
         count, most = self._by_address.get(address, 0), self._settings.per_address
         if server is None or (most and count >= most):

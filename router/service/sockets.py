@@ -41,6 +41,7 @@ from websockets.typing import Origin, Subprotocol
 from router.engine.config import Duration
 from router.errors import ConfigError
 from router.observe import counter, gauge, get_logger
+from router.service.sources import source_of
 
 if TYPE_CHECKING:
     from router.service.ports import Health
@@ -129,7 +130,7 @@ class Peer:
     )
 
     def __init__(self, connection: ServerConnection, server: SocketServer, address: str, path: str) -> None:
-        self.address = address  # of the client, for limits; the text form of an IP address
+        self.address = address  # of the client, for limits and for the log: see `sources`
         self._connection = connection
         self._frames: list[bytes] = []  # of this turn of the loop
         self._server = server
@@ -395,7 +396,7 @@ class SocketServer:
         if _path(request) not in self._mounts:
             known = " or ".join(sorted(self._mounts)) or "nothing"
             return self._refuse(connection, "path", 404, f"Nothing speaks at this path; connect to {known}.\n")
-        full = self._full(self._address(connection, request))
+        full = self._full(source_of(self._address(connection, request)))
         if full:
             return self._refuse(connection, "full", 503, f"{full} Try again in {RETRY_AFTER_S} seconds.\n")
         return None
@@ -456,7 +457,7 @@ class SocketServer:
         """The life of one connection. A bug in a receiver ends this connection only; the library logs it."""
         assert connection.request is not None
         mount = self._mounts[_path(connection.request)]
-        address = self._address(connection, connection.request)
+        address = source_of(self._address(connection, connection.request))
         if self._full(address):  # many handshakes at once came past `_admit`
             self.refused += 1
             _refused.labels("full").inc()
