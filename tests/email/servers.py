@@ -9,6 +9,7 @@ import signal
 import socket
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from pathlib import Path
+from typing import Self
 
 ROOT = Path(__file__).parents[2]
 PATH = os.environ.get("PATH", "") + ":/usr/sbin"
@@ -43,7 +44,7 @@ class Server:
         self.port, self._command, self._folder = port, command, folder
         self._env = os.environ | {"PATH": PATH} | (env or {})
 
-    async def __aenter__(self) -> Server:
+    async def __aenter__(self) -> Self:
         with open(self._folder / "server.out", "wb") as said:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=DEVNULL, stdout=said, stderr=said, env=self._env, start_new_session=True
