@@ -29,6 +29,7 @@ from msgspec.structs import replace
 
 from channels.registry import KINDS
 from router.agents.server import AgentServer
+from router.desk.guest import desk_routes
 from router.engine import commands as c
 from router.engine.config import to_bytes
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
@@ -108,14 +109,15 @@ class App:
         return [KINDS[kind].build(section, context) for kind, section in self.settings.adapters.items()]
 
     def _build_http(self) -> HttpServer:
+        s = self.settings
         server = HttpServer(
-            self.settings.http,
+            s.http,
             self.desk,
             parts=self.health,
             quarantine=self.quarantine,
             blobs=self.blobs,
-            operators=self.settings.operators.tokens,
-            agents=self.settings.agent_link.tokens,
+            operators=s.operators.tokens,
+            agents=s.agent_link.tokens,
             requeue_hooks=self._requeue_hooks(),
             configure=self.configure,
             readable=self.readable,
@@ -123,6 +125,7 @@ class App:
         )
         for adapter in self.adapters:
             server.add_routes(adapter.routes())
+        server.add_routes(desk_routes(s.desk, server.house, s.sockets, lambda: self.sockets.port))
         return server
 
     def _journal_named(self) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ from msgspec.structs import fields, replace
 from channels.registry import KINDS
 from router.agents.settings import Settings as AgentLink
 from router.almanac import with_almanacs
+from router.desk.settings import Settings as Desk
+from router.desk.settings import check as check_desk
 from router.engine import config as engine
 from router.engine.config import NAME, Duration
 from router.engine.plan import check_config
@@ -76,6 +78,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sockets: Sockets = Sockets()
     agent_link: AgentLink = AgentLink()
     operators: Operators = Operators()
+    desk: Desk = Desk()
     journal: JournalSettings = JournalSettings()
     mailbox: MailboxSettings = MailboxSettings()
     outbox: OutboxSettings = OutboxSettings()
@@ -209,6 +212,7 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
             if getattr(section, "token_secret", None) == "":
                 expected = 'a secret that all daemons share, since journal.kind is "redis"'
                 raise ConfigError(f"{kind}.token_secret", expected, "none")
+    check_desk(settings.desk)
     check_exposure(settings.http, settings.operators.tokens)
     demo = any(token.startswith(DEMO) for token in settings.agent_link.tokens)
     if demo and not is_loopback(settings.sockets.host):

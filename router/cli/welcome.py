@@ -23,7 +23,7 @@ def text(app: App) -> str:
         rows = [f"  {'health':<16}{http}/readyz", f"  {'data':<16}{app.data}"]
         return "\n".join(["", f"Switchboard stands by: {why}. Ctrl-C stops it.", "", *rows, ""])
     socket = f"ws://{s.sockets.host}:{app.sockets.port}"
-    lines = ["", "Switchboard is ready. Ctrl-C drains and stops it.", ""]
+    lines = ["", "Switchboard is ready. Ctrl-C drains and stops it.", "", *_first(app, http)]
     lines += _addresses(app, http, socket)
     if _demo(app):
         lines += [
@@ -33,6 +33,18 @@ def text(app: App) -> str:
         ]
         lines += _tries(app, http, socket)
     return "\n".join([*lines, ""])
+
+
+def _first(app: App, http: str) -> list[str]:
+    """Where a person begins, and with a demo how they see a first customer within two minutes."""
+    if not app.settings.desk.enabled:
+        return []
+    lines = [f"  Open this address: {http}/desk"]
+    if _demo(app):
+        lines.append("  Sign in as ana with the token dev-ana and press Ready.")
+        if "kiosk" in app.settings.adapters:
+            lines.append(f"  Be your first customer: open {http}/kiosk in another window and press Support.")
+    return [*lines, ""]
 
 
 def _addresses(app: App, http: str, socket: str) -> list[str]:

@@ -47,6 +47,13 @@ class Access:
             return "operator", name
         return "agent", self._named(self._agents.get(token))
 
+    def both(self, request: web.Request) -> tuple[str, str]:
+        """The names as operator and as agent, "" for what they are not; it may be both. Raises Unauthenticated."""
+        token = digest(bearer(request))
+        operator, agent = self._operators.get(token, ""), self._agents.get(token, "")
+        self._named(operator or agent)
+        return operator, agent
+
     def _named(self, name: str | None) -> str:
         if not name:
             _refused.inc()

@@ -9,6 +9,7 @@ from aiohttp import web
 from router import __version__
 
 LINKS = (
+    ("/desk", "where agents and supervisors work"),
     ("/kiosk", "check-in for walk-in customers"),
     ("/readyz", "every part and its state"),
     ("/livez", "whether the process lives"),
@@ -26,7 +27,7 @@ def front_page(links: tuple[tuple[str, str], ...] = LINKS) -> str:
         '<meta name="viewport" content="width=device-width">'
         "<style>body{font:16px/1.6 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}</style></head>"
         f"<body><h1>Switchboard</h1><p>Version {escape(__version__)}. This is what stands here:</p><ul>{rows}</ul>"
-        "<p>Agents connect by websocket; the start of the daemon prints the address.</p></body></html>"
+        "</body></html>"
     )
 
 

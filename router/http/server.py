@@ -149,7 +149,7 @@ class HttpServer:
         self.turned_away = 0
         self._address_of: dict[web.RequestHandler, str] = {}
         self._by_address: dict[str, int] = {}
-        house = House(
+        house = self.house = House(
             settings=settings,
             desk=desk,
             access=Access(operators, agents or {}),

@@ -18,6 +18,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("router.app",),
     ("router.settings",),
     ("channels.registry",),
+    ("router.desk",),
     ("router.agents", "router.http", "router.archive", "channels.*"),
     ("router.service",),
     ("router.journal",),

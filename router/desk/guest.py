@@ -1,0 +1,31 @@
+"""The desk as a guest of the HTTP port: its pages and its questions, as routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from router.desk.files import Files
+from router.desk.pages import PageRoutes
+from router.desk.questions import QuestionRoutes
+from router.desk.settings import Settings
+from router.http.house import House
+from router.service.sockets import SocketSettings
+
+
+def desk_routes(
+    settings: Settings, house: House, sockets: SocketSettings, socket_port: Callable[[], int]
+) -> list[web.RouteDef]:
+    """Nothing where the desk is switched off. `socket_port` is asked with each page: before the start none is known."""
+    if not settings.enabled:
+        return []
+
+    def socket(host_and_port: str, host: str) -> str:
+        if settings.socket_url:
+            return settings.socket_url
+        if house.settings.behind_proxy:
+            return f"wss://{host_and_port}"
+        return f"{'wss' if sockets.tls_certificate else 'ws'}://{host}:{socket_port()}"
+
+    return [*PageRoutes(Files(), socket).routes(), *QuestionRoutes(house, settings).routes()]

@@ -1,0 +1,42 @@
+"""Options of the desk in the browser. Leaving one out means its default."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from router.errors import ConfigError
+
+Word = Annotated[str, Meta(min_length=1, max_length=100)]
+
+# What may stand in a Content-Security-Policy as one source, and be opened as a websocket.
+_SOCKET = re.compile(r"wss?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The desk at /desk on the HTTP port. Left out: as below."""
+
+    # False where people work in clients of your own: no page is served then.
+    enabled: bool = True
+    # Where browsers find the websocket port, such as "wss://desk.example:8443". Left out: at the host of the page, on
+    # `sockets.port`; with `http.behind_proxy` at the very address of the page, since a proxy has one port for both.
+    socket_url: str = ""
+    # What agents choose from when they are not ready. Left out: these five, which the desk shows in the reader's
+    # language; words of your own are shown as they stand here. They come back as `reason` in figures and explanations.
+    reasons: Annotated[tuple[Word, ...], Meta(max_length=50)] = ("break", "lunch", "meeting", "training", "paperwork")
+    # How an interaction can have come out. Left out: these; an empty list: agents are not asked.
+    dispositions: Annotated[tuple[Word, ...], Meta(max_length=200)] = (
+        "solved",
+        "follow-up",
+        "passed-on",
+        "no-answer",
+        "spam",
+    )
+
+
+def check(settings: Settings) -> None:
+    """Raises ConfigError."""
+    if settings.socket_url and not _SOCKET.fullmatch(settings.socket_url):
+        raise ConfigError("desk.socket_url", 'an address such as "wss://desk.example:8443"', settings.socket_url)

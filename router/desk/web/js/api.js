@@ -1,0 +1,49 @@
+// The server over HTTP, with the token of whoever signed in. Refusals are problem details (RFC 9457) with a stable code.
+
+const PATIENCE_MS = 15000;
+
+export class Problem extends Error {
+  constructor(code, detail, status = 0) {
+    super(detail || code);
+    Object.assign(this, { code, status });
+  }
+}
+
+export class Api {
+  constructor(token) {
+    this.token = token;
+  }
+
+  async _fetch(path, options = {}) {
+    const headers = { Authorization: `Bearer ${this.token}`, ...options.headers };
+    let answer;
+    try {
+      answer = await fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS), cache: "no-store", ...options, headers });
+    } catch {
+      throw new Problem("unreachable");
+    }
+    if (answer.ok) return answer;
+    const said = await answer.json().catch(() => ({}));
+    throw new Problem(said.code || "internal", said.detail, answer.status);
+  }
+
+  async get(path) {
+    return (await this._fetch(path)).json();
+  }
+
+  async post(path, body) {
+    const headers = { "Content-Type": "application/json" };
+    return (await this._fetch(path, { method: "POST", headers, body: JSON.stringify(body ?? {}) })).json();
+  }
+
+  /** Content by its digest. */
+  async blob(attachment) {
+    return (await this._fetch(`/v1/blobs/${attachment.digest}`)).blob();
+  }
+
+  async upload(file) {
+    const headers = { "Content-Type": file.type || "application/octet-stream" };
+    const path = `/v1/blobs?name=${encodeURIComponent(file.name.slice(0, 200))}`;
+    return (await this._fetch(path, { method: "POST", headers, body: file })).json();
+  }
+}

@@ -1,0 +1,452 @@
+// What an agent does and what becomes of it: the desk without its picture. The view is the sum of the stream
+// (stream.js); beside it stands only what is of this window: what is selected, what was read, what is being sent.
+
+import { Alert } from "./alert.js";
+import { Api } from "./api.js";
+import { commands, drafts, session, taste } from "./keep.js";
+import { Link, randomId } from "./link.js";
+import { Store } from "./store.js";
+import { NOTHING, reduce } from "./stream.js";
+import { now, setServerTime } from "./time.js";
+import { Twin } from "./twin.js";
+import { named, preferred, refusal, speak, t } from "./words.js";
+
+const TOLD_MS = 9000; // how long a remark stays
+const TOLD_MAX = 4;
+const FRAME_MAX = 60000; // bytes of one frame; the server takes 64 KiB
+const MINUTE_MS = 60000;
+
+const OUT = {
+  phase: "out", // out, signing, connecting, live, stale
+  problem: "",
+  me: null,
+  view: NOTHING,
+  stateSince: 0,
+  selected: "",
+  pane: "list", // on a narrow screen: list, talk, side
+  seen: {}, // interaction -> messages that were looked at
+  since: {}, // interaction -> when it came to this agent
+  told: [],
+  mails: {}, // interaction -> {count, messages, problem}
+  busy: {}, // what was asked and not answered: "accept o-1"
+  sending: {}, // interaction -> [{key, text, problem}]
+  twin: false,
+  dialog: null,
+  floor: null, // queues and colleagues, when they were last asked for
+  waiting: null, // what could be taken by hand
+};
+
+export class Desk {
+  constructor(socketUrl) {
+    this.url = `${socketUrl}/agent`;
+    this.taste = {
+      language: taste.get("language", preferred(navigator.languages || ["en"])),
+      look: taste.get("look", "auto"),
+      sound: taste.get("sound", true),
+    };
+    this._apply();
+    this.store = new Store({ ...OUT, taste: this.taste });
+    this.alert = new Alert();
+    this.alert.sound = this.taste.sound;
+    this.store.follow((state) => this._ring(state));
+    const kept = session.load();
+    if (kept) this._begin(kept.me, kept.token, kept);
+  }
+
+  get state() {
+    return this.store.get();
+  }
+
+  // --- signing in and out ------------------------------------------------------------------------------------------
+
+  async signIn(name, token) {
+    this.store.set({ phase: "signing", problem: "" });
+    let me;
+    try {
+      me = await new Api(token).get("/v1/desk/me");
+    } catch (problem) {
+      this.store.set({ phase: "out", problem: problem.code === "unauthenticated" ? "wrong" : problem.code });
+      return;
+    }
+    if (![me.name, me.shown].some((known) => known.toLowerCase() === name.trim().toLowerCase())) {
+      this.store.set({ phase: "out", problem: "wrong" });
+      return;
+    }
+    commands.save([]); // nobody's but who asked them
+    session.save({ me, token });
+    this._begin(me, token, {});
+  }
+
+  _begin(me, token, kept) {
+    this.api = new Api(token);
+    this.token = token;
+    const selected = kept.selected || "";
+    const pane = selected ? "talk" : "list";
+    this.store.set({ phase: "connecting", problem: "", me, selected, pane, since: kept.since || {}, seen: kept.seen || {} });
+    if (!me.agent) return;
+    this.twin = new Twin(me.name, (twin) => this.store.set({ twin }));
+    this.link = new Link({
+      url: this.url,
+      token,
+      store: commands,
+      on: { message: (m) => this._heard(m), phase: (phase, why) => this._phase(phase, why) },
+    });
+  }
+
+  /** Leave on purpose: no more offers, and the session ends. */
+  async signOut() {
+    this.store.set({ dialog: null });
+    if (this.link?.phase === "live") await this.link.ask("set_state", { state: "not_ready", reason: "signed-out" });
+    drafts.clear();
+    this._end("");
+  }
+
+  _end(problem) {
+    this.link?.close();
+    this.twin?.close();
+    this.link = this.twin = null;
+    session.save(null);
+    commands.save([]);
+    this.store.set({ ...OUT, taste: this.taste, problem });
+  }
+
+  _phase(phase, why) {
+    if (phase === "over") this._end(why === "unauthenticated" ? "expired" : why);
+    else this.store.set({ phase });
+  }
+
+  // --- what the server says ----------------------------------------------------------------------------------------
+
+  _heard(message) {
+    if (message.type === "welcome") setServerTime(message.server_time_ms);
+    this.store.set((state) => {
+      const view = reduce(state.view, message);
+      let next = { ...state, view };
+      if (message.type === "state") next.stateSince = now();
+      if (message.type === "welcome" && !message.resumed) next = this._afresh(next);
+      if (message.type === "assigned") next = this._assigned(next, message);
+      if (message.type === "message" && state.selected === message.interaction && !document.hidden) next = read(next);
+      return next;
+    });
+    this._remark(message);
+    this._keep();
+    if (message.type === "welcome") {
+      drafts.prune(this.state.view.interactions);
+      this._askSince();
+    }
+    this._readMail();
+  }
+
+  _afresh(state) {
+    const mine = state.view.interactions;
+    const selected = mine[state.selected] ? state.selected : Object.keys(mine)[0] || "";
+    const seen = {};
+    for (const [id, known] of Object.entries(mine)) seen[id] = state.seen[id] ?? known.messages.length;
+    return { ...state, selected, pane: selected === state.selected ? state.pane : "list", seen };
+  }
+
+  async _askSince() {
+    try {
+      this.store.set({ stateSince: (await this.api.get("/v1/desk/me")).since_ms });
+    } catch {
+      this.store.set({ stateSince: 0 }); // only a time that is not shown
+    }
+  }
+
+  _assigned(state, { interaction }) {
+    const since = { ...state.since, [interaction.id]: now() };
+    const seen = { ...state.seen, [interaction.id]: interaction.messages.length };
+    const free = !state.view.interactions[state.selected];
+    const next = { ...state, since, seen };
+    return free ? { ...next, selected: interaction.id, pane: "talk" } : next;
+  }
+
+  /** What deserves a word of its own. */
+  _remark(message) {
+    if (message.type === "offer_withdrawn") this._withdrawn(message);
+    else if (message.type === "interaction_ended") this._ended(message);
+    else if (message.type === "assigned" && !this.mine?.has(message.offer)) this._given(message);
+    else if (message.type === "interaction_updated" && message.cause === "consult-ended")
+      this.tell(t("told.consult", { reason: message.reason || "" }));
+    else if (message.type === "state" && message.reason === "missed-offers") this.tell(t("told.missed"), "warn");
+    else if (message.type === "offer") this.names = { ...this.names, [message.offer]: who(message.interaction) };
+  }
+
+  _withdrawn({ offer, reason }) {
+    const name = this.names?.[offer];
+    if (!name || reason === "declined" || this.state.busy[`decline ${offer}`]) return;
+    const key = `told.withdrawn.${reason}`;
+    this.tell(t(key) === key ? t("told.withdrawn.other", { who: name, reason }) : t(key, { who: name }));
+  }
+
+  _ended({ interaction, reason, wrap_up }) {
+    const name = this.called?.[interaction];
+    const key = `told.ended.${reason}`;
+    const byMe = this.state.busy[`complete ${interaction}`] || this.state.busy[`transfer ${interaction}`];
+    if (name && !wrap_up && !byMe && t(key) !== key) this.tell(t(key, { who: name }));
+    else if (name && wrap_up && reason === "customer-left") this.tell(t(key, { who: name }));
+    if (!wrap_up) this._leave(interaction);
+  }
+
+  _given({ interaction, offer }) {
+    if (!this.state.busy[`accept ${offer}`]) this.tell(t("told.assigned", { who: who(interaction) }));
+  }
+
+  /** It is no longer here: go on with the next one. */
+  _leave(id) {
+    this.store.set((state) => {
+      if (state.selected !== id) return state;
+      const next = Object.keys(state.view.interactions)[0] || "";
+      return read({ ...state, selected: next, pane: next ? state.pane : "list" });
+    });
+  }
+
+  _keep() {
+    const { me, selected, since, seen, view } = this.state;
+    this.called = Object.fromEntries(Object.values(view.interactions).map((known) => [known.id, who(known)]));
+    if (!me) return;
+    const mine = (table) => Object.fromEntries(Object.entries(table).filter(([id]) => id in view.interactions));
+    session.save({ me, token: this.token, selected, since: mine(since), seen: mine(seen) });
+  }
+
+  /** A mail comes as the file that it is; the server reads it for us. */
+  async _readMail() {
+    const { view, mails } = this.state;
+    for (const known of Object.values(view.interactions)) {
+      if (known.channel !== "email") continue;
+      const count = known.messages.length;
+      if (mails[known.id] && mails[known.id].count >= count) continue;
+      this._mail(known.id, { ...mails[known.id], count });
+      try {
+        const { messages } = await this.api.get(`/v1/interactions/${known.consult?.of || known.id}/content`);
+        this._mail(known.id, { count, messages, problem: "" });
+      } catch (problem) {
+        this._mail(known.id, { ...this.state.mails[known.id], count, problem: refusal(problem) });
+      }
+    }
+  }
+
+  _mail(id, found) {
+    this.store.set((state) => ({ ...state, mails: { ...state.mails, [id]: found } }));
+  }
+
+  retryMail(id) {
+    this.store.set((state) => ({ ...state, mails: { ...state.mails, [id]: undefined } }));
+    this._readMail();
+  }
+
+  _ring(state) {
+    const offers = state.phase === "live" ? Object.values(state.view.offers) : [];
+    const shown = offers.map(({ offer, interaction }) => ({
+      id: offer,
+      title: t("offer.new", { who: who(interaction) }),
+      text: t("offer.of", { channel: named("channel", interaction.channel), queue: interaction.queue }),
+    }));
+    const unread = Object.keys(state.view.interactions).reduce((sum, id) => sum + unreadOf(state, id), 0);
+    this.alert.show(shown, unread, state.me ? `${state.me.shown} · ${t("app")}` : t("app"));
+  }
+
+  // --- remarks -----------------------------------------------------------------------------------------------------
+
+  tell(text, tone = "plain") {
+    const id = randomId();
+    this.store.set((state) => ({ ...state, told: [...state.told, { id, text, tone }].slice(-TOLD_MAX) }));
+    setTimeout(() => this.dismiss(id), TOLD_MS);
+  }
+
+  dismiss(id) {
+    this.store.set((state) => ({ ...state, told: state.told.filter((one) => one.id !== id) }));
+  }
+
+  // --- what the agent does -----------------------------------------------------------------------------------------
+
+  /** Ask the server; `key` marks it as under way. A refusal is told, unless `told` is false. */
+  async ask(key, type, fields, told = true) {
+    if (this.state.busy[key]) return null;
+    this.store.set((state) => ({ ...state, busy: { ...state.busy, [key]: true } }));
+    const answer = await this.link.ask(type, fields);
+    this.store.set((state) => {
+      const { [key]: _, ...busy } = state.busy;
+      return { ...state, busy };
+    });
+    if (answer.type === "error" && told) this.tell(refusal(answer), "bad");
+    return answer;
+  }
+
+  setState(state, reason = "") {
+    return this.ask("state", "set_state", { state, reason });
+  }
+
+  async accept(offer) {
+    this.mine = (this.mine || new Set()).add(offer.offer);
+    const answer = await this.ask(`accept ${offer.offer}`, "accept", { offer: offer.offer }, false);
+    if (!answer) return;
+    const id = offer.interaction.id;
+    if (answer.type === "ok") this.select(answer.interaction || id);
+    else if (answer.code === "offer-gone" && this.state.view.interactions[id]) this.tell(t("told.elsewhere"));
+    else this.tell(refusal(answer), "bad");
+  }
+
+  decline(offer) {
+    return this.ask(`decline ${offer.offer}`, "decline", { offer: offer.offer });
+  }
+
+  select(id, pane = "talk") {
+    this.store.set((state) => read({ ...state, selected: id, pane: id ? pane : "list" }));
+    this._keep();
+  }
+
+  showPane(pane) {
+    this.store.set({ pane });
+  }
+
+  /** The next or the previous one of the list. */
+  move(by) {
+    const ids = Object.keys(this.state.view.interactions);
+    if (!ids.length) return;
+    const at = ids.indexOf(this.state.selected);
+    this.select(ids[(at + by + ids.length) % ids.length]);
+  }
+
+  /** `ident` may be that of a consult: then only the colleague hears it. True when it may leave the composer. */
+  say(id, ident, text, attachments) {
+    const fields = { interaction: ident, text, attachments };
+    if (new TextEncoder().encode(JSON.stringify(fields)).length > FRAME_MAX) {
+      this.tell(t("no.too-large"), "bad");
+      return false;
+    }
+    this._deliver(id, { key: randomId(), fields, problem: "" });
+    return true;
+  }
+
+  async _deliver(id, letter) {
+    this._letters(id, (list) => [...list.filter((one) => one.key !== letter.key), letter]);
+    const answer = await this.link.ask("say", letter.fields);
+    const failed = answer.type === "error" ? [{ ...letter, problem: refusal(answer) }] : [];
+    this._letters(id, (list) => [...list.filter((one) => one.key !== letter.key), ...failed]);
+  }
+
+  /** What was refused goes back to be written anew. */
+  takeBack(id, letter) {
+    this._letters(id, (list) => list.filter((one) => one !== letter));
+    return letter.fields.text;
+  }
+
+  _letters(id, change) {
+    this.store.set((state) => ({ ...state, sending: { ...state.sending, [id]: change(state.sending[id] || []) } }));
+  }
+
+  async note(id, text) {
+    const answer = await this.ask(`note ${id}`, "note", { interaction: id, text });
+    return answer?.type === "ok";
+  }
+
+  hold(id, on) {
+    return this.ask(`hold ${id}`, on ? "hold" : "resume", { interaction: id });
+  }
+
+  async complete(id) {
+    const { disposition = "", notes = "" } = drafts.get(id, "closing") || {};
+    const answer = await this.ask(`complete ${id}`, "complete", { interaction: id, disposition, notes });
+    // In wrap-up the note can be written on, but must not be kept twice.
+    if (answer?.type === "ok" && notes) drafts.set(id, "closing", { disposition, notes: "" });
+  }
+
+  async finish(id) {
+    const { disposition = "", notes = "" } = drafts.get(id, "closing") || {};
+    const fields = { interaction: id, disposition, notes };
+    const answer = await this.ask(`complete ${id}`, "finish_wrap_up", fields, false);
+    if (answer?.type === "error") this.tell(answer.code === "illegal-move" ? t("no.wrapup") : refusal(answer), "bad");
+  }
+
+  async extend(id) {
+    const answer = await this.ask(`extend ${id}`, "extend_wrap_up", { interaction: id, by_ms: MINUTE_MS }, false);
+    if (answer?.type === "error") this.tell(answer.code === "illegal-move" ? t("no.wrapup") : refusal(answer), "bad");
+  }
+
+  async transfer(id, to, mode, reason) {
+    const answer = await this.ask(`transfer ${id}`, "transfer", { interaction: id, to, mode, reason });
+    if (answer?.type === "ok") this.store.set({ dialog: null });
+  }
+
+  consult(id, what) {
+    return this.ask(`consult ${id}`, what, { interaction: id });
+  }
+
+  async pick(id) {
+    const answer = await this.ask(`pick ${id}`, "pick", { interaction: id });
+    if (answer?.type === "ok") this.select(id);
+    await this.askWaiting();
+  }
+
+  async askWaiting() {
+    await this._ask("waiting", "/v1/desk/waiting");
+  }
+
+  async askFloor() {
+    await this._ask("floor", "/v1/desk/floor");
+  }
+
+  async _ask(name, path) {
+    try {
+      this.store.set({ [name]: await this.api.get(path) });
+    } catch (problem) {
+      this.tell(refusal(problem), "bad");
+    }
+  }
+
+  dialog(dialog) {
+    this.store.set({ dialog });
+    if (dialog?.kind === "transfer") this.askFloor();
+  }
+
+  /** Save a file of the conversation where the browser saves files. */
+  async download(attachment) {
+    try {
+      const url = URL.createObjectURL(await this.api.blob(attachment));
+      const link = document.createElement("a");
+      Object.assign(link, { href: url, download: attachment.name || attachment.digest.slice(0, 16) });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(url), MINUTE_MS);
+    } catch (problem) {
+      this.tell(refusal(problem), "bad");
+    }
+  }
+
+  // --- taste -------------------------------------------------------------------------------------------------------
+
+  prefer(name, value) {
+    this.taste = { ...this.taste, [name]: value };
+    taste.set(name, value);
+    this._apply();
+    if (name === "sound") this.alert.sound = value;
+    this.store.set({ taste: this.taste });
+  }
+
+  _apply() {
+    speak(this.taste.language);
+    document.documentElement.lang = this.taste.language;
+    document.documentElement.dataset.look = this.taste.look;
+  }
+}
+
+function read(state) {
+  const known = state.view.interactions[state.selected];
+  if (!known) return state;
+  return { ...state, seen: { ...state.seen, [known.id]: known.messages.length } };
+}
+
+/** Whom an interaction is with, as well as is known: ids that only machines read are no names. */
+export function who(interaction) {
+  const { name, sender, customer, attributes } = interaction;
+  const record = customer.replace(/^(tel|mailto):/, "");
+  const known = [name, sender, record].find((word) => word && !/^(chat|visitor|ref):/.test(word));
+  return known || attributes.file || t("somebody");
+}
+
+/** Messages of the customer that were not looked at. */
+export function unreadOf(state, id) {
+  const { messages } = state.view.interactions[id];
+  const seen = state.seen[id] ?? messages.length;
+  return messages.slice(seen).filter((message) => message.author === "customer").length;
+}

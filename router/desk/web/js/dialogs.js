@@ -1,0 +1,85 @@
+// What stands in the way until it is answered: giving work on, leaving with open work.
+
+import { html, useEffect, useRef, useState } from "./html.js";
+import { Button } from "./parts.js";
+import { t } from "./words.js";
+
+const SHOWN = 40;
+
+export function Dialogs({ desk, state }) {
+  const { dialog } = state;
+  if (dialog?.kind === "signout") return html`<${SignOut} desk=${desk} state=${state} />`;
+  const one = dialog?.kind === "transfer" && state.view.interactions[dialog.id];
+  return one ? html`<${Transfer} desk=${desk} state=${state} one=${one} />` : null;
+}
+
+/** The browser's own dialog: it holds the focus, and Escape closes it. */
+function Dialog({ title, onClose, children }) {
+  const box = useRef(null);
+  useEffect(() => {
+    const dialog = box.current;
+    dialog.showModal();
+    return () => dialog.close();
+  }, []);
+  return html`<dialog ref=${box} aria-labelledby="dialog-title" onCancel=${onClose} onClick=${(e) => e.target === box.current && onClose()}>
+    <div class="dialog"><h2 id="dialog-title">${title}</h2>${children}</div>
+  </dialog>`;
+}
+
+function SignOut({ desk, state }) {
+  const close = () => desk.dialog(null);
+  const n = Object.keys(state.view.interactions).length;
+  return html`<${Dialog} title=${t("signout.title")} onClose=${close}>
+    <p>${t("signout.text", { n })}</p>
+    <div class="dialog-acts"><${Button} onClick=${close}>${t("cancel")}<//><${Button} kind="bad" onClick=${() => desk.signOut()}>${t("menu.signout")}<//></div>
+  <//>`;
+}
+
+function Transfer({ desk, state, one }) {
+  const [sought, seek] = useState("");
+  const [to, setTo] = useState(null);
+  const [mode, setMode] = useState("blind");
+  const [reason, setReason] = useState("");
+  const close = () => desk.dialog(null);
+  const { floor } = state;
+  const has = (text) => text.toLowerCase().includes(sought.trim().toLowerCase());
+  const queues = floor ? floor.queues.filter((line) => line.queue !== one.queue && has(line.queue)).slice(0, SHOWN) : [];
+  const people = floor
+    ? floor.colleagues
+        .filter((agent) => agent.agent !== state.me.name && (has(agent.name) || has(agent.agent)))
+        .sort((a, b) => rank(a) - rank(b))
+        .slice(0, SHOWN)
+    : [];
+  const send = (event) => {
+    event.preventDefault();
+    if (to) desk.transfer(one.id, to, mode, reason);
+  };
+  const choice = (kind, name, shown, detail, tone) => html`<label class="option" key=${`${kind} ${name}`}>
+    <input type="radio" name="to" checked=${to?.[kind] === name} onChange=${() => setTo({ [kind]: name })} />
+    <span class="grow">${shown}</span><span class=${`quiet ${tone}`}>${detail}</span></label>`;
+  return html`<${Dialog} title=${t("transfer.title")} onClose=${close}>
+    <form onSubmit=${send}>
+      <label class="field"><span class="unseen">${t("transfer.search")}</span>
+        <input type="search" placeholder=${t("transfer.search")} value=${sought} onInput=${(e) => seek(e.target.value)} /></label>
+      <fieldset class="options"><legend class="unseen">${t("transfer.to")}</legend>
+        ${!floor && html`<p class="none">${t("loading")}</p>`}
+        ${queues.length > 0 && html`<h3 class="label">${t("transfer.queues")}</h3>`}
+        ${queues.map((line) => choice("queue", line.queue, line.queue, line.open ? t("waiting.n", { n: line.waiting }) : t("closed"), ""))}
+        ${people.length > 0 && html`<h3 class="label">${t("transfer.people")}</h3>`}
+        ${people.map((agent) => choice("agent", agent.agent, agent.name, t(`state.${agent.presence}`), `presence-${agent.presence}`))}
+        ${floor && !queues.length && !people.length && html`<p class="none">${t("transfer.none")}</p>`}
+      </fieldset>
+      <fieldset class="modes"><legend class="label">${t("transfer.how")}</legend>
+        ${["blind", "consult"].map((name) => html`<label class="option"><input type="radio" name="mode" checked=${mode === name}
+          onChange=${() => setMode(name)} /><span>${t(`transfer.${name}`)}</span></label>`)}
+      </fieldset>
+      <label class="field"><span>${t("transfer.reason")}</span><input maxlength="200" value=${reason} onInput=${(e) => setReason(e.target.value)} /></label>
+      <div class="dialog-acts"><${Button} onClick=${close}>${t("cancel")}<//>
+        <button class="button primary" disabled=${!to || state.phase !== "live" || state.busy[`transfer ${one.id}`]}><span>${t(mode === "blind" ? "transfer.do" : "transfer.ask")}</span></button></div>
+    </form>
+  <//>`;
+}
+
+function rank(agent) {
+  return { ready: 0, not_ready: 1, "signed-out": 2 }[agent.presence] * 100 + Math.min(agent.busy, 99);
+}

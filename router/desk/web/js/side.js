@@ -1,0 +1,86 @@
+// The right side: why this is mine, who it is, how it came out, what colleagues should know.
+
+import { moment } from "./format.js";
+import { html, useState } from "./html.js";
+import { drafts } from "./keep.js";
+import { IconButton, Words } from "./parts.js";
+import { Matches } from "./rail.js";
+import { inWords } from "./requirement.js";
+import { now } from "./time.js";
+import { languageName, named, spoken, t } from "./words.js";
+
+export function Side({ desk, state, one }) {
+  return html`<aside class="side" aria-label=${t("details")}>
+    <div class="side-back"><${IconButton} icon="back" label=${t("conversation")} onClick=${() => desk.showPane("talk")} /><h2>${t("details")}</h2></div>
+    <${Why} one=${one} />
+    <${Customer} one=${one} />
+    <${Attributes} one=${one} />
+    ${one.state === "active" && (!one.consult || one.consult.role === "owner") &&
+    html`<section><h2 class="label">${t("outcome")}</h2><${Outcome} desk=${desk} state=${state} one=${one} /></section>`}
+    <${Notes} one=${one} state=${state} />
+  </aside>`;
+}
+
+function Why({ one }) {
+  const asks = inWords(one.requirement);
+  return html`<section><h2 class="label">${t("why")}</h2>
+    <p class="chips"><${Matches} interaction=${one} /></p>
+    <p class="quiet">${asks ? t("why.asks", { what: asks }) : t("why.anybody")}</p>
+  </section>`;
+}
+
+function Customer({ one }) {
+  const rows = [
+    ["customer.name", one.name],
+    ["customer.address", one.channel === "chat" ? "" : one.sender],
+    [one.channel === "phone" ? "customer.called" : "customer.wrote", one.channel === "walkin" ? "" : one.recipient],
+    ["customer.language", one.language && languageName(one.language)],
+    ["customer.id", one.customer],
+    ["customer.follows", one.follows],
+  ];
+  return html`<section><h2 class="label">${t("customer")}</h2><${Table} rows=${rows.map(([key, value]) => [t(key), value])} /></section>`;
+}
+
+function Attributes({ one }) {
+  const rows = Object.entries(one.attributes).filter(([name]) => name !== "name" && name !== "language").map(([name, value]) => [name.replaceAll("_", " "), value]);
+  if (!rows.length) return null;
+  return html`<section><h2 class="label">${t("attributes")}</h2><${Table} rows=${rows} /></section>`;
+}
+
+function Table({ rows }) {
+  return html`<dl class="table">${rows.filter(([, value]) => value).map(([name, value]) => html`<div><dt>${name}</dt><dd dir="auto">${value}</dd></div>`)}</dl>`;
+}
+
+/** Chosen while the contact goes on, sent with `complete` or at the end of wrap-up. */
+export function Outcome({ state, one, chosen = "" }) {
+  const [draft, setDraft] = useState(() => drafts.get(one.id, "closing") || { disposition: chosen, notes: "" });
+  const change = (fields) => {
+    const next = { ...draft, ...fields };
+    drafts.set(one.id, "closing", next);
+    setDraft(next);
+  };
+  const { dispositions } = state.me;
+  return html`<div class="outcome" key=${one.id}>
+    ${dispositions.length > 0 &&
+    html`<label class="field"><span class="unseen">${t("outcome")}</span>
+      <select value=${draft.disposition} onChange=${(e) => change({ disposition: e.target.value })}>
+        <option value="">${t("outcome.none")}</option>
+        ${dispositions.map((one) => html`<option value=${one}>${named("outcome", one)}</option>`)}
+      </select></label>`}
+    <label class="field"><span class="unseen">${t("closing.note")}</span>
+      <textarea rows="2" dir="auto" placeholder=${t("closing.note")} value=${draft.notes} onInput=${(e) => change({ notes: e.target.value })}></textarea></label>
+  </div>`;
+}
+
+function Notes({ one, state }) {
+  return html`<section><h2 class="label">${t("notes")}</h2>
+    ${one.notes.length ? html`<ol class="notes">${one.notes.map((note, index) => html`<li key=${index}>
+      <p class="said-by"><span>${byOf(note, state)}</span><time class="quiet figures">${moment(note.at_ms, spoken(), now())}</time></p>
+      <p class="note-text" dir="auto"><${Words} text=${note.text} /></p></li>`)}</ol>` : html`<p class="none">${t("notes.none")}</p>`}
+  </section>`;
+}
+
+function byOf(note, state) {
+  const name = note.by.replace(/^agent:/, "");
+  return name === state.me.name ? t("you") : name;
+}

@@ -1,0 +1,114 @@
+"""A browser for a whole module, and pages that tell of every fault.
+
+The browser is the system's Chromium, driven by Playwright, which brings none of its own here. A page on which a script
+fails, or whose policy is broken, fails its test whatever else it shows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+
+from tests.desk.people import Desk
+from tests.system.daemon import CONFIG, Daemon
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+# As root there is no sandbox; a test talks to this machine only.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# A refusal over HTTP is no fault of the page, nor is a line that the test itself cuts.
+EXPECTED = ("Failed to load resource", "WebSocket connection to")
+
+QUICK = {
+    "SWITCHBOARD__SCAN__FOLDERS__FAX__SETTLE": "0s",
+    "SWITCHBOARD__SCAN__FOLDERS__MAIL__SETTLE": "0s",
+    "SWITCHBOARD__SCAN__POLL": "200ms",
+}
+
+NewPage = Callable[..., Awaitable[Page]]
+SignIn = Callable[..., Awaitable[Desk]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        pytest.skip("not installed: chromium")
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
+    """A page in a context of its own, as on another machine; `options` are those of the context."""
+    contexts = []
+    faults: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type == "error" and not message.text.startswith(EXPECTED):
+            faults.append(message.text)
+
+    async def make(**options: Any) -> Page:
+        given: dict[str, Any] = {"locale": "en-US", "reduced_motion": "reduce", **options}
+        context = await browser.new_context(**given)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = await context.new_page()
+        page.on("console", heard)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        return page
+
+    yield make
+    for context in contexts:
+        await context.close()
+    assert faults == []
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
+    """A real daemon on the demo configuration, but that wrap-up is timed; it has the same ports after a restart."""
+    folder = tmp_path_factory.mktemp("house")
+    config = folder / "desk.toml"
+    config.write_text(CONFIG.read_text().replace('wrap_up = { mode = "optional" }', 'wrap_up = { mode = "timed" }'))
+    ports = {"SWITCHBOARD__HTTP__PORT": str(free_port()), "SWITCHBOARD__SOCKETS__PORT": str(free_port())}
+    async with Daemon(folder / "data", QUICK | ports, config) as running:
+        yield running
+    assert running.troubles() == []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def sign_in(house: Daemon, new_page: NewPage) -> AsyncIterator[SignIn]:
+    """The desk of somebody in a browser of their own. At the end nothing is open: the next test begins with none."""
+
+    async def begin(name: str, **options: Any) -> Desk:
+        desk = Desk(await new_page(**options), house, name)
+        await desk.sign_in()
+        return desk
+
+    yield begin
+    for state in ("queued", "offered", "active", "wrap-up"):
+        for one in await house.interactions(state):
+            await house.post(f"/v1/interactions/{one['id']}/close", {})
+    for agent in ("ana", "ben", "chen", "dora", "sam"):
+        await house.post(f"/v1/agents/{agent}/state", {"state": "not_ready", "reason": "test"})

@@ -1,0 +1,215 @@
+"""What a browser is given: small, whole, of one version, and under a policy that lets nothing else in."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from router.desk.files import WEB, Files
+from router.desk.guest import desk_routes
+from router.desk.pages import PageRoutes
+from router.desk.settings import Settings, check
+from router.errors import ConfigError
+from router.http.access import Access
+from router.http.house import House
+from router.http.settings import HttpSettings
+from router.service.blobs import BlobStore
+from router.service.quarantine import Quarantine
+from router.service.sockets import SocketSettings
+from tests.support.desk import RecordingDesk
+
+LINK = re.compile(r'(?:src|href)="(/desk/[^"]+)"')
+FIRST_SCREEN_MAX = 100_000  # bytes over the wire
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TestServer]:
+    app = web.Application()
+    app.add_routes(PageRoutes(Files(), lambda place, host: f"ws://{host}:8081").routes())
+    running = TestServer(app)
+    await running.start_server()
+    yield running
+    await running.close()
+
+
+@pytest.fixture
+async def session(server: TestServer) -> AsyncIterator[ClientSession]:
+    async with ClientSession(server.make_url("/"), auto_decompress=False) as client:
+        yield client
+
+
+async def test_the_page_names_every_file_and_all_of_them_are_there(session: ClientSession) -> None:
+    async with session.get("/desk") as page:
+        assert page.status == 200
+        links = LINK.findall(await page.text())
+    assert any(link.endswith("/js/main.js") for link in links)
+    for link in links:
+        async with session.get(link) as file:
+            assert file.status == 200, link
+
+
+async def test_the_first_screen_is_below_100_kB(session: ClientSession) -> None:
+    total = 0
+    async with session.get("/desk") as page:
+        body = await page.read()
+    total += len(body)
+    for link in set(LINK.findall(body.decode())):
+        async with session.get(link, headers={"Accept-Encoding": "gzip"}) as file:
+            packed = await file.read()
+            assert file.headers["Content-Encoding"] == "gzip", link
+            total += len(packed)
+    assert total < FIRST_SCREEN_MAX
+
+
+async def test_a_file_is_the_same_packed_and_unpacked(session: ClientSession) -> None:
+    version = Files().version
+    for name in ("js/desk.js", "desk.css", "icon.svg"):
+        async with session.get(f"/desk/{version}/{name}", headers={"Accept-Encoding": "gzip"}) as packed:
+            content = gzip.decompress(await packed.read())
+        async with session.get(f"/desk/{version}/{name}", headers={"Accept-Encoding": "identity"}) as plain:
+            assert "Content-Encoding" not in plain.headers
+            assert await plain.read() == content == (WEB / name).read_bytes()
+
+
+async def test_files_are_kept_for_ever_and_the_page_is_asked_for_each_time(session: ClientSession) -> None:
+    version = Files().version
+    async with session.get(f"/desk/{version}/desk.css") as file:
+        assert "immutable" in file.headers["Cache-Control"]
+    async with session.get("/desk") as page:
+        assert page.headers["Cache-Control"] == "no-cache"
+        etag = page.headers["ETag"]
+    async with session.get("/desk", headers={"If-None-Match": f'"other", W/{etag}'}) as again:
+        assert again.status == 304
+        assert await again.read() == b""
+
+
+@pytest.mark.parametrize("path", ["js/nothing.js", "../settings.py", "%2e%2e/settings.py", "js/../../settings.py"])
+async def test_nothing_else_is_served(session: ClientSession, path: str) -> None:
+    version = Files().version
+    for at in (f"/desk/{version}/{path}", f"/desk/{'0' * 16}/desk.css"):
+        async with session.get(at) as answer:
+            assert answer.status in (404, 500), at  # the bare application has no words for NotFound
+            assert b"class Settings" not in await answer.read()
+
+
+async def test_the_policy_lets_scripts_come_from_here_only_and_nothing_become_markup(session: ClientSession) -> None:
+    async with session.get("/desk", headers={"Host": "desk.example:9000"}) as page:
+        policy = dict(part.split(" ", 1) for part in page.headers["Content-Security-Policy"].split("; "))
+        body = await page.text()
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["connect-src"] == "'self' ws://desk.example:8081"
+    assert policy["require-trusted-types-for"] == "'script'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert 'content="ws://desk.example:8081"' in body
+    scripts = re.findall(r"<script[^>]*>([^<]*)</script>", body)
+    assert scripts == [""], "no script stands in the page"
+    assert "style=" not in body
+    assert "<style" not in body
+
+
+@pytest.mark.parametrize("host", ["a b", "x;script-src *", 'x"y', "x/y", "", "x y.example", "[::1"])
+async def test_a_host_that_is_none_gets_no_page(host: str) -> None:
+    from aiohttp.test_utils import make_mocked_request
+
+    from router.errors import BadMessage
+
+    pages = PageRoutes(Files(), lambda place, name: f"ws://{name}:8081")
+    with pytest.raises(BadMessage):
+        await pages.page(make_mocked_request("GET", "/desk", headers={"Host": host}))
+
+
+def test_what_is_vendored_is_what_was_published() -> None:
+    told = json.loads((WEB / "vendor" / "vendor.json").read_text())
+    files = {path.name: path for path in (WEB / "vendor").iterdir() if path.name != "vendor.json"}
+    assert told["sha256"] == {name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in files.items()}
+    for package in told["packages"]:
+        assert package["text"] in files, f"the licence of {package['name']}"
+        assert package["files"].keys() <= files.keys()
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def dictionaries() -> dict[str, dict[str, str]]:
+    text = (WEB / "js" / "words.js").read_text()
+    blocks = re.findall(r"^const (\w\w) = \{\n(.*?)^\};", text, re.DOTALL | re.MULTILINE)
+    return {
+        name: dict(re.findall(r'^  "([^"]+)": "((?:[^"\\]|\\.)*)",$', block, re.MULTILINE)) for name, block in blocks
+    }
+
+
+def test_every_language_says_all_that_english_says_with_the_same_blanks() -> None:
+    spoken = dictionaries()
+    assert {"en", "es"} <= spoken.keys()
+    for name, words in spoken.items():
+        assert words.keys() == spoken["en"].keys(), name
+        for key, text in words.items():
+            assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", spoken["en"][key])), (name, key)
+
+
+def test_every_word_that_is_said_is_known() -> None:
+    known = dictionaries()["en"].keys()
+    for path in (WEB / "js").glob("*.js"):
+        for key in re.findall(r'\bt\("([a-z0-9.-]+)"', path.read_text()):
+            assert key in known, f"{path.name}: {key}"
+
+
+def test_what_we_ship_as_defaults_is_translated() -> None:
+    known = dictionaries()["en"].keys()
+    assert {f"reason.{word}" for word in Settings().reasons} <= known
+    assert {f"outcome.{word}" for word in Settings().dispositions} <= known
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["wss://desk.example", "ws://10.0.0.1:81", "wss://[::1]:8443"])
+def test_a_socket_address_may_be_named(address: str) -> None:
+    check(Settings(socket_url=address))
+
+
+@pytest.mark.parametrize("address", ["https://x", "wss://", "wss://x/agent", "wss://x; script-src *", "ws://a b"])
+def test_what_is_no_socket_address_is_refused_with_its_path(address: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check(Settings(socket_url=address))
+    assert refused.value.path == "desk.socket_url"
+
+
+@pytest.mark.parametrize(
+    ("desk", "http", "sockets", "wanted"),
+    [
+        (Settings(), HttpSettings(), SocketSettings(), "ws://127.0.0.1:7001"),
+        (Settings(), HttpSettings(), SocketSettings(tls_certificate="c", tls_key="k"), "wss://127.0.0.1:7001"),
+        (Settings(), HttpSettings(behind_proxy=True), SocketSettings(), "wss://127.0.0.1:{port}"),
+        (Settings(socket_url="wss://s.example"), HttpSettings(), SocketSettings(), "wss://s.example"),
+    ],
+    ids=["plain", "tls", "proxy", "named"],
+)
+async def test_browsers_are_told_where_the_sockets_are(
+    desk: Settings, http: HttpSettings, sockets: SocketSettings, wanted: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("house")
+    house = House(
+        http, RecordingDesk(), Access({}, {}), dict, Quarantine(folder / "quarantine"), BlobStore(folder / "blobs")
+    )
+    app = web.Application()
+    app.add_routes(desk_routes(desk, house, sockets, lambda: 7001))
+    async with TestServer(app) as server, ClientSession() as client:
+        async with client.get(server.make_url("/desk")) as page:
+            assert f'content="{wanted.format(port=server.port)}"' in await page.text()
+
+
+def test_a_desk_that_is_switched_off_has_no_routes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("house")
+    house = House(
+        HttpSettings(), RecordingDesk(), Access({}, {}), dict, Quarantine(folder / "q"), BlobStore(folder / "blobs")
+    )
+    assert desk_routes(Settings(enabled=False), house, SocketSettings(), lambda: 1) == []
