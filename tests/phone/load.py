@@ -169,7 +169,7 @@ class Centre:
         self.names = [f"a{n}" for n in range(plan.agents)]
         [http, sockets] = free_ports(2, socket.SOCK_STREAM)
         hook = f"http://127.0.0.1:{http}/v1/phone/kamailio/events"
-        self.gateway = SipGateway(folder, hook, TRACE="1", LONGEST_S=str(LONGEST_S))
+        self.gateway = SipGateway(folder, hook, TRACE="1", SHARED_MB="256", LONGEST_S=str(LONGEST_S))
         self.telephones = Telephones(folder, "telephones")
         self.callers: list[Telephones] = []
         [self.phone_port] = free_ports(1)

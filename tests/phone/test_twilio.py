@@ -19,6 +19,7 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
+from twilio.request_validator import RequestValidator
 
 from channels.phone.request import Raw
 from channels.phone.settings import Gateway, Settings, check
@@ -94,7 +95,7 @@ async def post(phone: Phone, path: str, sign_as: str = TOKEN, token: str = "", *
     form = {"CallSid": CALL, "AccountSid": "AC1", "From": "+14158675309", "To": "+15550100"} | fields
     url = f"{PUBLIC}{HOOK}/{path}"
     headers = {
-        signature.HEADER: signature.sign(sign_as, url, {k: [v] for k, v in form.items()}),
+        signature.HEADER: RequestValidator(sign_as).compute_signature(url, form),  # as Twilio's own library does it
         "Content-Type": "application/x-www-form-urlencoded",
     }
     if token:

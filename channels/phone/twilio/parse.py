@@ -78,7 +78,8 @@ def verify(raw: Raw, gateway: Gateway, now_ms: int) -> None:
         form = _form(raw.body, gateway)
     except (BadMessage, TooLarge):
         form = {}  # then it is wrong as well
-    signature.verify(header, url, form, raw.body, gateway.secrets)
+    digest = signature.digest_of(raw.headers.get(signature.SETTINGS, ""))
+    signature.verify(header, url, form, raw.body, gateway.secrets, digest)
 
 
 def parse(raw: Raw, gateway: Gateway) -> CallEvent:
