@@ -6,8 +6,8 @@ once the values are sorted, each once. What is not a form is not signed itself: 
 
 Senders differ in whether the port of the address is part of what they sign, so it is tried with and without.
 
-An account that signs with a shared key of its own says so in `X-Twilio-Webhooks-Signature-Settings`, and which digest it
-used: HMAC_SHA256 instead of SHA-1. The key is then the gateway's secret.
+An account that signs with a shared key of its own says so in `X-Twilio-Webhooks-Signature-Settings`, and which digest
+it used: HMAC_SHA256 instead of SHA-1. The key is then the gateway's secret.
 """
 
 from __future__ import annotations
