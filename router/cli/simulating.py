@@ -189,10 +189,13 @@ def run_staffing(file: Path, replications: int, as_json: bool) -> int:
     for group, count in found.found.staff.items():
         table.add_row(group, str(found.start[group]), str(count))
     print_table(table)
-    table = table_of(f"{len(found.tried)} rosters tried", "queue", "goal", "sl_x", "abandoned", "turned away")
+    table = table_of(
+        f"{len(found.tried)} rosters tried", "queue", "goal", "sl_x", "abandoned", "turned away", "busy tone"
+    )
     for queue, level in found.found.levels.items():
         goal = staffing.goal_of(scenario, queue)
-        lost = (f"{shares[queue]:.1%}" for shares in (found.found.abandoned, found.found.turned_away))
+        what_was_lost = (found.found.abandoned, found.found.turned_away, found.found.busy_tone)
+        lost = (f"{shares[queue]:.1%}" for shares in what_was_lost)
         table.add_row(queue, f"{goal:.0%}", f"{level:.1%}", *lost)
     print_table(table)
     _notes(notes(scenario))

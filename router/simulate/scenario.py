@@ -196,13 +196,13 @@ def _check_routes(scenario: Scenario, config: Config) -> None:
     plan = Plan(config)
     for i, x in enumerate(scenario.arrivals):
         try:
-            plan.route(_asks(x))
+            plan.route(asks(x))
         except NoRoute as error:
             expected = f"what a rule of {x.channel} takes, or config.default_queue to be set"
             raise ConfigError(f"arrivals[{i}].to", expected, repr(x.to)) from error
 
 
-def _asks(x: Arrivals) -> Arrive:
+def asks(x: Arrivals) -> Arrive:
     """What the routing plan looks at."""
     return Arrive(channel=x.channel, threads=(x.name,), recipient=x.to, language=x.language, attributes=x.attributes)
 
@@ -215,7 +215,7 @@ def notes(scenario: Scenario) -> list[str]:
     return [
         f"{x.name}: no rule takes {x.to!r}, so they go to the default queue {config.default_queue}"
         for x in streams
-        if plan is not None and not plan.route(_asks(x)).rule
+        if plan is not None and not plan.route(asks(x)).rule
     ]
 
 

@@ -4,6 +4,9 @@ The formula knows one queue, one kind of agent and no breaks, so it only says wh
 added to the narrowest group that serves the worst queue, until every goal is met in the mean of some replications, and
 then taken away one by one wherever the goals bear it. The same seeds throughout, so that one person more never looks
 worse by bad luck.
+
+Who hears the busy tone (`lines`) came to no queue, and was not served in time all the same: they are counted where the
+routing plan would have put them. Or the fewest people would look best, since they let nobody in who could wait.
 """
 
 from __future__ import annotations
@@ -15,17 +18,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from router.engine.matching import Profile
+from router.engine.plan import Plan as Routing
 from router.engine.requirements import fits
 from router.errors import ConfigError
 from router.simulate.compare import replicate
-from router.simulate.report import Report
-from router.simulate.scenario import Arrivals, Scenario, Staff
+from router.simulate.report import Metrics, Report
+from router.simulate.scenario import Arrivals, Scenario, Staff, asks, complete
 
 Say = Callable[[str], None]
 Counts = tuple[int, ...]  # of each group of staff
 
 REPLICATIONS = 5
 MOST_TRIALS = 400
+# More people are in vain where twice as many, and a few more, do not bring a queue nearer to its goal by as much.
+HELPS, IN_VAIN = 0.001, 3
 
 
 class Roster(Struct, frozen=True):
@@ -38,6 +44,8 @@ class Roster(Struct, frozen=True):
     levels: dict[str, float]  # sl_x by queue, mean over the replications
     abandoned: dict[str, float]
     turned_away: dict[str, float]
+    busy_tone: dict[str, float] = {}
+    short: float = 0.0  # of its goal, the worst queue
 
 
 class Plan(Struct, frozen=True):
@@ -82,10 +90,14 @@ class _Search:
 
     def run(self) -> Plan:
         start = counts = erlang_start(self.scenario)
-        roster = self.try_(counts)
+        roster = useful = self.try_(counts)
         while not roster.met:
             counts = self.add(counts, roster.worst)
             roster = self.try_(counts)
+            if roster.worst != useful.worst or roster.short < useful.short - HELPS:
+                useful = roster
+            elif roster.agents >= 2 * useful.agents + IN_VAIN:
+                raise ConfigError(f"goal.queues.{roster.worst}", "a goal that people alone can meet", _in_vain(useful))
         counts = self.trim(counts)
         names = [group.name for group in self.scenario.staff]
         return Plan(
@@ -142,18 +154,52 @@ def goal_of(scenario: Scenario, queue: str) -> float:
 
 def judge(scenario: Scenario, counts: Counts, reports: list[Report]) -> Roster:
     """Every queue with contacts has to keep its goal in the mean of the replications."""
-    queues = sorted({name for report in reports for name in report.queues if name in scenario.config.queues})
-    levels = {name: _mean([r.queues[name]["sl_x"] for r in reports if name in r.queues]) for name in queues}
-    lost = {name: _mean([r.queues[name]["p_abandon"] for r in reports if name in r.queues]) for name in queues}
-    away = {name: _mean([r.queues[name]["p_turned_away"] for r in reports if name in r.queues]) for name in queues}
+    busy = [busy_tones(scenario, report) for report in reports]
+    came = {name for report in reports for name in report.queues} | {name for each in busy for name in each}
+    queues = sorted(came & scenario.config.queues.keys())
+    known = {
+        name: [(r.queues.get(name), b.get(name, 0.0)) for r, b in zip(reports, busy, strict=True)] for name in queues
+    }
+    levels = {name: _mean([_level(m, n) for m, n in found if m or n]) for name, found in known.items()}
+    tones = {
+        name: _mean([n / (n + (m["offered"] if m else 0)) for m, n in found if m or n]) for name, found in known.items()
+    }
+    lost = {name: _mean([m["p_abandon"] for m, _ in found if m]) for name, found in known.items()}
+    away = {name: _mean([m["p_turned_away"] for m, _ in found if m]) for name, found in known.items()}
     short = {name: max(goal_of(scenario, name) - levels[name], lost[name] - scenario.goal.abandon) for name in queues}
     worst = max(short, key=lambda name: short[name])
     names = [group.name for group in scenario.staff]
-    return Roster(dict(zip(names, counts, strict=True)), sum(counts), short[worst] <= 0, worst, levels, lost, away)
+    staff = dict(zip(names, counts, strict=True))
+    return Roster(staff, sum(counts), short[worst] <= 0, worst, levels, lost, away, tones, short[worst])
+
+
+def _in_vain(roster: Roster) -> str:
+    queue = roster.worst
+    told = f"{roster.levels[queue]:.1%} with {roster.agents} people, and no more with twice as many"
+    lost = (("hear the busy tone", roster.busy_tone), ("are turned away", roster.turned_away))
+    return "; ".join([told, *(f"{shares[queue]:.1%} {what}" for what, shares in lost if shares[queue])])
+
+
+def busy_tones(scenario: Scenario, report: Report) -> dict[str, float]:
+    """How many found no line, by the queue to which they would have come."""
+    found: dict[str, float] = {}
+    if scenario.lines:
+        routing = Routing(complete(scenario))
+        for x in scenario.arrivals:
+            queue, n = routing.route(asks(x)).queue, report.streams[x.name]["blocked"]
+            if n:
+                found[queue] = found.get(queue, 0.0) + n
+    return found
+
+
+def _level(metrics: Metrics | None, busy: float) -> float:
+    """The service level with those below the line who were not let in."""
+    good = metrics["sl"] * metrics["offered"] if metrics is not None else 0.0
+    return good / (good / metrics["sl_x"] + busy) if metrics is not None and good else 0.0
 
 
 def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+    return sum(values) / len(values) if values else 0.0
 
 
 def served_by(scenario: Scenario, group: Staff) -> list[str]:

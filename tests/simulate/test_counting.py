@@ -103,6 +103,21 @@ def test_staffing_asks_for_people_where_most_are_turned_away() -> None:
     assert plan.found.turned_away["orders"] < 0.2
 
 
+def test_staffing_asks_for_people_where_most_hear_the_busy_tone() -> None:
+    """One line and one agent: whoever gets through waits for nobody, and nearly nobody gets through."""
+    few = replace(full(FULL.replace("max_length = 0", "")), lines=1)
+    alone = report.run(few)
+    assert (alone.all["blocked"] > alone.all["served"], alone.queues["orders"]["sl_x"]) == (True, 1.0)
+    judged = staffing.judge(few, (1,), [alone])
+    assert not judged.met
+    assert judged.levels["orders"] == pytest.approx(alone.all["served"] / alone.all["offered"])
+    assert judged.busy_tone["orders"] == pytest.approx(alone.all["blocked"] / alone.all["offered"])
+    with pytest.raises(ConfigError, match=r"a goal that people alone can meet, found .* hear the busy tone"):
+        staffing.search(few, replications=1)
+    plan = staffing.search(replace(few, lines=9), replications=2)
+    assert plan.found.busy_tone["orders"] < 0.2
+
+
 def resort(r: Random) -> Resort:
     return r.choice((Resort("end"), Resort("move", queue="spare"), Resort("keep")))
 
