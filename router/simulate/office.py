@@ -22,9 +22,10 @@ from router.engine.engine import Engine
 from router.engine.events import AnyEvent, Record
 from router.engine.transitions import WRAP_UP
 from router.errors import ConfigError, RouterError
+from router.simulate.calling import FIGURES, Calling, with_callbacks
 from router.simulate.chance import Draw, shape, stream
 from router.simulate.scenario import DAY_MS, Arrivals, Scenario, Staff, complete, names_of
-from router.simulate.world import NEVER, Contact, Kind, Watch, World
+from router.simulate.world import NEVER, Contact, Kind, Watch
 
 SNAPSHOT_AFTER = 20_000  # records
 FAULTS: dict[type[e.Event], str] = {
@@ -36,7 +37,7 @@ FAULTS: dict[type[e.Event], str] = {
 _EPOCH = datetime.date(1970, 1, 1)
 
 
-class Office(World):
+class Office(Calling):
     """See the module."""
 
     def __init__(self, scenario: Scenario, watch: Watch, seed: int) -> None:
@@ -55,8 +56,14 @@ class Office(World):
         self.on_duty: set[str] = set()  # by their shift, breaks excepted
         self.cut_off: dict[str, int] = {}  # without connection -> until when
         kinds = [Kind(x.name, x.channel, x.to, x.language, x.attributes) for x in scenario.arrivals]
-        super().__init__(config, kinds, self._handle_ms, watch, scenario.lines, self.begin_ms)
         self.faults = dict.fromkeys(("missed_offers", "declined_offers", "lost_connections", "crashes", "requeued"), 0)
+        self.says_yes = [x.callback for x in scenario.arrivals]
+        self.reached, self.ring_ms = scenario.people.reached, int(scenario.people.ring)
+        self.mind = stream(seed, "callbacks")
+        if any(self.says_yes):
+            config = with_callbacks(config)
+            self.faults |= dict.fromkeys(FIGURES, 0)
+        super().__init__(config, kinds, self._handle_ms, watch, scenario.lines, self.begin_ms)
         self._moods()
         self._plan_people()
         self._plan_faults()

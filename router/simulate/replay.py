@@ -10,7 +10,10 @@ taken that nobody did or finished, is drawn: patience from the exponential distr
 where the journal breaks off. Agents miss and decline by chance as large a share of their offers as they did. Pauses
 for missed offers are the engine's to impose, and are over after as long as such pauses were.
 
-Not repeated: transfers, consults and what an operator did. A contact is the work of the first agent who has it.
+Transferred is what was transferred, to the same queue, agent or requirement, when the agent who has it has worked on it
+as long as the one before did; whom it cannot be given on to there, that agent completes. Calendars are closed when an
+operator had closed them. Not repeated, but counted: consults, what agents picked and what operators did with single
+contacts.
 
 Beside it stands what was, counted by the same code from the records themselves: each contact once, with its first wait.
 """
@@ -42,7 +45,15 @@ WORK_MS = 180_000  # where nothing was ever finished
 PAUSE_MS = 60_000  # where nobody ever was off for missed offers
 
 
-class Life(Struct, gc=False):
+class Leg(Struct, gc=False):
+    """A transfer, and the work of the agent who then had it; -1 for what never happened."""
+
+    to: c.Target
+    begun_ms: int = -1
+    released_ms: int = -1
+
+
+class Life(Struct):
     """What a journal tells of one contact; -1 for what never happened."""
 
     came: e.InteractionArrived
@@ -53,6 +64,7 @@ class Life(Struct, gc=False):
     released_ms: int = -1  # an agent was through with it, wrap-up and all
     left_ms: int = -1  # gave up before anybody had it
     over_ms: int = -1  # ended by the house before anybody had it
+    legs: list[Leg] = []  # of what was transferred by who had it
     is_call: bool = False  # the customer is to be called, and so waits for ever
 
 
@@ -80,6 +92,8 @@ class Past(Struct):
     off: dict[str, int] = field(default_factory=dict)  # for missed offers, since when
     asked_others: int = 0  # consults, the outside included
     transfers: int = 0
+    by_hand: dict[str, int] = field(default_factory=dict)  # what people did with single contacts -> how often
+    emergencies: list[tuple[int, e.Event]] = field(default_factory=list)
     presence: list[tuple[int, e.Event]] = field(default_factory=list)  # sessions and states, in order
     document: bytes = b""
     agents: set[str] = field(default_factory=set)
@@ -105,6 +119,9 @@ def read(records: Iterable[Record]) -> Past:
         past.begin_ms = past.begin_ms or record.at_ms
         past.end_ms = record.at_ms
         reader = READERS.get(type(record.event))
+        by_hand = BY_HAND.get(type(record.event))
+        if by_hand is not None and (what := by_hand(record.event)):
+            past.by_hand[what] = past.by_hand.get(what, 0) + 1
         if reader is not None:
             try:
                 reader(past, record.event, record.at_ms)
@@ -139,6 +156,8 @@ def _accepted(past: Past, event: e.OfferAccepted, at_ms: int) -> None:
     life = _life(past, event.interaction)
     if life is not None and life.begun_ms < 0:
         life.begun_ms, life.ring_ms = at_ms, at_ms - life.offered_ms
+    elif life is not None and life.legs and life.legs[-1].begun_ms < 0:
+        life.legs[-1].begun_ms = at_ms
 
 
 def _manners(past: Past, agent: str) -> Manners:
@@ -167,15 +186,27 @@ def _ended(past: Past, event: e.InteractionEnded, at_ms: int) -> None:
 
 
 def _released(past: Past, number: int, at_ms: int) -> None:
-    """By the first agent who had it; what others did afterwards is work of its own, and not of this contact."""
+    """By the first agent who had it, or by one to whom it was transferred; what others did is not repeated."""
     life = _life(past, number)
     if life is not None and life.begun_ms >= 0 and life.released_ms < 0:
         life.released_ms = at_ms
+    elif life is not None and life.legs and life.legs[-1].begun_ms >= 0 and life.legs[-1].released_ms < 0:
+        life.legs[-1].released_ms = at_ms
 
 
 def _transferred(past: Past, event: e.Transferred, at_ms: int) -> None:
-    past.transfers += bool(event.from_agent)
     _released(past, event.interaction, at_ms)
+    life = _life(past, event.interaction)
+    if event.from_agent and life is not None:
+        past.transfers += 1
+        life.legs.append(Leg(_target(event)))
+
+
+def _target(event: e.Transferred) -> c.Target:
+    node = event.requirement
+    if node is None:
+        return c.Target(queue=event.queue)
+    return c.Target(agent=node.agent[0]) if len(node.agent) == 1 else c.Target(requirement=node)
 
 
 def _consulted(past: Past, event: e.ConsultStarted, at_ms: int) -> None:
@@ -221,6 +252,19 @@ def _configured(past: Past, event: e.Configured, at_ms: int) -> None:
     past.document = event.document
 
 
+def _emergency(past: Past, event: e.EmergencyDeclared | e.EmergencyEnded, at_ms: int) -> None:
+    past.emergencies.append((at_ms, event))
+
+
+OFFERED_BY_HAND = {"pick": "pick", "assign": "assignment"}
+BY_HAND: dict[type[e.Event], Callable[[Any], str]] = {
+    e.OfferMade: lambda event: OFFERED_BY_HAND.get(event.cause, ""),
+    e.Requeued: lambda event: "requeue" if event.by else "",
+    e.PriorityChanged: lambda event: "change of priority",
+    e.RequirementRelaxed: lambda event: "step of a relaxation plan by hand" if event.by else "",
+    e.Transferred: lambda event: "transfer by an operator" if event.by and not event.from_agent else "",
+    e.InteractionEnded: lambda event: "closing by an operator" if event.reason == "closed" else "",
+}
 READERS: dict[type[e.Event], Callable[[Past, Any, int], None]] = {
     e.Configured: _configured,
     e.InteractionArrived: _arrived,
@@ -237,6 +281,8 @@ READERS: dict[type[e.Event], Callable[[Past, Any, int], None]] = {
     e.CallbackKept: _place_kept,
     e.CallbackDue: _call_due,
     e.Requeued: lambda past, event, at: _released(past, event.interaction, at),
+    e.EmergencyDeclared: _emergency,
+    e.EmergencyEnded: _emergency,
     e.SessionOpened: _present,
     e.SessionClosed: _present,
     e.StateChanged: _present,
@@ -281,11 +327,19 @@ class Unknowns:
 
     def work(self, life: Life) -> int:
         """Known of what was finished; otherwise as much as something that was, and no less than what was done."""
-        known = self.finished.get(life.came.channel) or [WORK_MS]
+        return self._worked(life.came.channel, life.begun_ms, life.released_ms)
+
+    def legs(self, life: Life) -> list[tuple[c.Target, int]]:
+        """To whom it was transferred, and the work that they had with it."""
+        channel = life.came.channel
+        return [(leg.to, self._worked(channel, leg.begun_ms, leg.released_ms)) for leg in life.legs]
+
+    def _worked(self, channel: str, begun_ms: int, released_ms: int) -> int:
+        known = self.finished.get(channel) or [WORK_MS]
         drawn = known[self._work.randrange(len(known))]
-        if life.released_ms >= 0:
-            return life.released_ms - life.begun_ms
-        done = self._past.end_ms - life.begun_ms if life.begun_ms >= 0 else 0
+        if released_ms >= 0:
+            return released_ms - begun_ms
+        done = self._past.end_ms - begun_ms if begun_ms >= 0 else 0
         return max(drawn, done)
 
 
@@ -342,9 +396,13 @@ class Anew(Rerun):
         self._lives = list(past.lives.values())
         self._rings = [life.ring_ms if life.ring_ms >= 0 else unknowns.ring_ms for life in self._lives]
         self._auto = {name for name, queue in config.queues.items() if queue.auto_accept}
+        self._legs = {i: unknowns.legs(life) for i, life in enumerate(self._lives) if life.legs}
+        self.transferred = self.kept_on = 0
         self._sessions: dict[str, set[str]] = {}
         for at_ms, event in past.presence:
             self.plan(at_ms, self._presence, event)
+        for at_ms, event in past.emergencies:
+            self.plan(at_ms, self._emergency, event)
         number = {kind.name: i for i, kind in enumerate(kinds)}
         self.expect(
             Contact(i, life.at_ms, number[life.came.channel], unknowns.work(life), unknowns.patience(life))
@@ -416,9 +474,33 @@ class Anew(Rerun):
         item = self.engine.state.interactions.get(x.number)
         if x.turn != turn or item is None or item.owner != x.agent:
             return  # taken from the agent meanwhile
+        if self._legs.get(x.index) and self._give_on(x, now_ms):
+            return
         super()._complete(whom, now_ms)
         if item.state == WRAP_UP:
             self._try(c.FinishWrapUp(agent=x.agent, interaction=x.number), now_ms)
+
+    def _give_on(self, x: Contact, now_ms: int) -> bool:
+        """Transfer it as it was; False where the other configuration does not have to whom."""
+        to, work = self._legs[x.index].pop(0)
+        x.work, before = work, x.work
+        try:
+            self.tell(c.Transfer(interaction=x.number, agent=x.agent, to=to), now_ms)
+        except ClientError:
+            x.work = before
+            self.kept_on += 1
+            del self._legs[x.index]
+            return False
+        self.transferred += 1
+        return True
+
+    def _hearing(self) -> Any:
+        return dict(super()._hearing()) | {e.Transferred: self._let_go}
+
+    def _let_go(self, event: e.Transferred, now_ms: int) -> None:
+        if event.from_agent:
+            self.contacts[event.interaction].turn += 1
+            self._freed(event.from_agent, now_ms)
 
     def _presence(self, event: Any, now_ms: int) -> None:
         if isinstance(event, e.Restarted):
@@ -436,6 +518,14 @@ class Anew(Rerun):
             self._try(c.CloseSession(agent=event.agent, session=event.session), now_ms)
         else:
             self._try(c.SetState(agent=event.agent, state=event.state, reason=event.reason), now_ms)
+
+    def _emergency(self, event: e.EmergencyDeclared | e.EmergencyEnded, now_ms: int) -> None:
+        """Declared and ended when they were, where the other configuration has the calendar."""
+        if isinstance(event, e.EmergencyDeclared):
+            until = event.until_ms if event.until_ms > now_ms else 0
+            self._try(c.CloseCalendar(calendar=event.calendar, by=event.by, why=event.why, until_ms=until), now_ms)
+        else:
+            self._try(c.OpenCalendar(calendar=event.calendar, by=event.by or "replay"), now_ms)
 
     def _try(self, command: c.AnyCommand, now_ms: int) -> None:
         """As the journal has it, which may make no sense any more: a forced wrap-up is not over yet."""
@@ -505,7 +595,7 @@ class Was(Rerun):
             self.watch.arrived(x, x.born_ms)
 
     def _hearing(self) -> Any:
-        return super()._hearing() | {
+        return dict(super()._hearing()) | {
             e.InteractionArrived: self._arrival,
             e.CallbackDue: self._arrival,
             e.ConsultEnded: self._consult_over,
@@ -596,14 +686,27 @@ def _notes(past: Past, config: Config, new: Anew) -> Iterator[str]:
         yield f"never signed in, so they do not help: {', '.join(never)}"
     for why, n in sorted(new.refused.items()):
         yield f"{n} contacts were refused: {why}"
+    yield from _transfers(past, new)
     yield from _not_repeated(past)
+    closed = {event.calendar for _, event in past.emergencies if isinstance(event, e.EmergencyDeclared)}
+    missing = sorted(closed - config.calendars.keys())
+    if missing:
+        yield f"closed in an emergency, and not in the other configuration: {', '.join(missing)}"
     yield from _handle_times(past)
 
 
+def _transfers(past: Past, new: Anew) -> Iterator[str]:
+    if past.transfers:
+        kept = f"; in {new.kept_on} there was nobody to give it to, and the agent completed it" if new.kept_on else ""
+        yield f"{_many(past.transfers, 'transfer')} in the journal, repeated: {new.transferred}{kept}"
+
+
 def _not_repeated(past: Past) -> Iterator[str]:
-    again = [_many(n, what) for n, what in ((past.transfers, "transfer"), (past.asked_others, "consult")) if n]
-    if again:
-        yield f"not repeated: {' and '.join(again)}; a contact is the work of the first agent who has it"
+    if past.asked_others:
+        yield f"not repeated: {_many(past.asked_others, 'consult')}; who was asked is free in that time"
+    if past.by_hand:
+        did = ", ".join(_many(n, what) for what, n in sorted(past.by_hand.items()))
+        yield f"not repeated, done by hand: {did}"
     missed = sum(x.missed + x.declined for x in past.manners.values())
     if missed:
         yield f"{_many(missed, 'offer')} missed or declined: each agent does so again by chance, to the same share"

@@ -19,6 +19,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from router.engine import config as engine
+from router.engine.admission import ASKING
 from router.engine.commands import Arrive
 from router.engine.config import Config, Duration, Name
 from router.engine.plan import Plan, check_config
@@ -77,6 +78,7 @@ class Arrivals(Struct, frozen=True, forbid_unknown_fields=True):
     handle_shape: str = "lognormal:1"
     patience: Duration | None = None  # mean; left out: waits for ever
     patience_shape: str = "exp"
+    callback: Share = 0.0  # of those who are asked whether to call them back, how many say yes
     busyness: Share = 0.0  # coefficient of variation of the factor by which a whole day is busier than another
 
 
@@ -89,6 +91,8 @@ class People(Struct, frozen=True, forbid_unknown_fields=True):
     decline: Share = 0.0
     wrap_up: Duration = Duration(20_000)  # mean, where the queue lets the agent decide when to finish
     wrap_up_shape: str = "lognormal:0.7"
+    reached: Share = 1.0  # of the customers who are called back, how many answer each time
+    ring: Duration = Duration(15_000)  # until they answer, or the call is given up
     back: Duration = Duration(60_000)  # after missed offers took somebody off, they are ready again after this mean
 
 
@@ -210,13 +214,24 @@ def asks(x: Arrivals) -> Arrive:
 def notes(scenario: Scenario) -> list[str]:
     """What is no error and may yet be none of what was meant: a slip in `to` sends a stream to the default queue."""
     config = scenario.config
+    found = [
+        f"{x.name}: nobody asks whether to call back" for x in scenario.arrivals if x.callback and not asking(config)
+    ]
     streams = [x for x in scenario.arrivals if x.to and x.to != config.default_queue]
     plan = Plan(config) if streams else None
-    return [
+    return found + [
         f"{x.name}: no rule takes {x.to!r}, so they go to the default queue {config.default_queue}"
         for x in streams
         if plan is not None and not plan.route(asks(x)).rule
     ]
+
+
+def asking(config: Config) -> bool:
+    """Whether any queue or plan offers its customers to be called back."""
+    plans = [queue.relax for queue in config.queues.values()] + [rule.relax or () for rule in config.rules]
+    resorts = (getattr(q, field) for q in config.queues.values() for field in ASKING)
+    unserved = (q.unservable.policy == "callback" for q in config.queues.values())
+    return any(r.do == "callback" for r in resorts) or any(unserved) or any(s.callback for p in plans for s in p)
 
 
 def _check_arrivals(x: Arrivals, config: Config, path: str) -> None:
@@ -226,6 +241,9 @@ def _check_arrivals(x: Arrivals, config: Config, path: str) -> None:
     _between(x.handle, 1, 30 * DAY_MS, f"{path}.handle", "a time above 0s and at most 30d")
     if x.patience is not None:
         _between(x.patience, 1, 3_650 * DAY_MS, f"{path}.patience", "a time above 0s, or left out")
+    if x.callback and config.channels[x.channel].lasting:
+        expected = f"nothing: who writes by {x.channel} is not asked"
+        raise ConfigError(f"{path}.callback", expected, str(x.callback))
     rates = x.per_hour if isinstance(x.per_hour, tuple) else (x.per_hour,)
     if isinstance(x.per_hour, tuple) and len(rates) * x.every > DAY_MS:
         raise ConfigError(f"{path}.per_hour", f"at most {DAY_MS // x.every} rates, one day of them", str(len(rates)))

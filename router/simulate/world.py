@@ -29,6 +29,7 @@ NEVER = 1 << 62
 # Why somebody whom nobody had yet is gone by themselves; all other ends of theirs are the house's.
 LEFT = frozenset({"abandoned", "customer-left", "unconfirmed", "merged"})
 TICK = c.Tick()
+THREAD = "sim:"  # with what the names of contacts begin
 
 
 class Kind(Struct, frozen=True):
@@ -55,6 +56,9 @@ class Contact(Struct, gc=False, eq=False):
     turn: int = 0  # counts acceptances: what was planned for an earlier one is void
     agent: str = ""
     gone: bool = False
+    on_line: bool = False  # holds one of the lines
+    kept: bool = False  # hung up, and is to be called back
+    callback: int = 0
     tally: Tally | None = None  # where it is counted, once that is known
 
 
@@ -111,6 +115,7 @@ class World:
         self.contacts: dict[int, Contact] = {}  # those in the house
         self._live = [not config.channels[kind.channel].lasting for kind in kinds] if lines else []
         self._on_line = 0  # those of them who hold a line
+        self.identified = False  # whether customers are known by a number
         self.load: dict[str, int] = dict.fromkeys(config.agents, 0)
         self.present: set[str] = set()
         self.done = False
@@ -120,7 +125,7 @@ class World:
         self._heed: Mapping[type[e.Event], Callable[[Any, int], None]] = self._hearing()
         self.tell(c.Configure(document=to_bytes(config)), begin_ms)
 
-    def _hearing(self) -> dict[type[e.Event], Callable[[Any, int], None]]:
+    def _hearing(self) -> Mapping[type[e.Event], Callable[[Any, int], None]]:
         return {
             e.OfferMade: self._offered,
             e.OfferAccepted: self._accepted,
@@ -187,13 +192,14 @@ class World:
             if self._on_line >= self.lines:
                 self.watch.refused(x, now_ms)
                 return
-            self._on_line += 1
+            self._pick_up(x)
         x.number = number = self.engine.state.last_interaction + 1
         self.contacts[number] = x
         kind = self.kinds[x.kind]
         ask = c.Arrive(
             channel=kind.channel,
-            threads=(f"sim:{number}",),
+            threads=(f"{THREAD}{number}",),
+            identities=(f"tel:+{number}",) if self.identified else (),
             recipient=kind.recipient,
             language=kind.language,
             attributes=kind.attributes,
@@ -203,9 +209,19 @@ class World:
         if x.begun_ms < 0 and x.patience_ms < NEVER:
             self.plan(now_ms + x.patience_ms, self._lose_patience, x)
 
+    def _pick_up(self, x: Contact) -> None:
+        if self.lines and self._live[x.kind] and not x.on_line:
+            x.on_line = True
+            self._on_line += 1
+
+    def _hang_up(self, x: Contact) -> None:
+        if x.on_line:
+            x.on_line = False
+            self._on_line -= 1
+
     def _lose_patience(self, x: Contact, now_ms: int) -> None:
         if x.begun_ms < 0 and not x.gone:
-            self.tell(c.Leave(thread=f"sim:{x.number}"), now_ms)
+            self.tell(c.Leave(thread=f"{THREAD}{x.number}"), now_ms)
 
     # --- what the engine says --------------------------------------------------------------------------------------
 
@@ -234,8 +250,7 @@ class World:
     def _ended(self, event: e.InteractionEnded, now_ms: int) -> None:
         x = self.contacts.pop(event.interaction)
         x.gone = True
-        if self.lines and self._live[x.kind]:
-            self._on_line -= 1
+        self._hang_up(x)
         if event.agent and not event.wrap_up:
             self._freed(event.agent, now_ms)
         if x.begun_ms >= 0:

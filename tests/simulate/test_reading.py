@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from router.__main__ import cli
 from router.cli.simulating import COUNTS
 from router.engine import commands as c
-from router.engine.config import Config, Queue, Resort
+from router.engine.config import Calendar, Config, Queue, Resort
 from router.journal import codec
 from router.simulate.replay import Answer, read, replay
 from tests.engine.support.office import OFFICE, Office
@@ -90,7 +90,7 @@ def test_a_consult_is_no_contact_but_keeps_both_busy(
     busy = {x.agent: x.occupancy * x.staffed_s for x in found.was.agents}
     assert busy["ana"] == pytest.approx(ana_s, abs=0.01)
     assert busy["ben"] == pytest.approx(ben_s, abs=0.01)
-    assert any(note.startswith("not repeated: 1 consult;") for note in found.notes)
+    assert "not repeated: 1 consult; who was asked is free in that time" in found.notes
 
 
 def test_a_consult_that_nobody_answers_is_read() -> None:
@@ -165,7 +165,83 @@ def test_a_transferred_contact_is_counted_once_with_its_first_wait() -> None:
     assert found.was.all["served"] == 1
     assert found.was.all["abandoned"] == 0
     assert found.was.all["mean_wait"] == 0
-    assert "not repeated: 1 transfer; a contact is the work of the first agent who has it" in found.notes
+    assert "1 transfer in the journal, repeated: 1" in found.notes
+
+
+def given_on(to: c.Target, config: Config = OFFICE) -> Office:
+    """Ana works on a call for 90 s and gives it to sales, where sue works on it for 60 s."""
+    office = Office(config, ready=("ana", "sue"))
+    number = office.active("phone")
+    office.pass_s(90)
+    office.do(c.Transfer(interaction=number, agent="ana", to=to))
+    office.accept(number)
+    office.pass_s(60)
+    office.complete(number)
+    office.pass_s(10)
+    return office
+
+
+def test_a_transfer_is_repeated_with_the_work_of_both_agents() -> None:
+    found = again(given_on(c.Target(queue="sales")))
+    assert adds_up(found)
+    for day in (found.was, found.then):
+        busy = {person.agent: round(person.occupancy * person.staffed_s) for person in day.agents}
+        assert (busy["ana"], busy["sue"]) == (90, 60)
+        assert day.all["served"] == 1
+
+
+def test_where_there_is_no_such_queue_the_agent_completes_it() -> None:
+    only = replace(OFFICE, queues={"support": OFFICE.queues["support"]})
+    found = again(given_on(c.Target(queue="sales")), only)
+    assert adds_up(found)
+    assert found.then.all["served"] == 1
+    kept = "1 transfer in the journal, repeated: 0; in 1 there was nobody to give it to, and the agent completed it"
+    assert kept in found.notes
+
+
+def test_a_transfer_to_an_agent_is_repeated_while_that_agent_is_known() -> None:
+    office = Office(OFFICE, ready=("ana", "ben"))
+    number = office.active("phone")
+    office.pass_s(30)
+    office.do(c.Transfer(interaction=number, agent="ana", to=c.Target(agent="ben")))
+    office.accept(number)
+    office.pass_s(20)
+    office.complete(number)
+    found = again(office)
+    assert {p.agent: round(p.occupancy * p.staffed_s) for p in found.then.agents}["ben"] == 20
+
+
+def test_what_was_done_by_hand_is_counted() -> None:
+    office = Office(OFFICE)
+    first, second = office.arrive("email"), office.arrive("email")
+    office.do(c.Reprioritise(interaction=first, by="operator:sam", band="urgent"))
+    office.ready("ana")
+    office.accept(first)
+    office.pass_s(10)
+    office.do(c.Requeue(interaction=first, by="operator:sam"))
+    office.do(c.Close(interaction=second, by="operator:sam"))
+    said = "not repeated, done by hand: 1 change of priority, 1 closing by an operator, 1 requeue"
+    assert said in again(office).notes
+
+
+def test_an_emergency_is_repeated_where_the_calendar_is_known() -> None:
+    config = replace(
+        OFFICE,
+        calendars={"always": Calendar()},
+        queues={**OFFICE.queues, "support": replace(OFFICE.queues["support"], calendar="always")},
+    )
+    office = Office(config, ready=("ana",))
+    office.do(c.CloseCalendar(calendar="always", by="operator:sam", why="fire"))
+    office.arrive("phone")
+    office.pass_s(60)
+    office.do(c.OpenCalendar(calendar="always", by="operator:sam"))
+    office.complete(office.active("phone"))
+    found = again(office)
+    for day in (found.was, found.then):
+        assert (day.all["turned_away"], day.all["served"]) == (1, 1)
+    there = again(office, OFFICE)
+    assert (there.then.all["turned_away"], there.then.all["served"]) == (0, 2)
+    assert "closed in an emergency, and not in the other configuration: always" in there.notes
 
 
 def test_whom_the_rules_turned_away_the_same_rules_turn_away_again() -> None:
