@@ -125,18 +125,16 @@ def resort(r: Random) -> Resort:
 def by_chance(seed: int) -> Scenario:
     """A small house with every rule that can turn somebody away, some people and a few faults."""
     r = Random(seed)
+    calendar, length, longest = r.choice((None, "office")), r.choice((None, 0, 1, 5)), r.choice((0, 20_000, 3 * MINUTE))
+    away = (Resort("end"), Resort("move", queue="spare"))
+    rules: dict[str, Any] = {"when_nobody": resort(r), "nobody_grace": Duration(MINUTE)}
+    rules |= {"calendar": calendar, "when_closed": resort(r), "when_closing": resort(r)} if calendar else {}
+    rules |= {"max_length": length, "when_full": r.choice(away)} if length is not None else {}
+    rules |= {"max_wait": Duration(longest), "when_overdue": r.choice(away)} if longest else {}
     queue = Queue(
         requirement=Node(skill="any"),
         auto_accept=r.random() < 0.3,
-        calendar=r.choice((None, "office")),
-        max_length=r.choice((None, 0, 1, 5)),
-        max_wait=Duration(r.choice((0, 20_000, 3 * MINUTE))),
-        nobody_grace=Duration(MINUTE),
-        when_closed=resort(r),
-        when_closing=resort(r),
-        when_full=r.choice((Resort("end"), Resort("move", queue="spare"))),
-        when_overdue=r.choice((Resort("end"), Resort("move", queue="spare"))),
-        when_nobody=resort(r),
+        **rules,
         unservable=r.choice((Unservable(), Unservable("end", after=Duration(MINUTE)))),
     )
     spare = Queue(requirement=Node(skill="rare"), max_length=r.choice((None, 2)), max_wait=Duration(2 * MINUTE))
