@@ -15,11 +15,9 @@ decides. Nothing here answers by itself, so there is no loop to break.
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import aiosmtplib
@@ -29,9 +27,11 @@ from msgspec.structs import replace
 from channels.email.addresses import Mailbox, canonical_address, identity
 from channels.email.automatic import look_closer
 from channels.email.body import Part, readable_text
+from channels.email.files import write_durably
 from channels.email.gate import Gate
 from channels.email.listener import Hooks, LmtpSession, Recipient, Session
 from channels.email.parse import Letter, arrive, read_letter, token_of, unreadable, with_findings
+from channels.email.poller import Poller
 from channels.email.render import Attachment, ReplyMail, render, reply_id
 from channels.email.settings import Listener, Settings, check
 from router.engine.commands import Arrive, Reply
@@ -87,6 +87,18 @@ class EmailAdapter:
         self._servers: dict[str, asyncio.Server] = {}
         self._reading = asyncio.Semaphore(READERS)
         self._ours = {address.lower(): address for address in settings.addresses}
+        self._pollers = [
+            Poller(
+                name,
+                box,
+                context.data / "imap",
+                settings.max_message_bytes,
+                self._take,
+                self._set_aside,
+                context.desk.now_ms,
+            )
+            for name, box in settings.mailboxes.items()
+        ]
         self._trusted = frozenset(host.lower() for host in settings.trusted_results)
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -102,6 +114,8 @@ class EmailAdapter:
         except ConfigError:
             await self.stop()
             raise
+        for poller in self._pollers:
+            poller.start()
         _connections.set_function(lambda: self._gate.connections)
         _in_flight.set_function(lambda: self._gate.in_flight)
 
@@ -143,9 +157,14 @@ class EmailAdapter:
             if not session.recording:
                 session.dismiss("421 4.3.2 Closing down, try again later")
         await self._gate.quiet.wait()
+        await self._stop_polling()
+
+    async def _stop_polling(self) -> None:
+        await asyncio.gather(*(poller.stop() for poller in self._pollers))
 
     async def stop(self) -> None:
         self._gate.draining = True
+        await self._stop_polling()
         for server in self._servers.values():
             server.close()
         conversations = [session.conversation for session in self._sessions if session.conversation]
@@ -164,8 +183,13 @@ class EmailAdapter:
         }
         wanted = [n for n, at in (("smtp", self._settings.smtp), ("lmtp", self._settings.lmtp)) if at.enabled]
         silent = [name for name in wanted if not self._is_listening(name)]
+        silent += [f"mailbox {one.name}" for one in self._pollers if not one.is_polling]
         if silent:
             return Health(False, f"not listening: {', '.join(silent)}", figures)
+        failing = [f"{one.name} ({one.trouble})" for one in self._pollers if one.trouble]
+        figures["mailboxes_failing"] = float(len(failing))
+        if failing:
+            return Health(True, f"listening: {', '.join(wanted)}; mailboxes failing: {', '.join(failing)}", figures)
         return Health(True, f"listening: {', '.join(wanted)}" if wanted else "no listener is enabled", figures)
 
     def _is_listening(self, name: str) -> bool:
@@ -424,22 +448,6 @@ def raw_of(message: MessageView) -> File | None:
     """The mail that this message was made of."""
     first = message.attachments[:1]
     return first[0] if first and first[0].media_type == RAW_TYPE else None
-
-
-def write_durably(folder: Path, name: str, data: bytes) -> None:
-    """The file is there whole or not at all, and once this returns it stays. The same name again replaces it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{name}.part"
-    with open(draft, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, folder / name)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def is_final(problem: Exception) -> bool:

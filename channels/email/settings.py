@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from pathlib import PurePath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -15,6 +16,7 @@ Port = Annotated[int, Meta(ge=0, le=65_535)]  # 0: any free port
 Positive = Annotated[int, Meta(ge=1)]
 
 MIB = 1_048_576
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Listener(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +39,24 @@ class Address(Struct, frozen=True, forbid_unknown_fields=True):
     """One address that we take mail for."""
 
     name: str = ""  # shown as the sender's name of replies; left out: the bare address
+
+
+class ImapBox(Struct, frozen=True, forbid_unknown_fields=True):
+    """A mailbox that is polled, for a house without a mail server of its own."""
+
+    host: str
+    username: str
+    password: str
+    address: str  # which of `email.addresses` its mail is for
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 993
+    tls: Literal["tls", "starttls", "none"] = "tls"  # none: only for a server on this machine
+    ca_file: str = ""  # whose certificates are believed; left out: the system's list
+    folder: str = "INBOX"
+    poll: Duration = Duration(30_000)  # between two visits; after failures longer, up to 16 times
+    timeout: Duration = Duration(30_000)  # for each answer of the server
+    first: Literal["new", "unseen", "all"] = "unseen"  # what of the mail that is there already at the first visit
+    mark_seen: bool = True  # once recorded, so that people who look into the mailbox see what is taken
+    move_to: str = ""  # a folder for what was recorded; left out: it stays
 
 
 class SmartHost(Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,6 +83,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     # Who may deliver. Mail has no password, so a listener beyond this machine must name the networks on purpose.
     peers: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+
+    mailboxes: dict[str, ImapBox] = field(default_factory=dict)  # by a name of your choosing; left out: none is polled
 
     # Whose Authentication-Results are believed and shown to agents (attributes auth_dkim, auth_spf, auth_dmarc): the
     # names by which your own mail servers sign theirs. Left out: nobody's, since anybody can write such a field.
@@ -111,6 +133,8 @@ def check(settings: Settings) -> None:
     folded = [address.lower() for address in settings.addresses]
     if len(set(folded)) < len(folded):
         raise ConfigError("email.addresses", "each address once, whatever its case")
+    for name, box in settings.mailboxes.items():
+        _check_mailbox(settings, name, box)
     if settings.smart_host and settings.outbox_folder:
         raise ConfigError("email.outbox_folder", "either a smart host or a folder", "both")
     folder = PurePath(settings.outbox_folder)
@@ -118,3 +142,16 @@ def check(settings: Settings) -> None:
         raise ConfigError("email.outbox_folder", "a folder below the data folder", repr(settings.outbox_folder))
     if settings.max_buffered_bytes < settings.max_message_bytes:
         raise ConfigError("email.max_buffered_bytes", "at least max_message_bytes", str(settings.max_buffered_bytes))
+
+
+def _check_mailbox(settings: Settings, name: str, box: ImapBox) -> None:
+    path = f"email.mailboxes.{name}"
+    if not _NAME.fullmatch(name):
+        raise ConfigError(path, "a name of letters, digits, - and _", repr(name))
+    if box.address not in settings.addresses:
+        known = ", ".join(settings.addresses) or "none"
+        raise ConfigError(f"{path}.address", f"one of email.addresses ({known})", repr(box.address))
+    if box.tls == "none" and box.host not in ("localhost", "127.0.0.1", "::1"):
+        raise ConfigError(f"{path}.tls", '"tls" or "starttls" beyond this machine', '"none"')
+    if box.poll < 1_000:
+        raise ConfigError(f"{path}.poll", "at least 1s", str(box.poll))

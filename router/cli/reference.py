@@ -56,6 +56,10 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("Tls", "certificate"): "/etc/switchboard/tls.pem",
     ("Tls", "key"): "/etc/switchboard/tls.key",
     ("SmartHost", "host"): "smtp.example.org",
+    ("ImapBox", "host"): "imap.example.org",
+    ("ImapBox", "username"): "support@example.org",
+    ("ImapBox", "password"): "secret",
+    ("ImapBox", "address"): "support@example.org",
 }
 # Rows whose example would contradict the queue that it stands in: they stand as comments.
 SHOWN_ONLY = {"Step", "Borrow", "Overflow"}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import imaplib
 import os
 import shutil
 import signal
 import socket
+import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from pathlib import Path
 from typing import Self
@@ -56,14 +59,14 @@ class Server:
         return self
 
     async def __aexit__(self, *gone: object) -> None:
-        if self._process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
-            try:
-                async with asyncio.timeout(10):
-                    await self._process.wait()
-            except TimeoutError:
-                os.killpg(self._process.pid, signal.SIGKILL)
+        try:
+            async with asyncio.timeout(10):
                 await self._process.wait()
+        except TimeoutError:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
 
     async def _listens(self) -> bool:
         try:
@@ -83,9 +86,10 @@ class Postfix(Server):
 
     def __init__(self, folder: Path, lmtp: int, domain: str) -> None:
         port = free_port()
-        folder.chmod(0o755)
-        self.run = folder / "postfix"
-        self.run.mkdir()
+        # Open to the user that it runs as, which a test's own folder is not.
+        self._place = tempfile.TemporaryDirectory(prefix="mx-", ignore_cleanup_errors=True)
+        self.run = Path(self._place.name)
+        self.run.chmod(0o755)
         env = {
             "RUN": str(self.run),
             "SMTP_PORT": str(port),
@@ -99,6 +103,7 @@ class Postfix(Server):
         # Its master leads a session of its own, so the end of ours would not reach it.
         await run("postfix", "-c", str(self.run / "etc"), "stop")
         await super().__aexit__(*gone)
+        self._place.cleanup()
 
     def log(self) -> str:
         path = self.run / "maillog"
@@ -108,3 +113,92 @@ class Postfix(Server):
         """Try what is deferred once more, now."""
         code, said = await run("postqueue", "-c", str(self.run / "etc"), "-f")
         assert code == 0, said
+
+
+DOVECOT = """\
+protocols = imap
+base_dir = {run}/base
+state_dir = {run}/state
+log_path = {run}/dovecot.log
+instance_name = test
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+first_valid_uid = 1
+mail_location = maildir:{run}/mail/%u
+mail_uid = nobody
+mail_gid = nogroup
+default_internal_user = nobody
+default_internal_group = nogroup
+default_login_user = nobody
+passdb {{
+  driver = static
+  args = password=secret
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home={run}/mail/%u
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+"""
+
+
+class Dovecot(Server):
+    """An IMAP server where everybody's password is `secret`."""
+
+    def __init__(self, folder: Path) -> None:
+        port = free_port()
+        self._place = tempfile.TemporaryDirectory(prefix="imap-")  # short: the name of a socket has 108 bytes
+        self.run = Path(self._place.name)
+        (self.run / "mail").mkdir()
+        for path in (self.run, self.run / "mail"):
+            path.chmod(0o777)
+        config = self.run / "dovecot.conf"
+        config.write_text(DOVECOT.format(run=self.run, port=port))
+        super().__init__(port, "dovecot", "-F", "-c", str(config), folder=folder)
+
+    async def __aexit__(self, *gone: object) -> None:
+        await super().__aexit__(*gone)
+        self._place.cleanup()
+
+    def put(self, user: str, *messages: bytes) -> None:
+        """Append these to the user's inbox, as a mail server would."""
+        with imaplib.IMAP4("127.0.0.1", self.port, timeout=10) as client:
+            client.login(user, "secret")
+            for message in messages:
+                status, said = client.append("INBOX", "", "", message)
+                assert status == "OK", said
+
+    def flags(self, user: str, folder: str = "INBOX") -> list[bool]:
+        """Of each message whether it was seen."""
+        with imaplib.IMAP4("127.0.0.1", self.port, timeout=10) as client:
+            client.login(user, "secret")
+            status, count = client.select(folder, readonly=True)
+            if status != "OK" or count == [b"0"]:
+                return []
+            _, found = client.fetch("1:*", "(FLAGS)")
+            return [b"\\Seen" in line for line in found if isinstance(line, bytes)]
+
+    def create(self, user: str, folder: str) -> None:
+        with imaplib.IMAP4("127.0.0.1", self.port, timeout=10) as client:
+            client.login(user, "secret")
+            client.create(folder)
+
+    def renumber(self, user: str) -> None:
+        """Give the messages new numbers, as a restored or moved mailbox has."""
+        for path in (self.run / "mail" / user).glob("dovecot*"):
+            path.unlink()

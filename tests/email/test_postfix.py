@@ -26,10 +26,6 @@ DOMAIN = "shop.example"
 async def house(folder: Path) -> AsyncIterator[tuple[World, Postfix]]:
     """The channel behind a Postfix of its own."""
     async with open_world(folder / "data") as world:
-        # Pytest's own folder is closed to the user that Postfix runs as.
-        for parent in folder.parents:
-            if parent.owner() == "root" and "pytest" in parent.name:
-                parent.chmod(0o755)
         async with Postfix(folder, world.adapter.port("lmtp"), DOMAIN) as server:
             yield world, server
 
