@@ -5,7 +5,7 @@ Their cost is bounded: a list is cut at its limit, and nothing here walks all wa
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from router.engine import asking, lending, levels, waits
 from router.engine.admission import REFUSED
 from router.engine.capacity import count
+from router.engine.matching import ITEM_MASK
 from router.engine.model import Agent, Callback, Interaction, Said, State
 from router.engine.reach import BUSY, NOW
 from router.engine.requirements import Node, as_data, no_such, walk
@@ -265,6 +266,7 @@ def _callback_view(s: State, callback: Callback) -> CallbackView:
 
 def queue_views(s: State, now_ms: int) -> list[QueueView]:
     oldest: dict[str, int] = {}
+    shares: dict[str, float] = {}
     matcher = s.matcher
     near = waiting_by_servability(s)
     for c, key in enumerate(matcher.class_keys):
@@ -273,6 +275,9 @@ def queue_views(s: State, now_ms: int) -> list[QueueView]:
         times += [item.enqueued_at_ms for item in matcher.cooling.get(c, {}).values()] + matcher.personal.oldest_ms(c)
         if times:
             oldest[key.queue] = min(min(times), oldest.get(key.queue, 1 << 62))
+        heads = [s.interactions[first & ITEM_MASK]] if first is not None else []
+        for item in chain(heads, matcher.cooling.get(c, {}).values()):
+            shares[key.queue] = max(shares.get(key.queue, 0.0), s.waited_ms(item, now_ms) / s.target_ms(item))
     return [
         QueueView(
             queue=n,
@@ -285,6 +290,7 @@ def queue_views(s: State, now_ms: int) -> list[QueueView]:
             deserted=n in s.deserted,
             borrows=lending.views(s, n, now_ms),
             service_level=service_level(s, n, now_ms),
+            share_of_target=round(shares.get(n, 0.0), 3),
         )
         for n, q in s.queues.items()
     ]

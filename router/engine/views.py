@@ -183,6 +183,7 @@ class QueueView(Struct, frozen=True, kw_only=True):
     borrows: tuple[LoanView, ...] = ()  # by its rules, in their order
     # Of late (`balance.window`): the share of contacts that were answered within their target; None: nobody counts.
     service_level: float | None = None
+    share_of_target: float = 0.0  # how much of its promise whoever has used most has used: 1 is all of it
 
 
 class CalendarView(Struct, frozen=True, kw_only=True):

@@ -48,7 +48,7 @@ class Desk:
         return self.page.get_by_role("log")
 
     def writing(self) -> Locator:
-        return self.page.get_by_role("textbox", name=re.compile("^(Write|Reply) to"))
+        return self.page.get_by_role("tabpanel").get_by_role("textbox")
 
     async def write(self, text: str) -> None:
         await self.writing().fill(text)

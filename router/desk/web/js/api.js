@@ -36,9 +36,9 @@ export class Api {
     return (await this._fetch(path, { method: "POST", headers, body: JSON.stringify(body ?? {}) })).json();
   }
 
-  /** Content by its digest. */
-  async blob(attachment) {
-    return (await this._fetch(`/v1/blobs/${attachment.digest}`)).blob();
+  /** Content as it is. */
+  async blob(path) {
+    return (await this._fetch(path)).blob();
   }
 
   async upload(file) {

@@ -2,6 +2,8 @@
 
 import { Bar } from "./bar.js";
 import { Dialogs } from "./dialogs.js";
+import { Floor } from "./floor.js";
+import { House } from "./house.js";
 import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { Button, IconButton } from "./parts.js";
@@ -25,6 +27,7 @@ export function App({ desk }) {
 
 function Work({ desk, state }) {
   const one = state.view.interactions[state.selected];
+  if (state.page !== "work") return html`<${Overview} desk=${desk} state=${state} />`;
   return html`<div class=${`desk pane-${one ? state.pane : "list"}`}>
     <a class="skip" href="#main">${t("skip")}</a>
     <${Bar} desk=${desk} state=${state} />
@@ -34,6 +37,17 @@ function Work({ desk, state }) {
       <main id="main" tabindex="-1">${one ? html`<${Talk} key=${one.id} desk=${desk} state=${state} one=${one} />` : html`<${Idle} desk=${desk} state=${state} />`}</main>
       ${one && html`<${Side} key=${`side ${one.id}`} desk=${desk} state=${state} one=${one} />`}
     </div>
+    <${Told} desk=${desk} state=${state} />
+    <${Dialogs} desk=${desk} state=${state} />
+  </div>`;
+}
+
+function Overview({ desk, state }) {
+  return html`<div class="desk">
+    <a class="skip" href="#main">${t("skip")}</a>
+    <${Bar} desk=${desk} state=${state} />
+    <${Line} desk=${desk} state=${state} />
+    ${state.page === "floor" ? html`<${Floor} desk=${desk} state=${state} />` : html`<${House} desk=${desk} state=${state} />`}
     <${Told} desk=${desk} state=${state} />
     <${Dialogs} desk=${desk} state=${state} />
   </div>`;
@@ -66,11 +80,11 @@ function Told({ desk, state }) {
 /** Keys that no browser uses for something else and that write nothing. */
 function keys(desk, event) {
   const { state } = desk;
-  if (state.phase !== "live" || state.dialog || event.ctrlKey || event.metaKey) return;
+  if (state.phase !== "live" || !state.view.agent || state.dialog || event.ctrlKey || event.metaKey) return;
   const [offer] = Object.values(state.view.offers);
   const acts = {
     F2: () => desk.setState(state.view.agent.state === "ready" && !state.view.agent.pending ? "not_ready" : "ready"),
-    F8: () => offer && desk.accept(offer),
+    F8: () => offer && desk.accept(offer).then(() => desk.turn("work")),
     F9: () => offer && desk.decline(offer),
     "Alt ArrowDown": () => desk.move(1),
     "Alt ArrowUp": () => desk.move(-1),

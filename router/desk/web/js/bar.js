@@ -1,6 +1,7 @@
 // The top: whether I take work, whether the line stands, how much I have.
 
 import { html } from "./html.js";
+import { Pages } from "./floor.js";
 import { Icon } from "./icons.js";
 import { Menu, Popover } from "./menu.js";
 import { Button, Channel, Since } from "./parts.js";
@@ -10,7 +11,8 @@ import { named, t } from "./words.js";
 export function Bar({ desk, state }) {
   return html`<header class="bar">
     <div class="brand"><${Icon} name="move" size=${20} /><span class="brand-name">${t("app")}</span></div>
-    <${Presence} desk=${desk} state=${state} />
+    ${state.me.agent && html`<${Presence} desk=${desk} state=${state} />`}
+    ${state.me.supervisor && html`<${Pages} desk=${desk} state=${state} />`}
     <span class="grow"></span>
     <${Load} view=${state.view} />
     <${Menu} desk=${desk} state=${state} />

@@ -9,6 +9,7 @@ import { Store } from "./store.js";
 import { NOTHING, reduce } from "./stream.js";
 import { now, setServerTime } from "./time.js";
 import { Twin } from "./twin.js";
+import { UNSEEN, Watch } from "./watch.js";
 import { named, preferred, refusal, speak, t } from "./words.js";
 
 const TOLD_MS = 9000; // how long a remark stays
@@ -34,6 +35,8 @@ const OUT = {
   dialog: null,
   floor: null, // queues and colleagues, when they were last asked for
   waiting: null, // what could be taken by hand
+  page: "work", // work, floor, house
+  watch: UNSEEN, // what supervisors see
 };
 
 export class Desk {
@@ -82,8 +85,14 @@ export class Desk {
     this.token = token;
     const selected = kept.selected || "";
     const pane = selected ? "talk" : "list";
-    this.store.set({ phase: "connecting", problem: "", me, selected, pane, since: kept.since || {}, seen: kept.seen || {} });
-    if (!me.agent) return;
+    const page = kept.page || (me.supervisor ? "floor" : "work");
+    const phase = me.agent ? "connecting" : "live";
+    this.store.set({ phase, problem: "", me, selected, pane, page, since: kept.since || {}, seen: kept.seen || {} });
+    if (me.supervisor) this.watch = new Watch(this, token);
+    if (!me.agent) {
+      this.watch.setClock();
+      return;
+    }
     this.twin = new Twin(me.name, (twin) => this.store.set({ twin }));
     this.link = new Link({
       url: this.url,
@@ -104,7 +113,8 @@ export class Desk {
   _end(problem) {
     this.link?.close();
     this.twin?.close();
-    this.link = this.twin = null;
+    this.watch?.close();
+    this.link = this.twin = this.watch = null;
     session.save(null);
     commands.save([]);
     this.store.set({ ...OUT, taste: this.taste, problem });
@@ -202,11 +212,11 @@ export class Desk {
   }
 
   _keep() {
-    const { me, selected, since, seen, view } = this.state;
+    const { me, selected, since, seen, view, page } = this.state;
     this.called = Object.fromEntries(Object.values(view.interactions).map((known) => [known.id, who(known)]));
     if (!me) return;
     const mine = (table) => Object.fromEntries(Object.entries(table).filter(([id]) => id in view.interactions));
-    session.save({ me, token: this.token, selected, since: mine(since), seen: mine(seen) });
+    session.save({ me, token: this.token, page, selected, since: mine(since), seen: mine(seen) });
   }
 
   /** A mail comes as the file that it is; the server reads it for us. */
@@ -293,6 +303,13 @@ export class Desk {
 
   select(id, pane = "talk") {
     this.store.set((state) => read({ ...state, selected: id, pane: id ? pane : "list" }));
+    this._keep();
+  }
+
+  /** Work, the floor, or the house. */
+  turn(page) {
+    this.store.set({ page });
+    if (page === "work") this.watch?.show("");
     this._keep();
   }
 
@@ -401,11 +418,15 @@ export class Desk {
   }
 
   /** Save a file of the conversation where the browser saves files. */
-  async download(attachment) {
+  download(attachment) {
+    return this.save(`/v1/blobs/${attachment.digest}`, attachment.name || attachment.digest.slice(0, 16));
+  }
+
+  async save(path, name) {
     try {
-      const url = URL.createObjectURL(await this.api.blob(attachment));
+      const url = URL.createObjectURL(await this.api.blob(path));
       const link = document.createElement("a");
-      Object.assign(link, { href: url, download: attachment.name || attachment.digest.slice(0, 16) });
+      Object.assign(link, { href: url, download: name });
       link.click();
       setTimeout(() => URL.revokeObjectURL(url), MINUTE_MS);
     } catch (problem) {

@@ -1,0 +1,203 @@
+// The wallboard: queues by how much of their promise is used, people by what they do, and whatever waits, with the reason.
+
+import { span } from "./format.js";
+import { html, useEffect, useMemo, useState } from "./html.js";
+import { who } from "./desk.js";
+import { Button, Channel, IconButton, Since } from "./parts.js";
+import { inWords } from "./requirement.js";
+import { useNow } from "./time.js";
+import { named, t } from "./words.js";
+
+export function Floor({ desk, state }) {
+  const { watch } = state;
+  useEffect(() => {
+    desk.watch.show("floor");
+  }, [desk]);
+  if (!watch.at && !watch.failing) return html`<main id="main" class="board"><p class="none">${t("loading")}</p></main>`;
+  return html`<main id="main" class=${`board ${watch.item ? "with-item" : ""}`} tabindex="-1">
+    <h1 class="unseen">${t("floor")}</h1>
+    ${watch.failing && html`<div class="banner bad" role="status">${t("watch.failing")} ${watch.failing}</div>`}
+    <${Tiles} watch=${watch} />
+    <div class="board-columns">
+      <div class="board-main">
+        <${Queues} desk=${desk} watch=${watch} />
+        <${Items} desk=${desk} watch=${watch} />
+      </div>
+      ${watch.item ? html`<${Item} key=${watch.item} desk=${desk} watch=${watch} />` : html`<${People} desk=${desk} watch=${watch} />`}
+    </div>
+  </main>`;
+}
+
+function Tiles({ watch }) {
+  const at = useNow();
+  const waiting = watch.queues.reduce((sum, queue) => sum + queue.waiting, 0);
+  const oldest = Math.min(...watch.queues.filter((queue) => queue.oldest_enqueued_at_ms).map((queue) => queue.oldest_enqueued_at_ms));
+  const late = watch.queues.filter((queue) => queue.share_of_target > 1).length;
+  const here = watch.agents.filter((agent) => agent.sessions);
+  const ready = here.filter((agent) => agent.state === "ready");
+  const free = ready.filter((agent) => !total(agent.load));
+  const tiles = [
+    ["tile.waiting", waiting, ""],
+    ["tile.oldest", Number.isFinite(oldest) ? span(at - oldest) : "–", ""],
+    ["tile.late", late, late ? "bad" : ""],
+    ["tile.free", free.length, waiting && !free.length ? "warn" : ""],
+    ["tile.busy", ready.length - free.length, ""],
+    ["tile.notready", here.length - ready.length, ""],
+  ];
+  return html`<dl class="tiles">${tiles.map(([key, value, tone]) => html`<div class=${`tile ${tone}`} key=${key}><dt>${t(key)}</dt><dd class="figures">${value}</dd></div>`)}</dl>`;
+}
+
+function Share({ share }) {
+  const tone = share > 1 ? "bad" : share > 0.75 ? "warn" : "good";
+  return html`<span class=${`share ${tone}`}><span class="share-line" aria-hidden="true"><span style=${{ inlineSize: `${Math.min(100, share * 100)}%` }}></span></span>
+    <span class="figures">${Math.round(share * 100)} %</span></span>`;
+}
+
+function Queues({ desk, watch }) {
+  const rows = useMemo(
+    () => [...watch.queues].sort((a, b) => b.share_of_target - a.share_of_target || b.waiting - a.waiting || a.queue.localeCompare(b.queue)),
+    [watch.queues],
+  );
+  return html`<section class="panel"><h2 id="queues-title">${t("queues")}</h2>
+    <div class="scroll" tabindex="0" role="region" aria-labelledby="queues-title"><table>
+      <thead><tr><th scope="col">${t("queue")}</th><th scope="col" class="number">${t("tile.waiting")}</th><th scope="col" class="number">${t("tile.oldest")}</th>
+        <th scope="col">${t("share")}</th><th scope="col" class="number">${t("level")}</th><th scope="col" class="number">${t("offered")}</th><th scope="col" class="number">${t("active")}</th></tr></thead>
+      <tbody>${rows.map((queue) => html`<${QueueRow} key=${queue.queue} desk=${desk} queue=${queue} chosen=${watch.queue === queue.queue} />`)}</tbody>
+    </table></div>
+  </section>`;
+}
+
+function QueueRow({ desk, queue, chosen }) {
+  const nobody = (queue.servability["signed-out"] || 0) + (queue.servability.nobody || 0);
+  return html`<tr class=${chosen ? "chosen" : ""}>
+    <th scope="row"><button type="button" class="link" aria-pressed=${String(chosen)} onClick=${() => desk.watch.choose({ queue: chosen ? "" : queue.queue })}>${queue.queue}</button>
+      ${!queue.open && html`<span class="flag warn">${t("closed")}</span>`}
+      ${nobody > 0 && html`<span class="flag bad">${t("nobody.there", { n: nobody })}</span>`}</th>
+    <td class="number figures">${queue.waiting || ""}</td>
+    <td class="number">${queue.oldest_enqueued_at_ms ? html`<${Since} ms=${queue.oldest_enqueued_at_ms} />` : ""}</td>
+    <td>${queue.waiting ? html`<${Share} share=${queue.share_of_target} />` : ""}</td>
+    <td class="number figures">${queue.service_level === null ? "–" : `${Math.round(queue.service_level * 100)} %`}</td>
+    <td class="number figures">${queue.offered || ""}</td><td class="number figures">${queue.active || ""}</td>
+  </tr>`;
+}
+
+const STATES = ["queued", "offered", "active", "wrap-up"];
+
+function Items({ desk, watch }) {
+  return html`<section class="panel" aria-labelledby="items-title">
+    <div class="panel-head"><h2 id="items-title">${watch.queue ? t("items.of", { queue: watch.queue }) : t("items")}</h2><span class="grow"></span>
+      <label class="inline-field"><span class="unseen">${t("items.state")}</span>
+        <select value=${watch.state} onChange=${(e) => desk.watch.choose({ state: e.target.value })}>
+          ${STATES.map((name) => html`<option value=${name}>${t(`items.${name}`)}</option>`)}</select></label></div>
+    ${watch.items.length ? html`<ul class="items">${watch.items.map((one) => html`<li key=${one.id}>
+      <button type="button" class="row" aria-current=${watch.item === one.id ? "true" : undefined} onClick=${() => desk.watch.choose({ item: one.id })}>
+        <${Channel} channel=${one.channel} />
+        <span class="row-text"><span class="row-first"><span class="row-name" dir="auto">${who(one)}</span><span class="quiet"><${Since} ms=${one.enqueued_at_ms} /></span></span>
+          <span class="row-second"><span class="row-line quiet">${one.id} · ${one.queue}${one.agent && ` · ${one.agent}`}</span></span></span>
+      </button></li>`)}</ul>` : html`<p class="none">${t("items.none")}</p>`}
+    ${watch.more && html`<p class="none">${t("items.more", { n: watch.items.length })}</p>`}
+  </section>`;
+}
+
+function total(load) {
+  return Object.values(load).reduce((sum, n) => sum + n, 0);
+}
+
+const RANK = { ready: 0, not_ready: 1, "signed-out": 2 };
+
+export function presenceOf(agent) {
+  return agent.sessions ? agent.state : "signed-out";
+}
+
+function People({ desk, watch }) {
+  const rows = useMemo(
+    () => [...watch.agents].sort((a, b) => RANK[presenceOf(a)] - RANK[presenceOf(b)] || a.name.localeCompare(b.name)),
+    [watch.agents],
+  );
+  return html`<section class="panel people" aria-labelledby="people-title"><h2 id="people-title">${t("people")}</h2>
+    <ul>${rows.map((agent) => html`<${Person} key=${agent.agent} desk=${desk} agent=${agent} />`)}</ul>
+  </section>`;
+}
+
+function Person({ desk, agent }) {
+  const presence = presenceOf(agent);
+  const reason = presence === "not_ready" && agent.reason ? named("reason", agent.reason) : "";
+  const other = agent.state === "ready" && !agent.pending ? "not_ready" : "ready";
+  return html`<li class="person">
+    <span class=${`state ${agent.pending ? "leaving" : presence}`}><span class="dot" aria-hidden="true"></span></span>
+    <span class="row-text"><span class="row-first"><span class="row-name" dir="auto">${agent.name}</span>
+        ${agent.sessions > 0 && agent.since_ms > 0 && html`<span class="quiet"><${Since} ms=${agent.since_ms} /></span>`}</span>
+      <span class="row-second quiet"><span class="row-line">${agent.pending ? t("state.pending") : t(`state.${presence}`)}${reason && ` · ${reason}`}</span>
+        ${Object.entries(agent.load).map(([channel, n]) => html`<span class="person-load"><${Channel} channel=${channel} size=${15} /><span class="figures">${n}</span></span>`)}</span></span>
+    ${agent.sessions > 0 && html`<${IconButton} icon=${other === "ready" ? "play" : "pause"} label=${t(other === "ready" ? "make.ready" : "make.notready", { who: agent.name })}
+      onClick=${() => desk.watch.act(`/v1/agents/${encodeURIComponent(agent.agent)}/state`, { state: other, reason: other === "ready" ? "" : "supervisor" })} />`}
+  </li>`;
+}
+
+// --- one of those who wait ---------------------------------------------------------------------------------------------
+
+function Item({ desk, watch }) {
+  const { story, item } = watch;
+  const one = watch.items.find((known) => known.id === item);
+  return html`<aside class="panel item" aria-label=${item}>
+    <div class="panel-head"><h2 dir="auto">${one ? who(one) : item}</h2><span class="quiet">${item}</span><span class="grow"></span>
+      <${IconButton} icon="close" label=${t("close")} onClick=${() => desk.watch.choose({ item: "" })} /></div>
+    ${!story && html`<p class="none">${t("loading")}</p>`}
+    ${story && html`<${Story} story=${story} />`}
+    ${story && story.state !== "closed" && html`<${Acts} desk=${desk} watch=${watch} story=${story} />`}
+    ${story?.agents && html`<${WhyNot} agents=${story.agents} />`}
+  </aside>`;
+}
+
+function Story({ story }) {
+  const rows = [
+    [t("queue"), story.queue],
+    [t("story.rule"), story.rule],
+    [t("story.waited"), `${span(story.waited_ms)} (${Math.round(story.share_of_target * 100)} % ${t("story.of")} ${span(story.target_ms)})`],
+    [t("story.asks"), inWords(story.requirement) || t("why.anybody")],
+    [t("story.band"), story.band],
+    [t("story.position"), story.position],
+    [t("story.tries"), story.misses + story.declines + story.connect_failures ? t("story.tried", story) : ""],
+  ];
+  return html`<p class="summary">${story.summary}</p>
+    <dl class="table">${rows.filter(([, value]) => value).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+    ${story.next_changes?.length > 0 && html`<h3 class="label">${t("story.next")}</h3>
+      <ul class="changes">${story.next_changes.slice(0, 5).map((change) => html`<li><span class="quiet figures">${span(change.in_ms)}</span> ${change.effect}</li>`)}</ul>`}`;
+}
+
+function WhyNot({ agents }) {
+  return html`<h3 class="label">${t("whynot")}</h3>
+    <ul class="whynot">${agents.map((one) => html`<li key=${one.agent}><strong>${one.agent}</strong> ${one.reason.replace(`${one.agent} `, "")}</li>`)}</ul>`;
+}
+
+function Acts({ desk, watch, story }) {
+  const [agent, setAgent] = useState("");
+  const [band, setBand] = useState("");
+  const [override, setOverride] = useState(false);
+  const [why, setWhy] = useState("");
+  const at = `/v1/interactions/${story.interaction}`;
+  const act = (what, body) => desk.watch.act(`${at}/${what}`, { ...body, why });
+  const here = watch.agents.filter((one) => one.sessions);
+  return html`<section class="acts" aria-label=${t("acts")}>
+    <div class="act"><label class="grow"><span class="unseen">${t("act.assign")}</span>
+        <select value=${agent} onChange=${(e) => setAgent(e.target.value)}><option value="">${t("act.agent")}</option>
+          ${here.map((one) => html`<option value=${one.agent}>${one.name}</option>`)}</select></label>
+      <${Button} busy=${!agent} onClick=${() => act("assign", { agent, override })}>${t("act.assign")}<//></div>
+    <label class="inline-field start"><input type="checkbox" checked=${override} onChange=${(e) => setOverride(e.target.checked)} /><span>${t("act.override")}</span></label>
+    ${watch.bands.length > 1 && html`<div class="act"><label class="grow"><span class="unseen">${t("act.priority")}</span>
+        <select value=${band} onChange=${(e) => setBand(e.target.value)}><option value="">${t("act.band")}</option>
+          ${watch.bands.filter((name) => name !== story.band).map((name) => html`<option value=${name}>${name}</option>`)}</select></label>
+      <${Button} busy=${!band} onClick=${() => act("priority", { band })}>${t("act.priority")}<//></div>`}
+    <label class="field"><span class="unseen">${t("act.why")}</span><input maxlength="1000" placeholder=${t("act.why")} value=${why} onInput=${(e) => setWhy(e.target.value)} /></label>
+    <div class="act"><${Button} icon="again" onClick=${() => act("requeue")}>${t("act.requeue")}<//>
+      <${Button} icon="close" onClick=${() => act("close")}>${t("act.close")}<//></div>
+  </section>`;
+}
+
+export function Pages({ desk, state }) {
+  const offers = Object.keys(state.view.offers).length;
+  const pages = [["work", "page.work", state.me.agent], ["floor", "floor", true], ["house", "house", true]].filter(([, , there]) => there);
+  return html`<nav class="pages" aria-label=${t("pages")}>${pages.map(([name, key]) => html`<button type="button" aria-current=${state.page === name ? "page" : undefined}
+      onClick=${() => desk.turn(name)}>${t(key)}${name === "work" && offers > 0 && html` <span class="badge">${offers}</span>`}</button>`)}</nav>`;
+}
+

@@ -1,0 +1,129 @@
+// What supervisors and operators see, asked again and again for as long as somebody looks: the operators' API, and nothing
+// that it has not (docs/operators.md). What is asked last counts; an answer that comes late is dropped.
+
+import { Api } from "./api.js";
+import { setServerTime } from "./time.js";
+import { refusal, t } from "./words.js";
+
+const EVERY_MS = 2000;
+const SHOWN = 200;
+
+export const UNSEEN = {
+  at: 0, // when the last answer came; 0: none yet
+  failing: "",
+  queues: [],
+  agents: [],
+  items: [], // of the chosen queue and state
+  more: false,
+  queue: "",
+  state: "queued",
+  item: "",
+  story: null, // the explanation of the chosen item
+  bands: [],
+  parts: null,
+  quarantine: null,
+  dead: null,
+};
+
+export class Watch {
+  constructor(desk, token) {
+    this.desk = desk;
+    this.api = new Api(token);
+    this.page = "";
+    this.asking = 0;
+    this.timer = setInterval(() => document.hidden || this.look(), EVERY_MS);
+    this._seen = () => document.hidden || this.look();
+    document.addEventListener("visibilitychange", this._seen);
+  }
+
+  close() {
+    clearInterval(this.timer);
+    document.removeEventListener("visibilitychange", this._seen);
+    this.page = "";
+  }
+
+  show(page) {
+    this.page = page;
+    this.look();
+  }
+
+  _set(fields) {
+    this.desk.store.set((state) => ({ ...state, watch: { ...state.watch, ...fields } }));
+  }
+
+  get seen() {
+    return this.desk.state.watch;
+  }
+
+  choose(fields) {
+    this._set({ ...fields, ...("item" in fields ? {} : { item: "" }), story: null });
+    this.look();
+  }
+
+  async look() {
+    const asked = (this.asking += 1);
+    const look = { floor: () => this._floor(), house: () => this._house() }[this.page];
+    if (!look) return;
+    try {
+      const fields = await look();
+      if (asked === this.asking && this.page) this._set({ ...fields, at: Date.now(), failing: "" });
+    } catch (problem) {
+      if (asked === this.asking) this._set({ failing: refusal(problem) });
+    }
+  }
+
+  async _floor() {
+    const { queue, state, item, bands } = this.seen;
+    const list = `/v1/interactions?state=${state}&queue=${encodeURIComponent(queue)}&limit=${SHOWN}`;
+    const [queues, agents, page, story, config] = await Promise.all([
+      this.api.get("/v1/queues"),
+      this._agents(),
+      this.api.get(list),
+      item ? this.api.get(`/v1/interactions/${item}/explain?decisions=no`).catch(() => null) : null,
+      bands.length ? null : this.api.get("/v1/config"),
+    ]);
+    const found = { queues: queues.queues, agents, items: page.interactions, more: Boolean(page.next), story };
+    return config ? { ...found, bands: config.document.bands?.map((band) => band.name) || [] } : found;
+  }
+
+  async _agents() {
+    const all = [];
+    let after = "";
+    do {
+      const page = await this.api.get(`/v1/agents?limit=1000&after=${encodeURIComponent(after)}`);
+      all.push(...page.agents);
+      after = page.next;
+    } while (after);
+    return all;
+  }
+
+  async _house() {
+    const [parts, quarantine, dead] = await Promise.all([
+      fetch("/readyz", { cache: "no-store" }).then((answer) => answer.json()),
+      this.api.get(`/v1/quarantine?limit=${SHOWN}`),
+      this.api.get(`/v1/outbound?dead=1&limit=${SHOWN}`),
+    ]);
+    return { parts, quarantine: quarantine.entries, dead: dead.outbound };
+  }
+
+  /** Do something; true when it is done. What was done is seen at once. */
+  async act(path, body = {}) {
+    try {
+      await this.api.post(path, body);
+      this.desk.tell(t("watch.done"));
+      return true;
+    } catch (problem) {
+      this.desk.tell(problem.message && problem.code !== problem.message ? problem.message : refusal(problem), "bad");
+      return false;
+    } finally {
+      this.look();
+    }
+  }
+
+  /** The server's clock, as near as an answer tells it: the wallboard has no stream. */
+  async setClock() {
+    const answer = await fetch("/livez", { cache: "no-store" });
+    const date = Date.parse(answer.headers.get("Date") || "");
+    if (date) setServerTime(date + 500);
+  }
+}

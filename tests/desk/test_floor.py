@@ -1,0 +1,95 @@
+"""What supervisors and operators see and do: queues, people, reasons, what was set aside."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from tests.desk.conftest import NewPage, SignIn
+from tests.desk.people import Desk
+from tests.desk.test_trouble import chat
+from tests.system.daemon import Daemon
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.system]
+
+
+def cell(sam: Desk, queue: str, column: str) -> Locator:
+    columns = ["Waiting", "Oldest", "Target used", "Service level", "Offered", "Active"]
+    row = sam.page.get_by_role("row").filter(has=sam.page.get_by_role("rowheader", name=queue))
+    return row.get_by_role("cell").nth(columns.index(column))
+
+
+@pytest.mark.promise("EX-2")
+async def test_a_supervisor_sees_why_something_waits_and_gives_it_to_somebody(house: Daemon, sign_in: SignIn) -> None:
+    sam, ben = await sign_in("sam"), await sign_in("ben")
+    visitor = await chat(house, name="Mira")
+    await expect(cell(sam, "support", "Waiting")).to_have_text("1")
+    await expect(cell(sam, "support", "Target used")).to_have_text(re.compile(r"\d+ %"))
+    await sam.button("support").click()
+    await sam.page.get_by_role("button", name="Mira").click()
+    item = sam.page.get_by_role("complementary")
+    await expect(item).to_contain_text("ben is signed in but has not become ready yet")
+    await expect(item).to_contain_text("chen is not signed in")
+    await item.get_by_role("combobox", name="Assign").select_option("Ben")
+    await item.get_by_role("textbox", name="Reason").fill("they know each other")
+    await item.get_by_role("button", name="Assign").click()
+    await expect(ben.told("Mira was given to you.")).to_be_visible()
+    await ben.open("Mira")
+    await expect(cell(sam, "support", "Active")).to_have_text("1")
+    person = sam.page.get_by_role("listitem").filter(has_text="Ben")
+    await sam.button("Close").click()
+    await expect(person).to_contain_text("Chat")
+    await visitor.cut()
+
+
+@pytest.mark.promise("MV-2")
+async def test_a_supervisor_takes_work_back_and_ends_it(house: Daemon, sign_in: SignIn) -> None:
+    sam, ana = await sign_in("sam"), await sign_in("ana")
+    await ana.ready()
+    visitor = await chat(house, name="Mira")
+    await ana.accept("Mira")
+    await ana.page.get_by_role("button", name="Not ready", exact=True).click()
+    await sam.page.get_by_role("combobox", name="Which").select_option("With an agent")
+    await sam.page.get_by_role("button", name="Mira").click()
+    await sam.button("Requeue").click()
+    await expect(ana.told("Mira was taken back to the queue.")).to_be_visible()
+    await expect(ana.row("Mira")).to_have_count(0)
+    await expect(sam.page.get_by_role("complementary")).to_contain_text("ana is not ready")
+    await sam.button("End it").click()
+    await visitor.until(lambda: visitor.state == "ended")
+    await visitor.cut()
+
+
+async def test_a_supervisor_makes_an_agent_ready(house: Daemon, sign_in: SignIn) -> None:
+    sam, ana = await sign_in("sam"), await sign_in("ana")
+    await sam.button("Make Ana ready").click()
+    await expect(ana.button("Not ready")).to_be_enabled()
+    await sam.button("Make Ana not ready").click()
+    await expect(ana.button("Ready")).to_be_enabled()
+
+
+@pytest.mark.promise("IN-4")
+async def test_an_operator_discards_what_nobody_could_read(house: Daemon, new_page: NewPage, sign_in: SignIn) -> None:
+    (house.data / "drop" / "fax" / "broken.pdf").write_bytes(b"no pdf at all")
+    olga = Desk(await new_page(), house, "operator")
+    await olga.sign_in("dev-operator")
+    await olga.button("House").click()
+    await expect(olga.page.get_by_text("All is well")).to_be_visible()
+    await expect(olga.page.get_by_text("Everything was delivered.")).to_be_visible()
+    entry = olga.page.get_by_role("listitem").filter(has_text="broken.pdf")
+    async with olga.page.expect_download() as download:
+        await entry.get_by_role("button", name="Download").click()
+    assert (await (await download.value).path()).read_bytes() == b"no pdf at all"
+    await entry.get_by_role("button", name="Discard").click()
+    await expect(entry).to_have_count(0)
+
+
+@pytest.mark.promise("OB-6")
+async def test_an_agent_has_no_pages_of_a_supervisor(house: Daemon, sign_in: SignIn) -> None:
+    ana = await sign_in("ana")
+    await expect(ana.button("Floor")).to_have_count(0)
+    for path in ("/v1/queues", "/v1/agents", "/v1/interactions", "/v1/quarantine", "/v1/config"):
+        async with house.session.get(house.http + path, headers={"Authorization": "Bearer dev-ana"}) as answer:
+            assert answer.status == 401, path
