@@ -29,8 +29,9 @@ class Kind:
 
     `actions` says which of the engine's channels must be told what, durably; `feeds` which option names one of
     them; `consults` into which of its contacts a third party can be brought, `calls` by which customers can be
-    called, `asks` whose customers can be asked whether to be (all as in `engine.config.Channel`), `lasting` whose
-    contacts are never ended by a rule, because nobody would be told.
+    called, `asks` whose customers can be asked whether to be, `unheld` which of its contacts cannot be put on hold (all
+    as in `engine.config.Channel`), `lasting` whose contacts are never ended by a rule, because nobody would be told.
+    `endpoint` says what an agent's endpoint should look like, "" where it is well.
     """
 
     settings: type[Struct]
@@ -41,7 +42,9 @@ class Kind:
     consults: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
     calls: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
     asks: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
+    unheld: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
     lasting: Callable[[Any], set[str]] = lambda settings: set()
+    endpoint: Callable[[Any, str], str] = lambda settings, endpoint: ""
 
 
 def _phone(settings: Phone, context: Context) -> Adapter:
@@ -68,6 +71,25 @@ def _phone_calls(settings: Phone) -> dict[str, tuple[str, ...]]:
 
 def _phone_asks(settings: Phone) -> dict[str, tuple[str, ...]]:
     return {"phone": _able(settings, "offer_callback")}
+
+
+def _phone_unheld(settings: Phone) -> dict[str, tuple[str, ...]]:
+    """A gateway without a control address is told nothing of a hold, and need not be."""
+    from channels.phone.calls import prefix_of
+    from channels.phone.kinds import KINDS as GATEWAYS
+
+    cannot = [name for name, g in settings.gateways.items() if g.control_url and "hold" not in GATEWAYS[g.kind].orders]
+    return {"phone": tuple(prefix_of(name) for name in sorted(cannot))}
+
+
+def _phone_endpoint(settings: Phone, endpoint: str) -> str:
+    """Some gateway that takes orders has to be able to ring it; an agent without one takes no calls of theirs."""
+    from channels.phone.kinds import KINDS as GATEWAYS
+    from channels.phone.telephones import can_ring, described
+
+    kinds = {gateway.kind for gateway in settings.gateways.values() if gateway.control_url}
+    forms = frozenset(form for kind in kinds for form in GATEWAYS[kind].rings)
+    return "" if not forms or not endpoint or can_ring(endpoint, forms) else described(forms)
 
 
 def _able(settings: Phone, verb: str) -> tuple[str, ...]:
@@ -109,7 +131,15 @@ def _kiosk(settings: Kiosk, context: Context) -> Adapter:
 
 KINDS: dict[str, Kind] = {
     "phone": Kind(
-        Phone, _phone, _phone_actions, check_phone, consults=_phone_consults, calls=_phone_calls, asks=_phone_asks
+        Phone,
+        _phone,
+        _phone_actions,
+        check_phone,
+        consults=_phone_consults,
+        calls=_phone_calls,
+        asks=_phone_asks,
+        unheld=_phone_unheld,
+        endpoint=_phone_endpoint,
     ),
     "email": Kind(
         Email, _email, lambda settings: {"email": ("message",)}, check_email, lasting=lambda settings: {"email"}

@@ -169,12 +169,14 @@ def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Conf
     consults: dict[str, tuple[str, ...]] = {}
     calls: dict[str, tuple[str, ...]] = {}
     asks: dict[str, tuple[str, ...]] = {}
+    unheld: dict[str, tuple[str, ...]] = {}
     lasting: set[str] = set()
     for kind, section in adapters.items():
         wanted |= KINDS[kind].actions(section)
         consults |= KINDS[kind].consults(section)
         calls |= KINDS[kind].calls(section)
         asks |= KINDS[kind].asks(section)
+        unheld |= KINDS[kind].unheld(section)
         lasting |= KINDS[kind].lasting(section)
     channels = {
         name: replace(
@@ -183,6 +185,7 @@ def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Conf
             consults=consults.get(name),
             calls=calls.get(name, ()),
             asks=asks.get(name, ()),
+            unheld=unheld.get(name, ()),
             lasting=c.lasting or name in lasting,
         )
         for name, c in config.channels.items()
@@ -203,6 +206,9 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
         for path, channel in KINDS[kind].feeds(section).items():
             if channel not in config.channels:
                 raise ConfigError(path, _instead(channel, config.channels, "channel"), repr(channel))
+        for name, agent in config.agents.items():
+            if expected := KINDS[kind].endpoint(section, agent.endpoint):
+                raise ConfigError(f"agents.{name}.endpoint", expected, repr(agent.endpoint))
     settings.journal.check()
     if settings.journal.kind == "redis":
         from router.journal.redis_link import check_url  # its client takes a third of a second to import

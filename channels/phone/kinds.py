@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
+from channels.phone import telephones
 from channels.phone.calls import ALL_VERBS, CallEvent, Order, Outcome, Verb
 from channels.phone.generic import parse as generic_in
 from channels.phone.generic import render as generic_out
@@ -19,6 +20,7 @@ from channels.phone.kamailio import parse as kamailio_in
 from channels.phone.kamailio import render as kamailio_out
 from channels.phone.request import Answer, Control, Raw, Site
 from channels.phone.settings import Gateway
+from channels.phone.telephones import Form
 from channels.phone.twilio import parse as twilio_in
 from channels.phone.twilio import render as twilio_out
 from router.engine.views import Estimate
@@ -36,6 +38,7 @@ class Kind:
     answer: Callable[[Outcome, CallEvent, Site], Answer]
     control: Callable[[Order, Site, int], Control]  # at now_ms; raises DeliveryFailed for what cannot be ordered
     orders: frozenset[Verb] = ALL_VERBS  # what it can do
+    rings: frozenset[Form] = telephones.ALL  # which telephones of agents
     # A gateway that does not read our answers is ordered to refuse a call, and told by this where a caller stands.
     progress: Callable[[str, Estimate, Site], Control] | None = None
     # What to answer instead of 503 where a gateway that is refused would drop its caller. None: 503 after all.
@@ -65,6 +68,7 @@ KINDS: dict[str, Kind] = {
         answer=kamailio_out.answer,
         control=kamailio_out.control,
         orders=kamailio_out.ORDERS,
+        rings=frozenset({"sip"}),
         progress=kamailio_out.progress,
     ),
     "twilio": Kind(
@@ -76,6 +80,7 @@ KINDS: dict[str, Kind] = {
         answer=twilio_out.answer,
         control=twilio_out.control,
         orders=twilio_out.ORDERS,
+        rings=frozenset({"sip", "number", "client"}),
         not_now=twilio_out.not_now,
         is_quiet=True,
         bodies=(twilio_out.FORM,),
@@ -90,6 +95,7 @@ KINDS: dict[str, Kind] = {
         answer=jambonz_out.answer,
         control=jambonz_out.control,
         orders=jambonz_out.ORDERS,
+        rings=frozenset({"sip", "number", "user"}),
         not_now=jambonz_out.not_now,
         is_quiet=True,
     ),

@@ -89,6 +89,7 @@ class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     calls: tuple[str, ...] = ()  # with what the names of contacts begin whose gateway can call customers; set likewise
     # With what the names of contacts begin whose customers can be asked whether to call them back; set likewise.
     asks: tuple[str, ...] = ()
+    unheld: tuple[str, ...] = ()  # with what the names of contacts begin that cannot be put on hold; set likewise
     # true: a queue's rules never end its contacts; they wait on instead, or move. Mail and scans are so in any case.
     lasting: bool = False
 

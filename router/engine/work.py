@@ -16,7 +16,7 @@ from router.engine.model import Agent, Interaction, Offer, State
 from router.engine.plan import names_of
 from router.engine.requirements import Node, canonical, check, no_such
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP, demand
-from router.errors import BadMessage, IllegalMove, NoCapacity, NotEligible, NotOwner, OfferGone, UnknownName
+from router.errors import BadMessage, IllegalMove, NoCapacity, NotEligible, NotOwner, NotSupported, OfferGone, UnknownName
 
 MAX_WEIGHT = 1_000  # as in the configuration
 
@@ -172,6 +172,10 @@ def note(s: State, ask: c.Note, now_ms: int) -> list[Event]:
 def hold(s: State, ask: c.Hold, now_ms: int) -> list[Event]:
     item = _contact(owned(s, ask.interaction, ask.agent))
     demand(item.number, item.state, e.Held)
+    unable = s.config.channels[item.born.channel].unheld
+    if unable and any(thread.startswith(unable) for thread in item.threads):
+        gateway = item.threads[0].partition(":")[0]
+        raise NotSupported(f"the gateway {gateway} cannot hold a contact; stay with the customer, or transfer them")
     return [] if item.held else [e.Held(item.number, ask.agent)]
 
 

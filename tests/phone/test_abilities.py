@@ -1,0 +1,114 @@
+"""What a gateway cannot do is refused when it is asked for, and not found out by a caller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels.phone import telephones
+from channels.phone.kinds import KINDS
+from channels.phone.telephones import can_ring, described
+from router.engine import commands as c
+from router.engine.config import Agent, Channel, Config, Queue, Rule
+from router.errors import ConfigError, NotSupported
+from router.settings import from_data
+from tests.engine.support.office import Office
+
+SECRETS = {"secrets": ["dev-secret"]}
+DRIVEN = {"control_url": "http://127.0.0.1:1/", "public_url": "https://router.example.org", "account": "AC1"}
+
+
+def house(kind: str, endpoint: str = "", **gateway: Any) -> dict[str, Any]:
+    return {
+        "channels": {"phone": {}},
+        "agents": {"ana": {"endpoint": endpoint}},
+        "phone": {"gateways": {"main": SECRETS | {"kind": kind} | gateway}},
+    }
+
+
+# --- hold -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("MV-1")
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_cannot_be_held_is_known_from_the_gateways(kind: str) -> None:
+    unheld = from_data(house(kind, **DRIVEN)).config.channels["phone"].unheld
+    assert unheld == (() if "hold" in KINDS[kind].orders else ("phone.main:",))
+    quiet = {name: value for name, value in DRIVEN.items() if name != "control_url"}
+    assert from_data(house(kind, **quiet)).config.channels["phone"].unheld == ()
+
+
+@pytest.mark.promise("MV-1")
+def test_an_agent_who_asks_to_hold_such_a_call_is_told_so_and_nothing_changes() -> None:
+    config = Config(
+        channels={"phone": Channel(exclusive=True, unheld=("phone.sip:",))},
+        queues={"support": Queue()},
+        rules=(Rule(name="all", queue="support"),),
+        agents={"ana": Agent(), "ben": Agent()},
+    )
+    office = Office(config, ready=("ana", "ben"))
+    able = office.active("phone", threads=("phone.pbx:1",))
+    unable = office.active("phone", threads=("phone.sip:1",))
+    owner = {number: office.item(number).owner for number in (able, unable)}
+    office.do(c.Hold(agent=owner[able], interaction=able))
+    assert office.item(able).held
+    with pytest.raises(NotSupported, match=r"the gateway phone\.sip cannot hold a contact"):
+        office.do(c.Hold(agent=owner[unable], interaction=unable))
+    assert not office.item(unable).held
+
+
+# --- telephones -------------------------------------------------------------------------------------------------------
+
+GOOD = {
+    "sip": ("sip:ana@10.0.0.7", "sips:ana@desk.example.org:5061;transport=tls", "sip:desk.example.org", "sip:a@[::1]:5060"),
+    "number": ("+493012345678", "+15550199"),
+    "client": ("client:ana",),
+    "user": ("user:ana@example.org",),
+    "leg": ("leg:ana",),
+}
+BAD = ("ana", "sip:", "sip:ana@", "sip:a b@c", "tel:+15550199", "+49 30 1234", "+", "015550199", "client:", "user:ana", "leg:")
+
+
+@pytest.mark.parametrize("form", GOOD)
+def test_each_form_is_taken_where_it_can_be_rung_and_nowhere_else(form: Any) -> None:
+    others = telephones.ALL - {form}
+    for endpoint in GOOD[form]:
+        assert can_ring(endpoint, frozenset({form}))
+        assert not can_ring(endpoint, others)
+
+
+@pytest.mark.parametrize("endpoint", BAD)
+def test_what_is_none_is_taken_nowhere(endpoint: str) -> None:
+    assert not can_ring(endpoint, telephones.ALL)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_telephone_or_not(text: str) -> None:
+    assert can_ring(text, telephones.ALL) == any(can_ring(text, frozenset({form})) for form in telephones.ALL)
+
+
+@pytest.mark.promise("OB-4")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_telephone_that_no_gateway_can_ring_is_refused_with_the_configuration(kind: str) -> None:
+    from_data(house(kind, "", **DRIVEN))
+    for form, endpoints in GOOD.items():
+        data = house(kind, endpoints[0], **DRIVEN)
+        if form in KINDS[kind].rings:
+            from_data(data)
+            continue
+        with pytest.raises(ConfigError) as refused:
+            from_data(data)
+        assert refused.value.path == "agents.ana.endpoint"
+        assert described(KINDS[kind].rings) in str(refused.value)
+        assert endpoints[0] in str(refused.value)
+
+
+@pytest.mark.promise("OB-4")
+def test_one_gateway_that_can_is_enough_and_one_that_takes_no_orders_rings_nobody() -> None:
+    data = house("kamailio", "client:ana", **DRIVEN)
+    data["phone"]["gateways"]["cloud"] = SECRETS | {"kind": "twilio"} | DRIVEN
+    from_data(data)
+    from_data(house("generic", "whatever it calls it"))
