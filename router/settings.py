@@ -206,9 +206,9 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
         for path, channel in KINDS[kind].feeds(section).items():
             if channel not in config.channels:
                 raise ConfigError(path, _instead(channel, config.channels, "channel"), repr(channel))
-        for name, agent in config.agents.items():
-            if expected := KINDS[kind].endpoint(section, agent.endpoint):
-                raise ConfigError(f"agents.{name}.endpoint", expected, repr(agent.endpoint))
+        for name, person in config.agents.items():
+            if expected := KINDS[kind].endpoint(section, person.endpoint):
+                raise ConfigError(f"agents.{name}.endpoint", expected, repr(person.endpoint))
     settings.journal.check()
     if settings.journal.kind == "redis":
         from router.journal.redis_link import check_url  # its client takes a third of a second to import

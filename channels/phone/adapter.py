@@ -411,7 +411,8 @@ class PhoneAdapter:
         if self._session is None:
             raise DeliveryFailed("not started")
         try:
-            async with self._session.post(
+            async with self._session.request(
+                control.method,
                 control.url,
                 data=control.body,
                 headers=control.headers,

@@ -18,6 +18,8 @@ from channels.phone.jambonz import parse as jambonz_in
 from channels.phone.jambonz import render as jambonz_out
 from channels.phone.kamailio import parse as kamailio_in
 from channels.phone.kamailio import render as kamailio_out
+from channels.phone.plivo import parse as plivo_in
+from channels.phone.plivo import render as plivo_out
 from channels.phone.request import Answer, Control, Raw, Site
 from channels.phone.settings import Gateway
 from channels.phone.telephones import Form
@@ -98,5 +100,20 @@ KINDS: dict[str, Kind] = {
         rings=frozenset({"sip", "number", "user"}),
         not_now=jambonz_out.not_now,
         is_quiet=True,
+    ),
+    "plivo": Kind(
+        takes=plivo_in.Told,
+        gives=plivo_out.PlivoXML,
+        paths=plivo_in.PATHS,
+        verify=plivo_in.verify,
+        parse=plivo_in.parse,
+        answer=plivo_out.answer,
+        control=plivo_out.control,
+        orders=plivo_out.ORDERS,
+        rings=frozenset({"sip", "number"}),
+        not_now=plivo_out.not_now,
+        is_quiet=True,
+        bodies=(plivo_out.FORM,),
+        media=plivo_out.MEDIA,
     ),
 }

@@ -35,10 +35,11 @@ class Answer(Struct, frozen=True):
 
 
 class Control(Struct, frozen=True):
-    """One POST to a gateway."""
+    """One request to a gateway."""
 
     url: str
     headers: Mapping[str, str]
     body: bytes
     # What the gateway says when there is nothing left to do: the order counts as done.
     done_already: frozenset[int] = frozenset()
+    method: str = "POST"

@@ -18,8 +18,8 @@ Secret = Annotated[str, Meta(min_length=8, max_length=256)]
 class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One telephone gateway. Its name is the word in its webhook address: `/v1/phone/NAME/...`."""
 
-    # The protocol that it speaks: "generic", "kamailio", "twilio" or "jambonz".
-    kind: Literal["generic", "kamailio", "twilio", "jambonz"] = "generic"
+    # The protocol that it speaks: "generic", "kamailio", "twilio", "jambonz" or "plivo".
+    kind: Literal["generic", "kamailio", "twilio", "jambonz", "plivo"] = "generic"
     # All of these are valid at once, and what we send is signed with each of them: to change a secret, add the new one
     # here, then at the gateway, then take the old one away. Those that begin with "dev-" work on loopback only.
     secrets: Annotated[tuple[Secret, ...], Meta(min_length=1, max_length=8)]
@@ -42,11 +42,11 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     # How often callers who wait are told where they stand. Less than the minute after which telephone networks give up
     # a call that nothing is heard of (RFC 3261 13.3.1.1). "0s": they are not told.
     position_every: Duration = Duration(20_000)
-    # The same for a call that talks, where the gateway says nothing of it until it ends (twilio, jambonz). Left out:
-    # four hours, the longest that Twilio lets a call last.
+    # The same for a call that talks, where the gateway says nothing of it until it ends (twilio, jambonz, plivo). Left
+    # out: four hours, the longest that Twilio lets a call last.
     talk_lease: Duration = Duration(14_400_000)
-    ring: Duration = Duration(20_000)  # how long an agent's telephone rings (twilio, jambonz); at least "1s"
-    # What callers are told, and in which language (twilio, jambonz). `{position}` and `{minutes}` are put in.
+    ring: Duration = Duration(20_000)  # how long an agent's telephone rings (twilio, jambonz, plivo); at least "1s"
+    # What callers are told, and in which language (twilio, jambonz, plivo). `{position}` and `{minutes}` are put in.
     voice: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en-US"
     say_position: Annotated[str, Meta(max_length=500)] = "You are number {position} in line."
     say_wait: Annotated[str, Meta(max_length=500)] = "The expected wait is about {minutes} minutes."
@@ -87,9 +87,9 @@ def check(settings: Settings) -> None:
         where = f"phone.gateways.{name}"
         if gateway.lease < 1_000:
             raise ConfigError(f"{where}.lease", "at least 1s", str(gateway.lease))
-        if gateway.kind == "twilio" and not gateway.public_url:
-            raise ConfigError(f"{where}.public_url", "the address that Twilio signs", "nothing")
-        if gateway.kind in ("twilio", "jambonz") and gateway.control_url:
+        if gateway.kind in ("twilio", "plivo") and not gateway.public_url:
+            raise ConfigError(f"{where}.public_url", f"the address that {gateway.kind.title()} signs", "nothing")
+        if gateway.kind in ("twilio", "jambonz", "plivo") and gateway.control_url:
             if not gateway.account:
                 raise ConfigError(f"{where}.account", "the account at control_url", "nothing")
             if not gateway.public_url:

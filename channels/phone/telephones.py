@@ -1,10 +1,10 @@
-"""Which telephones a kind of gateway can ring, so that a wrong one is refused with the configuration and not by a caller.
+"""Which telephones a kind of gateway can ring, so that a wrong one is refused with the configuration, not by a caller.
 
-    sip      sip:ana@10.0.0.7:5060;transport=tls
-    number   +493012345678
-    client   client:ana               a browser at Twilio
-    user     user:ana@example.org     registered at jambonz
-    leg      leg:ana                  nailed up: a leg that the agent keeps open at the gateway, and nothing rings
+sip      sip:ana@10.0.0.7:5060;transport=tls
+number   +493012345678
+client   client:ana               a browser at Twilio
+user     user:ana@example.org     registered at jambonz
+leg      leg:ana                  nailed up: a leg that the agent keeps open at the gateway, and nothing rings
 """
 
 from __future__ import annotations

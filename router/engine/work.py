@@ -16,7 +16,16 @@ from router.engine.model import Agent, Interaction, Offer, State
 from router.engine.plan import names_of
 from router.engine.requirements import Node, canonical, check, no_such
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP, demand
-from router.errors import BadMessage, IllegalMove, NoCapacity, NotEligible, NotOwner, NotSupported, OfferGone, UnknownName
+from router.errors import (
+    BadMessage,
+    IllegalMove,
+    NoCapacity,
+    NotEligible,
+    NotOwner,
+    NotSupported,
+    OfferGone,
+    UnknownName,
+)
 
 MAX_WEIGHT = 1_000  # as in the configuration
 

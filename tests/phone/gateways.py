@@ -72,6 +72,15 @@ def _jambonz(path: str, leg: bool = False, **fields: Any) -> Say:
     return say
 
 
+def _plivo(path: str, **fields: str) -> Say:
+    def say(call: str, order: str) -> Raw:
+        query = f"?order={order}" if order else ""
+        form = {"CallUUID": call, "From": "493012345678", "To": "15550100"} | fields
+        return Raw(path, f"{HOOK}/{path}{query}", {}, urlencode(form).encode())
+
+    return say
+
+
 VOICES: dict[str, Voice] = {
     "generic": Voice(
         _generic("incoming"),
@@ -104,5 +113,13 @@ VOICES: dict[str, Voice] = {
         _jambonz("dial", dial_call_status="busy"),
         _jambonz("dial", dial_call_status="completed"),
         _jambonz("queue", queue_result="hangup"),
+    ),
+    "plivo": Voice(
+        _plivo("answer", CallStatus="ringing", Event="StartApp"),
+        _plivo("wait", CallStatus="in-progress"),
+        _plivo("leg", DialAction="connected", DialBLegUUID="leg-1"),
+        _plivo("dial", DialStatus="busy"),
+        _plivo("dial", DialStatus="completed"),
+        _plivo("hangup", CallStatus="completed", Event="Hangup"),
     ),
 }

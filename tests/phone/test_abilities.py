@@ -63,13 +63,30 @@ def test_an_agent_who_asks_to_hold_such_a_call_is_told_so_and_nothing_changes() 
 # --- telephones -------------------------------------------------------------------------------------------------------
 
 GOOD = {
-    "sip": ("sip:ana@10.0.0.7", "sips:ana@desk.example.org:5061;transport=tls", "sip:desk.example.org", "sip:a@[::1]:5060"),
+    "sip": (
+        "sip:ana@10.0.0.7",
+        "sips:ana@desk.example.org:5061;transport=tls",
+        "sip:desk.example.org",
+        "sip:a@[::1]:5060",
+    ),
     "number": ("+493012345678", "+15550199"),
     "client": ("client:ana",),
     "user": ("user:ana@example.org",),
     "leg": ("leg:ana",),
 }
-BAD = ("ana", "sip:", "sip:ana@", "sip:a b@c", "tel:+15550199", "+49 30 1234", "+", "015550199", "client:", "user:ana", "leg:")
+BAD = (
+    "ana",
+    "sip:",
+    "sip:ana@",
+    "sip:a b@c",
+    "tel:+15550199",
+    "+49 30 1234",
+    "+",
+    "015550199",
+    "client:",
+    "user:ana",
+    "leg:",
+)
 
 
 @pytest.mark.parametrize("form", GOOD)

@@ -21,12 +21,12 @@ redirects to `voice?language=es`.
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from channels.phone.calls import CallEvent, EventType
+from channels.phone.forms import Form, fields, query_of
 from channels.phone.request import Raw
 from channels.phone.settings import Gateway
 from channels.phone.twilio import signature
@@ -51,8 +51,6 @@ _TOLD = {
     "Digits": "digits",
 }
 
-Form = dict[str, list[str]]
-
 
 class Told(Struct, frozen=True, kw_only=True):
     """The fields of a request that are read. There are others, which only count for the signature."""
@@ -75,7 +73,7 @@ def verify(raw: Raw, gateway: Gateway, now_ms: int) -> None:
     url = gateway.public_url.rstrip("/") + raw.target
     header = raw.headers.get(signature.HEADER, "")
     try:
-        form = _form(raw.body, gateway)
+        form = fields(raw.body, gateway)
     except (BadMessage, TooLarge):
         form = {}  # then it is wrong as well
     digest = signature.digest_of(raw.headers.get(signature.SETTINGS, ""))
@@ -84,8 +82,7 @@ def verify(raw: Raw, gateway: Gateway, now_ms: int) -> None:
 
 def parse(raw: Raw, gateway: Gateway) -> CallEvent:
     """Raises BadMessage for what is not understood, TooLarge for what is over a limit of this gateway."""
-    query = _fields(urlsplit(raw.target).query.encode("utf-8", "surrogateescape"), gateway)
-    form = _form(raw.body, gateway)
+    query, form = query_of(raw.target, gateway), fields(raw.body, gateway)
     if not _SID.fullmatch(form.get("CallSid", [""])[0]):
         raise BadMessage("CallSid: expected the letters and digits that name a call")
     told = msgspec.convert({name: values[0] for name, values in (query | form).items()}, Told)
@@ -135,22 +132,3 @@ def _key(raw: Raw, told: Told, call: str) -> tuple[str, ...]:
 def _attributes(query: Form, form: Form) -> dict[str, str]:
     said = {name: form[field][0] for field, name in _TOLD.items() if form.get(field, [""])[0]}
     return {name: values[0] for name, values in query.items()} | said
-
-
-def _form(body: bytes, gateway: Gateway) -> Form:
-    return _fields(body, gateway)
-
-
-def _fields(text: bytes, gateway: Gateway) -> Form:
-    """Raises BadMessage and TooLarge."""
-    most = gateway.max_attributes + 64  # Twilio itself sends some thirty
-    try:
-        found = parse_qs(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
-    except UnicodeDecodeError as problem:
-        raise BadMessage("the form is not URL-encoded UTF-8") from problem
-    except ValueError as problem:
-        raise TooLarge(f"more than {most} fields") from problem
-    longest = max((len(text) for name, values in found.items() for text in (name, *values)), default=0)
-    if longest > gateway.max_text:
-        raise TooLarge(f"a text has {longest} characters; at most {gateway.max_text} are taken here")
-    return found

@@ -54,7 +54,10 @@ def verify(
 ) -> None:
     """Raises Unauthenticated unless one of `secrets` signed this."""
     given, good = header.encode("utf-8", "surrogateescape"), False
-    digests = parse_qs(urlsplit(url).query).get("bodySHA256", [])
+    try:
+        digests = parse_qs(urlsplit(url).query).get("bodySHA256", [])
+    except ValueError as problem:
+        raise Unauthenticated("the address cannot be read") from problem
     if digests:
         fields = {}
         if not hmac.compare_digest(digests[0].lower().encode("utf-8", "replace"), sha256(body).hexdigest().encode()):

@@ -1,0 +1,1 @@
+"""Plivo: signed forms in, Plivo XML out, calls moved by REST."""
