@@ -44,7 +44,7 @@ AGENTS, CHAT, PHONE, EMAIL, SCANS, OPERATORS = (
 FOREIGN = frozenset("flock fcntl transport_maps venv curl sales support body".split())  # noqa: SIM905
 REPOSITORY = ("config/", "docs/", "deploy/", "router/", "channels/", "tests/")
 FILES = (".db", ".secret", ".toml", ".py")
-SCRIPT_VERBS = frozenset("test faults lint types format bench lock clean help".split())  # noqa: SIM905
+SCRIPT_VERBS = frozenset("test faults calls lint types format bench lock clean help".split())  # noqa: SIM905
 
 
 # --- what there is ----------------------------------------------------------------------------------------------------
