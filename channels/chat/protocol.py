@@ -71,6 +71,7 @@ from router.engine.views import (
     number_of,
 )
 from router.errors import ClientError, IllegalMove, NoRoute, NotFound, Refusal, RouterError, Unauthenticated
+from router.service.masking import mask_cards
 
 CHANNEL = "chat"
 THREAD = "chat:"
@@ -514,7 +515,8 @@ class Room:
         self._remember(conversation, ident, digest)
         mine = Pending(line.number, frame.id)
         conversation.pending.setdefault(ident, mine)
-        command = self._arrival(conversation, f"{conversation.thread}:{ident}", Message(frame.text, external_id=ident))
+        text = mask_cards(frame.text) if self._settings.mask_cards else frame.text
+        command = self._arrival(conversation, f"{conversation.thread}:{ident}", Message(text, external_id=ident))
         self._submit(command, partial(self._said, conversation, mine))
 
     def _remember(self, conversation: Conversation, ident: str, digest: bytes) -> None:

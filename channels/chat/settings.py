@@ -31,6 +31,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     # Where a hello without a topic goes. Left out: such a hello is refused.
     default_topic: str = ""
 
+    # --- what is stored of what they write ---
+    # Numbers of payment cards become `•••• 1234` before anything is recorded or shown.
+    mask_cards: bool = True
+
     # --- what becomes of visitors who vanish ---
     # No socket for so long: the conversation ends. A tunnel is shorter.
     visitor_grace: Duration = Duration(120_000)

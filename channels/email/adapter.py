@@ -40,6 +40,8 @@ from router.engine.views import Attachment as File
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ClientError, ConfigError, NoRoute, NotFound, Refusal, RouterError, TooLarge
 from router.observe import counter, gauge, get_logger
+from router.service.language import Detector
+from router.service.masking import mask_cards
 from router.service.ports import Context, DeliveryFailed, Health
 
 log = get_logger("email")
@@ -99,6 +101,7 @@ class EmailAdapter:
             )
             for name, box in settings.mailboxes.items()
         ]
+        self._detector: Detector | None = None
         self._trusted = frozenset(host.lower() for host in settings.trusted_results)
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -107,6 +110,8 @@ class EmailAdapter:
         for address in self._settings.addresses:
             if not self._context.desk.routes("email", address):
                 raise ConfigError(f"email.addresses.{address}", "a routing rule or a default queue for it", "none")
+        if self._settings.languages:
+            self._detector = await asyncio.to_thread(Detector, self._settings.languages, "email.languages")
         tls = self._tls()
         try:
             await self._listen("smtp", self._settings.smtp, Session, tls)
@@ -250,11 +255,19 @@ class EmailAdapter:
             if letter.suspect:
                 async with self._reading:
                     letter = with_findings(letter, await asyncio.to_thread(look_closer, raw))
-            return letter
+            if self._detector is not None and not letter.auto:
+                async with self._reading:
+                    found = await asyncio.to_thread(self._language, raw)
+                letter = replace(letter, language=found or letter.language)
+            return replace(letter, subject=mask_cards(letter.subject)) if self._settings.mask_cards else letter
         except Exception as problem:  # whatever our reader trips over, the message must reach somebody
             log.error("Message head not understood", action="email_unreadable", exc_info=problem)
             await self._set_aside(raw, f"head not understood: {type(problem).__name__}")
             return unreadable(raw, mail_from)
+
+    def _language(self, raw: bytes) -> str:
+        assert self._detector is not None
+        return self._detector.of(readable_text(raw[:LARGE]).new)
 
     async def _head(self, raw: bytes, mail_from: str) -> Letter:
         limit = self._settings.max_header_bytes
@@ -425,7 +438,9 @@ class EmailAdapter:
             return Content(message.author, message.at_ms, message.text, parts)
         async with self._reading:
             read = await asyncio.to_thread(readable_text, await self._context.blobs.get(blob.digest))
-        return Content(message.author, message.at_ms, read.text, read.attachments, read.complete, read.new, read.html)
+        shown = mask_cards if self._settings.mask_cards else str
+        texts = shown(read.text), shown(read.new), shown(read.html)
+        return Content(message.author, message.at_ms, texts[0], read.attachments, read.complete, texts[1], texts[2])
 
 
 def status_of(answer: Reply | RouterError) -> str:

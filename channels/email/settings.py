@@ -86,6 +86,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     mailboxes: dict[str, ImapBox] = field(default_factory=dict)  # by a name of your choosing; left out: none is polled
 
+    # In which of these languages a mail is written is found out from its new words, for rules and requirements
+    # (`language`): codes such as "en", at least two. Left out: only what a mail says of itself counts, and no body is
+    # read before somebody wants to see it.
+    languages: tuple[str, ...] = ()
+    # Numbers of payment cards become `•••• 1234` in subjects and in what people are shown. The mail itself stays as it
+    # came: keep it no longer than you must.
+    mask_cards: bool = True
+
     # Whose Authentication-Results are believed and shown to agents (attributes auth_dkim, auth_spf, auth_dmarc): the
     # names by which your own mail servers sign theirs. Left out: nobody's, since anybody can write such a field.
     trusted_results: tuple[str, ...] = ()
@@ -135,6 +143,8 @@ def check(settings: Settings) -> None:
         raise ConfigError("email.addresses", "each address once, whatever its case")
     for name, box in settings.mailboxes.items():
         _check_mailbox(settings, name, box)
+    if len(settings.languages) == 1:
+        raise ConfigError("email.languages", "at least two languages, or none", settings.languages[0])
     if settings.smart_host and settings.outbox_folder:
         raise ConfigError("email.outbox_folder", "either a smart host or a folder", "both")
     folder = PurePath(settings.outbox_folder)

@@ -769,3 +769,22 @@ async def test_results_of_authentication_are_believed_from_configured_servers_al
 async def test_nobodys_results_are_believed_by_default(world: World) -> None:
     await world.send(RESULTS + MAIL)
     assert not [name for name in world.arrived[0].attributes if name.startswith("auth_")]
+
+
+# --- what is found out of the words -----------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("RT-3")
+async def test_the_language_of_the_new_words_is_the_contacts(tmp_path: Path) -> None:
+    async with open_world(tmp_path, languages=("en", "es")) as world:
+        spanish = "¿Dónde está mi paquete? Lo esperaba el lunes.".encode()
+        quoted = b"\r\n\r\nOn 2 Jan 2024, Shop <support@shop.example> wrote:\r\n> Your parcel was sent on Friday.\r\n"
+        await world.send(MAIL.replace(b"Hello", spanish) + quoted)
+        await world.send(b"Content-Language: es\r\n" + MAIL.replace(b"Hello", b"ok").replace(b"m1", b"m2"))
+    assert [one.language for one in world.arrived] == ["es", "es"]
+
+
+@pytest.mark.promise("OB-6")
+async def test_a_card_number_in_a_subject_is_not_recorded(world: World) -> None:
+    await world.send(MAIL.replace(b"Subject: Hi", b"Subject: Charge 4111 1111 1111 1111 please"))
+    assert world.arrived[0].subject == "Charge •••• 1111 please"
