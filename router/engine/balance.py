@@ -41,6 +41,8 @@ def put_off(s: State, entry: Timer, now_ms: int) -> Timer:
     return (s.balance_ms, *entry[1:])
 
 
+SHORTEST_MS = 1_000  # a look costs a millisecond, where queues are many
+
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 OneOf = Callable[[str | None, Iterable[str], str, str], None]
@@ -50,8 +52,8 @@ Asks = Callable[[Node, str], None]
 def check_helping(config: Config, one_of: OneOf, asks: Asks) -> None:
     """Refuse rules that could never do anything, or would do and undo it. Raises ConfigError with the dotted path."""
     for field in ("period", "window"):
-        if not getattr(config.balance, field):
-            raise ConfigError(f"balance.{field}", "a duration longer than 0s", "0s")
+        if getattr(config.balance, field) < SHORTEST_MS:
+            raise ConfigError(f"balance.{field}", "a duration of at least 1s", str(getattr(config.balance, field)))
     for name, queue in config.queues.items():
         path = f"queues.{name}"
         _other_queues(config, name, [rule.lender for rule in queue.borrow], f"{path}.borrow", "from", one_of)
@@ -60,6 +62,8 @@ def check_helping(config: Config, one_of: OneOf, asks: Asks) -> None:
             _check_borrow(config, loan, f"{path}.borrow[{i}]", one_of)
         _other_queues(config, name, [rule.to for rule in queue.overflow], f"{path}.overflow", "to", one_of)
         for i, rule in enumerate(queue.overflow):
+            if not rule.below:
+                raise ConfigError(f"{path}.overflow[{i}].below", "a duration longer than 0s: no wait is shorter", "0s")
             if rule.below > rule.wait:
                 expected = f"at most wait ({rule.wait}), or it would be no gain to move"
                 raise ConfigError(f"{path}.overflow[{i}].below", expected, str(rule.below))
@@ -85,6 +89,7 @@ def _check_need(need: Need, path: str) -> None:
     """Help that ends where it would not begin yet: otherwise it would begin and end in turn."""
     if need.wait is None and need.share is None and need.level_below is None:
         raise ConfigError(path, "at least one of wait, share, level_below", "none")
+    _can_hold(need.level_below, f"{path}.level_below", "a share above 0: no level is lower")
     _goes_with(need.wait, need.wait_until, f"{path}.wait_until", "wait", at_most=True)
     _goes_with(need.share, need.share_until, f"{path}.share_until", "share", at_most=True)
     _goes_with(need.level_below, need.level_until, f"{path}.level_until", "level_below", at_most=False)
@@ -93,8 +98,14 @@ def _check_need(need: Need, path: str) -> None:
 def _check_spare(spare: Spare, path: str) -> None:
     if spare.wait_below is None and spare.level_above is None:
         raise ConfigError(path, "at least one of wait_below, level_above", "none")
+    _can_hold(spare.wait_below, f"{path}.wait_below", "a duration longer than 0s: no wait is shorter")
     _goes_with(spare.wait_below, spare.wait_until, f"{path}.wait_until", "wait_below", at_most=False)
     _goes_with(spare.level_above, spare.level_until, f"{path}.level_until", "level_above", at_most=True)
+
+
+def _can_hold(value: float | None, path: str, expected: str) -> None:
+    if value is not None and not value:
+        raise ConfigError(path, expected, str(value))
 
 
 def _goes_with(value: float | None, until: float | None, path: str, name: str, at_most: bool) -> None:

@@ -136,7 +136,8 @@ def steps_in_words(s: State, item: Interaction, asks: str, last: int) -> str:
     for step in ladder.steps[item.step : last]:
         does += [f"stands in band {step.band}"] if step.band else []
         does += ["is held for nobody by name"] if step.release and item.number in s.preferred else []
-        does += ["is offered to be called back"] if step.callback and not item.callback_offered else []
+        asks_them = step.callback and not item.callback_offered and item.number not in s.calls
+        does += ["is offered to be called back"] if asks_them else []
         does += [f"waits in queue {step.queue}"] if step.queue and s.may_move(item, step.queue) else []
     which = f"step {last}" if last == item.step + 1 else f"steps {item.step + 1} to {last}"
     return (

@@ -229,7 +229,7 @@ def _after_step(s: State, event: e.RequirementRelaxed, now_ms: int) -> Iterator[
     for step in steps:
         if step.release:
             yield from preferred.released(s, item, "relaxed", event.by, event.why)
-        if step.callback and not item.callback_offered:
+        if step.callback and not item.callback_offered and item.number not in s.calls:
             yield e.CallbackOffered(item.number, "relaxed")
         if step.queue and (event.by or s.may_move(item, step.queue)):
             yield e.Transferred(item.number, step.queue, None, "", event.by, "relaxed")

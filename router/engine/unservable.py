@@ -189,7 +189,7 @@ def _policy(s: State, item: Interaction, now_ms: int) -> list[Event]:
         return [e.Transferred(item.number, rule.queue, None, "", "", "unservable")] if may else []
     if rule.policy == "end":
         return [ended(s, item, rule.reason, now_ms)]
-    if rule.policy == "callback" and not item.callback_offered:
+    if rule.policy == "callback" and not item.callback_offered and item.number not in s.calls:
         return [e.CallbackOffered(item.number, "unservable")]
     return _down_the_plan(s, item) if rule.policy == "relax" else []
 

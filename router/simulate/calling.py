@@ -66,7 +66,7 @@ class Calling(World):
             self.plan(now_ms, self._say_yes, x)
 
     def _say_yes(self, x: Contact, now_ms: int) -> None:
-        if x.gone or x.begun_ms >= 0:
+        if x.gone or x.begun_ms >= 0 or x.kept:
             return
         self.faults["callbacks_taken"] += 1
         thread = f"{THREAD}{x.number}"

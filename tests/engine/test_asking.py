@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine.config import Channel, Config, Resort
+from router.engine.config import Channel, Config, Resort, Step, Unservable
 from router.engine.lookups import callback_of, callback_offer, refusal
 from router.engine.plan import check_config
+from router.engine.requirements import Node
 from router.errors import BadMessage, ConfigError, IllegalMove, NotSupported
 from tests.engine.support.office import EVERY_ACTION, OFFICE, Office, happened, office_with, seconds
 
@@ -196,6 +197,25 @@ def test_a_visitor_is_asked_only_where_somebody_can_call_them() -> None:
     office = Office(replace(FULL, channels=channels))
     visitor(office, "a")
     assert office.state_of(visitor(office, "b")) == "closed"
+
+
+@pytest.mark.parametrize(
+    "support",
+    [
+        {"relax": (Step(after=seconds(10), callback=True),)},
+        {"unservable": Unservable("callback", seconds(10)), "requirement": Node(skill="spanish")},
+    ],
+)
+def test_nobody_is_asked_on_a_line_that_nobody_is_on(support: dict[str, Any]) -> None:
+    """A plan's step, or the policy for what nobody serves, comes for a customer who is going to be called."""
+    office = Office(shop(**support))
+    office.do(c.RequestCallback(to=KIM, channel="phone", queue="support", by="operator:sam"))
+    office.sleep_s(1)
+    attempt = max(office.state.interactions)
+    assert office.item(attempt).born.direction == "callback"
+    office.sleep_s(60)
+    assert not office.item(attempt).callback_offered
+    assert office.item(attempt).waits
 
 
 def test_a_callback_that_is_owed_is_not_asked_about() -> None:

@@ -468,6 +468,8 @@ WRONG: list[tuple[Borrow, str]] = [
     (Borrow("sale", LATE, ALWAYS), "queues.support.borrow[0].from: expected the queue 'sales', found 'sale'"),
     (loan(Need()), "queues.support.borrow[0].when: expected at least one of wait, share, level_below, found none"),
     (loan(spare=Spare()), "queues.support.borrow[0].spare: expected at least one of wait_below, level_above"),
+    (loan(Need(level_below=0.0)), "borrow[0].when.level_below: expected a share above 0: no level is lower"),
+    (loan(spare=Spare(seconds(0))), "borrow[0].spare.wait_below: expected a duration longer than 0s"),
     (loan(Need(wait=seconds(60), wait_until=seconds(90))), "borrow[0].when.wait_until: expected at most wait (1m)"),
     (loan(Need(share=1.0, wait_until=seconds(9))), "borrow[0].when.wait_until: expected wait beside it, found none"),
     (loan(Need(level_below=0.8, level_until=0.7)), "borrow[0].when.level_until: expected at least level_below (0.8)"),
@@ -495,3 +497,5 @@ def test_a_lender_is_named_once() -> None:
         check_config(shop(loan(), loan()))
     with pytest.raises(ConfigError, match=r"balance\.period"):
         check_config(replace(shop(loan()), balance=Balance(period=seconds(0))))
+    with pytest.raises(ConfigError, match=r"balance\.period: expected a duration of at least 1s, found 1ms"):
+        check_config(replace(shop(loan()), balance=Balance(period=seconds(0.001))))

@@ -225,6 +225,10 @@ def test_an_explanation_tells_that_it_may_overflow() -> None:
         (to("a"), "queues.a.overflow[0].to: expected another queue, found 'a'"),
         (to("d"), "queues.a.overflow[0].to: expected a known queue (a, b, c), found 'd'"),
         ((*to("b"), *to("b")), "queues.a.overflow[1].to: expected a queue that no rule before it names, found 'b'"),
+        (
+            to("b", 60, 0),
+            "queues.a.overflow[0].below: expected a duration longer than 0s: no wait is shorter, found 0s",
+        ),
         (to("b", 60, 90), "queues.a.overflow[0].below: expected at most wait (1m), or it would be no gain to move"),
     ],
 )

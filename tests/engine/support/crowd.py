@@ -23,7 +23,7 @@ def a_crowd(r: Random) -> Config:
     }
     queues = {name: a_busy_queue(r, queue) for name, queue in config.queues.items()}
     agents = {name: Agent(skills=x.skills, budget=budget) for name, x in config.agents.items()}
-    rules = tuple(replace(rule, requirement=None) for rule in config.rules)
+    rules = tuple(replace(rule, requirement=None, relax=None) for rule in config.rules)
     return replace(config, channels={n: channels[n] for n in NAMES}, queues=queues, agents=agents, rules=rules)
 
 
