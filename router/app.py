@@ -46,7 +46,7 @@ from router.service.clock import SystemClock
 from router.service.desk import EngineDesk
 from router.service.figures import Figures
 from router.service.hindsight import Hindsight
-from router.service.lease import Follower, Lease
+from router.service.lease import Follower, Lease, leading
 from router.service.outbox import Outbox
 from router.service.ports import Adapter, Context, Health
 from router.service.quarantine import Quarantine
@@ -178,16 +178,17 @@ class App:
 
     def _failed(self, why: str) -> None:
         """The engine in memory is void: nothing of it may be delivered, and clients must look again."""
-        if self.lease is not None:
-            self.http.closed = AWAY
         self.outbox.stop()
         self.agents.reset("restarting")
+        if self.lease is not None:  # others may lead from now on: nobody must stay and wait here
+            self.http.closed = AWAY
+            self.sockets.send_away("come back in a moment; this process does not lead.")
 
     def _recovered(self) -> None:
         if not self.has_led:
             self._opening = asyncio.ensure_future(self._lead(self._opening))
             return
-        self.http.closed = ""
+        self.http.closed = self.sockets.closed = ""
         self.outbox.reload()
         for adapter in self._running():
             adapter.reset("recovered")
@@ -209,6 +210,8 @@ class App:
         await self.http.start()
         if self.lease is not None:
             self.lease.start()
+        else:
+            leading.set(1)
         _settle_memory()
         log.info("Started", action="started", seq=self.writer.engine.state.seq, data=str(self.data))
 
@@ -247,7 +250,7 @@ class App:
             log.error("Cannot lead", action="cannot_lead", problem=str(error))
             self.fatal.set()
             return
-        self.http.closed = ""
+        self.http.closed = self.sockets.closed = ""
         _settle_memory()
         log.info("Leads", action="leads", seq=self.writer.engine.state.seq)
 

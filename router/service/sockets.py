@@ -305,6 +305,7 @@ class SocketServer:
     def __init__(self, host: str, port: int, settings: SocketSettings | None = None) -> None:
         self.host, self.port = host, port  # port 0: any; the true one stands here after `start`
         self.settings = settings or SocketSettings()
+        self.closed = ""  # why nobody is let in just now, though the port is open
         self.cut = 0  # clients cut off because they were too slow
         self.refused = 0
         self._mounts: dict[str, _Mount] = {}
@@ -352,6 +353,12 @@ class SocketServer:
             found = f"{self.host}:{self.port} ({problem.strerror})"
             raise ConfigError("sockets.port", "an address that can be listened on", found) from problem
         self.port = next(iter(self._server.sockets)).getsockname()[1]
+
+    def send_away(self, why: str) -> None:
+        """Let nobody in until `closed` is "" again, and ask everybody to come back: others may serve them meanwhile."""
+        self.closed = why
+        for peer in list(self._peers):
+            peer.close(CloseCode.GOING_AWAY, why)
 
     async def stop_intake(self) -> None:
         """Close the listener; open connections go on."""
@@ -402,6 +409,8 @@ class SocketServer:
         return None
 
     def _full(self, address: str) -> str:
+        if self.closed:
+            return self.closed
         if len(self._peers) >= self.settings.max_connections:
             return "All connections are taken."
         if self._by_address.get(address, 0) >= self.settings.max_per_address:

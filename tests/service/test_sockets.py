@@ -83,6 +83,20 @@ async def close_code(client: ClientConnection) -> int | None:
 # --- the handshake ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("DU-5")
+async def test_whoever_is_sent_away_finds_nobody_at_home_until_the_door_is_opened_again() -> None:
+    """A process that must not lead any more keeps its port, and nobody stays with it and waits for nothing."""
+    async with running() as house, house.client() as client:
+        house.server.send_away("somebody else leads")
+        assert await close_code(client) == 1001
+        status, said, again = await refusal(house.client())
+        assert (status, again) == (503, "5")
+        assert "somebody else leads" in said
+        house.server.closed = ""
+        async with house.client():
+            pass
+
+
 async def test_a_client_that_names_our_subprotocol_gets_it() -> None:
     async with running() as house, house.client(subprotocols=[Subprotocol("other"), Subprotocol(OURS)]) as client:
         assert client.subprotocol == OURS
