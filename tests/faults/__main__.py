@@ -13,22 +13,30 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tests.faults import cluster
 from tests.faults.campaign import Result, run
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="./run faults",
-        description="Kill a working daemon again and again and hold what it acknowledged against its journal.",
+        description="Kill, pause and cut off working daemons again and again, and hold what they acknowledged against "
+        "their journal.",
         epilog="Example: ./run faults --rounds 100 --seed 1",
     )
     parser.add_argument("--rounds", type=_positive, default=20, metavar="N", help="how often it dies (default 20)")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the moments and the crowd (default 1)")
+    parser.add_argument(
+        "--on",
+        choices=("disk", "redis", "both"),
+        default="both",
+        help="one daemon with a journal on disk, two with one in Redis, or half of the rounds each (default)",
+    )
     parser.add_argument("--keep", action="store_true", help="keep data folders and logs, and say where")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="switchboard-faults-"))
     began = time.monotonic()
-    result = _run(asked.rounds, asked.seed, folder)
+    result = _run(asked.rounds, asked.seed, folder, asked.on)
     _report(result, time.monotonic() - began)
     if asked.keep or not result.good:
         print(f"kept: {folder}", file=sys.stderr)
@@ -45,23 +53,39 @@ def _positive(text: str) -> int:
     return number
 
 
-def _run(rounds: int, seed: int, folder: Path) -> Result:
+def _run(rounds: int, seed: int, folder: Path, on: str) -> Result:
+    on_disk = {"disk": rounds, "redis": 0, "both": rounds // 2}[on]
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("rounds", total=rounds)
 
-        def told(so_far: Result) -> None:
+        done = Result()
+
+        def told(part: Result) -> None:
+            so_far = Result()
+            so_far.add(done)
+            so_far.add(part)
             bar.update(task, completed=so_far.rounds, description=f"{so_far.acknowledged} acknowledged")
             if not console.is_terminal and so_far.rounds % 10 == 0:
                 print(f"{so_far.rounds} rounds, {so_far.acknowledged} acknowledged", file=sys.stderr)
 
-        return run(rounds, seed, folder, told)
+        done.add(run(on_disk, seed, folder, told))
+        done.add(cluster.run(rounds - on_disk, seed, folder, told))
+        return done
 
 
 def _report(result: Result, seconds: float) -> None:
     ways = ", ".join(f"{way} {count}" for way, count in sorted(result.ways.items()))
     print(f"{result.rounds} rounds in {seconds:.0f} s ({ways}); {result.records} records", file=sys.stderr)
+    if result.takeovers_s:
+        found_s = sorted(result.takeovers_s)
+        half, longest = found_s[len(found_s) // 2], found_s[-1]
+        print(
+            f"{len(found_s)} takeovers after {half:.2f} s (median), {longest:.2f} s at most; "
+            f"the lease is {cluster.LEASE_S} s",
+            file=sys.stderr,
+        )
     found = result.findings
     for name, lines in (("lost", found.lost), ("doubled", found.doubled), ("stuck", found.stuck)):
         for line in lines[:20]:

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.audit import Findings, audit
-from tests.faults.world import World
+from tests.faults.world import Served, World
 from tests.system.daemon import ROOT, Daemon, Json
 
 WAYS = {"work": 6, "boot": 4, "pause": 2, "stall": 1, "snapshot": 2, "drain": 2, "verify": 1}
@@ -67,6 +67,7 @@ class Result:
     troubles: list[str] = field(default_factory=list)  # broken streams, damage, errors in the log
     ways: Counter[str] = field(default_factory=Counter)
     records: int = 0
+    takeovers_s: list[float] = field(default_factory=list)  # of several daemons: until somebody else was ready
 
     def add(self, other: Result) -> None:
         self.rounds += other.rounds
@@ -75,6 +76,7 @@ class Result:
         self.troubles += other.troubles
         self.ways += other.ways
         self.records += other.records
+        self.takeovers_s += other.takeovers_s
 
     @property
     def good(self) -> bool:
@@ -124,7 +126,7 @@ async def campaign(rounds: int, seed: str, folder: Path, progress: Callable[[Res
             result.ways[way] += 1
             result.acknowledged = world.ledger.acknowledged
             progress(result)
-        await _finish(daemon, world, result)
+        await finish(daemon, world, result)
     finally:
         await world.close()
         await rounds_.end()
@@ -134,7 +136,7 @@ async def campaign(rounds: int, seed: str, folder: Path, progress: Callable[[Res
     return result
 
 
-async def _finish(daemon: Daemon, world: World, result: Result) -> None:
+async def finish(daemon: Served, world: World, result: Result) -> None:
     """Leave it alone until nothing is open, then hold everything against the journal."""
     if not daemon.running:
         daemon.launch()
@@ -166,7 +168,7 @@ async def _finish(daemon: Daemon, world: World, result: Result) -> None:
     result.findings += found
 
 
-async def _compare_views(daemon: Daemon, world: World, result: Result) -> None:
+async def _compare_views(daemon: Served, world: World, result: Result) -> None:
     """After any number of cuts an agent's client knows what the server knows (AG-3)."""
     for agent in world.agents:
         client = agent.client
@@ -177,7 +179,7 @@ async def _compare_views(daemon: Daemon, world: World, result: Result) -> None:
             result.troubles.append(f"the server still shows {client.name} {view}")
 
 
-async def _read_blobs(daemon: Daemon, result: Result) -> None:
+async def _read_blobs(daemon: Served, result: Result) -> None:
     """Whatever the journal names is there, to the byte (IN-7)."""
     named = {blob["digest"] for line in daemon.export() for blob in _blobs(line)}
     for digest in named:
@@ -186,7 +188,7 @@ async def _read_blobs(daemon: Daemon, result: Result) -> None:
             result.findings.lost.append(f"content {digest}")
 
 
-async def _read_replies(daemon: Daemon, world: World, result: Result) -> None:
+async def _read_replies(daemon: Served, world: World, result: Result) -> None:
     """What an agent was told is said has left, once: a repeated delivery has the number of the first as its name."""
     end = time.monotonic() + DRAIN_S
     while time.monotonic() < end:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import cluster
 from tests.faults.__main__ import summary
 from tests.faults.audit import audit
 from tests.faults.campaign import Result, run
@@ -34,6 +35,20 @@ def test_five_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 def test_a_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     hold(run(100, SEED, tmp_path), 100)
+
+
+@pytest.mark.promise("DU-5", "DU-2", "OF-2")
+@pytest.mark.timeout(170)
+def test_two_daemons_on_one_redis_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    result = cluster.run(3, SEED, tmp_path)
+    hold(result, 3)
+
+
+@pytest.mark.long
+@pytest.mark.promise("DU-5", "DU-2", "OF-2")
+@pytest.mark.timeout(2_400)
+def test_two_hundred_faults_of_two_daemons_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    hold(cluster.run(200, SEED, tmp_path), 200)
 
 
 # --- the audit finds what it should -----------------------------------------------------------------------------------

@@ -14,13 +14,13 @@ import smtplib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import aiohttp
 
 from tests.system import clients
 from tests.system.clients import GONE, Agent, Json, Visitor, call_event
-from tests.system.daemon import Daemon
 
 AGENTS = ("ana", "ben", "chen", "dora", "sam")
 AGAIN_S = 0.05  # between two tries: short, so that every moment of a start meets clients
@@ -60,10 +60,35 @@ class Ledger:
         return contacts + sum(len(other) for other in others)
 
 
+class Served(Protocol):
+    """A house that the crowd comes to: one daemon, or several."""
+
+    @property
+    def http(self) -> str: ...
+    @property
+    def socket(self) -> str: ...
+    @property
+    def smtp(self) -> tuple[str, int]: ...
+    @property
+    def lmtp(self) -> tuple[str, int]: ...
+    @property
+    def data(self) -> Path: ...
+    @property
+    def running(self) -> bool: ...
+    def launch(self) -> None: ...
+    async def ready(self, within_s: float = ...) -> Json: ...
+    async def interactions(self, state: str = "") -> list[Json]: ...
+    async def get(self, path: str) -> tuple[int, Json]: ...
+    async def content(self, path: str) -> bytes | None: ...
+    async def stop(self) -> int: ...
+    def verify(self) -> Json: ...
+    def export(self) -> list[Json]: ...
+
+
 class World:
     """Everybody outside. `begin` opens the doors, `close` lets what was begun come to its end."""
 
-    def __init__(self, daemon: Daemon, chance: random.Random, campaign: str) -> None:
+    def __init__(self, daemon: Served, chance: random.Random, campaign: str) -> None:
         self.daemon, self.chance, self.campaign = daemon, chance, campaign
         self.ledger = Ledger()
         self.open = asyncio.Event()  # customers come
@@ -201,6 +226,7 @@ class World:
         while visitor.state != "ended":
             try:
                 if not visitor.connected:
+                    visitor.base = self.daemon.socket
                     await visitor.hello("support")
                     if contact is None:
                         # Before the first welcome a visitor has no name that could be repeated.

@@ -80,7 +80,9 @@ class RedisServer:
         return self._run([self.binary, str(config), "--sentinel"])
 
     def _run(self, command: list[str]) -> RedisServer:
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         end = time.monotonic() + START_S
         while not self._answers():
             log = self.folder / "redis.log"

@@ -1,0 +1,329 @@
+"""Two daemons on one Redis, and what befalls them: the same crowd, the same ledgers, the same audit.
+
+Each daemon reaches Redis over a wire of its own, and the crowd reaches whoever says that they are ready, or sometimes
+the other one. A round waits until one leads and the other stands by; then, in one of these ways:
+
+    kill      kill -9 of who leads
+    pause     who leads is stopped for longer than the lease, and continues in the middle of what it did
+    stall     stopped for less than the lease
+    cut       who leads loses Redis: connections break
+    silent    who leads loses Redis: nothing passes, and what it sent arrives when others lead
+    handover  who leads is told to stop
+    standby   kill -9 of who stands by
+    both      kill -9 of both
+    redis     kill -9 of Redis, which starts again a moment later
+    hang      Redis is stopped for a moment, or for longer than anybody waits
+    hush      Redis takes no writes for a while (CLIENT PAUSE)
+
+A daemon that died is started again, and after the last round everything comes to its end as in `campaign`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import shutil
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+
+from tests.faults.campaign import ROUNDS_MAX, SETTINGS, Result, finish, free_ports
+from tests.faults.wire import Wire
+from tests.faults.world import World
+from tests.support.redis import SYSTEM, RedisServer, bundled
+from tests.system.daemon import Daemon, Json
+
+WAYS = {
+    "kill": 4, "pause": 3, "stall": 1, "cut": 3, "silent": 2, "handover": 2, "standby": 1, "both": 1, "redis": 2,
+    "hang": 1, "hush": 1,
+}  # fmt: skip
+TAKEOVERS = ("kill", "pause", "cut", "silent")  # after which somebody else must lead
+LEASE_S = 1.5
+TIMEOUT_S = 1.0
+WELL_S = 40.0  # two daemons start on a busy machine
+SHARED = {
+    "JOURNAL__KIND": "redis",
+    "JOURNAL__PREFIX": "laboratory",
+    "JOURNAL__LEASE": f"{LEASE_S * 1_000:.0f}ms",
+    "JOURNAL__TIMEOUT": f"{TIMEOUT_S * 1_000:.0f}ms",
+    "CHAT__TOKEN_SECRET": "of-the-laboratory-of-the-laboratory-of-the-laboratory",
+}
+# What a healthy daemon says when its Redis is taken away: anything else in the log is a finding.
+EXPECTED = ('"action":"writer_failed"', '"action":"writer_not_recovered"')
+
+
+class Member(Daemon):
+    """One of the two."""
+
+    def __init__(self, folder: Path, name: str, port_of_redis: int) -> None:
+        http, sockets, smtp, lmtp = free_ports(4)
+        env = SETTINGS | SHARED | {
+            "HTTP__PORT": str(http),
+            "SOCKETS__PORT": str(sockets),
+            "EMAIL__SMTP__PORT": str(smtp),
+            "EMAIL__LMTP__PORT": str(lmtp),
+            "JOURNAL__URL": f"redis://127.0.0.1:{port_of_redis}/0",
+            "BLOBS__FOLDER": str(folder / "shared" / "blobs"),
+            "SCAN__FOLDERS__FAX__PATH": str(folder / "shared" / "drop" / "fax"),
+        }  # fmt: skip
+        super().__init__(folder / name, {f"SWITCHBOARD__{key}": value for key, value in env.items()})
+        self.name = name
+        self.http, self.socket = f"http://127.0.0.1:{http}", f"ws://127.0.0.1:{sockets}"
+        self.smtp, self.lmtp = ("127.0.0.1", smtp), ("127.0.0.1", lmtp)
+        if not self.data.exists():
+            self.data.mkdir()
+            (self.data / "outbox").symlink_to(folder / "shared" / "outbox")
+
+    async def state(self) -> str:
+        """leads, stands by, or away."""
+        try:
+            async with asyncio.timeout(0.5):
+                status, body = await self.get("/readyz")
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return "away"
+        if status == 200:
+            return "leads"
+        return "stands by" if "standby" in body.get("parts", {}).get("writer", {}).get("detail", "") else "away"
+
+    def troubles(self) -> list[str]:
+        return [line for line in super().troubles() if not any(known in line for known in EXPECTED)]
+
+
+class Cluster:
+    """Both, as one house that the crowd comes to."""
+
+    def __init__(self, folder: Path, chance: random.Random) -> None:
+        self.data = folder / "shared"
+        for part in ("outbox", "drop/fax", "blobs"):
+            (self.data / part).mkdir(parents=True)
+        self._chance = random.Random(chance.random())
+        self.redis = RedisServer(folder / "redis", shutil.which(SYSTEM) or bundled()).start()
+        self.wires = [Wire(self.redis.port), Wire(self.redis.port)]
+        self._folder = folder
+        self.members: list[Member] = []
+        self._at = 0
+        self._watching: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self.members = [
+            Member(self._folder, name, wire.port) for name, wire in zip(("one", "two"), self.wires, strict=True)
+        ]
+        self._watching = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        """What a balancer does: ask all, and send everybody to who is ready."""
+        while True:
+            for number, member in enumerate(self.members):
+                if await member.state() == "leads":
+                    self._at = number
+            await asyncio.sleep(0.05)
+
+    @property
+    def member(self) -> Member:
+        """Where the next client goes: mostly to who leads."""
+        return self.members[1 - self._at if self._chance.random() < 0.1 else self._at]
+
+    @property
+    def leader(self) -> Member:
+        return self.members[self._at]
+
+    http = property(lambda self: self.member.http)
+    socket = property(lambda self: self.member.socket)
+    smtp = property(lambda self: self.member.smtp)
+    lmtp = property(lambda self: self.member.lmtp)
+
+    async def well(self, within_s: float = WELL_S) -> tuple[Member, Member]:
+        """Wait until one leads and the other stands by: who leads comes first."""
+        end = time.monotonic() + within_s
+        while True:
+            for member in self.members:
+                if not member.running:
+                    member.launch()
+            states = [await member.state() for member in self.members]
+            if sorted(states) == ["leads", "stands by"]:
+                self._at = states.index("leads")
+                return self.leader, self.members[1 - self._at]
+            tails = [member.log_tail()[-500:] for member in self.members]
+            assert time.monotonic() < end, f"not well within {within_s} s: {states} {tails}"
+            await asyncio.sleep(0.05)
+
+    # --- as a daemon, for those who look at the end -----------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        return True
+
+    def launch(self) -> None:
+        """`well` does."""
+
+    async def ready(self, within_s: float = WELL_S) -> Json:
+        leader, _ = await self.well(max(within_s, WELL_S))
+        return await leader.ready(within_s)
+
+    async def interactions(self, state: str = "") -> list[Json]:
+        return await self.leader.interactions(state)
+
+    async def get(self, path: str) -> tuple[int, Json]:
+        return await self.leader.get(path)
+
+    async def content(self, path: str) -> bytes | None:
+        return await self.leader.content(path)
+
+    async def stop(self) -> int:
+        """The one that stands by first; the worse of both exit codes."""
+        leader, standby = await self.well()
+        return max(await standby.stop(), await leader.stop())
+
+    def verify(self) -> Json:
+        return self._looks().verify()
+
+    def export(self) -> list[Json]:
+        return self._looks().export()
+
+    def _looks(self) -> Member:
+        """For commands that nobody waits for elsewhere: past the wires, which stand still meanwhile."""
+        return Member(self._folder, "looks", self.redis.port)
+
+    def epochs(self) -> list[int]:
+        """Who wrote, entry by entry."""
+        return [int(ident.split(b"-")[1]) for ident, _ in self.redis.command("XRANGE", "laboratory:log", "-", "+")]
+
+    def troubles(self) -> list[str]:
+        return [f"{member.name}: {line}" for member in self.members for line in member.troubles()]
+
+    async def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        for member in self.members:
+            member.kill()
+            await member.close()
+        for wire in self.wires:
+            wire.close()
+        self.redis.close()
+
+
+def run(rounds: int, seed: int, folder: Path, progress: Callable[[Result], None] = lambda so_far: None) -> Result:
+    """Campaigns of at most ROUNDS_MAX rounds, each with a Redis of its own."""
+    total, number = Result(), 0
+    while rounds > 0:
+        number, size = number + 1, min(rounds, ROUNDS_MAX)
+        rounds -= size
+        at = folder / f"cluster-{number}"
+        at.mkdir(parents=True)
+        total.add(asyncio.run(campaign(size, f"{seed}-{number}", at)))
+        progress(total)
+    return total
+
+
+async def campaign(rounds: int, seed: str, folder: Path) -> Result:
+    result, chance = Result(), random.Random(seed)
+    cluster = Cluster(folder, chance)
+    try:
+        await cluster.start()
+        await _rounds(rounds, seed, cluster, chance, result)
+    finally:
+        await cluster.close()
+    result.troubles += cluster.troubles()
+    return result
+
+
+async def _rounds(rounds: int, seed: str, cluster: Cluster, chance: random.Random, result: Result) -> None:
+    world = World(cluster, random.Random(f"{seed}-world"), f"m{seed}")
+    rounds_ = Rounds(cluster, chance)
+    try:
+        world.begin()
+        for _ in range(rounds):
+            way = chance.choices(list(WAYS), list(WAYS.values()))[0]
+            await rounds_.one(way)
+            result.rounds += 1
+            result.ways[way] += 1
+        await finish(cluster, world, result)
+        epochs = cluster.epochs()
+        if epochs != sorted(epochs):
+            result.troubles.append("somebody wrote after others had taken over")
+    finally:
+        await world.close()
+    result.acknowledged = world.ledger.acknowledged
+    result.troubles += world.ledger.faults + rounds_.troubles
+    result.takeovers_s += rounds_.takeovers_s
+
+
+class Rounds:
+    def __init__(self, cluster: Cluster, chance: random.Random) -> None:
+        self.cluster, self.chance = cluster, chance
+        self.takeovers_s: list[float] = []
+        self.troubles: list[str] = []
+
+    async def one(self, way: str) -> None:
+        leader, standby = await self.cluster.well()
+        await self._for(0.1, 1.2)
+        began = time.monotonic()
+        after = await getattr(self, f"_{way}")(leader, standby)
+        if way in TAKEOVERS:
+            await standby.until(lambda status, _: status == 200, WELL_S)
+            self.takeovers_s.append(time.monotonic() - began)
+        if after is not None:
+            await after
+        with contextlib.suppress(ProcessLookupError):
+            leader.signal(signal.SIGCONT)
+
+    async def _for(self, shortest_s: float, longest_s: float) -> None:
+        await asyncio.sleep(self.chance.uniform(shortest_s, longest_s))
+
+    async def _kill(self, leader: Member, standby: Member) -> None:
+        leader.kill()
+
+    async def _pause(self, leader: Member, standby: Member) -> Awaitable[None]:
+        leader.signal(signal.SIGSTOP)
+        return self._for(0.0, 0.5)
+
+    async def _stall(self, leader: Member, standby: Member) -> None:
+        leader.signal(signal.SIGSTOP)
+        await self._for(0.05, 0.6 * LEASE_S)
+
+    async def _cut(self, leader: Member, standby: Member) -> Awaitable[None]:
+        return self._lose(leader, "cut")
+
+    async def _silent(self, leader: Member, standby: Member) -> Awaitable[None]:
+        return self._lose(leader, "silent")
+
+    def _lose(self, leader: Member, how: str) -> Awaitable[None]:
+        wire = self.cluster.wires[self.cluster.members.index(leader)]
+        wire.set("cut" if how == "cut" else "silent")
+
+        async def mend() -> None:
+            await self._for(0.0, 1.0)
+            wire.set("open")
+
+        return mend()
+
+    async def _handover(self, leader: Member, standby: Member) -> None:
+        code = await leader.stop()
+        if code != 0:
+            self.troubles.append(f"{leader.name} ended with {code} after SIGTERM")
+
+    async def _standby(self, leader: Member, standby: Member) -> None:
+        standby.kill()
+
+    async def _both(self, leader: Member, standby: Member) -> None:
+        leader.kill()
+        await self._for(0.0, 0.2)
+        standby.kill()
+
+    async def _redis(self, leader: Member, standby: Member) -> None:
+        self.cluster.redis.kill()
+        await self._for(0.0, 1.5)
+        await asyncio.to_thread(self.cluster.redis.start)
+
+    async def _hang(self, leader: Member, standby: Member) -> None:
+        self.cluster.redis.signal(signal.SIGSTOP)
+        await self._for(0.1, 2 * TIMEOUT_S)
+        self.cluster.redis.signal(signal.SIGCONT)
+
+    async def _hush(self, leader: Member, standby: Member) -> None:
+        await asyncio.to_thread(self.cluster.redis.command, "CLIENT", "PAUSE", self.chance.randint(100, 2_000), "WRITE")
