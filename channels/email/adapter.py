@@ -34,6 +34,7 @@ from channels.email.parse import Letter, arrive, read_letter, token_of, unreadab
 from channels.email.poller import Poller
 from channels.email.render import Attachment, ReplyMail, render, reply_id
 from channels.email.settings import Listener, Settings, check
+from channels.email.wording import worded
 from router.engine.commands import Arrive, Reply
 from router.engine.events import Blob
 from router.engine.views import Attachment as File
@@ -375,11 +376,32 @@ class EmailAdapter:
             sender=sender,
             recipients=self._recipients(letter, outbound),
             subject=letter.subject if letter else outbound.subject,
-            text=outbound.message.text,
+            text=self._text_of(outbound),
             at_ms=outbound.at_ms,
             in_reply_to=letter.message_id if letter else "",
             references=(letter.references or letter.in_reply_to) if letter else (),
             attachments=await self._attachments(outbound.message.blobs),
+        )
+
+    def _text_of(self, outbound: Outbound) -> str:
+        """The agent's words with the house's around them."""
+        assert outbound.message is not None
+        text = outbound.message.text
+        if not self._settings.wordings or not outbound.agent:
+            return text
+        try:
+            view = self._context.desk.interaction(outbound.interaction)
+            queue, language = view.queue, view.language
+        except NotFound:  # over and forgotten while the reply waited: what holds for all still holds
+            queue = language = ""
+        return worded(
+            self._settings.wordings,
+            queue,
+            language,
+            text=text,
+            agent=outbound.agent_name or outbound.agent,
+            subject=outbound.subject,
+            interaction=f"i-{outbound.interaction}",
         )
 
     def _sender(self, outbound: Outbound) -> Mailbox:

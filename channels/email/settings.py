@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from channels.email.wording import Wording, check_wordings
 from router.engine.config import Duration
 from router.errors import ConfigError
 
@@ -122,6 +123,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     smart_host: SmartHost | None = None  # left out: replies need `outbox_folder`, or become dead letters
     outbox_folder: str = ""  # instead of a smart host: replies are written here as .eml files (below the data folder)
+    # What stands around agents' words in replies (a greeting, a signature), by queue and language; the first that fits.
+    # Left out: nothing but what the agent wrote.
+    wordings: tuple[Wording, ...] = ()
     reply_from: str = ""  # left out: replies come from the address that the customer wrote to
     message_id_domain: str = ""  # right-hand side of our Message-IDs; left out: the domain that the reply comes from
     max_reply_bytes: Annotated[int, Meta(ge=1_024)] = 25 * MIB  # text and attachments; most hosts refuse more
@@ -143,6 +147,7 @@ def check(settings: Settings) -> None:
         raise ConfigError("email.addresses", "each address once, whatever its case")
     for name, box in settings.mailboxes.items():
         _check_mailbox(settings, name, box)
+    check_wordings(settings.wordings)
     if len(settings.languages) == 1:
         raise ConfigError("email.languages", "at least two languages, or none", settings.languages[0])
     if settings.smart_host and settings.outbox_folder:

@@ -56,6 +56,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("Tls", "certificate"): "/etc/switchboard/tls.pem",
     ("Tls", "key"): "/etc/switchboard/tls.key",
     ("SmartHost", "host"): "smtp.example.org",
+    ("Wording", "template"): "{text} ({agent})",
     ("ImapBox", "host"): "imap.example.org",
     ("ImapBox", "username"): "support@example.org",
     ("ImapBox", "password"): "secret",

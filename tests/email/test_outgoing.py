@@ -19,9 +19,11 @@ from channels.email.addresses import Mailbox
 from channels.email.parse import read_letter
 from channels.email.render import Attachment, ReplyMail, reference_chain, render, reply_id, reply_subject
 from channels.email.settings import SmartHost
+from channels.email.wording import Wording, check_wordings
 from router.engine.events import Blob, Message
 from router.engine.views import Attachment as File
 from router.engine.views import InteractionView, MessageView, Outbound
+from router.errors import ConfigError
 from router.service.ports import DeliveryFailed
 from tests.email.world import ANN, SUPPORT, World, open_world
 
@@ -379,3 +381,47 @@ async def test_what_was_written_can_be_read(world: World) -> None:
     assert (got.author, got.text, got.attachments, got.complete) == ("customer", "Hello", (), True)
     spoken = msgspec.structs.replace(view, messages=(MessageView("agent", AT, "Hi"),))
     assert (await world.adapter.content(spoken))[0].text == "Hi"
+
+
+# --- what the house says around it ------------------------------------------------------------------------------------
+
+WORDINGS = (
+    Wording("Hola:\n\n{text}\n\n-- \n{agent}, Tienda ({interaction})", queue="support", language="es"),
+    Wording("{text}\n\n-- \n{agent}, Shop Support", queue="support"),
+    Wording("{text}\n\n-- \nShop: {subject}"),
+)
+
+
+@pytest.mark.parametrize(
+    ("queue", "language", "expected"),
+    [
+        ("support", "es", "Hola:\n\nVoy.\n\n-- \nBen, Tienda (i-12)\n"),
+        ("support", "en", "Voy.\n\n-- \nBen, Shop Support\n"),
+        ("sales", "es", "Voy.\n\n-- \nShop: Re: Café\n"),
+    ],
+)
+async def test_a_reply_is_worded_by_queue_and_language(
+    tmp_path: Path, queue: str, language: str, expected: str
+) -> None:
+    async with open_world(tmp_path, outbox_folder="outbox", wordings=WORDINGS) as world:
+        tell(world, ("customer", AT - 1, MAIL))
+        world.desk.views[12] = msgspec.structs.replace(world.desk.views[12], queue=queue, language=language)
+        letter = outbound(message=Message("Voy."), agent_name="Ben")
+        assert words(await written(world, tmp_path, letter)) == expected
+
+
+async def test_braces_in_what_an_agent_writes_are_only_braces(tmp_path: Path) -> None:
+    async with open_world(tmp_path, outbox_folder="outbox", wordings=WORDINGS[2:]) as world:
+        letter = outbound(message=Message("use {text} and {0}"), subject="{agent}")
+        message = await written(world, tmp_path, letter)
+    assert words(message) == "use {text} and {0}\n\n-- \nShop: {agent}\n"
+
+
+@pytest.mark.promise("OB-4")
+@pytest.mark.parametrize(
+    "template", ["no place", "{text} {nobody}", "{text", "{text!r}", "{text:>10}", "{text.x}", "{}"]
+)
+def test_a_wording_that_cannot_be_filled_in_is_refused(template: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        check_wordings([Wording(template)])
+    assert str(refusal.value).startswith("email.wordings[0].template")
