@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -424,12 +425,23 @@ def staff(scenario: Path, replications: int, as_json: bool) -> None:
 @click.argument("name", required=False)
 @click.option("--rounds", default=5, show_default=True, help="medians are taken over so many rounds")
 @click.option("--quick", is_flag=True, help="small sizes, to see that it runs")
+@PLOT
 @JSON
-def bench(name: str | None, rounds: int, quick: bool, as_json: bool) -> None:
-    """Measure engine, pipeline, journal, redis, recovery, edges, estimates, theory (all if none is named)."""
+def bench(name: str | None, rounds: int, quick: bool, plot: Path | None, as_json: bool) -> None:
+    """Measure engine, pipeline, journal, redis, recovery, edges, estimates, theory (all if none is named).
+
+    theory draws its contests with --plot.
+    """
     from router.bench import run_benchmarks
 
-    sys.exit(run_benchmarks(name, rounds=rounds, quick=quick, as_json=as_json))
+    if plot is None:
+        sys.exit(run_benchmarks(name, rounds=rounds, quick=quick, as_json=as_json))
+    if name != "theory":
+        raise ConfigError("--plot", "to be said with theory", name or "all benchmarks")
+    from router.cli import plots
+
+    drawn = partial(plots.draw_contests, file=plot)
+    sys.exit(run_benchmarks(name, rounds=rounds, quick=quick, as_json=as_json, draw=drawn))
 
 
 def main() -> None:

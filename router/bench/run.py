@@ -9,7 +9,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 
 from router.bench.measure import Figures, Step
@@ -18,7 +18,12 @@ from router.bench.report import Row, report, show
 NAMES = ("engine", "pipeline", "journal", "redis", "recovery", "edges", "estimates", "theory")
 
 
-def run_benchmarks(name: str | None, *, rounds: int = 5, quick: bool = False, as_json: bool = False) -> int:
+Draw = Callable[[dict[str, list[Figures]]], None]
+
+
+def run_benchmarks(
+    name: str | None, *, rounds: int = 5, quick: bool = False, as_json: bool = False, draw: Draw | None = None
+) -> int:
     """Run one benchmark or all; the exit code. Whether targets are met is for the reader: the machine may be busy."""
     if name is not None and name not in NAMES:
         print(f"switchboard bench: there is no benchmark {name!r}; known: {', '.join(NAMES)}", file=sys.stderr)
@@ -32,6 +37,8 @@ def run_benchmarks(name: str | None, *, rounds: int = 5, quick: bool = False, as
             found, more = import_module(f"router.bench.{each}").run(rounds, quick, step)
             rows += found
             figures |= {f"{each}: {case}": values for case, values in more.items()}
+    if draw is not None:
+        draw(figures)
     result = report(rows, figures, rounds, quick, time.monotonic() - began)
     if as_json:
         print(json.dumps(result, indent=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,3 +190,36 @@ def draw_comparison(found: Comparison, file: Path) -> None:
         axes.invert_yaxis()
         _axis(axes, metric, "")
     _save(figure, file)
+
+
+def draw_contests(figures: Mapping[str, Sequence[Mapping[str, float]]], file: Path) -> None:
+    """For each design and rule how many of each class were served within their target; the best rule is on top.
+
+    `figures` are those of the benchmark, by "theory: DESIGN RULE|CHOICE".
+    """
+    contests: dict[str, dict[str, Mapping[str, float]]] = {}
+    for name, values in figures.items():
+        design, _, rule = name.removeprefix("theory: ").partition(" ")
+        if values and "min_sl_x" in values[0]:
+            contests.setdefault(design, {})[rule] = values[0]
+    figure = _page(len(contests), 1, "Served in time: the worst class (bar), each (dots)")
+    panels = figure.subplots(len(contests), 1, squeeze=False)[:, 0]
+    for axes, (design, rules) in zip(panels, contests.items(), strict=True):
+        _contest(axes, design, rules)
+    _save(figure, file)
+
+
+def _contest(axes: Axes, design: str, rules: Mapping[str, Mapping[str, float]]) -> None:
+    order = sorted(rules, key=lambda rule: rules[rule]["min_sl_x"])
+    y = range(len(order))
+    axes.barh(list(y), [rules[rule]["min_sl_x"] for rule in order], color="#DDDDDD", height=0.7)
+    classes = [name for name in rules[order[0]] if name.endswith(".sl_x") and not name.startswith("all.")]
+    for i, name in enumerate(classes):
+        levels = [rules[rule][name] for rule in order]
+        axes.plot(levels, list(y), "o", color=COLOURS[i], markersize=4, label=name.removesuffix(".sl_x"))
+    axes.set_yticks(list(y), order, fontsize=7)
+    axes.axvline(0.8, color="#666666", linewidth=1, linestyle=":", label="goal")
+    axes.set_xlim(0, 1)
+    _axis(axes, f"Design {design}", "")
+    axes.grid(visible=True, axis="x", alpha=0.3)
+    axes.legend(fontsize=8, loc="lower left", framealpha=0.85, edgecolor="none")

@@ -1,12 +1,17 @@
 """Each benchmark runs with small sizes and prints rows and figures of the stated form."""
 
 import json
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from router.__main__ import cli
 from router.bench import run_benchmarks
 from router.bench.report import Row
 from router.bench.run import NAMES
+from router.cli import plots
+from router.errors import ConfigError
 from tests.support.redis import installed
 
 ROWS = {
@@ -63,3 +68,18 @@ def test_a_verdict_says_which_limit_holds(ratio: float, at_least: bool, verdict:
     must, aim = (1.4, 2.0) if at_least else (2.0, 1.4)
     row = Row(number="1", what="x", unit="us", product=1, floor=1, ratio=ratio, must=must, aim=aim, at_least=at_least)
     assert row.verdict == verdict
+
+
+def test_contests_are_drawn_and_nothing_else_is(tmp_path: Path) -> None:
+    found = {
+        "theory: 100 agents at 90 %": [{"times": 9_000.0}],
+        "theory: V fcfs|longest_idle": [{"min_sl_x": 0.5, "k0.sl_x": 0.5, "k1.sl_x": 0.9, "all.sl_x": 0.7}],
+        "theory: V adaptive|longest-idle": [{"min_sl_x": 0.8, "k0.sl_x": 0.8, "k1.sl_x": 0.81, "all.sl_x": 0.8}],
+    }
+    plots.draw_contests(found, tmp_path / "contests.svg")
+    drawn = (tmp_path / "contests.svg").read_text()
+    assert drawn.count("<!-- Design V -->") == 1
+    assert drawn.count("<!-- adaptive|longest-idle -->") == 1
+    refused = CliRunner().invoke(cli, ["bench", "engine", "--plot", str(tmp_path / "x.png")])
+    assert isinstance(refused.exception, ConfigError)
+    assert refused.exception.path == "--plot"
