@@ -1,4 +1,4 @@
-"""A browser for a whole module, and pages that tell of every fault.
+"""A browser and a house for all these tests, and pages that tell of every fault.
 
 The browser is the system's Chromium, driven by Playwright, which brings none of its own here. A page on which a script
 fails, or whose policy is broken, fails its test whatever else it shows.
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.desk.people import Desk
 from tests.system.daemon import CONFIG, Daemon
@@ -38,11 +38,15 @@ QUICK = {
     "SWITCHBOARD__SCAN__POLL": "200ms",
 }
 
+# Nothing here is about speed, and the machine may be busy with other tests.
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
+
 NewPage = Callable[..., Awaitable[Page]]
 SignIn = Callable[..., Awaitable[Desk]]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def browser() -> AsyncIterator[Browser]:
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
@@ -53,7 +57,7 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="package")
 async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
     """A page in a context of its own, as on another machine; `options` are those of the context."""
     contexts = []
@@ -66,7 +70,7 @@ async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
     async def make(**options: Any) -> Page:
         given: dict[str, Any] = {"locale": "en-US", "reduced_motion": "reduce", **options}
         context = await browser.new_context(**given)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = await context.new_page()
         page.on("console", heard)
@@ -85,19 +89,27 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+def unhurried(demo: str) -> str:
+    """The demo with timed wrap-up, where a busy machine lets no offer run out and gives no work back."""
+    given = demo.replace('wrap_up = { mode = "optional" }', 'wrap_up = { mode = "timed", time = "60s" }')
+    for queue in ("support", "sales", "mailroom"):
+        given = given.replace(f"[queues.{queue}]", f'[queues.{queue}]\noffer_timeout = "5m"')
+    return given + '\n[presence]\ngrace = "5m"\n'
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
-    """A real daemon on the demo configuration, but that wrap-up is timed; it has the same ports after a restart."""
+    """A real daemon on nearly the demo configuration; it has the same ports after a restart."""
     folder = tmp_path_factory.mktemp("house")
     config = folder / "desk.toml"
-    config.write_text(CONFIG.read_text().replace('wrap_up = { mode = "optional" }', 'wrap_up = { mode = "timed" }'))
+    config.write_text(unhurried(CONFIG.read_text()))
     ports = {"SWITCHBOARD__HTTP__PORT": str(free_port()), "SWITCHBOARD__SOCKETS__PORT": str(free_port())}
     async with Daemon(folder / "data", QUICK | ports, config) as running:
         yield running
     assert running.troubles() == []
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="package")
 async def sign_in(house: Daemon, new_page: NewPage) -> AsyncIterator[SignIn]:
     """The desk of somebody in a browser of their own. At the end nothing is open: the next test begins with none."""
 

@@ -16,7 +16,7 @@ from tests.desk.people import Desk
 from tests.system.clients import Visitor, call_event, check_in, drop, every, letter, phone, scan, send_mail
 from tests.system.daemon import Daemon
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.system]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.system]
 
 
 async def call(house: Daemon, kind: str, name: str, **more: Any) -> None:
@@ -27,6 +27,7 @@ async def call(house: Daemon, kind: str, name: str, **more: Any) -> None:
 @pytest.mark.promise("IN-1")
 async def test_every_channel_is_answered_at_the_desk(house: Daemon, sign_in: SignIn) -> None:
     ana, ben = await asyncio.gather(sign_in("ana"), sign_in("ben"))
+    before = await closed(house)
     await ana.ready()
     await ben.ready()
     await a_call(house, ana)
@@ -34,9 +35,14 @@ async def test_every_channel_is_answered_at_the_desk(house: Daemon, sign_in: Sig
     await a_chat(house, ana)
     await a_mail(house, ana)
     await a_scan(house, ana)
-    ended = [one for one in await house.interactions("closed") if one["reason"] == "completed"]
+    ended = [one for name, one in (await closed(house)).items() if name not in before]
+    assert {one["reason"] for one in ended} == {"completed"}
     assert sorted(one["channel"] for one in ended) == ["chat", "email", "fax", "phone", "walkin"]
     assert {one["agent"] for one in ended if one["channel"] == "walkin"} == {"ben"}
+
+
+async def closed(house: Daemon) -> dict[str, Any]:
+    return {one["id"]: one for one in await house.interactions("closed")}
 
 
 async def a_call(house: Daemon, ana: Desk) -> None:
@@ -56,14 +62,13 @@ async def a_call(house: Daemon, ana: Desk) -> None:
 
 
 async def a_walk_in(house: Daemon, ben: Desk) -> None:
-    status, _ = await check_in(house.session, house.http, uuid.uuid4().hex, "sales")
+    status, visit = await check_in(house.session, house.http, uuid.uuid4().hex, "sales")
     assert status == 200
     await ben.accept("Eva")
     await ben.page.get_by_role("combobox", name="Outcome").select_option("Solved")
     await ben.page.get_by_role("textbox", name="Closing note").fill("bought two")
     await ben.complete("Eva")
-    (visit,) = [one for one in await house.interactions("closed") if one["channel"] == "walkin"]
-    whole = await house.interaction(visit["id"])
+    whole = await house.interaction(visit["interaction"])
     assert whole["disposition"] == "solved"
     assert [note["text"] for note in whole["notes"]] == ["bought two"]
 
@@ -105,7 +110,7 @@ async def a_mail(house: Daemon, ana: Desk) -> None:
     await ana.complete("Eva")
     outbox = house.data / "outbox"
     await every(0.05, lambda: outbox.is_dir() and any(outbox.rglob("*.eml")))
-    (sent,) = outbox.rglob("*.eml")
+    (sent,) = outbox.rglob("*.eml")  # the only mail that is answered in these tests
     reply = message_from_bytes(sent.read_bytes())
     assert "eva@example.org" in str(reply["To"])
     assert "map.txt" in {part.get_filename() for part in reply.walk()}
@@ -114,6 +119,11 @@ async def a_mail(house: Daemon, ana: Desk) -> None:
 async def a_scan(house: Daemon, ana: Desk) -> None:
     drop(house.data / "drop" / "fax", "order.png", scan(random.Random(4)))
     await ana.accept("order.png")
+    picture = ana.log().get_by_role("img", name="order.png")
+    await expect(picture).to_be_visible()
+    assert await picture.evaluate("one => [one.naturalWidth, one.naturalHeight]") == [16, 16]
+    await ana.button("Turn the picture").click()
+    await expect(picture).to_have_class("turn-90")
     await ana.page.get_by_role("textbox", name="Note", exact=True).fill("filed under 4711")
     await ana.button("Add note").click()
     await expect(ana.page.get_by_role("complementary")).to_contain_text("filed under 4711")

@@ -21,7 +21,7 @@ from tests.agents.house import START_MS, Client
 from tests.agents.test_streams import Life
 from tests.desk.conftest import NewPage
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.system]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.system]
 
 Json = dict[str, Any]
 STEPS = [
@@ -71,7 +71,7 @@ class Ear(Mirror):
         super().take(message, now_ms)
 
 
-SEEDS = range(3)
+SEEDS = range(2)
 
 
 @cache
@@ -129,7 +129,7 @@ def consult() -> list[Json]:
     return [message | {"seq": seq} for seq, message in enumerate(told, 1)]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def base() -> Any:
     """The desk's files, served as the daemon serves them."""
     files = Files()

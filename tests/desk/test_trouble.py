@@ -15,7 +15,7 @@ from tests.desk.people import Desk
 from tests.system.clients import Visitor, check_in
 from tests.system.daemon import Daemon
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.system]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.system]
 
 MEGABYTE = 1_000_000
 
@@ -93,8 +93,9 @@ async def test_a_cut_line_is_said_and_afterwards_nothing_is_missing_or_double(
     await ana.write("written meanwhile")
     await expect(ana.log().get_by_text("Sending…")).to_be_visible()
     assert visitor.heard == []
-    cable.plug()
     await page.get_by_role("button", name="Try now").click()
+    await expect(page.get_by_text("Connection lost.")).to_be_visible()
+    cable.plug()
     await expect(page.get_by_text("Connection lost.")).to_be_hidden()
     await visitor.until(lambda: visitor.heard)
     await expect(ana.log().get_by_role("listitem")).to_have_count(3)
@@ -104,6 +105,7 @@ async def test_a_cut_line_is_said_and_afterwards_nothing_is_missing_or_double(
     await visitor.cut()
 
 
+@pytest.mark.long
 async def test_what_was_sent_into_a_cut_line_is_sent_after_a_reload_once(
     house: Daemon, new_page: NewPage, sign_in: SignIn
 ) -> None:

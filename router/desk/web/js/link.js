@@ -27,6 +27,7 @@ export class Link {
   constructor({ url, token, on, store, Socket = WebSocket }) {
     Object.assign(this, { url, token, on, store, Socket });
     this.lastSeq = null;
+    this.failed = 0; // connections that ended
     this.phase = "connecting";
     this.unanswered = new Map(store.load().map((kept) => [kept.message.id, kept]));
     this.retryMs = FIRST_RETRY_MS;
@@ -127,7 +128,9 @@ export class Link {
       this._go("over", this.code || FATAL[code]);
       return;
     }
-    this._go(this.lastSeq === null ? "connecting" : "stale", this.code);
+    // The first connection may take a second try before anybody is told.
+    this.failed += 1;
+    this._go(this.lastSeq === null && this.failed < 2 ? "connecting" : "stale", this.code);
     const wait = Math.max(this.waitMs, this.retryMs) * (0.8 + 0.4 * Math.random());
     this.waitMs = 0;
     this.retryMs = Math.min(this.retryMs * 2, LAST_RETRY_MS);

@@ -1,9 +1,9 @@
 // Pieces that several screens are made of.
 
 import { bytes, clock, pieces, span } from "./format.js";
-import { html } from "./html.js";
+import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
-import { useNow } from "./time.js";
+import { now, useNow, useRunning } from "./time.js";
 import { named, t } from "./words.js";
 
 export function Button({ kind = "plain", icon, keys, busy, children, ...more }) {
@@ -25,8 +25,8 @@ export function Channel({ channel, size = 18 }) {
 
 /** A running time since then. */
 export function Since({ ms, exact = false, say = (text) => text }) {
-  const at = useNow();
-  return html`<time class="figures">${say(exact ? clock(at - ms) : span(at - ms))}</time>`;
+  const shown = useRunning(() => (exact ? clock : span)(now() - ms), ms, exact);
+  return html`<time class="figures">${say(shown)}</time>`;
 }
 
 /** A running time until then, and what part of `whole` is left. */
@@ -54,6 +54,43 @@ export function File({ desk, file }) {
     <${Icon} name="file" /><span class="file-name">${name}</span>
     <span class="quiet figures">${file.size ? bytes(file.size) : ""}</span>
   </button>`;
+}
+
+// What every browser draws and what cannot run anything.
+const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
+const PICTURE_MAX = 20971520; // bytes; beyond that it is downloaded only
+
+export function isPicture(file) {
+  return PICTURES.has(file.media_type) && file.size <= PICTURE_MAX;
+}
+
+/** A scan or a photograph, to be looked at where it stands: turned and at full size where wanted. */
+export function Picture({ desk, file }) {
+  const [url, setUrl] = useState("");
+  const [turn, setTurn] = useState(0);
+  const [large, setLarge] = useState(false);
+  useEffect(() => {
+    let made = "";
+    let gone = false;
+    desk.api.blob(`/v1/blobs/${file.digest}`).then(
+      (blob) => {
+        if (gone) return;
+        made = URL.createObjectURL(blob.slice(0, blob.size, file.media_type));
+        setUrl(made);
+      },
+      () => setUrl(""), // the file below it can be asked for again, and says what is wrong
+    );
+    return () => {
+      gone = true;
+      if (made) URL.revokeObjectURL(made);
+    };
+  }, [file.digest]);
+  if (!url) return null;
+  return html`<figure class=${large ? "picture large" : "picture"}>
+    <div class=${turn % 180 ? "picture-box turned" : "picture-box"} tabindex=${large ? 0 : undefined} role=${large ? "group" : undefined} aria-label=${large ? file.name : undefined}><img src=${url} alt=${file.name || file.media_type} class=${`turn-${turn}`} /></div>
+    <figcaption><${IconButton} icon="again" label=${t("picture.turn")} onClick=${() => setTurn((turn + 90) % 360)} />
+      <${IconButton} icon=${large ? "less" : "more"} label=${t(large ? "picture.smaller" : "picture.larger")} onClick=${() => setLarge(!large)} /></figcaption>
+  </figure>`;
 }
 
 export function Banner({ tone = "plain", children }) {

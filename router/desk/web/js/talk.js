@@ -4,7 +4,7 @@ import { clock, moment, unquoted } from "./format.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { drafts } from "./keep.js";
-import { Banner, Button, Channel, File, IconButton, Since, Words } from "./parts.js";
+import { Banner, Button, Channel, File, IconButton, isPicture, Picture, Since, Words } from "./parts.js";
 import { Outcome } from "./side.js";
 import { flagOf } from "./rail.js";
 import { now, useNow } from "./time.js";
@@ -114,6 +114,7 @@ function Said({ desk, state, one, message, text }) {
     <p class="said-by"><span dir="auto">${author(state, one, message)}</span>
       <time class="quiet figures">${moment(message.at_ms, spoken(), now())}</time></p>
     <div class="said-text" dir="auto">${text === undefined ? html`<span class="quiet">${t("loading")}</span>` : html`<${Text} text=${text} mail=${one.channel === "email"} />`}
+      ${files.filter(isPicture).map((file) => html`<${Picture} key=${file.digest} desk=${desk} file=${file} />`)}
       ${files.length > 0 && html`<div class="files">${files.map((file) => html`<${File} desk=${desk} file=${file} />`)}</div>`}
     </div>
   </li>`;

@@ -36,3 +36,10 @@ export function useNow() {
   useEffect(() => follow(() => set(Math.floor(now() / 500) * 500)), []);
   return at;
 }
+
+/** Draw again when what `show` says has changed, not before: a wallboard has hundreds of running times. */
+export function useRunning(show, ...about) {
+  const [, set] = useState(show());
+  useEffect(() => follow(() => set(show())), about);
+  return show();
+}
