@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from channels.email.addresses import Mailbox, canonical_address, identity
 from channels.email.automatic import look_closer
 from channels.email.body import Part, readable_text
+from channels.email.faxes import fax_files
 from channels.email.files import write_durably
 from channels.email.gate import Gate
 from channels.email.listener import Hooks, LmtpSession, Recipient, Session
@@ -102,6 +103,7 @@ class EmailAdapter:
             )
             for name, box in settings.mailboxes.items()
         ]
+        self._fax_servers = frozenset(one.lower() for one in settings.fax.senders) if settings.fax else frozenset()
         self._detector: Detector | None = None
         self._trusted = frozenset(host.lower() for host in settings.trusted_results)
 
@@ -237,6 +239,10 @@ class EmailAdapter:
     async def _take(self, raw: bytes, mail_from: str, recipients: Sequence[Recipient]) -> list[str]:
         """Record one message for these recipients; the answer to each, in order."""
         letter = await self._read(raw, mail_from)
+        if self._fax_servers and any(box.address.lower() in self._fax_servers for box in letter.senders):
+            answer = await self._take_fax(raw, letter)
+            if answer:
+                return [answer] * len(recipients)
         try:
             blob = await self._context.blobs.put(raw, media_type=RAW_TYPE, name="message.eml")
         except (RouterError, OSError) as problem:
@@ -249,6 +255,29 @@ class EmailAdapter:
         commands = [arrive(letter, address, blob, detail) for address, detail in details.items()]
         answers = dict(zip(details, await self._record(commands), strict=True))
         return [answers[recipient.address] for recipient in recipients]
+
+    async def _take_fax(self, raw: bytes, letter: Letter) -> str:
+        """Hand the documents of a fax server's mail to the scan channel; "" if there are none."""
+        assert self._settings.fax is not None
+        folder = self._context.data / self._settings.fax.folder
+
+        def drop() -> int:
+            files = fax_files(raw, letter)
+            for file in files:  # what is said of a document stands there before it
+                write_durably(folder, file.sidecar_name, file.sidecar)
+                write_durably(folder, file.name, file.content)
+            return len(files)
+
+        try:
+            async with self._reading:
+                count = await asyncio.to_thread(drop)
+        except OSError as problem:
+            log.warning("Fax not handed over", action="email_fax_not_dropped", error=type(problem).__name__)
+            _messages.labels("refused").inc()
+            return LATER
+        if count:
+            _messages.labels("recorded").inc()
+        return RECORDED if count else ""
 
     async def _read(self, raw: bytes, mail_from: str) -> Letter:
         try:

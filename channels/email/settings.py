@@ -60,6 +60,13 @@ class ImapBox(Struct, frozen=True, forbid_unknown_fields=True):
     move_to: str = ""  # a folder for what was recorded; left out: it stays
 
 
+class FaxMail(Struct, frozen=True, forbid_unknown_fields=True):
+    """Fax servers that send what they receive as mail."""
+
+    senders: tuple[str, ...]  # their From addresses: documents in their mail become faxes
+    folder: str = "drop/fax"  # of the scan channel, below the data folder
+
+
 class SmartHost(Struct, frozen=True, forbid_unknown_fields=True):
     """The mail server that our replies leave through. It queues and retries towards the world; we do not."""
 
@@ -94,6 +101,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     # Numbers of payment cards become `•••• 1234` in subjects and in what people are shown. The mail itself stays as it
     # came: keep it no longer than you must.
     mask_cards: bool = True
+
+    fax: FaxMail | None = None  # left out: what a fax server mails is mail
 
     # Whose Authentication-Results are believed and shown to agents (attributes auth_dkim, auth_spf, auth_dmarc): the
     # names by which your own mail servers sign theirs. Left out: nobody's, since anybody can write such a field.
@@ -152,9 +161,9 @@ def check(settings: Settings) -> None:
         raise ConfigError("email.languages", "at least two languages, or none", settings.languages[0])
     if settings.smart_host and settings.outbox_folder:
         raise ConfigError("email.outbox_folder", "either a smart host or a folder", "both")
-    folder = PurePath(settings.outbox_folder)
-    if folder.is_absolute() or ".." in folder.parts or "\0" in settings.outbox_folder:
-        raise ConfigError("email.outbox_folder", "a folder below the data folder", repr(settings.outbox_folder))
+    _check_folder("email.outbox_folder", settings.outbox_folder)
+    if settings.fax:
+        _check_folder("email.fax.folder", settings.fax.folder)
     if settings.max_buffered_bytes < settings.max_message_bytes:
         raise ConfigError("email.max_buffered_bytes", "at least max_message_bytes", str(settings.max_buffered_bytes))
 
@@ -170,3 +179,9 @@ def _check_mailbox(settings: Settings, name: str, box: ImapBox) -> None:
         raise ConfigError(f"{path}.tls", '"tls" or "starttls" beyond this machine', '"none"')
     if box.poll < 1_000:
         raise ConfigError(f"{path}.poll", "at least 1s", str(box.poll))
+
+
+def _check_folder(path: str, name: str) -> None:
+    folder = PurePath(name)
+    if folder.is_absolute() or ".." in folder.parts or "\0" in name:
+        raise ConfigError(path, "a folder below the data folder", repr(name))

@@ -43,6 +43,7 @@ class Sidecar(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     subject: str = ""
     language: str = ""
     attributes: dict[str, str | int | float | bool] = {}
+    id: str = ""  # by which its source knows it: the same document with the same id is the same item (for 7 days)
 
     @property
     def received_at_ms(self) -> int:
@@ -58,7 +59,7 @@ def parse_sidecar(data: bytes) -> Sidecar:
         found = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=Sidecar)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise BadMessage(f"not a sidecar: {problem}") from None
-    for field in ("from_", "to", "name", "subject", "language"):
+    for field in ("from_", "to", "name", "subject", "language", "id"):
         if len(getattr(found, field)) > VALUE_MAX:
             raise BadMessage(f"{field.rstrip('_')} is longer than {VALUE_MAX} characters")
     if len(found.attributes) > ATTRIBUTES_MAX:
@@ -147,6 +148,8 @@ def arrival(taken: Taken, now_ms: int) -> Arrive:
     """The command for one file. Its wait starts when the sidecar says, otherwise when the file got its place."""
     file, sidecar, finding = taken.file, taken.sidecar, taken.finding
     own = taken.own or reference(file)
+    if sidecar.id and not taken.own:
+        own = f"id-{sha256(sidecar.id.encode()).hexdigest()[:24]}"
     sender = printable(sidecar.from_ or finding.sender)
     kind = MEDIA_TYPES.get(finding.kind, "application/octet-stream")
     blob = Blob(taken.blob.digest, taken.blob.size, kind, printable(file.name)[:200])

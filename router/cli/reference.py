@@ -57,6 +57,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("Tls", "key"): "/etc/switchboard/tls.key",
     ("SmartHost", "host"): "smtp.example.org",
     ("Wording", "template"): "{text} ({agent})",
+    ("FaxMail", "senders"): ["fax@pbx.example.org"],
     ("ImapBox", "host"): "imap.example.org",
     ("ImapBox", "username"): "support@example.org",
     ("ImapBox", "password"): "secret",

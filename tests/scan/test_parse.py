@@ -76,6 +76,15 @@ def test_the_same_file_met_again_is_the_same_fax_with_or_without_its_sidecar() -
     assert command(sidecar=Sidecar(from_="+15550199")).key == command().key
 
 
+@pytest.mark.promise("IN-3")
+def test_the_same_bytes_with_the_same_id_of_their_source_are_the_same_fax_however_often_they_are_dropped() -> None:
+    again = msgspec.structs.replace(FILE, inode=8, ctime_ns=1)
+    first, second = (command(file=file, sidecar=Sidecar(id="call-7")) for file in (FILE, again))
+    assert (first.key, first.threads) == (second.key, second.threads)
+    assert command(sidecar=Sidecar(id="call-8")).key != first.key
+    assert command(sidecar=Sidecar(id="call-7"), blob=Blob("cd" * 32, 100)).key != first.key
+
+
 def test_a_wait_starts_when_the_file_got_its_place() -> None:
     assert command().received_at_ms == NOW - 60_000
 
