@@ -45,6 +45,7 @@ from router.http.interactions import InteractionRoutes
 from router.http.openapi import openapi_route
 from router.http.outbound import OutboundRoutes
 from router.http.page import LINKS, page_routes
+from router.http.protocol import Protocol
 from router.http.quarantine import QuarantineRoutes
 from router.http.settings import HttpSettings
 from router.observe import PREFIX, REGISTRY, get_logger
@@ -277,6 +278,7 @@ class HttpServer:
             self.turned_away += 1
             return TurnedAway()
         protocol = server()
+        protocol.__class__ = Protocol  # the library has no other place to say which kind it should make
         self._address_of[protocol] = address
         self._by_address[address] = count + 1
         return protocol

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from typing import Any
 
@@ -424,3 +425,24 @@ async def test_a_certificate_that_cannot_be_read_is_told_with_its_option(tmp_pat
         await build({}, certificate=str(tmp_path / "c.pem"), private_key=str(tmp_path / "k.pem")).start()
     with pytest.raises(ConfigError, match=r"http\.certificate"):
         await build({}, certificate=str(tmp_path / "c.pem")).start()
+
+
+@pytest.mark.promise("IN-5")
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /v1/phone/dev/events HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        b"POST /v1/phone/dev/events HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+        b"GET / HTTP/1.1\r\nBad\x00Header: x\r\n\r\n",
+    ],
+    ids=range(5),
+)
+async def test_what_is_no_request_is_refused_in_the_same_form(server: HttpServer, sent: bytes) -> None:
+    head, _, body = (await raw_exchange(server, sent)).partition(b"\r\n\r\n")
+    assert head.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    assert b"Content-Type: application/problem+json" in head
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"]) == (400, "bad-request")
+    assert b"nonsense" not in body
