@@ -16,12 +16,14 @@ knows a protocol.
     callback         RequestCallback           phone.GATEWAY:EVENT
     call_failed      FailCall                  phone.GATEWAY:EVENT
     dtmf             Append                    phone.GATEWAY:EVENT; RequestCallback, where it says yes to one
+    recording        Remark                    phone.GATEWAY:EVENT; of a call that is over, too
 
 An interaction is the whole life of one call at one gateway: its thread is "phone.GATEWAY:CALL".
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Literal, assert_never
 
@@ -47,10 +49,12 @@ EventType = Literal[
     "callback",
     "call_failed",
     "dtmf",
+    "recording",
 ]
 OVER: frozenset[EventType] = frozenset({"ended", "abandoned"})
 
 CHANNEL = "phone"
+_ADDRESS = re.compile(r"https?://[!-~]{1,2000}")
 _PREFIX = "phone."
 
 
@@ -202,8 +206,20 @@ def command_of(event: CallEvent, prefix: str, gateway: Gateway, now_ms: int, is_
             return c.FailCall(key=key, thread=thread, reason=event.reason)
         case "dtmf":
             return c.Append(key=key, thread=thread, message=Message(text=event.digits, external_id=event.event_id))
+        case "recording":
+            return c.Remark(key=key, thread=thread, text=_recording(event), by=prefix.rstrip(":"))
         case _:
             assert_never(event.type)
+
+
+def _recording(event: CallEvent) -> str:
+    """Where it lies, as agents and operators read it. The reference only: recordings are fetched by who may."""
+    url, seconds = event.attributes.get("url", ""), event.attributes.get("seconds", "")
+    if not _ADDRESS.fullmatch(url):
+        raise BadMessage("attributes.url: expected the address of a recording, such as https://pbx.example.org/r/17")
+    if seconds and not (seconds.isascii() and seconds.isdigit()):
+        raise BadMessage("attributes.seconds: expected how long it is, in whole seconds")
+    return f"Recording: {url}" + (f" ({seconds} s)" if seconds else "")
 
 
 def _number(attributes: dict[str, str], gateway: Gateway) -> str:

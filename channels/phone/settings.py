@@ -45,6 +45,9 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     # The same for a call that talks, where the gateway says nothing of it until it ends (twilio, jambonz, plivo). Left
     # out: four hours, the longest that Twilio lets a call last.
     talk_lease: Duration = Duration(14_400_000)
+    # Whether conversations are recorded there (twilio). The reference becomes a note of the interaction; the recording
+    # stays where it is. Left out: they are not.
+    record: bool = False
     ring: Duration = Duration(20_000)  # how long an agent's telephone rings (twilio, jambonz, plivo); at least "1s"
     # What callers are told, and in which language (twilio, jambonz, plivo). `{position}` and `{minutes}` are put in.
     voice: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en-US"

@@ -65,6 +65,14 @@ class Append(Command, frozen=True, kw_only=True):
     author: str = "customer"
 
 
+class Remark(Command, frozen=True, kw_only=True):
+    """A channel notes something of a contact, which may be over: where its recording lies."""
+
+    thread: str
+    text: str
+    by: str
+
+
 class Renew(Command, frozen=True, kw_only=True):
     """The gateway still has this contact."""
 
@@ -368,6 +376,7 @@ class RetryOutbound(Command, frozen=True, kw_only=True):
 AnyCommand = (
     Arrive
     | Append
+    | Remark
     | Renew
     | ConfirmConnection
     | FailConnection

@@ -104,6 +104,7 @@ def retry_outbound(s: State, ask: c.RetryOutbound, now_ms: int) -> list[Event]:
 
 DECIDE: dict[type[c.Command], Callable[[State, Any, int], list[Event]]] = {
     c.Append: intake.append,
+    c.Remark: intake.remark,
     c.Renew: intake.renew,
     c.ConfirmConnection: intake.confirm_connection,
     c.FailConnection: intake.fail_connection,

@@ -99,6 +99,14 @@ def append(s: State, ask: c.Append, now_ms: int) -> list[Event]:
     return [e.MessageAdded(_open(s, ask.thread).number, ask.author, ask.message)]
 
 
+def remark(s: State, ask: c.Remark, now_ms: int) -> list[Event]:
+    """Of what is over too, while it is remembered."""
+    number = s.threads.get(ask.thread)
+    if number is None:
+        raise NotFound(f"no interaction is known as {ask.thread!r}")
+    return [e.NoteAdded(number, ask.text, ask.by)]
+
+
 def renew(s: State, ask: c.Renew, now_ms: int) -> list[Event]:
     if not 0 < ask.lease_ms <= LONGEST_MS:
         raise BadMessage("lease_ms: must be a positive number of milliseconds up to ten years")

@@ -244,3 +244,55 @@ def test_only_what_it_can_ring_is_rung(kind: str, endpoint: str) -> None:
         with pytest.raises(DeliveryFailed) as failed:
             KINDS[kind].control(an_order("connect", endpoint), site, 0)
         assert failed.value.final
+
+
+# --- recordings -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw"),
+    [
+        (
+            "generic",
+            b'{"event_id":"r-1","call_id":"c1","type":"recording",'
+            b'"attributes":{"url":"https://pbx.example.org/r/17","seconds":41}}',
+        ),
+        (
+            "twilio",
+            b"CallSid=c1&RecordingSid=RE1&RecordingUrl=https%3A%2F%2Fpbx.example.org%2Fr%2F17&RecordingDuration=41",
+        ),
+    ],
+)
+async def test_a_recording_is_noted_once_though_the_call_is_over(office: Office, kind: str, raw: bytes) -> None:
+    order = await connecting(office, kind)
+    await say(office, kind, "answered", order)
+    await say(office, kind, "ended", order)
+    path = "events" if kind == "generic" else "recording"
+    for _ in range(2):
+        await office.tell(kind, Raw(path, f"/v1/phone/dev/{path}", {}, raw))
+    notes = [event for event in office.writer.events if isinstance(event, e.NoteAdded)]
+    assert [(note.text, note.by) for note in notes] == [
+        ("Recording: https://pbx.example.org/r/17 (41 s)", f"phone.{kind}")
+    ]
+    assert list(office.stuck()) == []
+
+
+@pytest.mark.parametrize("url", ["", "javascript:alert(1)", "https://a b", "ftp://x"])
+async def test_what_is_no_address_of_a_recording_is_refused(office: Office, url: str) -> None:
+    await say(office, "generic", "incoming")
+    event = {"event_id": "r", "call_id": CALL, "type": "recording", "attributes": {"url": url}}
+    with pytest.raises(ClientError):
+        await office.tell("generic", Raw("events", "", {}, msgspec.json.encode(event)))
+
+
+async def test_a_recording_of_a_call_that_nobody_knows_is_late(office: Office) -> None:
+    event = {"event_id": "r", "call_id": "?", "type": "recording", "attributes": {"url": "https://pbx.example.org/r"}}
+    answer = await office.tell("generic", Raw("events", "", {}, msgspec.json.encode(event)))
+    assert msgspec.json.decode(answer.body) == {"interaction": None, "action": {"type": "none"}}
+
+
+def test_conversations_are_recorded_where_the_operator_says_so() -> None:
+    for record in (False, True):
+        site = Site("twilio", msgspec.structs.replace(gateway("twilio"), record=record))
+        body = KINDS["twilio"].control(an_order("connect"), site, 0).body
+        assert (b"recordingStatusCallback" in body) is record

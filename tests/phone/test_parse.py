@@ -70,7 +70,7 @@ def test_each_other_type_asks_for_its_own() -> None:
 @pytest.mark.parametrize("type_", get_args(EventType))
 def test_commands_are_plain_data_that_a_journal_takes(type_: str) -> None:
     """A duration of the settings is a number with manners, which no journal can write."""
-    command = asked(told(type_, at=NOW // 1_000 - 400, attributes={"digits": "1"}))
+    command = asked(told(type_, at=NOW // 1_000 - 400, attributes={"digits": "1", "url": "https://pbx/r"}))
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(command), type=type(command)) == command
 
 

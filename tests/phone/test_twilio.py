@@ -285,6 +285,7 @@ async def test_what_is_not_understood_is_set_aside(tmp_path: Path) -> None:
             "phone.dev.wait",
             "phone.dev.status",
             "phone.dev.dial",
+            "phone.dev.recording",
         }
 
 

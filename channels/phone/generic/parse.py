@@ -10,7 +10,8 @@
 - `attributes` are texts, numbers or booleans; the latter two become text, a null is left out. `name`, `language` and
   `subject` also become those of the interaction.
 - `dtmf` has what was pressed in `attributes.digits` (0-9, A-D, *, #); what failed may say why in `attributes.reason`;
-  a `callback` may have `attributes.number` and `attributes.first`.
+  a `recording` has `attributes.url` and may have `attributes.seconds`; a `callback` may have `attributes.number` and
+  `attributes.first`.
 - Fields of other names are left to later versions.
 """
 

@@ -1,4 +1,4 @@
-"""`POST /v1/phone/NAME/{voice,wait,status,dial}`: Twilio's signed forms to a `CallEvent`.
+"""`POST /v1/phone/NAME/{voice,wait,status,dial,recording}`: Twilio's signed forms to a `CallEvent`.
 
     voice    a call comes in                                       incoming
     wait     the caller is in line and hears what we answer        waiting
@@ -10,6 +10,7 @@
                  completed                                         ended
                  busy, no-answer, failed, canceled                 connect_failed
              anything else                                         waiting
+    recording  a conversation was recorded                         recording
 
 They come in any order and more than once, so keys are made of what they say: of a call's sid, the leg and its state.
 `I-Twilio-Idempotency-Token`, which is the same on every try of one request, tells apart what has no better name.
@@ -32,7 +33,7 @@ from channels.phone.settings import Gateway
 from channels.phone.twilio import signature
 from router.errors import BadMessage, TooLarge
 
-PATHS = ("voice", "wait", "status", "dial")
+PATHS = ("voice", "wait", "status", "dial", "recording")
 TOKEN = "I-Twilio-Idempotency-Token"  # noqa: S105 - the name of a header
 
 _SID = re.compile(r"[A-Za-z0-9]{2,64}", re.ASCII)
@@ -65,6 +66,9 @@ class Told(Struct, frozen=True, kw_only=True):
     QueueResult: str = ""
     DialCallStatus: str = ""
     DialCallSid: str = ""
+    RecordingSid: str = ""
+    RecordingUrl: str = ""
+    RecordingDuration: str = ""
     order: str = ""  # ours, from the query
 
 
@@ -96,7 +100,7 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
         type=type_,
         sender=told.From,
         recipient=told.To,
-        attributes=_attributes(query, form) if type_ == "incoming" else {},
+        attributes=_attributes(query, form) if type_ == "incoming" else _recorded(told),
         reason=told.DialCallStatus if type_ == "connect_failed" else "",
         order=told.order if _ORDER.fullmatch(told.order) and type_ in ("answered", "connect_failed") else "",
         path=raw.path,
@@ -106,6 +110,8 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
 def _type_of(path: str, told: Told) -> EventType:
     if path == "voice":
         return "incoming"
+    if path == "recording":
+        return "recording"
     if path == "status":
         if told.ParentCallSid:
             return "answered" if told.CallStatus == "in-progress" else "alive"
@@ -126,7 +132,13 @@ def _key(raw: Raw, told: Told, call: str) -> tuple[str, ...]:
     if raw.path == "dial":
         leg = told.DialCallSid or told.order or raw.headers.get(TOKEN, "")[:100]
         return call, "dial", leg, told.DialCallStatus or told.QueueResult
+    if raw.path == "recording":
+        return call, raw.path, told.RecordingSid
     return call, raw.path
+
+
+def _recorded(told: Told) -> dict[str, str]:
+    return {"url": told.RecordingUrl, "seconds": told.RecordingDuration} if told.RecordingUrl else {}
 
 
 def _attributes(query: Form, form: Form) -> dict[str, str]:

@@ -119,9 +119,15 @@ def control(order: Order, site: Site, now_ms: int) -> Control:
 def _dial(order: Order, site: Site) -> Element:
     response = Element("Response")
     named = f"?order={order.id}"
+    recorded = {
+        "record": "record-from-answer-dual",
+        "recordingStatusCallback": site.url("recording"),
+        "recordingStatusCallbackMethod": "POST",
+    }
     dial = SubElement(
         response,
         "Dial",
+        recorded if site.gateway.record else {},
         timeout=str(site.gateway.ring // 1_000),
         answerOnBridge="true",
         action=site.url("dial") + named,
