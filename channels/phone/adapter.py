@@ -86,6 +86,8 @@ _GONE = 410  # the call is over; 404 may as well be a wrong control address
 _ANSWER_MAX = 65_536
 # A gateway that repeats what is not understood repeats its last few events, not its last thousand.
 _ASIDE_MAX = 1_000
+# Whoever floods us with forged requests must not flood the log: six lines a minute say what is wrong.
+_REFUSED_PER_S = 0.1
 # Calls that are being connected at one gateway, or talk: more than any of them carries.
 _CONNECTS_MAX = 50_000
 
@@ -182,9 +184,16 @@ class PhoneAdapter:
                 return web.Response(body=answer.body, content_type=answer.media_type)
             except RouterError as refusal:
                 line.count(refusal.code)
+                if isinstance(refusal, Unauthenticated | TooLarge):
+                    self._tell_operators(line, path, refusal)
                 raise
 
         return hook
+
+    def _tell_operators(self, line: _Line, path: str, refusal: ClientError) -> None:
+        """Of what is kept nowhere: a few lines of it, however much there is. The counter has them all."""
+        if line.refused_bucket.take(self._desk.now_ms()):
+            log.warning("Request refused", action="phone_refused", gateway=line.name, path=path, problem=str(refusal))
 
     async def _event(self, line: _Line, raw: Raw) -> Answer:
         now_ms = self._desk.now_ms()
@@ -476,6 +485,7 @@ class _Line:
         self.prefix = prefix_of(name)
         self.bucket = Bucket(gateway.rate, gateway.rate)
         self.aside_bucket = Bucket(gateway.set_aside / 3_600, gateway.set_aside)
+        self.refused_bucket = Bucket(_REFUSED_PER_S, 5)  # lines of the log
         self.aside: dict[bytes, None] = {}  # digests of what was set aside lately, oldest first
         self.last_event_ms = 0
         self.trouble = ""  # why the last order did not get through

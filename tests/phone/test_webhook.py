@@ -239,6 +239,22 @@ async def test_nobody_speaks_without_a_good_signature(phone: Phone) -> None:
     assert phone.quarantine.count == 0
 
 
+@pytest.mark.promise("OB-6", "IN-4")
+async def test_operators_read_of_forged_requests_but_not_of_all_of_them(
+    phone: Phone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = msgspec.json.encode(told())
+    for _ in range(50):
+        assert (await phone.post(body, phone.signed(body, "another-secret"))).status == 401
+    lines = [line for line in capsys.readouterr().err.splitlines() if "phone_refused" in line]
+    assert len(lines) == 5
+    assert "does not match" in lines[0]
+    assert "another-secret" not in "".join(lines)
+    phone.desk.now += 10_000
+    await phone.post(body, {})
+    assert "is missing" in capsys.readouterr().err
+
+
 @pytest.mark.promise("OB-6")
 async def test_the_age_of_a_signature_is_judged_by_the_clock_of_the_desk(phone: Phone) -> None:
     body = msgspec.json.encode(told())
