@@ -217,6 +217,8 @@ class App:
 
     async def _open_doors(self) -> None:
         """Everything but HTTP, now that the engine is there."""
+        for adapter in self._running():  # a lease that was lost on the way here does not close what is open
+            adapter.reset("recovered")
         await self.desk.ask(c.Configure(document=self.loaded.document, by="file"))
         self.outbox.reload()
         for name, start in [
@@ -225,7 +227,7 @@ class App:
             ("snapshots", self.snapshots.start),
             ("figures", self.figures.start),
         ]:
-            if name not in self._started:  # a lease that was lost on the way here does not close what is open
+            if name not in self._started:
                 await start()
                 self._started.append(name)
         self.has_led = True

@@ -44,7 +44,8 @@ WAYS = {
 TAKEOVERS = ("kill", "pause", "cut", "silent")  # after which somebody else must lead
 LEASE_S = 1.5
 TIMEOUT_S = 1.0
-WELL_S = 40.0  # two daemons start on a busy machine
+WELL_S = 90.0  # two daemons start on a busy machine
+LOOK_S = 2.0  # so does an answer of `/readyz`; who is stopped gives none
 SHARED = {
     "JOURNAL__KIND": "redis",
     "JOURNAL__PREFIX": "laboratory",
@@ -81,7 +82,7 @@ class Member(Daemon):
     async def state(self) -> str:
         """leads, stands by, or away."""
         try:
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(LOOK_S):
                 status, body = await self.get("/readyz")
         except (aiohttp.ClientError, OSError, TimeoutError):
             return "away"
@@ -106,20 +107,19 @@ class Cluster:
         self._folder = folder
         self.members: list[Member] = []
         self._at = 0
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         self.members = [
             Member(self._folder, name, wire.port) for name, wire in zip(("one", "two"), self.wires, strict=True)
         ]
-        self._watching = asyncio.create_task(self._watch())
+        self._watching = [asyncio.create_task(self._watch(number)) for number in range(len(self.members))]
 
-    async def _watch(self) -> None:
+    async def _watch(self, number: int) -> None:
         """What a balancer does: ask all, and send everybody to who is ready."""
         while True:
-            for number, member in enumerate(self.members):
-                if await member.state() == "leads":
-                    self._at = number
+            if await self.members[number].state() == "leads":
+                self._at = number
             await asyncio.sleep(0.05)
 
     @property
@@ -143,7 +143,7 @@ class Cluster:
             for member in self.members:
                 if not member.running:
                     member.launch()
-            states = [await member.state() for member in self.members]
+            states = await asyncio.gather(*(member.state() for member in self.members))
             if sorted(states) == ["leads", "stands by"]:
                 self._at = states.index("leads")
                 return self.leader, self.members[1 - self._at]
@@ -196,9 +196,9 @@ class Cluster:
         return [f"{member.name}: {line}" for member in self.members for line in member.troubles()]
 
     async def close(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
         for member in self.members:
             member.kill()
             await member.close()

@@ -38,7 +38,7 @@ def test_a_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None
 
 
 @pytest.mark.promise("DU-5", "DU-2", "OF-2")
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(400)
 def test_two_daemons_on_one_redis_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     result = cluster.run(3, SEED, tmp_path)
     hold(result, 3)

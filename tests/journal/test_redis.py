@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -342,6 +343,26 @@ def test_the_shipped_rights_are_enough_and_no_more(tmp_path: Path) -> None:
             with pytest.raises(JournalFailed, match="ACL"):
                 link.call(*denied)
             link.close()
+
+
+@pytest.mark.system
+@pytest.mark.promise("OB-6")
+def test_over_tls_the_server_must_be_who_it_says(tmp_path: Path) -> None:
+    certificate, key, port = tmp_path / "tls.pem", tmp_path / "tls.key", free_port()
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    files = ("--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate))
+    with redis_server(tmp_path / "redis", installed(), "--tls-port", str(port), "--tls-auth-clients", "no", *files):
+        settings = JournalSettings(url=f"rediss://localhost:{port}/0", ca=str(certificate))
+        journal = RedisJournal(settings)
+        journal.open()
+        fill(journal, [2])
+        assert list(journal.read()) == records(1, 2)
+        journal.close()
+        for stranger in (replace(settings, ca=""), replace(settings, url=f"rediss://127.0.0.1:{port}/0")):
+            with pytest.raises(JournalFailed, match="certificate"):
+                RedisJournal(stranger).open()
 
 
 @pytest.mark.promise("DU-5")

@@ -368,8 +368,9 @@ class Visitor(Socket):
         kind = message["type"]
         if kind == "error":
             self.errors.append(message)
-            return
         seq = message.get("seq", -1)
+        if kind == "error" and not seq:
+            return  # before a welcome there is no stream that it could have a number in
         if kind == "welcome":
             self._welcome(message)
         elif self.last_seq is not None and seq != self.last_seq + 1:

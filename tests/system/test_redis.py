@@ -15,7 +15,7 @@ from tests.faults.campaign import free_ports
 from tests.support.redis import RedisServer, redis_server
 from tests.system.clients import call_event, letter, phone, send_mail
 from tests.system.conftest import QUICK
-from tests.system.daemon import OPERATOR, Daemon, Json
+from tests.system.daemon import CONFIG, OPERATOR, Daemon, Json
 
 LEASE_S = 1.0
 
@@ -91,6 +91,10 @@ async def test_a_daemon_finds_everything_again_after_it_and_redis_were_killed(
         await daemon.start()  # its lease of before has run out with Redis, or is waited for
         assert (await daemon.interaction(first["interaction"]))["state"] == "queued"
         assert (await call(daemon, 1))["interaction"] == first["interaction"]
+        status, told = await daemon.get(f"/v1/interactions/{first['interaction']}/explain")
+        assert status == 200, told
+        assert told["way"], "how it came here is read from the log by a child process"
+        assert daemon.command("journal", "snapshot", "--config", str(CONFIG)).startswith("snapshot of record")
         assert await daemon.stop() == 0
         assert daemon.verify()["clean"]
         assert daemon.export()[0]["type"] == "configured"
