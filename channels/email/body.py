@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import email
 import html
+import mimetypes
 import re
 from collections.abc import Iterator
 from email.errors import MessageError
@@ -27,6 +28,7 @@ from msgspec import Struct
 
 from channels.email.reply import split
 from channels.email.text import base64_bytes, clean, clean_lines, decode, decode_words
+from channels.email.tnef import SIGNATURE, Packed, unpack
 
 TEXT_MAX = 200_000  # characters shown; a person reads less
 RAW_MAX = 64 * 1_048_576  # bytes looked at
@@ -109,9 +111,7 @@ def readable_text(raw: bytes) -> Readable:
 def attachment_content(raw: bytes, index: int) -> tuple[Part, bytes]:
     """The content of `readable_text(raw).attachments[index]`. Raises IndexError."""
     message = email.message_from_bytes(raw[:RAW_MAX], policy=POLICY)
-    parts = [part for part in _leaves(message) if _is_attachment(part)]
-    content = _content(parts[index])
-    return _describe(parts[index], content), content
+    return [one for part in _leaves(message) if _is_attachment(part) for one in _attached(part, _content(part))][index]
 
 
 def _read(message: Message, cut: bool) -> Readable:
@@ -124,7 +124,7 @@ def _read(message: Message, cut: bool) -> Readable:
             break
         content = _content(part)
         if _is_attachment(part):
-            attachments.append(_describe(part, content))
+            attachments += [one for one, _ in _attached(part, content)]
         elif part.get_content_type() == "text/html":
             pages.append(decode(content, _charset(part)))
         else:
@@ -157,6 +157,19 @@ def _is_attachment(part: Message) -> bool:
 
 def _disposition(part: Message) -> str:
     return str(part.get("Content-Disposition", "")).partition(";")[0].strip().lower()
+
+
+def _attached(part: Message, content: bytes) -> list[tuple[Part, bytes]]:
+    """What this part brings: itself, or what Outlook packed into it."""
+    if content.startswith(SIGNATURE) and (packed := unpack(content)):
+        return [(_packed(one), one.content) for one in packed]
+    return [(_describe(part, content), content)]
+
+
+def _packed(one: Packed) -> Part:
+    name = one.name.replace("\\", "/").rpartition("/")[2].strip(" .") or "attachment"
+    guessed = mimetypes.guess_type(name, strict=False)[0]
+    return Part(name, guessed or "application/octet-stream", len(one.content))
 
 
 def _describe(part: Message, content: bytes) -> Part:
