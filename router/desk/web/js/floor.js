@@ -28,6 +28,8 @@ export function Floor({ desk, state }) {
   </main>`;
 }
 
+const byName = new Intl.Collator(undefined, { numeric: true }).compare;
+
 function Tiles({ watch }) {
   const at = useNow();
   const waiting = watch.queues.reduce((sum, queue) => sum + queue.waiting, 0);
@@ -55,7 +57,7 @@ function Share({ share }) {
 
 function Queues({ desk, watch }) {
   const rows = useMemo(
-    () => [...watch.queues].sort((a, b) => b.share_of_target - a.share_of_target || b.waiting - a.waiting || a.queue.localeCompare(b.queue)),
+    () => [...watch.queues].sort((a, b) => b.share_of_target - a.share_of_target || b.waiting - a.waiting || byName(a.queue, b.queue)),
     [watch.queues],
   );
   return html`<section class="panel"><h2 id="queues-title">${t("queues")}</h2>
@@ -111,11 +113,11 @@ export function presenceOf(agent) {
 
 function People({ desk, watch }) {
   const rows = useMemo(
-    () => [...watch.agents].sort((a, b) => RANK[presenceOf(a)] - RANK[presenceOf(b)] || a.name.localeCompare(b.name)),
+    () => [...watch.agents].sort((a, b) => RANK[presenceOf(a)] - RANK[presenceOf(b)] || byName(a.name, b.name)),
     [watch.agents],
   );
   return html`<section class="panel people" aria-labelledby="people-title"><h2 id="people-title">${t("people")}</h2>
-    <ul>${rows.map((agent) => html`<${Person} key=${agent.agent} desk=${desk} agent=${agent} />`)}</ul>
+    <ul tabindex="0" aria-labelledby="people-title">${rows.map((agent) => html`<${Person} key=${agent.agent} desk=${desk} agent=${agent} />`)}</ul>
   </section>`;
 }
 
