@@ -81,7 +81,9 @@ class DryAdapter(PhoneAdapter):
 class Office:
     """Gateways named by their kinds, one queue, and two agents who have telephones."""
 
-    def __init__(self, folder: Path, kinds: tuple[str, ...] = tuple(KINDS), endpoint: str = "sip:{name}@desk") -> None:
+    def __init__(
+        self, folder: Path, gateways: dict[str, Gateway] | None = None, kind: type[PhoneAdapter] = DryAdapter
+    ) -> None:
         self.writer = _Writer()
         self.desk = EngineDesk(cast("Any", self.writer))
         quarantine = Quarantine(folder, QuarantineSettings(max_entries=10))
@@ -93,13 +95,14 @@ class Office:
             data=folder,
             loopback_only=True,
         )
-        self.adapter = DryAdapter(Settings(gateways={kind: gateway(kind) for kind in kinds}), context)
+        gateways = gateways or {kind: gateway(kind) for kind in KINDS}
+        self.adapter = cast("DryAdapter", kind(Settings(gateways=gateways), context))
         self.adapter.statuses, self.adapter.sent = [], []
         config = Config(
             channels={"phone": Channel(exclusive=True, actions=tuple(sorted(ACTIONS)))},
             queues={"support": Queue()},
             rules=(Rule(name="all", queue="support"),),
-            agents={name: Agent(name=name.title(), endpoint=endpoint.format(name=name)) for name in AGENTS},
+            agents={name: Agent(name=name.title(), endpoint=f"sip:{name}@desk") for name in AGENTS},
         )
         self.ask(c.Configure(document=to_bytes(config)))
         for name in AGENTS:
