@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import uuid
 from email import message_from_bytes
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.desk.conftest import SignIn
+from tests.desk.conftest import NewPage, SignIn
 from tests.desk.people import Desk
 from tests.system.clients import Visitor, call_event, check_in, drop, every, letter, phone, scan, send_mail
 from tests.system.daemon import Daemon
@@ -128,3 +129,29 @@ async def a_scan(house: Daemon, ana: Desk) -> None:
     await ana.button("Add note").click()
     await expect(ana.page.get_by_role("complementary")).to_contain_text("filed under 4711")
     await ana.complete("order.png")
+
+
+async def test_a_newcomer_follows_the_terminal_to_a_first_answered_customer(house: Daemon, new_page: NewPage) -> None:
+    said = (house.data.parent / f"{house.data.name}.out").read_text()
+    address = re.search(r"Open this address: (\S+)\n", said)
+    signing = re.search(r"Sign in as (\w+) with the token (\S+) and press (\w+)", said)
+    kiosk = re.search(r"open (\S+) in another window and press (\w+)", said)
+    assert address is not None
+    assert signing is not None
+    assert kiosk is not None
+    page = await new_page()
+    await page.goto(address[1])
+    await page.get_by_label("Name").fill(signing[1])
+    await page.get_by_label("Token").fill(signing[2])
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name=signing[3], exact=True).click()
+    await expect(page.get_by_text("You are ready")).to_be_visible()
+    visitor = await page.context.new_page()
+    await visitor.goto(kiosk[1])
+    await visitor.get_by_role("button", name=kiosk[2]).click()
+    await page.get_by_role("button", name="Accept").click()
+    await page.get_by_role("button", name="Complete").click()
+    await page.get_by_role("button", name="Finish wrap-up").click()
+    await expect(page.get_by_text("Nothing open")).to_be_visible()
+    await page.get_by_role("button", name="Not ready", exact=True).click()
+    await expect(page.get_by_role("button", name="Ready", exact=True)).to_be_enabled()
