@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channels.email import automatic
 from channels.email.addresses import Mailbox, canonical_address, mailboxes
 from channels.email.parse import Letter, arrive, message_ids, read_letter, threads_of, unreadable
 from channels.email.text import clean, decode, decode_words
@@ -248,6 +249,13 @@ def test_a_reply_to_our_reply_joins_by_our_token_alone() -> None:
 )
 def test_automatic_mail_is_marked(lines: list[str], mail_from: str, kind: str) -> None:
     assert command(head(*lines), mail_from).attributes.get("auto", "") == kind
+
+
+@given(st.one_of(st.from_regex(automatic._RETURNED_SUBJECT), st.from_regex(automatic._DAEMON)))
+@settings(max_examples=300, deadline=None)
+def test_no_suspect_is_passed_over_for_the_sake_of_speed(words: str) -> None:
+    slow = automatic._RETURNED_SUBJECT.search(words.lower()) or automatic._DAEMON.search(words.lower())
+    assert automatic.is_suspect("", words, words) or not slow
 
 
 @pytest.mark.parametrize("path", corpus_params("bounces-and-autoreplies"))
