@@ -15,7 +15,7 @@ from router.errors import ConfigError
 from tests.support.redis import installed
 
 ROWS = {
-    "engine": ["9", "9", "9", "9", "10", "11", "12", "13", "RT-4", "20"],
+    "engine": [*["9"] * 8, "10", "11", "12", "13", "RT-4", "20"],
     "pipeline": ["1", "2", "5", "14", "15"],
     "journal": ["7", "8"],
     "redis": ["17", "17", "17"],
