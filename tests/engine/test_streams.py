@@ -57,7 +57,7 @@ TELLS_NOBODY = {
 
 
 def test_every_kind_of_event_tells_whom_it_must() -> None:
-    walks = [Walk(seed, thrift=1_000).run(300).checked for seed in (*range(112, 124), 141)]
+    walks = [Walk(seed, thrift=1_000).run(300).checked for seed in (*range(112, 119), 128)]
     met = {event for checked in walks for event in checked.met}
     assert {event for checked in walks for event in checked.told} == met - TELLS_NOBODY
     assert set(EVENT_TYPES) - met <= {e.AlertRaised}, "the walks meet everything else"
