@@ -104,7 +104,8 @@ def schema_hook(kind: type) -> dict[str, Any]:
     if kind is Duration:
         return {
             "type": "string",
-            "pattern": r"^(?=.)(\d{1,6}d)?(\d{1,6}h)?(\d{1,6}m)?(\d{1,9}s)?(\d{1,9}ms)?$",
+            # So few digits that no sum of them is more than ten years, which is the limit and no pattern's business.
+            "pattern": r"^(?=.)(\d{1,3}d)?(\d{1,4}h)?(\d{1,6}m)?(\d{1,7}s)?(\d{1,10}ms)?$",
             "examples": ["20s", "4h", "1h30m"],
         }
     if kind is object:  # a requirement in its written form, which is a tree of tables

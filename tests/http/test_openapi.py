@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from router.engine.config import Duration
 from router.errors import BadMessage, Overloaded
-from router.http.openapi import document
+from router.http.openapi import document, schema_hook
 from router.http.server import HttpServer
 from router.http.settings import HttpSettings
 from router.service.routes import describe
@@ -140,3 +142,10 @@ def test_an_adapters_route_is_in_it_when_it_describes_itself() -> None:
     operation = made["paths"]["/v1/phone/{gateway}/events"]["post"]
     assert sorted(operation["responses"]) == ["200", "422", "503"]
     assert "Retry-After" in operation["responses"]["503"]["headers"]
+
+
+def test_the_longest_duration_that_the_document_allows_is_taken() -> None:
+    longest = "999d9999h999999m9999999s9999999999ms"
+    assert re.fullmatch(schema_hook(Duration)["pattern"], longest)
+    assert Duration.parse(longest) > 0
+    assert not re.fullmatch(schema_hook(Duration)["pattern"], "1" + longest)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -444,8 +445,12 @@ def sentinel(folder: Path, master: RedisServer) -> Iterator[RedisServer]:
 
 
 def until(wanted: Callable[[], object], within_s: float = 30.0) -> None:
+    """Who is asked may be starting, or may be sent away in the middle of a failover."""
     end = time.monotonic() + within_s
-    while not wanted():
+    while True:
+        with contextlib.suppress(redis.ConnectionError):
+            if wanted():
+                return
         assert time.monotonic() < end, "it did not come"
         time.sleep(0.02)
 
