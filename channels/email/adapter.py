@@ -289,7 +289,8 @@ class EmailAdapter:
                 async with self._reading:
                     found = await asyncio.to_thread(self._language, raw)
                 letter = replace(letter, language=found or letter.language)
-            return replace(letter, subject=mask_cards(letter.subject)) if self._settings.mask_cards else letter
+            subject = mask_cards(letter.subject) if self._settings.mask_cards else letter.subject
+            return letter if subject == letter.subject else replace(letter, subject=subject)
         except Exception as problem:  # whatever our reader trips over, the message must reach somebody
             log.error("Message head not understood", action="email_unreadable", exc_info=problem)
             await self._set_aside(raw, f"head not understood: {type(problem).__name__}")
