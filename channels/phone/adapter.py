@@ -436,38 +436,28 @@ class PhoneAdapter:
 
     async def _wait_again(self, outbound: Outbound) -> None:
         """The caller gets another agent. Where even that cannot be recorded now, all of it is tried again."""
-        if is_outdated(outbound, self._view(outbound.interaction)):
-            return  # while we tried, it went to somebody else, whose connection this is not
-        name, call_id = call_of(outbound.threads)
-        prefix = prefix_of(name)
-        command = FailConnection(
-            key=f"{prefix}sb-{outbound.outbound}", thread=prefix + call_id, reason="gateway-refused"
-        )
-        answer = await _settled(self._desk, command)
-        if isinstance(answer, RouterError) and not isinstance(answer, ClientError):
-            raise DeliveryFailed(f"the failed connection cannot be recorded: {answer.code}") from answer
+        await self._given_up(outbound, FailConnection, "gateway-refused")
 
     async def _is_over(self, outbound: Outbound) -> None:
         """There is no such call: it would be offered to one agent after the other until its end was told."""
-        if is_outdated(outbound, self._view(outbound.interaction)):
-            return
-        name, call_id = call_of(outbound.threads)
-        prefix = prefix_of(name)
-        command = Leave(key=f"{prefix}sb-{outbound.outbound}", thread=prefix + call_id, reason="abandoned")
-        answer = await _settled(self._desk, command)
-        if isinstance(answer, RouterError) and not isinstance(answer, ClientError):
-            raise DeliveryFailed(f"the end of the call cannot be recorded: {answer.code}") from answer
+        await self._given_up(outbound, Leave, "abandoned")
 
     async def _ask_nobody(self, outbound: Outbound) -> None:
         """Who was to be consulted cannot be reached: the agent goes on alone."""
+        await self._given_up(outbound, FailConsult, "gateway-refused")
+
+    async def _given_up(
+        self, outbound: Outbound, kind: type[FailConnection | FailConsult | Leave], reason: str
+    ) -> None:
+        """Record what becomes of an order that cannot be carried out. Raises DeliveryFailed."""
         if is_outdated(outbound, self._view(outbound.interaction)):
-            return
+            return  # while we tried, it went to somebody else, whose order this is not
         name, call_id = call_of(outbound.threads)
         prefix = prefix_of(name)
-        command = FailConsult(key=f"{prefix}sb-{outbound.outbound}", thread=prefix + call_id, reason="gateway-refused")
+        command = kind(key=f"{prefix}sb-{outbound.outbound}", thread=prefix + call_id, reason=reason)
         answer = await _settled(self._desk, command)
         if isinstance(answer, RouterError) and not isinstance(answer, ClientError):
-            raise DeliveryFailed(f"the failed consult cannot be recorded: {answer.code}") from answer
+            raise DeliveryFailed(f"that the order was given up cannot be recorded: {answer.code}") from answer
 
 
 class _Gone(DeliveryFailed):
