@@ -159,6 +159,18 @@ class ExtendWrapUp(_Asked, frozen=True, kw_only=True, tag="extend_wrap_up"):
     by_ms: Annotated[int, Meta(ge=1, le=MILLISECONDS_MAX)]
 
 
+class Recall(_Asked, frozen=True, kw_only=True, tag="recall"):
+    """Call the visitor once more: they have to come to you."""
+
+    interaction: Name
+
+
+class MeetCustomer(_Asked, frozen=True, kw_only=True, tag="arrived"):
+    """The visitor who was called is there."""
+
+    interaction: Name
+
+
 class Pick(_Asked, frozen=True, kw_only=True, tag="pick"):
     """Take a waiting interaction by hand."""
 
@@ -180,6 +192,8 @@ Asked = (
     | Complete
     | FinishWrapUp
     | ExtendWrapUp
+    | Recall
+    | MeetCustomer
     | Pick
 )
 ClientMessage = Hello | Asked

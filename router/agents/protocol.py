@@ -108,6 +108,10 @@ def command_of(asked: m.Asked, agent: str, key: str) -> c.AnyCommand:
             return kind(key=key, agent=agent, interaction=number, disposition=asked.disposition, notes=asked.notes)
         case m.ExtendWrapUp():
             return c.ExtendWrapUp(key=key, agent=agent, interaction=_number(asked.interaction), by_ms=asked.by_ms)
+        case m.Recall():
+            return c.Recall(key=key, agent=agent, interaction=_number(asked.interaction))
+        case m.MeetCustomer():
+            return c.MeetCustomer(key=key, agent=agent, interaction=_number(asked.interaction))
         case m.Pick():
             return c.Pick(key=key, agent=agent, interaction=_number(asked.interaction))
 

@@ -57,6 +57,18 @@ class Arrive(Command, frozen=True, kw_only=True):
     automatic: str = ""
 
 
+class Enrich(Command, frozen=True, kw_only=True):
+    """More is known of a contact that came before (`enrich`): what was read from its pages, in what language it is.
+
+    What is known already stays as it is. `message` is added as the system's.
+    """
+
+    thread: str
+    attributes: dict[str, str] = {}
+    language: str = ""
+    message: Message | None = None
+
+
 class Append(Command, frozen=True, kw_only=True):
     """Something said or pressed in an interaction that must be open already."""
 
@@ -277,6 +289,20 @@ class EndConsult(Command, frozen=True, kw_only=True):
     interaction: int
 
 
+class Recall(Command, frozen=True, kw_only=True):
+    """The agent has the customer called once more (`showing`)."""
+
+    agent: str
+    interaction: int
+
+
+class MeetCustomer(Command, frozen=True, kw_only=True):
+    """The customer who was called has come."""
+
+    agent: str
+    interaction: int
+
+
 # --- from operators ---------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +345,23 @@ class Relax(Command, frozen=True, kw_only=True):
     interaction: int
     by: str
     step: int = 0
+    why: str = ""
+
+
+class MergeCustomers(Command, frozen=True, kw_only=True):
+    """Two customers are one person, who is known by the name of `customer` from now on (`customers`)."""
+
+    customer: str
+    other: str
+    by: str
+    why: str = ""
+
+
+class SplitCustomer(Command, frozen=True, kw_only=True):
+    """This identity is not of the customer whom it leads to."""
+
+    identity: str
+    by: str
     why: str = ""
 
 
@@ -375,6 +418,7 @@ class RetryOutbound(Command, frozen=True, kw_only=True):
 
 AnyCommand = (
     Arrive
+    | Enrich
     | Append
     | Remark
     | Renew
@@ -404,6 +448,10 @@ AnyCommand = (
     | RequestCallback
     | CancelCallback
     | FailCall
+    | Recall
+    | MeetCustomer
+    | MergeCustomers
+    | SplitCustomer
     | Requeue
     | Assign
     | Close

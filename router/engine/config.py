@@ -67,6 +67,25 @@ Name = Annotated[str, Meta(pattern=NAME)]
 Count = Annotated[int, Meta(ge=0, le=1_000)]
 
 
+class Resort(Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of a contact where a queue's rule stands against its waiting there.
+
+    keep      it waits on
+    end       the customer is told `message` and let go; who has only just come is refused
+    move      it waits in `queue`, with the time that it has waited already
+    callback  the customer is asked (`message`) whether to call them back, and waits on; who cannot be asked, or not be
+              called, is let go as with `end`. For `when_full`, `when_overdue` and `when_nobody`
+    """
+
+    do: Literal["keep", "end", "move", "callback"] = "keep"
+    queue: Name | None = None  # where `move` goes
+    message: str = ""  # said or shown to the customer where the channel can; left out: only the reason is
+
+
+KEEP = Resort()
+END = Resort("end")
+
+
 class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     """How a channel's work fills an agent, and what it is promised by default."""
 
@@ -92,6 +111,12 @@ class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     unheld: tuple[str, ...] = ()  # with what the names of contacts begin that cannot be put on hold; set likewise
     # true: a queue's rules never end its contacts; they wait on instead, or move. Mail and scans are so in any case.
     lasting: bool = False
+    # For customers who have to come when they are called, as visitors with a ticket: how long their agent waits for
+    # them after each call; 0s: for ever. Left out: nobody is called.
+    show_within: Duration | None = None
+    # What becomes of who does not come: they are let go (end), wait again with their place (keep), or move.
+    no_show: Resort = END
+    no_show_times: Annotated[int, Meta(ge=1, le=100)] = 3  # with `keep`: who did not come so often is let go
 
 
 class Band(Struct, frozen=True, forbid_unknown_fields=True):
@@ -286,25 +311,6 @@ class Calendar(Struct, frozen=True, forbid_unknown_fields=True):
     holidays: tuple[str, ...] = ()  # closed on the public holidays of these: "US", "DE-BY" (ISO 3166)
     dates: dict[str, tuple[str, ...]] = field(default_factory=dict)  # single dates; beat week and holidays
     almanac: Almanac | None = None  # worked out, not written by hand
-
-
-class Resort(Struct, frozen=True, forbid_unknown_fields=True):
-    """What becomes of a contact where a queue's rule stands against its waiting there.
-
-    keep      it waits on
-    end       the customer is told `message` and let go; who has only just come is refused
-    move      it waits in `queue`, with the time that it has waited already
-    callback  the customer is asked (`message`) whether to call them back, and waits on; who cannot be asked, or not be
-              called, is let go as with `end`. For `when_full`, `when_overdue` and `when_nobody`
-    """
-
-    do: Literal["keep", "end", "move", "callback"] = "keep"
-    queue: Name | None = None  # where `move` goes
-    message: str = ""  # said or shown to the customer where the channel can; left out: only the reason is
-
-
-KEEP = Resort()
-END = Resort("end")
 
 
 Automatic = Literal["bounce", "report", "auto-reply", "list", "loop", "undelivered"]

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from router.engine import callbacks, config, consult, intake, presence, work
+from router.engine import callbacks, config, consult, customers, enrich, intake, presence, showing, work
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.capacity import CHANNELS_MAX
@@ -32,7 +32,10 @@ def decide(state: State, plan: Plan, command: c.AnyCommand, now_ms: int) -> list
     """The facts that this command makes true, in order; empty if it changes nothing. Raises ClientError."""
     if type(command) is c.Arrive:
         return intake.arrive(state, plan, command, now_ms)
-    return DECIDE[type(command)](state, command, now_ms)
+    rule = DECIDE.get(type(command))
+    if rule is not None:
+        return rule(state, command, now_ms)
+    return WITH_PLAN[type(command)](state, plan, command, now_ms)
 
 
 def configure(s: State, ask: c.Configure, now_ms: int) -> list[Event]:
@@ -132,6 +135,10 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, int], list[Event]]] = {
     c.RequestCallback: callbacks.request,
     c.CancelCallback: callbacks.cancel,
     c.FailCall: callbacks.fail,
+    c.Recall: showing.recall,
+    c.MeetCustomer: showing.meet,
+    c.MergeCustomers: customers.merge,
+    c.SplitCustomer: customers.split,
     c.Requeue: work.requeue,
     c.Assign: work.assign,
     c.Close: work.close,
@@ -146,3 +153,5 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, int], list[Event]]] = {
     c.FailOutbound: fail_outbound,
     c.RetryOutbound: retry_outbound,
 }
+# What the routing plan is asked about.
+WITH_PLAN: dict[type[c.Command], Callable[[State, Plan, Any, int], list[Event]]] = {c.Enrich: enrich.enrich}

@@ -93,6 +93,16 @@ def _owner_sees(s: State, event: Any, out: list[Effect]) -> None:
     _inform(s, event, out)
 
 
+def _known_better(s: State, event: e.Enriched, out: list[Effect]) -> None:
+    for name in s.hearers(s.interactions[event.interaction]):
+        _tell(s, name, event, out)
+
+
+def _called(s: State, event: e.CustomerCalled, out: list[Effect]) -> None:
+    _tell(s, event.agent, event, out)
+    _inform(s, event, out, event.agent)
+
+
 def _asking(s: State, event: e.ConsultStarted | e.ConsultAnswered, out: list[Effect]) -> None:
     _tell(s, s.interactions[event.interaction].owner, event, out)
 
@@ -148,6 +158,9 @@ def _just_inform(s: State, event: Any, out: list[Effect]) -> None:
 EFFECTS: dict[type[Event], Callable[[State, Any, list[Effect]], None]] = {
     e.InteractionArrived: _just_inform,
     e.CallbackOffered: _just_inform,
+    e.Enriched: _known_better,
+    e.Rerouted: _just_inform,
+    e.CustomerCalled: _called,
     e.MessageAdded: _message,
     e.NoteAdded: _note,
     e.ConnectionConfirmed: _owner_sees,

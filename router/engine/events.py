@@ -96,6 +96,26 @@ class InteractionArrived(Event, frozen=True, tag="arrived"):
     direction: str = "inbound"
 
 
+class Enriched(Event, frozen=True, tag="enriched"):
+    """More is known of it: attributes that it did not have, and its language if that is not ""."""
+
+    interaction: int
+    attributes: dict[str, str]
+    language: str = ""
+
+
+class Rerouted(Event, frozen=True, tag="rerouted"):
+    """By what is known by now the routing plan puts it elsewhere, with the time that it has waited."""
+
+    interaction: int
+    queue: str
+    requirement: Node | None
+    band: str
+    weight: float
+    target_ms: int
+    rule: str = ""
+
+
 class MessageAdded(Event, frozen=True, tag="message"):
     """One more thing said in an interaction: `author` is "customer", "agent" or "system"."""
 
@@ -121,6 +141,15 @@ class ConnectionConfirmed(Event, frozen=True, tag="connected"):
     """The channel's gateway says that customer and agent are joined."""
 
     interaction: int
+
+
+class CustomerCalled(Event, frozen=True, tag="customer-called"):
+    """Its agent waits for the customer to come, until `until_ms` if that is not 0. `calls`: so often by this agent."""
+
+    interaction: int
+    agent: str
+    until_ms: int
+    calls: int
 
 
 class ConnectFailed(Event, frozen=True, tag="connect-failed"):
@@ -373,6 +402,27 @@ class WrapUpFinished(Event, frozen=True, tag="wrap-up-finished"):
     notes: str = ""
 
 
+# --- customers --------------------------------------------------------------------------------------------------------
+
+
+class CustomersMerged(Event, frozen=True, tag="customers-merged"):
+    """What was known as the customer `other` is the customer `customer` from here on."""
+
+    customer: str
+    other: str
+    by: str
+    why: str = ""
+
+
+class CustomerSplit(Event, frozen=True, tag="customer-split"):
+    """`identity` no longer leads to `customer`, and is a customer of its own."""
+
+    identity: str
+    customer: str
+    by: str
+    why: str = ""
+
+
 # --- offers -----------------------------------------------------------------------------------------------------------
 
 
@@ -622,10 +672,15 @@ AnyEvent = (
     | Restarted
     | AlertRaised
     | InteractionArrived
+    | Enriched
+    | Rerouted
     | MessageAdded
     | NoteAdded
     | LeaseRenewed
     | ConnectionConfirmed
+    | CustomerCalled
+    | CustomersMerged
+    | CustomerSplit
     | ConnectFailed
     | Held
     | Resumed

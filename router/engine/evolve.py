@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from router.engine import asking, drain, interrupts, levels, occupancy, preferred, rounds, upkeep
+from router.engine import asking, customers, drain, interrupts, levels, occupancy, preferred, rounds, showing, upkeep
 from router.engine import events as e
 from router.engine.admission import REFUSED
 from router.engine.capacity import SUSPENDED
@@ -240,12 +240,16 @@ def _close(s: State, item: Interaction, at_ms: int) -> None:
         s.rounds.pop(item.number, None)
     if s.left:
         s.left.pop(item.number, None)
+    if s.summons:
+        s.summons.pop(item.number, None)
     closed = s.closed
     closed.append(item.number)
     while len(closed) > s.closed_max:
         old = s.interactions.pop(closed.popleft())
         if s.suspensions:
             s.suspensions.pop(old.number, None)
+        if s.first_queues:
+            s.first_queues.pop(old.number, None)
         for thread in old.threads:
             if s.threads.get(thread) == old.number:
                 del s.threads[thread]
@@ -430,6 +434,31 @@ def _message(s: State, ev: e.MessageAdded, at_ms: int) -> None:
         _post(s, "message", item, at_ms, message=ev.message, agent=ev.agent)
 
 
+def _enriched(s: State, ev: e.Enriched, at_ms: int) -> None:
+    item = s.interactions[ev.interaction]
+    born = item.born
+    item.born = replace(born, attributes={**born.attributes, **ev.attributes}, language=born.language or ev.language)
+    for name in s.hearers(item):
+        _told(s.agents[name])
+
+
+def _rerouted(s: State, ev: e.Rerouted, at_ms: int) -> None:
+    """As if it had come there, but for its time. What was tried and left elsewhere counts no more."""
+    item = s.interactions[ev.interaction]
+    s.first_queues.setdefault(item.number, item.born.queue)
+    _leave_line(s, item)
+    preferred.forget(s, item)
+    s.rounds.pop(item.number, None)
+    s.left.pop(item.number, None)
+    item.tried, item.step = {}, 0
+    asked = {"queue": ev.queue, "requirement": ev.requirement, "band": ev.band}
+    item.born = replace(item.born, weight=ev.weight, target_ms=ev.target_ms, rule=ev.rule, **asked)
+    item.queue, item.requirement = ev.queue, ev.requirement
+    item.band, item.weight, item.target_ms = ev.band, ev.weight, ev.target_ms
+    _join_line(s, item)
+    _time_band(s, item)
+
+
 def _also_known_as(s: State, item: Interaction, threads: tuple[str, ...]) -> None:
     """Let these names lead to the interaction, other than those by which another live one is known."""
     for thread in threads:
@@ -461,6 +490,8 @@ def _lease(s: State, ev: e.LeaseRenewed, at_ms: int) -> None:
 def _connected(s: State, ev: e.ConnectionConfirmed, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
     item.connected = True
+    if s.summons:
+        s.summons.pop(item.number, None)
     _told(s.agents[item.owner])
 
 
@@ -485,6 +516,8 @@ def _requeued(s: State, ev: e.Requeued, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
     if item.state == WRAP_UP:
         _reopen(s, item)
+    if s.summons:
+        showing.missed(s, ev)
     former = _release(s, item)
     _told(former)
     item.lifted = item.lifted or ev.lifted
@@ -1154,6 +1187,11 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.Restarted: _restarted,
     e.AlertRaised: _alert,
     e.InteractionArrived: _arrived,
+    e.Enriched: _enriched,
+    e.Rerouted: _rerouted,
+    e.CustomerCalled: showing.called,
+    e.CustomersMerged: customers.merged,
+    e.CustomerSplit: customers.split_off,
     e.MessageAdded: _message,
     e.NoteAdded: _note,
     e.LeaseRenewed: _lease,

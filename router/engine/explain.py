@@ -26,7 +26,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from router.engine import callbacks, consult, lending, outlook, preferred
+from router.engine import callbacks, consult, customers, lending, outlook, preferred
 from router.engine.capacity import takes
 from router.engine.crews import crew
 from router.engine.headline import NEAR, why_waiting
@@ -68,7 +68,7 @@ def explain(s: State, number: int, now_ms: int) -> dict[str, Any]:
         "configuration_version": s.version,
         "rule": item.born.rule,
         "queue": item.queue,
-        "came_to": item.born.queue,
+        "came_to": s.first_queues.get(number, item.born.queue),
         "direction": item.born.direction,
         "has_past": _has_past(s, item),
         "requirement": written(s.requirement_of(item)),
@@ -87,6 +87,8 @@ def explain(s: State, number: int, now_ms: int) -> dict[str, Any]:
     if s.learning and item.queue in s.queues:
         told["learned_weight"] = round(s.queues[item.queue].standing.value, 3)
     told |= STORIES[item.state](s, item, now_ms)
+    if s.kinship and (story := list(customers.story(s, item.born.customer))):
+        told["customer"] = {"customer": item.born.customer, "history": story}
     if s.consults:
         told |= consult.story(s, item)
     if s.callbacks:
@@ -100,7 +102,8 @@ def _has_past(s: State, item: Interaction) -> bool:
     asked = (item.queue, item.requirement, item.band, item.weight, item.target_ms)
     as_it_came = asked == (born.queue, born.requirement, born.band, born.weight, born.target_ms)
     refused = item.misses or item.declines or item.connect_failures or item.returned_at_ms
-    marked = item.lifted or item.step or item.number in s.left or item.number in s.calls or item.number in s.legs
+    special = any(item.number in numbers for numbers in (s.left, s.first_queues, s.calls, s.legs))
+    marked = item.lifted or item.step or special
     return bool(item.state != QUEUED or refused or marked or not as_it_came)
 
 

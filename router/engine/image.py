@@ -22,11 +22,13 @@ from router.engine.model import (
     Drain,
     Interaction,
     KeyMemory,
+    Kinship,
     Offer,
     Preferred,
     Rest,
     Round,
     State,
+    Summons,
     Suspension,
     Turn,
     Unserved,
@@ -103,6 +105,9 @@ class Image(Struct, array_like=True):
     last_agents: dict[str, str] = {}
     drains: list[Drain] = []
     rests: list[Rest] = []
+    first_queues: dict[int, str] = {}
+    summons: list[Summons] = []
+    kinship: list[Kinship] = []
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -148,6 +153,7 @@ def _later(s: State) -> list[Any]:
     found += [s.turns, s.empty, s.deserted, s.left]
     found += [list(s.gates.values()), s.levels, list(s.preferred.values()), s.last_agents]
     found += [list(s.drains.values()), list(s.rests.values())]
+    found += [s.first_queues, list(s.summons.values()), s.kinship]
     while found and not found[-1]:
         found.pop()
     return found
@@ -203,6 +209,8 @@ def from_bytes(data: bytes) -> State:
     s.last_callback = sum(image.last_callback)
     s.unserved = {(x.queue, x.channel, x.requirement): x for x in image.unserved}
     s.drains = {found.interaction: found for found in image.drains}
+    s.first_queues, s.kinship = image.first_queues, image.kinship
+    s.summons = {found.interaction: found for found in image.summons}
     s.rests = {found.agent: found for found in image.rests}
     s.rounds = {found.interaction: found for found in image.rounds}
     s.suspensions = {found.interaction: found for found in image.suspensions}

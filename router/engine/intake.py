@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.engine import automatic, callbacks, preferred
+from router.engine import automatic, callbacks, customers, preferred
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.config import LONGEST_MS
@@ -83,7 +83,7 @@ def _customer(s: State, ask: c.Arrive) -> str:
     identities = ask.identities or ask.threads[:1]
     for identity in identities:
         if identity in s.links:
-            return s.links[identity]
+            return customers.root(s, identity)
     return identities[0]
 
 

@@ -21,6 +21,7 @@ from router.engine import config as configuration
 from router.engine import events as e
 from router.engine.capacity import CHANNELS_MAX, DRAINING, RESUMING, SOFT, SUSPENDED, count, takes
 from router.engine.crews import belongs
+from router.engine.customers import root
 from router.engine.events import Event
 from router.engine.levels import SLOTS
 from router.engine.matching import AGENT_BITS, NONE, Profile
@@ -39,6 +40,7 @@ from router.engine.model import (
     OFFER_DUE,
     PREFERRED_DUE,
     RETURN_DUE,
+    SHOW_DUE,
     STEP_DUE,
     TURN_DUE,
     UNSERVED_DUE,
@@ -583,6 +585,10 @@ def _deadlines(s: State) -> Iterator[Timer]:
     for held in s.preferred.values():
         if held.until_ms:
             yield held.until_ms, PREFERRED_DUE, held.interaction, ""
+    for summons in s.summons.values():
+        called = s.interactions[summons.interaction]
+        if summons.until_ms and called.state == ACTIVE and not called.connected and _calls(s, called):
+            yield summons.until_ms, SHOW_DUE, summons.interaction, ""
     for callback in s.callbacks.values():
         made = s.interactions.get(callback.interaction)
         waits = callback.kept and made is not None and made.state in (QUEUED, OFFERED)
@@ -688,6 +694,32 @@ def _callbacks(s: State) -> Iterator[str]:
             yield f"callback {number} has attempt {callback.interaction} and is due at {callback.due_ms}"
         elif callback.interaction and callback.interaction not in s.interactions:
             yield f"callback {number} is about {callback.interaction}, which is not there"
+
+
+def _calls(s: State, item: Interaction) -> bool:
+    channel = s.config.channels.get(item.born.channel)
+    return channel is not None and channel.show_within is not None and bool(item.threads)
+
+
+def _summons(s: State) -> Iterator[str]:
+    """Only customers of what is open and whom nobody has met yet are called."""
+    for number, found in s.summons.items():
+        item = s.interactions.get(number)
+        if item is None or not item.open or number != found.interaction or found.calls < 1:
+            yield f"the customer of {number} is called {found.calls} times, by {found.interaction}"
+        elif item.connected:
+            yield f"the customer of {number} is called, and has come"
+    for number in s.first_queues:
+        if number not in s.interactions:
+            yield f"where {number} came to is remembered longer than {number}"
+
+
+def _kinship(s: State) -> Iterator[str]:
+    """Every identity leads to a name that leads nowhere else."""
+    for identity in s.links:
+        end = root(s, identity)
+        if root(s, end) != end:
+            yield f"identity {identity!r} leads to {end!r}, which leads further"
 
 
 def _attempts(s: State) -> Iterator[str]:
@@ -994,6 +1026,8 @@ STEP = (
     _agents,
     _legs,
     _callbacks,
+    _summons,
+    _kinship,
     _paces,
     _reach,
     _staffing,

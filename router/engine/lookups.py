@@ -105,6 +105,9 @@ def interaction_view(s: State, item: Interaction, agent: Agent | None = None, fu
         notes=tuple(NoteView(r.by, r.at_ms, r.text) for r in _customers(s, item).remarks or ()) if full else (),
         consult=consult_view(s, item, agent, full) if s.consults else UNSET,
     )
+    if s.summons and item.number in s.summons and item.state == ACTIVE:
+        summons = s.summons[item.number]
+        view = replace(view, calls=summons.calls, show_by_ms=summons.until_ms)
     aside = s.suspensions.get(item.number) if s.suspensions else None
     if aside is None:
         return view

@@ -54,6 +54,7 @@ CALLBACK_DUE = 9
 UNSERVED_DUE = 10
 PREFERRED_DUE = 11
 DRAIN_DUE = 12
+SHOW_DUE = 13
 TURN_DUE, EMERGENCY_DUE, WAIT_DUE, NOBODY_DUE = range(20, 24)
 BALANCE_DUE, ASK_DUE = 24, 25
 Timer = tuple[int, int, int, str]
@@ -230,6 +231,26 @@ class Round(Struct, array_like=True, gc=False, eq=False):
     refused: tuple[str, ...] = ()  # in this round, where no cool-off says so
 
 
+class Summons(Struct, array_like=True, gc=False, eq=False):
+    """A customer who was called and has not come yet (`showing`)."""
+
+    interaction: int
+    until_ms: int  # of the last call; 0: they are waited for without an end
+    calls: int  # by the agent who has it
+    missed: int = 0  # so often they did not come
+
+
+class Kinship(Struct, array_like=True, gc=False):
+    """An operator's act: `other` was merged with `customer`, or split off it (`customers`)."""
+
+    at_ms: int
+    what: str
+    customer: str
+    other: str
+    by: str
+    why: str
+
+
 class Preferred(Struct, array_like=True, gc=False, eq=False):
     """An interaction that waits for agents by name, or is being offered to one of them (`preferred`)."""
 
@@ -397,6 +418,7 @@ class State:
         "eases",
         "empty",
         "entered",
+        "first_queues",
         "gates",
         "given",
         "hours",
@@ -404,6 +426,7 @@ class State:
         "interactions",
         "interrupts",
         "joined",
+        "kinship",
         "ladders",
         "last_agents",
         "last_callback",
@@ -436,6 +459,8 @@ class State:
         "scoring",
         "seq",
         "soft",
+        "summoning",
+        "summons",
         "suspensions",
         "taking_turns",
         "threads",
@@ -484,6 +509,9 @@ class State:
         self.levels: dict[str, dict[str, Level]] = {}  # queue -> channel -> how many targets were kept of late
         self.preferred: dict[int, Preferred] = {}
         self.last_agents: dict[str, str] = {}  # customer -> who last served them; who came longest ago is first
+        self.first_queues: dict[int, str] = {}  # interaction -> where it came to, of those that the plan put elsewhere
+        self.summons: dict[int, Summons] = {}  # interaction -> of those whose customers were called
+        self.kinship: list[Kinship] = []  # what operators said of who is who
         # primary, with retention by configuration
         self.intake_keys = KeyMemory(0)
         self.command_keys = KeyMemory(0)
@@ -517,6 +545,7 @@ class State:
         self.matcher = Matcher()
         self.learning = self.taking_turns = False  # by the order's policy
         self.levelled = False  # some rule looks at a service level
+        self.summoning = False  # some channel calls its customers
         self.scoring = False  # somebody wants to know whether targets are kept
         self.loans: dict[str, Loans] = {}  # of the queues that may borrow
         self.lent: frozenset[str] = frozenset()  # those of them that do
@@ -574,6 +603,7 @@ class State:
         self.aging = any(band.cap for band in config.bands[1:])
         self.hours = {name: Hours(calendar) for name, calendar in config.calendars.items()}
         self.closed_max = config.memory.closed
+        self.summoning = any(channel.show_within is not None for channel in config.channels.values())
         self.remembers = any(rule.prefer is not None and rule.prefer.last_agent for rule in config.rules)
         self.intake_keys.retention_ms = config.memory.intake_keys
         self.command_keys.retention_ms = config.memory.command_keys
@@ -641,6 +671,9 @@ class State:
         for number, consult in self.consults.items():
             if consult.until_ms:
                 heappush(self.timers, (consult.until_ms, CONSULT_DUE, number, ""))
+        for found in self.summons.values():
+            if found.until_ms:
+                heappush(self.timers, (found.until_ms, SHOW_DUE, found.interaction, ""))
         matcher.stand()
         self.returning = [agent for agent in self.agents.values() if agent.load >> SUSPENDED]
         self.noted = {entry.number: entry for entry in self.unserved.values()}

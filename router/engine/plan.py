@@ -185,6 +185,7 @@ def check_config(config: Config) -> Plan:
     for name, calendar in config.calendars.items():
         check_calendar(calendar, f"calendars.{name}")
     check_resorts(config, _one_of)
+    _check_no_shows(config)
     _check_rules(config, names)
     for name, queue in config.queues.items():
         if queue.relax:
@@ -234,6 +235,17 @@ def _check_channels(config: Config) -> None:
             _one_of(prey, config.channels, f"channels.{name}.interrupts[{i}]", "channel")
     for name in config.channels:
         _check_interrupts(config, name, (name,))
+
+
+def _check_no_shows(config: Config) -> None:
+    for name, channel in config.channels.items():
+        path, rule = f"channels.{name}.no_show", channel.no_show
+        if rule.do == "callback":
+            raise ConfigError(f"{path}.do", "keep, end or move", "'callback'")
+        if (rule.do == "move") != (rule.queue is not None):
+            expected = "a queue" if rule.queue is None else 'do = "move" beside it'
+            raise ConfigError(f"{path}.queue", expected, repr(rule.queue or "none"))
+        _one_of(rule.queue, config.queues, f"{path}.queue", "queue")
 
 
 def _check_interrupts(config: Config, name: str, above: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from router.engine import admission, brake, callbacks, consult, lending, preferred, unservable
+from router.engine import admission, brake, callbacks, consult, lending, preferred, showing, unservable
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.brake import MISSED
@@ -58,9 +58,10 @@ def _withdrawals(s: State, agent: Agent, reason: str) -> list[Event]:
 
 def _after_accept(s: State, event: e.OfferAccepted, now_ms: int) -> Iterable[Event]:
     others = s.interactions[event.interaction].offers
-    if s.legs or s.callbacks:
+    if s.legs or s.callbacks or s.summoning:
         return [
             *_taken(s, event, others),
+            *showing.after_accept(s, event, now_ms),
             *consult.after_accept(s, event.interaction, event.agent),
             *callbacks.after_accept(s, event.interaction),
         ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappop, heappush, heapreplace
 
-from router.engine import admission, balance, callbacks, consult, unservable
+from router.engine import admission, balance, callbacks, consult, showing, unservable
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import (
@@ -28,6 +28,7 @@ from router.engine.model import (
     OFFER_DUE,
     PREFERRED_DUE,
     RETURN_DUE,
+    SHOW_DUE,
     STEP_DUE,
     TURN_DUE,
     UNSERVED_DUE,
@@ -183,6 +184,7 @@ DUE: dict[int, Callable[[State, Timer], int]] = {
     STEP_DUE: _step_due,
     UNSERVED_DUE: _unserved_due,
     PREFERRED_DUE: _preferred_due,
+    SHOW_DUE: showing.due_ms,
     RETURN_DUE: _return_due,
     CONSULT_DUE: consult.due_ms,
     CALLBACK_DUE: callbacks.due_ms,
@@ -203,6 +205,7 @@ FACTS: dict[int, Callable[[State, int, str], list[Event]]] = {
     BAND_DUE: lambda s, n, a: [e.BandRaised(n)],
     STEP_DUE: _step_taken,
     UNSERVED_DUE: lambda s, n, a: [e.UnservableDue(n)],
+    SHOW_DUE: lambda s, n, a: showing.not_come(s, n),
     PREFERRED_DUE: lambda s, n, a: [e.PreferredReleased(n, "timeout")],
     RETURN_DUE: lambda s, n, a: [e.StateChanged(a, "ready", "returned")],
     CONSULT_DUE: lambda s, n, a: consult.over(s, n, "nobody"),

@@ -73,10 +73,12 @@ NEXT: dict[tuple[int, type[e.Event]], frozenset[int]] = {
     (OFFERED, e.PreferredReleased): _ONE[OFFERED],
     (QUEUED, e.CallbackOffered): _ONE[QUEUED],
     (QUEUED, e.Moved): _ONE[QUEUED],
+    (QUEUED, e.Rerouted): _ONE[QUEUED],
+    (ACTIVE, e.CustomerCalled): _ONE[ACTIVE],
     (QUEUED, e.PriorityChanged): _ONE[QUEUED],
     (OFFERED, e.PriorityChanged): _ONE[OFFERED],
     **{(s, e.LeaseRenewed): _ONE[s] for s in (QUEUED, OFFERED, ACTIVE)},
-    **{(s, e.MessageAdded): _ONE[s] for s in OPEN_STATES},
+    **{(s, event): _ONE[s] for s in OPEN_STATES for event in (e.MessageAdded, e.Enriched)},
     **{(s, e.NoteAdded): _ONE[s] for s in STATE_NAMES},
 }
 

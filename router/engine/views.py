@@ -107,6 +107,8 @@ class InteractionView(Struct, frozen=True, kw_only=True):
     misses: int = 0
     declines: int = 0
     connect_failures: int = 0
+    calls: int = 0  # so often was a customer called who has to come, and has not come yet
+    show_by_ms: int = 0  # they are waited for until then
     suspended: bool = False  # put aside by its agent for something that may interrupt it
     suspended_since_ms: int = 0
     suspended_ms: int = 0  # how long it was suspended before, in the hands of this agent

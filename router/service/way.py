@@ -31,7 +31,7 @@ def _lines(number: int, history: Iterable[tuple[int, Record]]) -> Iterator[dict[
             offer = {"offer": offer_id(event.offer)} if isinstance(event, e.OfferMade) else {}
             tag = type(event).__struct_config__.tag
             yield {"seq": seq, "at_ms": record.at_ms, "event": tag, "what": what, "by": _who(event), **offer}
-        if isinstance(event, e.InteractionArrived | e.Moved | e.Transferred):
+        if isinstance(event, e.InteractionArrived | e.Moved | e.Transferred | e.Rerouted):
             queue = event.queue
 
 
@@ -66,6 +66,7 @@ def _arrived(event: e.InteractionArrived) -> str:
 
 
 RULES = {
+    "no-show": "the customer was called and did not come",
     "unservable": "nobody who is signed in could take it",
     "relaxed": "a step of the relaxation plan says so",
 }
@@ -95,6 +96,20 @@ CAUSES = {
 def _moved(event: e.Moved) -> str:
     why = CAUSES.get(event.cause, "its queue says so")
     return f"a rule of its queue moved it to queue {event.queue}: {why} ({event.cause})"
+
+
+def _list(event: e.Enriched) -> str:
+    said = [f"language {event.language}"] if event.language else []
+    return ", ".join([*said, *(f"{name} {value}" for name, value in event.attributes.items())])[:300]
+
+
+def _rerouted(event: e.Rerouted) -> str:
+    rule = f" by the rule {event.rule}" if event.rule else ""
+    return f"with what was read of it, it came to queue {event.queue}{rule}"
+
+
+def _called(event: e.CustomerCalled) -> str:
+    return f"{event.agent} called the customer" + (f", call {event.calls}" if event.calls > 1 else "")
 
 
 def _requeued(event: e.Requeued) -> str:
@@ -135,6 +150,9 @@ WORDS: dict[type[Event], Callable[[Any], str]] = {
     e.InteractionArrived: _arrived,
     e.Moved: _moved,
     e.Requeued: _requeued,
+    e.Enriched: lambda event: f"more was read of it: {_list(event)}",
+    e.Rerouted: _rerouted,
+    e.CustomerCalled: _called,
     e.ConnectFailed: lambda event: f"{event.agent} and the customer could not be connected ({event.reason})",
     e.ConsultAnswered: lambda event: f"{event.agent or 'who was asked'} answered",
     e.ConsultCompleted: _handed_over,

@@ -34,6 +34,8 @@ WRITTEN: list[dict[str, Any]] = [
     {"type": "complete", "id": "a", "interaction": "i-1", "disposition": "solved", "notes": "all well"},
     {"type": "finish_wrap_up", "id": "a", "interaction": "i-1"},
     {"type": "extend_wrap_up", "id": "a", "interaction": "i-1", "by_ms": 30_000},
+    {"type": "recall", "id": "a", "interaction": "i-1"},
+    {"type": "arrived", "id": "a", "interaction": "i-1"},
     {"type": "pick", "id": "a", "interaction": "i-1"},
 ]
 

@@ -33,12 +33,13 @@ def payloads_of(path: Path) -> Iterator[bytes]:
         at += 4 + size
 
 
-def record(name: str, seed: int, steps: int, in_a_crowd: bool) -> None:
+def record(name: str, seed: int, steps: int, kind: str) -> None:
     # Imported here: replaying needs no walk.
     from tests.engine.support.crowd import crowd
-    from tests.engine.support.walk import Walk
+    from tests.engine.support.walk import Walk, hall
 
-    checked = (crowd(seed, steps) if in_a_crowd else Walk(seed, thrift=100).run(steps)).checked
+    kinds = {"--crowd": crowd, "--hall": hall}
+    checked = (kinds[kind](seed, steps) if kind else Walk(seed, thrift=100).run(steps)).checked
     path = HISTORIES / f"{name}.records"
     path.write_bytes(b"".join(len(p).to_bytes(4, "big") + p for p in checked.payloads))
     path.with_suffix(".digest").write_text(digest(checked.engine) + "\n")
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> None:
             path.with_suffix(".digest").write_text(digest(replayed(payloads_of(path))) + "\n")
     else:
         name, seed, steps, *kind = arguments
-        record(name, int(seed), int(steps), kind == ["--crowd"])
+        record(name, int(seed), int(steps), "".join(kind))
 
 
 if __name__ == "__main__":

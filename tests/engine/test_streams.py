@@ -15,7 +15,7 @@ from router.engine.events import EVENT_TYPES
 from router.engine.views import Inform, Tell
 from router.journal import codec
 from tests.engine.support.office import WRAPS, Office
-from tests.engine.support.walk import Walk
+from tests.engine.support.walk import Walk, hall
 
 pytestmark = pytest.mark.promise("AG-3")
 
@@ -43,6 +43,9 @@ TELLS_NOBODY = {
     e.ServabilityChanged,
     e.UnservableDue,
     e.Moved,
+    e.Rerouted,
+    e.CustomersMerged,
+    e.CustomerSplit,
     e.LendingChanged,
     e.CalendarTurned,
     e.EmergencyDeclared,
@@ -58,6 +61,7 @@ TELLS_NOBODY = {
 
 def test_every_kind_of_event_tells_whom_it_must() -> None:
     walks = [Walk(seed, thrift=1_000).run(300).checked for seed in (*range(112, 119), 128)]
+    walks += [hall(seed, 300).checked for seed in (501, 502, 503)]
     met = {event for checked in walks for event in checked.met}
     assert {event for checked in walks for event in checked.told} == met - TELLS_NOBODY
     assert set(EVENT_TYPES) - met <= {e.AlertRaised}, "the walks meet everything else"
@@ -105,6 +109,7 @@ def test_only_kinds_that_exist_have_effects() -> None:
         e.OutboundRetried,
         e.CallbackOffered,
         e.Moved,
+        e.Rerouted,
     }
 
 

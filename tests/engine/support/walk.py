@@ -643,6 +643,30 @@ class Walk:
         confirms = self.r.random() < 0.7
         return c.ConfirmConsult(thread=thread) if confirms else c.FailConsult(thread=thread)
 
+    def _enrich(self) -> c.Enrich:
+        """What was read: sometimes what a rule of `a_hall` asks for, sometimes in a language, sometimes nothing new."""
+        r = self.r
+        read = {name: r.choice(("yes", "no")) for name in ("claim", "owner") if r.random() < 0.6}
+        message = self._message() if r.random() < 0.3 else None
+        return c.Enrich(thread=self._thread(), attributes=read, language=r.choice(("", "", "es")), message=message)
+
+    def _identity(self) -> str:
+        return f"tel:{self.r.randint(0, 6)}"
+
+    def _merge(self) -> c.MergeCustomers:
+        return c.MergeCustomers(customer=self._identity(), other=self._identity(), by="operator:sam")
+
+    def _split(self) -> c.SplitCustomer:
+        return c.SplitCustomer(identity=self._identity(), by="operator:sam")
+
+    def _recall(self) -> c.Recall:
+        agent, number = self._own(ACTIVE)
+        return c.Recall(agent=agent, interaction=number)
+
+    def _meet(self) -> c.MeetCustomer:
+        agent, number = self._own(ACTIVE)
+        return c.MeetCustomer(agent=agent, interaction=number)
+
     def _requeue(self) -> c.Requeue:
         return c.Requeue(interaction=self._item(OFFERED, ACTIVE, WRAP_UP), by="operator:sam")
 
@@ -737,3 +761,26 @@ CHOICES: dict[str, float] = {
     "fail_outbound": 2,
     "retry": 3,
 }
+
+# Where customers come when they are called, papers are read after they came, and operators know who is who.
+HALL: dict[str, float] = {**CHOICES, "enrich": 12, "merge": 3, "split": 3, "recall": 5, "meet": 3}
+
+
+def a_hall(r: Random) -> Config:
+    config = a_config(r)
+    channels = {name: replace(channel, **_shows(r, list(config.queues))) for name, channel in config.channels.items()}
+    queue = r.choice(list(config.queues))
+    read = Rule("read", queue, when='"claim" in attributes && attributes["claim"] == "yes"', band=config.bands[0].name)
+    spoken = Rule("spoken", queue, when='language == "es"', prefer=a_preference(r, tuple(config.agents)))
+    return replace(config, channels=channels, rules=(read, spoken, *config.rules))
+
+
+def _shows(r: Random, queues: list[str]) -> dict[str, Any]:
+    if r.random() < 0.3:
+        return {}
+    resort = r.choice((END, KEEP, Resort("move", r.choice(queues))))
+    return {"show_within": seconds(r.choice((0, 5, 5, 20))), "no_show": resort, "no_show_times": r.randint(1, 3)}
+
+
+def hall(seed: int, steps: int) -> Walk:
+    return Walk(seed, 20, a_hall, HALL).run(steps)
