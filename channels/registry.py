@@ -18,6 +18,7 @@ from channels.kiosk.settings import Settings as Kiosk
 from channels.phone.settings import Settings as Phone
 from channels.phone.settings import check as check_phone
 from channels.scan.settings import Settings as Scan
+from router.engine.config import Reach
 
 if TYPE_CHECKING:
     from router.service.ports import Adapter, Context
@@ -31,7 +32,8 @@ class Kind:
     them; `consults` into which of its contacts a third party can be brought, `calls` by which customers can be
     called, `asks` whose customers can be asked whether to be, `unheld` which of its contacts cannot be put on hold (all
     as in `engine.config.Channel`), `lasting` whose contacts are never ended by a rule, because nobody would be told.
-    `endpoint` says what an agent's endpoint should look like, "" where it is well.
+    `endpoint` says what an agent's endpoint should look like, "" where it is well; `reaches` to what addresses its
+    gateways can connect contacts.
     """
 
     settings: type[Struct]
@@ -45,6 +47,7 @@ class Kind:
     unheld: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
     lasting: Callable[[Any], set[str]] = lambda settings: set()
     endpoint: Callable[[Any, str], str] = lambda settings, endpoint: ""
+    reaches: Callable[[Any], dict[str, tuple[Reach, ...]]] = lambda settings: {}
 
 
 def _phone(settings: Phone, context: Context) -> Adapter:
@@ -80,6 +83,22 @@ def _phone_unheld(settings: Phone) -> dict[str, tuple[str, ...]]:
 
     cannot = [name for name, g in settings.gateways.items() if g.control_url and "hold" not in GATEWAYS[g.kind].orders]
     return {"phone": tuple(prefix_of(name) for name in sorted(cannot))}
+
+
+def _phone_reaches(settings: Phone) -> dict[str, tuple[Reach, ...]]:
+    """A generic gateway may know addresses of its own. One without a control address is told nothing."""
+    from channels.phone.calls import prefix_of
+    from channels.phone.kinds import KINDS as GATEWAYS
+    from channels.phone.telephones import ALL, described, pattern
+
+    found = []
+    for name, gateway in sorted(settings.gateways.items()):
+        forms = GATEWAYS[gateway.kind].rings
+        if not gateway.control_url:
+            found.append(Reach(prefix_of(name)))
+        elif forms != ALL:
+            found.append(Reach(prefix_of(name), pattern(forms), described(forms)))
+    return {"phone": tuple(found)}
 
 
 def _phone_endpoint(settings: Phone, endpoint: str) -> str:
@@ -140,6 +159,7 @@ KINDS: dict[str, Kind] = {
         asks=_phone_asks,
         unheld=_phone_unheld,
         endpoint=_phone_endpoint,
+        reaches=_phone_reaches,
     ),
     "email": Kind(
         Email, _email, lambda settings: {"email": ("message",)}, check_email, lasting=lambda settings: {"email"}

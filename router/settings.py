@@ -170,6 +170,7 @@ def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Conf
     calls: dict[str, tuple[str, ...]] = {}
     asks: dict[str, tuple[str, ...]] = {}
     unheld: dict[str, tuple[str, ...]] = {}
+    reaches: dict[str, tuple[engine.Reach, ...]] = {}
     lasting: set[str] = set()
     for kind, section in adapters.items():
         wanted |= KINDS[kind].actions(section)
@@ -177,6 +178,7 @@ def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Conf
         calls |= KINDS[kind].calls(section)
         asks |= KINDS[kind].asks(section)
         unheld |= KINDS[kind].unheld(section)
+        reaches |= KINDS[kind].reaches(section)
         lasting |= KINDS[kind].lasting(section)
     channels = {
         name: replace(
@@ -186,6 +188,7 @@ def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Conf
             calls=calls.get(name, ()),
             asks=asks.get(name, ()),
             unheld=unheld.get(name, ()),
+            reaches=reaches.get(name, ()),
             lasting=c.lasting or name in lasting,
         )
         for name, c in config.channels.items()

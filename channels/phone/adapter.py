@@ -16,8 +16,9 @@ wait (out of hours, full ...), with the message that the configuration has for t
 
 Orders (`deliver`) are repeated by the outbox under one idempotency key. An order that has been overtaken is not sent
 any more. A `connect` that fails for good, or does not get through within `connect_within`, lets the caller wait for
-somebody again before it is given up; one that is answered 410 tells that the caller is gone, before the gateway's own
-word for it comes. What a gateway says of a `connect` that was followed by another is late as well.
+somebody again before it is given up. One that is answered 410, or that the call is over, tells that the caller is gone
+before the gateway's own word for it comes: whatever was ordered, there is nothing left to do. What a gateway says of a
+`connect` that was followed by another is late as well.
 
 A gateway of a kind that does not read answers (`Kind.progress`) is ordered to refuse a call before its event is
 answered, so that it brings the event again where the order did not arrive.
@@ -29,7 +30,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 from aiohttp import web
@@ -82,7 +83,7 @@ _orders = counter("phone_orders_total", "What became of orders to gateways, by t
 # Of statuses 400 to 499 these say "not now"; the others will be the same on every try.
 _PASSING = frozenset({408, 409, 425, 429})
 _GONE = 410  # the call is over; 404 may as well be a wrong control address
-# Of a gateway's answer to an order so much is read, to use the connection again; nothing in it is needed.
+# Of a gateway's answer to an order so much is read, to use the connection again; at most a reason stands in it.
 _ANSWER_MAX = 65_536
 # A gateway that repeats what is not understood repeats its last few events, not its last thousand.
 _ASIDE_MAX = 1_000
@@ -361,22 +362,35 @@ class PhoneAdapter:
         if is_outdated(outbound, self._view(outbound.interaction)):
             _orders.labels(line.name, "outdated").inc()
             return
-        now_ms = self._desk.now_ms()
         line.ordered(order)
+        control: Control | None = None
         try:
-            await self._send(line, line.kind.control(order, line.site, now_ms))
+            control = line.kind.control(order, line.site, self._desk.now_ms())
+            await self._send(line, control)
+        except _Gone as gone:
+            if outbound.action == "called":  # that call is still to be made
+                await self._not_carried_out(line, outbound, gone, of_agent=False)
+            await self._is_over(outbound)
+            if outbound.action == "assigned":
+                raise
         except DeliveryFailed as failure:
-            line.trouble = str(failure)
-            late = self._desk.now_ms() - outbound.at_ms >= line.gateway.connect_within
-            if outbound.action == "consulted" and (failure.final or late):
+            await self._not_carried_out(line, outbound, failure, of_agent=control is None)
+        else:
+            line.trouble = ""
+
+    async def _not_carried_out(
+        self, line: _Line, outbound: Outbound, failure: DeliveryFailed, of_agent: bool
+    ) -> NoReturn:
+        """`of_agent`: there is nothing that could be rung for them. Raises DeliveryFailed."""
+        line.trouble = str(failure)
+        late = self._desk.now_ms() - outbound.at_ms >= line.gateway.connect_within
+        if outbound.action in ("assigned", "called", "consulted") and (failure.final or late):
+            if outbound.action == "consulted":
                 await self._ask_nobody(outbound)
-                raise DeliveryFailed(str(failure), final=True) from failure
-            if outbound.action in ("assigned", "called") and (failure.final or late):
-                gone = type(failure) is _Gone and outbound.action == "assigned"
-                await (self._is_over if gone else self._wait_again)(outbound)
-                raise DeliveryFailed(str(failure), final=True) from failure
-            raise
-        line.trouble = ""
+            else:
+                await self._wait_again(outbound, of_agent)
+            raise DeliveryFailed(str(failure), final=True) from failure
+        raise failure
 
     def _cannot(self, line: _Line, order: Order) -> None:
         """A gateway that takes no orders sees for itself how a call goes on; other things it would have to do.
@@ -411,9 +425,11 @@ class PhoneAdapter:
         """Carry out an order. Raises DeliveryFailed."""
         status = await self._post(line, control)
         _orders.labels(line.name, str(status)).inc()
-        if not (200 <= status < 300 or status in control.done_already):
-            kind = _Gone if status == _GONE else DeliveryFailed
-            raise kind(f"the gateway answered {status}", final=_is_final(status))
+        if 200 <= status < 300 or status in control.done_already:
+            return
+        if status == _GONE:
+            raise _Gone("the gateway has no such call any more", final=True)
+        raise DeliveryFailed(f"the gateway answered {status}", final=_is_final(status))
 
     async def _post(self, line: _Line, control: Control) -> int:
         """The status that the gateway answers. Raises DeliveryFailed where it does not answer."""
@@ -428,33 +444,32 @@ class PhoneAdapter:
                 timeout=aiohttp.ClientTimeout(total=line.gateway.control_timeout / 1_000),
                 allow_redirects=False,  # a signed order goes where the operator said, and nowhere else
             ) as response:
-                await response.content.read(_ANSWER_MAX)
-                return response.status
+                body = await response.content.read(_ANSWER_MAX)
+                return _GONE if line.kind.is_over(response.status, body) else response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             _orders.labels(line.name, "unreachable").inc()
             raise DeliveryFailed(f"the gateway's control address: {type(problem).__name__}") from problem
 
-    async def _wait_again(self, outbound: Outbound) -> None:
+    async def _wait_again(self, outbound: Outbound, of_agent: bool) -> None:
         """The caller gets another agent. Where even that cannot be recorded now, all of it is tried again."""
-        await self._given_up(outbound, FailConnection, "gateway-refused")
+        key, thread = _names_of(outbound)
+        reason = "no-telephone" if of_agent else "gateway-refused"
+        await self._given_up(outbound, FailConnection(key=key, thread=thread, reason=reason, of_agent=of_agent))
 
     async def _is_over(self, outbound: Outbound) -> None:
         """There is no such call: it would be offered to one agent after the other until its end was told."""
-        await self._given_up(outbound, Leave, "abandoned")
+        key, thread = _names_of(outbound)
+        await self._given_up(outbound, Leave(key=key, thread=thread, reason="abandoned"))
 
     async def _ask_nobody(self, outbound: Outbound) -> None:
         """Who was to be consulted cannot be reached: the agent goes on alone."""
-        await self._given_up(outbound, FailConsult, "gateway-refused")
+        key, thread = _names_of(outbound)
+        await self._given_up(outbound, FailConsult(key=key, thread=thread, reason="gateway-refused"))
 
-    async def _given_up(
-        self, outbound: Outbound, kind: type[FailConnection | FailConsult | Leave], reason: str
-    ) -> None:
+    async def _given_up(self, outbound: Outbound, command: FailConnection | FailConsult | Leave) -> None:
         """Record what becomes of an order that cannot be carried out. Raises DeliveryFailed."""
         if is_outdated(outbound, self._view(outbound.interaction)):
             return  # while we tried, it went to somebody else, whose order this is not
-        name, call_id = call_of(outbound.threads)
-        prefix = prefix_of(name)
-        command = kind(key=f"{prefix}sb-{outbound.outbound}", thread=prefix + call_id, reason=reason)
         answer = await _settled(self._desk, command)
         if isinstance(answer, RouterError) and not isinstance(answer, ClientError):
             raise DeliveryFailed(f"that the order was given up cannot be recorded: {answer.code}") from answer
@@ -518,6 +533,13 @@ class _Line:
         if child is None:
             child = self._counts[outcome] = _events.labels(self.name, outcome)
         child.inc()
+
+
+def _names_of(outbound: Outbound) -> tuple[str, str]:
+    """The key of what is recorded of this order, and the call that it is about."""
+    name, call_id = call_of(outbound.threads)
+    prefix = prefix_of(name)
+    return f"{prefix}sb-{outbound.outbound}", prefix + call_id
 
 
 def _settled(desk: Desk, command: AnyCommand) -> asyncio.Future[Reply | RouterError]:

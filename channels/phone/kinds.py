@@ -45,6 +45,8 @@ class Kind:
     progress: Callable[[str, Estimate, Site], Control] | None = None
     # What to answer instead of 503 where a gateway that is refused would drop its caller. None: 503 after all.
     not_now: Callable[[Raw, Refusal, Site], Answer | None] = lambda raw, refusal, site: None
+    # Whether this answer to an order says that the call is over, where 410 is not its word for that.
+    is_over: Callable[[int, bytes], bool] = lambda status, body: False
     # It says nothing between answer and end: such a call is not missed within `lease` but within `talk_lease`.
     is_quiet: bool = False
     bodies: tuple[str, ...] = (JSON_TYPE,)  # media types of its requests and of our answers
@@ -82,6 +84,7 @@ KINDS: dict[str, Kind] = {
         answer=twilio_out.answer,
         control=twilio_out.control,
         orders=twilio_out.ORDERS,
+        is_over=twilio_out.is_over,
         rings=frozenset({"sip", "number", "client"}),
         not_now=twilio_out.not_now,
         is_quiet=True,

@@ -30,6 +30,11 @@ def can_ring(endpoint: str, forms: frozenset[Form]) -> bool:
     return any(_FORMS[form][0].fullmatch(endpoint) for form in forms)
 
 
+def pattern(forms: frozenset[Form]) -> str:
+    """Of all endpoints that can be rung, as a regular expression."""
+    return "|".join(_FORMS[form][0].pattern for form in _FORMS if form in forms)
+
+
 def described(forms: frozenset[Form]) -> str:
     """What may be written there: "sip:NAME@HOST or +NUMBER"."""
     return " or ".join(_FORMS[form][1] for form in _FORMS if form in forms)

@@ -237,6 +237,7 @@ class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"
     load: dict[str, int] | UnsetType = UNSET
     offers: tuple[OfferView, ...] | UnsetType = UNSET
     interactions: tuple[InteractionView, ...] | UnsetType = UNSET
+    warnings: tuple[str, ...] | UnsetType = UNSET  # what keeps you from being connected with what you will be offered
 
 
 class Offer(Struct, frozen=True, kw_only=True, tag_field="type", tag="offer"):

@@ -360,6 +360,8 @@ class Conversation:
             code = TRY_AGAIN_LATER if isinstance(answer, Refusal) else NO_SUCH_AGENT
             self._send_off(code, _error(answer, greeting.hello.id))
             return
+        for why in greeting.view.warnings:
+            log.warning("Agent cannot be connected", action="agent_without_endpoint", agent=self.agent, why=why)
         missed = self._missed(self._line.kept, greeting)
         if missed is None:
             self._hub.broken(self._line, self.agent)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import UNSET
+
 from router.agents import messages as m
 from router.engine import events as e
 from router.engine.views import AgentView, InteractionView, NoteView, OfferView, Tell, brief, interaction_id, offer_id
@@ -36,6 +38,7 @@ def welcome(view: AgentView, session: str, now_ms: int) -> m.Welcome:
         load=view.load,
         offers=tuple(OfferView(o.offer, brief(o.interaction), o.expires_at_ms) for o in view.offers),
         interactions=view.interactions,
+        warnings=view.warnings or UNSET,
     )
 
 

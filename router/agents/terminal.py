@@ -299,6 +299,9 @@ class Screen(Face):
         super().told(message)
         if message["type"] == "error":
             self.noted(f"{message['code']}: {message['message']}")
+        elif message["type"] == "welcome":
+            for sentence in message.get("warnings", ()):
+                self.noted(sentence)
         elif message["type"] == "offer_withdrawn":
             self.noted(f"offer {message['offer']} {message['reason']}")
         elif message["type"] == "interaction_ended":

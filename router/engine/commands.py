@@ -97,10 +97,14 @@ class ConfirmConnection(Command, frozen=True, kw_only=True):
 
 
 class FailConnection(Command, frozen=True, kw_only=True):
-    """The agent who accepted could not be joined with the customer."""
+    """The agent who accepted could not be joined with the customer.
+
+    `of_agent`: it was their telephone; otherwise it says nothing of whether they can be reached.
+    """
 
     thread: str
     reason: str = ""
+    of_agent: bool = True
 
 
 class ConfirmConsult(Command, frozen=True, kw_only=True):

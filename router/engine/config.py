@@ -10,7 +10,7 @@ To leave an option out means its default; each docstring says what that does.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -86,6 +86,14 @@ KEEP = Resort()
 END = Resort("end")
 
 
+class Reach(NamedTuple):
+    """What contacts whose names begin with `begins` can be connected to: agents' endpoints and outside addresses."""
+
+    begins: str
+    pattern: str = ""  # a regular expression for the whole address; "": to no address at all
+    expected: str = ""  # the same in words
+
+
 class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     """How a channel's work fills an agent, and what it is promised by default."""
 
@@ -109,6 +117,8 @@ class Channel(Struct, frozen=True, forbid_unknown_fields=True):
     # With what the names of contacts begin whose customers can be asked whether to call them back; set likewise.
     asks: tuple[str, ...] = ()
     unheld: tuple[str, ...] = ()  # with what the names of contacts begin that cannot be put on hold; set likewise
+    # Where the gateways of its contacts can connect them to; set likewise. Left out: anywhere.
+    reaches: tuple[Reach, ...] = ()
     # true: a queue's rules never end its contacts; they wait on instead, or move. Mail and scans are so in any case.
     lasting: bool = False
     # For customers who have to come when they are called, as visitors with a ticket: how long their agent waits for
@@ -452,6 +462,10 @@ class Presence(Struct, frozen=True, forbid_unknown_fields=True):
     return_after: Duration = Duration(0)  # an agent taken off that way is ready again after this; 0s: by own action
     brake_share: Annotated[float, Meta(gt=0, le=1)] = 0.25  # of a queue's staff, within
     brake_window: Duration = Duration(60_000)  # this time: more is not taken off, an alert is raised
+    # So many contacts in a row that an agent accepted and could not be connected with make not ready, too: one may be
+    # a telephone that was busy for a moment; with three, each further one costs another caller a wait for nobody.
+    # 0: never.
+    connect_failures: Annotated[int, Meta(ge=0, le=100)] = 3
 
 
 class Consulting(Struct, frozen=True, forbid_unknown_fields=True):

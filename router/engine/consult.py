@@ -34,6 +34,7 @@ from collections.abc import Iterator
 
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine import outside
 from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
 from router.engine.lookups import find_interaction as interaction
@@ -60,7 +61,7 @@ def start(s: State, ask: c.Consult, now_ms: int) -> list[Event]:
         raise BadMessage("to: say exactly one of queue, agent, requirement, address")
     until = now_ms + wait if wait else 0
     if to.address:
-        _must_reach_outside(s, item)
+        _must_reach_outside(s, item, to.address)
         return [e.ConsultStarted(item.number, 0, ask.agent, "", None, "", to.address, until, ask.why)]
     queue, requirement = _whom(s, item, ask.agent, to)
     asked = s.last_interaction + 1
@@ -74,9 +75,10 @@ def _must_be_possible(s: State, item: Interaction) -> None:
         raise NotSupported(f"the gateway {gateway} cannot bring a third party into a contact; transfer it instead")
 
 
-def _must_reach_outside(s: State, item: Interaction) -> None:
+def _must_reach_outside(s: State, item: Interaction, address: str) -> None:
     if "consulted" not in s.config.channels[item.born.channel].actions:
         raise NotSupported(f"nobody outside can be asked about a {item.born.channel} contact; ask an agent or a queue")
+    outside.must_be_in_reach(s, item, address)
 
 
 def _whom(s: State, item: Interaction, owner: str, to: c.Target) -> tuple[str, Node]:

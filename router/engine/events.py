@@ -153,11 +153,15 @@ class CustomerCalled(Event, frozen=True, tag="customer-called"):
 
 
 class ConnectFailed(Event, frozen=True, tag="connect-failed"):
-    """Accepted, but agent and customer could not be joined: the interaction waits again, and it is nobody's miss."""
+    """Accepted, but agent and customer could not be joined: the interaction waits again, and it is nobody's miss.
+
+    `in_a_row`: how many of this agent's have failed since one succeeded, this one included; 0: it says nothing of them.
+    """
 
     interaction: int
     agent: str
     reason: str = ""
+    in_a_row: int = 0
 
 
 class Held(Event, frozen=True, tag="held"):

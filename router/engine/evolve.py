@@ -32,6 +32,7 @@ from router.engine.model import (
     OFFER_DUE,
     RETURN_DUE,
     STEP_DUE,
+    TAKEN_OFF,
     WRAP_UP_DUE,
     Agent,
     Callback,
@@ -274,6 +275,7 @@ def _dismiss(s: State, agent: Agent) -> None:
         s.matcher.count_off(agent, False)
         s.agents.pop(agent.id, None)
         s.rests.pop(agent.id, None)
+        s.failing.pop(agent.id, None)
 
 
 def _post(s: State, action: str, item: Interaction, at_ms: int, **more: Any) -> None:
@@ -328,6 +330,7 @@ def _configured(s: State, ev: e.Configured, at_ms: int) -> None:
     drain.in_vain_for_all(s)
     s.adopt(ev.document)
     s.rests = {name: rest for name, rest in s.rests.items() if name in s.agents}
+    s.failing = {name: count for name, count in s.failing.items() if name in s.agents}
     if s.matcher.clocked and not clocked:
         _start_clocks(s, at_ms)
     s.memory.forget(set(s.queues))
@@ -492,12 +495,16 @@ def _connected(s: State, ev: e.ConnectionConfirmed, at_ms: int) -> None:
     item.connected = True
     if s.summons:
         s.summons.pop(item.number, None)
+    if s.failing:
+        s.failing.pop(item.owner, None)
     _told(s.agents[item.owner])
 
 
 def _connect_failed(s: State, ev: e.ConnectFailed, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
     item.connect_failures += 1
+    if ev.in_a_row:
+        s.failing[ev.agent] = ev.in_a_row
     _told(_release(s, item))
     _pass_over(s, item, ev.agent, at_ms)
     _forgive_if_alone(s, item)
@@ -1139,10 +1146,11 @@ def _state_changed(s: State, ev: e.StateChanged, at_ms: int) -> None:
     agent.declared, agent.reason = ev.state, ev.reason
     agent.requested = agent.requested_reason = ""
     agent.misses = 0
+    s.failing.pop(ev.agent, None)
     agent.return_at_ms = ev.until_ms
     if ev.until_ms:
         heappush(s.timers, (ev.until_ms, RETURN_DUE, 0, agent.id))
-    if ev.reason == "missed-offers":
+    if ev.reason in TAKEN_OFF:
         _count_removal(s, agent, at_ms)
     _told(agent)
     _presence(s, agent)

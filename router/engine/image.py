@@ -108,6 +108,7 @@ class Image(Struct, array_like=True):
     first_queues: dict[int, str] = {}
     summons: list[Summons] = []
     kinship: list[Kinship] = []
+    failing: dict[str, int] = {}
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -154,6 +155,7 @@ def _later(s: State) -> list[Any]:
     found += [list(s.gates.values()), s.levels, list(s.preferred.values()), s.last_agents]
     found += [list(s.drains.values()), list(s.rests.values())]
     found += [s.first_queues, list(s.summons.values()), s.kinship]
+    found += [s.failing]
     while found and not found[-1]:
         found.pop()
     return found
@@ -212,6 +214,7 @@ def from_bytes(data: bytes) -> State:
     s.first_queues, s.kinship = image.first_queues, image.kinship
     s.summons = {found.interaction: found for found in image.summons}
     s.rests = {found.agent: found for found in image.rests}
+    s.failing = image.failing
     s.rounds = {found.interaction: found for found in image.rounds}
     s.suspensions = {found.interaction: found for found in image.suspensions}
     s.preferred = {found.interaction: found for found in image.preferred}

@@ -130,7 +130,8 @@ def fail_connection(s: State, ask: c.FailConnection, now_ms: int) -> list[Event]
     demand(item.number, item.state, e.ConnectFailed)
     if item.connected:
         raise IllegalMove(f"i-{item.number} is connected already")
-    return [e.ConnectFailed(item.number, item.owner, ask.reason)]
+    in_a_row = s.failing.get(item.owner, 0) + 1 if ask.of_agent else 0
+    return [e.ConnectFailed(item.number, item.owner, ask.reason, in_a_row)]
 
 
 def leave(s: State, ask: c.Leave, now_ms: int) -> list[Event]:

@@ -276,6 +276,9 @@ def _drains(s: State) -> Iterator[str]:
     for name, rest in s.rests.items():
         if name != rest.agent or name not in s.agents or not rest.began_ms < rest.since_ms <= s.now_ms:
             yield f"{rest.agent} rests from {rest.since_ms}, under the name {name}"
+    for name, in_a_row in s.failing.items():
+        if name not in s.agents or in_a_row < 1:
+            yield f"{in_a_row} connections of {name} have failed"
     if s.drains and not s.drainable:
         yield "a place is held where nothing can be kept out"
 
@@ -543,9 +546,9 @@ def _counters(s: State) -> Iterator[str]:
     homeless = {i.queue for i in s.interactions.values() if i.state != CLOSED} - set(s.queues)
     if homeless:
         yield f"open interactions of unknown queues {homeless}"
-    off = Counter(a.profile for a in s.agents.values() if a.reason == "missed-offers" and a.sessions and not a.retired)
+    off = Counter(a.profile for a in s.agents.values() if a.missing)
     if s.matcher.off != off:
-        yield f"taken off for missed offers are {dict(off)}, the matcher counts {s.matcher.off}"
+        yield f"taken off are {dict(off)}, the matcher counts {s.matcher.off}"
     present = Counter((a.profile, a.capacity.room(0)) for a in s.agents.values() if is_present(a))
     if Counter(s.matcher.present) != present:
         yield f"present are {dict(present)}, the matcher counts {s.matcher.present}"

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from router.engine import asking, lending, levels, waits
+from router.engine import asking, lending, levels, outside, waits
 from router.engine.admission import REFUSED
 from router.engine.capacity import count
 from router.engine.matching import ITEM_MASK
@@ -189,6 +189,7 @@ def agent_view(s: State, agent: Agent, brief: bool = False) -> AgentView:
         offers=tuple(offers),
         interactions=tuple(work),
         stream=agent.stream,
+        warnings=() if brief else outside.warnings(s, agent),
     )
 
 

@@ -261,6 +261,11 @@ class Preferred(Struct, array_like=True, gc=False, eq=False):
     why: str
 
 
+MISSED = "missed-offers"
+UNREACHED = "connect-failures"
+TAKEN_OFF = frozenset({MISSED, UNREACHED})  # the reasons for which only the engine makes an agent not ready (`brake`)
+
+
 @dataclass(slots=True, eq=False)
 class Agent:
     """Somebody who answers, as far as the engine knows them.
@@ -303,8 +308,8 @@ class Agent:
 
     @property
     def missing(self) -> bool:
-        """Taken off for missed offers, and still signed in."""
-        return self.reason == "missed-offers" and bool(self.sessions) and not self.retired
+        """Taken off by the engine, and still signed in."""
+        return self.reason in TAKEN_OFF and bool(self.sessions) and not self.retired
 
     @property
     def available(self) -> bool:
@@ -418,6 +423,7 @@ class State:
         "eases",
         "empty",
         "entered",
+        "failing",
         "first_queues",
         "gates",
         "given",
@@ -499,6 +505,7 @@ class State:
         self.unserved: dict[UnservedKey, Unserved] = {}
         self.drains: dict[int, Drain] = {}  # interaction -> the place that is held for it
         self.rests: dict[str, Rest] = {}  # agent -> of those who held one in vain
+        self.failing: dict[str, int] = {}  # agent -> so many of theirs in a row could not be connected
         self.rounds: dict[int, Round] = {}  # interaction -> of those that all who could have refused
         self.left: dict[int, tuple[str, ...]] = {}  # interaction -> queues that rules have moved it out of
         self.suspensions: dict[int, Suspension] = {}  # interaction -> of those that ever were

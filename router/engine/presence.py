@@ -13,11 +13,10 @@ from typing import Any
 from router.engine import admission, brake, callbacks, consult, lending, preferred, showing, unservable
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine.brake import MISSED
 from router.engine.capacity import takes
 from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
-from router.engine.model import Agent, State
+from router.engine.model import TAKEN_OFF, Agent, State
 from router.engine.transitions import QUEUED, WRAP_UP
 from router.errors import BadMessage
 
@@ -42,8 +41,8 @@ def set_state(s: State, ask: c.SetState, now_ms: int) -> list[Event]:
     wanted = (agent.requested, agent.requested_reason) if agent.requested else (agent.declared, agent.reason)
     if wanted == (ask.state, ask.reason):
         return []
-    if ask.reason == MISSED:
-        raise BadMessage(f"reason: {MISSED!r} is said by the engine alone")
+    if ask.reason in TAKEN_OFF:
+        raise BadMessage(f"reason: {ask.reason!r} is said by the engine alone")
     if agent.work and ask.state == "not_ready":
         return [e.StateRequested(ask.agent, ask.state, ask.reason, ask.by)]
     return [e.StateChanged(ask.agent, ask.state, ask.reason, ask.by)]
@@ -105,7 +104,7 @@ def _after_refusal(s: State, event: e.OfferDeclined | e.OfferExpired, now_ms: in
     elif item.given_to == event.agent or item.number in s.preferred:
         yield from _let_go(s, item.number, "agent-refused")
     if isinstance(event, e.OfferExpired):
-        yield from _after_miss(s, event, now_ms)
+        yield from brake.after_miss(s, event, now_ms)
 
 
 def _after_pause(s: State, event: e.StateRequested | e.StateChanged, now_ms: int) -> Iterator[Event]:
@@ -166,6 +165,11 @@ def _after_leaving(s: State, number: int, agent: str) -> Iterator[Event]:
     yield from _after_work(s, agent)
 
 
+def _after_connect_failure(s: State, event: e.ConnectFailed, now_ms: int) -> Iterator[Event]:
+    yield from _after_leaving(s, event.interaction, event.agent)
+    yield from brake.after_failure(s, event, now_ms)
+
+
 def _is_gone(agent: Agent) -> bool:
     return not agent.sessions and not agent.grace_until_ms
 
@@ -209,19 +213,6 @@ def _after_configuration(s: State, event: e.Configured, now_ms: int) -> Iterator
     yield from admission.after_configuration(s, now_ms)
 
 
-def _after_miss(s: State, event: e.OfferExpired, now_ms: int) -> Iterable[Event]:
-    """Too many misses in a row: off, unless too many of a queue's staff went off that way just now (OF-4)."""
-    agent = s.agents.get(event.agent)
-    limit = s.config.presence.misses
-    if agent is None or not limit or agent.misses < limit or not agent.available:
-        return ()
-    spared, alerts = brake.spared(s, agent, now_ms)
-    if not spared:
-        return alerts
-    wait = s.config.presence.return_after
-    return (e.StateChanged(agent.id, "not_ready", MISSED, "", now_ms + wait if wait else 0),)
-
-
 def _after_step(s: State, event: e.RequirementRelaxed, now_ms: int) -> Iterator[Event]:
     """What a step does beside asking for less."""
     item = s.interactions[event.interaction]
@@ -244,7 +235,7 @@ RULES: dict[type[Event], Callable[[State, Any, int], Iterable[Event]]] = {
     e.WrapUpFinished: lambda s, ev, now: _after_work(s, ev.agent),
     e.Requeued: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.agent),
     e.Transferred: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.from_agent),
-    e.ConnectFailed: lambda s, ev, now: _after_leaving(s, ev.interaction, ev.agent),
+    e.ConnectFailed: _after_connect_failure,
     e.ConsultCompleted: lambda s, ev, now: _after_work(s, ev.from_agent),
     e.ConsultEnded: lambda s, ev, now: _after_work(s, ev.agent),
     e.ConnectionConfirmed: lambda s, ev, now: callbacks.after_connection(s, ev.interaction) if s.calls else (),

@@ -161,6 +161,7 @@ class AgentView(Struct, frozen=True, kw_only=True):
     offers: tuple[OfferView, ...] = ()
     interactions: tuple[InteractionView, ...] = ()
     stream: int = 0  # the number of the last message of this agent's stream
+    warnings: tuple[str, ...] = ()  # what keeps them from being connected with contacts that they may be offered
 
 
 class LoanView(Struct, frozen=True):

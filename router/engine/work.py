@@ -6,7 +6,7 @@ from typing import Any
 
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine import interrupts, preferred
+from router.engine import interrupts, outside, preferred
 from router.engine.capacity import DRAINING_MASK, HELD, LOAD_MASK, RESUMING, SUSPENDED, count, takes
 from router.engine.config import LONGEST_MS
 from router.engine.events import Event
@@ -256,6 +256,7 @@ def _to_outside(s: State, item: Interaction, ask: c.Transfer, by: str, now_ms: i
     demand(item.number, item.state, e.InteractionEnded)
     if item.state != ACTIVE or "transferred" not in s.config.channels[item.born.channel].actions:
         raise IllegalMove(f"a {item.born.channel} contact in this state cannot be transferred to an outside address")
+    outside.must_be_in_reach(s, item, ask.to.address)
     return ended(s, item, "transferred", now_ms, by=by, why=ask.why, address=ask.to.address)
 
 

@@ -17,9 +17,9 @@ from typing import cast
 
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine.brake import MISSED
 from router.engine.engine import Engine
 from router.engine.events import AnyEvent, Record
+from router.engine.model import TAKEN_OFF
 from router.engine.transitions import WRAP_UP
 from router.errors import ConfigError, RouterError
 from router.simulate.calling import FIGURES, Calling, with_callbacks
@@ -187,7 +187,7 @@ class Office(Calling):
 
     def _changed(self, event: e.StateChanged | e.SessionOpened | e.SessionClosed, now_ms: int) -> None:
         super()._changed(event, now_ms)
-        if isinstance(event, e.StateChanged) and event.reason == MISSED and not event.until_ms:
+        if isinstance(event, e.StateChanged) and event.reason in TAKEN_OFF and not event.until_ms:
             self.plan(now_ms + self._back(), self._return, event.agent)
 
     def _return(self, agent: str, now_ms: int) -> None:

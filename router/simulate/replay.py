@@ -29,9 +29,9 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine.brake import MISSED
 from router.engine.config import Agent, Config, Duration, Rule, from_bytes
 from router.engine.events import Record
+from router.engine.model import TAKEN_OFF
 from router.engine.transitions import WRAP_UP
 from router.errors import ClientError, JournalCorrupt, RouterError
 from router.simulate.chance import stream
@@ -237,7 +237,7 @@ def _present(past: Past, event: Any, at_ms: int) -> None:
     past.agents.add(event.agent)
     if isinstance(event, e.StateChanged):
         _back(past, event.agent, at_ms)
-        if event.reason == MISSED:
+        if event.reason in TAKEN_OFF:
             past.off[event.agent] = at_ms
             return
     past.presence.append((at_ms, event))
@@ -459,13 +459,13 @@ class Anew(Rerun):
 
     def _changed(self, event: e.StateChanged | e.SessionOpened | e.SessionClosed, now_ms: int) -> None:
         super()._changed(event, now_ms)
-        if isinstance(event, e.StateChanged) and event.reason == MISSED and not event.until_ms:
+        if isinstance(event, e.StateChanged) and event.reason in TAKEN_OFF and not event.until_ms:
             self.plan(now_ms + self._answers.pause(event.agent), self._return, event.agent)
 
     def _return(self, agent: str, now_ms: int) -> None:
         """Taken off for missed offers, and now noticing it; unless a pause of their own has begun."""
         known = self.engine.state.agents[agent]
-        if known.sessions and (known.declared, known.reason) == ("not_ready", MISSED):
+        if known.sessions and known.declared == "not_ready" and known.reason in TAKEN_OFF:
             self._try(c.SetState(agent=agent, state="ready"), now_ms)
 
     def _complete(self, whom: tuple[Contact, int], now_ms: int) -> None:

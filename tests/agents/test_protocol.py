@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from router.agents.protocol import ADDRESSES_MAX, Failures, Kept, digests
 from router.agents.settings import Settings
@@ -49,6 +50,20 @@ def test_hello_is_answered_with_everything_when_the_session_is_durable() -> None
         "offers": [],
         "interactions": [],
     }
+
+
+@pytest.mark.promise("OB-4")
+def test_an_agent_whom_calls_cannot_reach_is_told_so_with_the_welcome() -> None:
+    house = House()
+    reaches = (config.Reach("phone.main:", "sip:.+", "sip:NAME@HOST"),)
+    channels = CONFIG.channels | {"phone": config.Channel(exclusive=True, reaches=reaches)}
+    house.desk.do(c.Configure(document=config.to_bytes(replace(CONFIG, channels=channels))))
+    client = house.client()
+    client.say(type="hello", token="dev-ana")
+    house.desk.flush()
+    [welcome] = client.read()
+    [warning] = welcome["warnings"]
+    assert "(agents.ana.endpoint: expected sip:NAME@HOST)" in warning
 
 
 def test_hello_needs_no_id() -> None:

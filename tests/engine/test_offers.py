@@ -273,6 +273,76 @@ def test_a_connection_that_was_confirmed_cannot_fail() -> None:
         office.do(c.FailConnection(thread=office.thread(number)))
 
 
+# --- telephones that fail ---------------------------------------------------------------------------------------------
+
+
+def fails(office: Office, number: int, times: int, **said: Any) -> None:
+    """Whoever is offered this call accepts, and the gateway cannot join them."""
+    for _ in range(times):
+        office.accept(number)
+        office.do(c.FailConnection(thread=office.thread(number), reason="busy", **said))
+
+
+@pytest.mark.promise("OF-4")
+def test_an_agent_whose_telephone_always_fails_is_taken_off_with_a_visible_reason() -> None:
+    office = Office(ALONE, ready=("ana",))
+    number = office.arrive("phone")
+    fails(office, number, 2)
+    assert office.offered_to(number) == ["ana"]
+    fails(office, number, 1)
+    ana = office.state.agents["ana"]
+    assert (ana.declared, ana.reason, ana.misses) == ("not_ready", "connect-failures", 0)
+    assert office.state_of(number) == "queued"
+    office.ready("ana")
+    fails(office, number, 2)
+    assert office.state.agents["ana"].available, "coming back, they begin anew"
+
+
+@pytest.mark.promise("OF-4")
+def test_a_call_that_is_connected_ends_the_row_and_other_work_does_not() -> None:
+    office = Office(ALONE, ready=("ana",))
+    number = office.arrive("phone")
+    fails(office, number, 2)
+    office.accept(number)
+    office.do(c.ConfirmConnection(thread=office.thread(number)))
+    office.complete(number)
+    assert office.state.failing == {}
+    number = office.arrive("phone")
+    fails(office, number, 2)
+    office.do(c.Leave(thread=office.thread(number)))
+    mail = office.arrive("email")
+    office.accept(mail)
+    office.complete(mail)
+    fails(office, office.arrive("phone"), 1)
+    assert not office.state.agents["ana"].available
+
+
+@pytest.mark.promise("OF-4")
+def test_what_a_gateway_does_not_do_says_nothing_of_the_agent() -> None:
+    office = Office(ALONE, ready=("ana",))
+    fails(office, office.arrive("phone"), 5, of_agent=False)
+    assert office.state.agents["ana"].available
+
+
+@pytest.mark.promise("OF-4")
+def test_where_every_telephone_fails_the_brake_keeps_the_staff_and_says_so() -> None:
+    staff = {f"agent-{i:02}": Agent(skills={"support": 1}) for i in range(8)}
+    office = Office(agents_with(OFFICE, **staff), ready=tuple(staff))
+    number = office.arrive("phone")
+    fails(office, number, 60)
+    gone = [agent.id for agent in office.state.agents.values() if agent.reason == "connect-failures"]
+    assert len(gone) == 2, "a quarter of eight"
+    assert office.state.brakes
+
+
+@pytest.mark.promise("OF-4")
+def test_so_many_failures_as_the_configuration_says() -> None:
+    for limit in (0, 1):
+        office = Office(replace(ALONE, presence=Presence(connect_failures=limit)), ready=("ana",))
+        fails(office, office.arrive("phone"), 1 if limit else 9)
+        assert office.state.agents["ana"].available is not bool(limit)
+
+
 # --- the brake --------------------------------------------------------------------------------------------------------
 
 
@@ -391,7 +461,8 @@ def test_the_timer_is_off_once_the_agent_has_spoken() -> None:
 
 @pytest.mark.promise("OF-4")
 def test_nobody_can_count_as_missing_by_saying_so() -> None:
-    given().when(c.SetState(agent="ana", state="not_ready", reason="missed-offers")).refuses(BadMessage)
+    for reason in ("missed-offers", "connect-failures"):
+        given().when(c.SetState(agent="ana", state="not_ready", reason=reason)).refuses(BadMessage)
 
 
 # --- taken back -------------------------------------------------------------------------------------------------------

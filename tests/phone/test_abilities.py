@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from channels.phone.kinds import KINDS
 from channels.phone.telephones import can_ring, described
 from router.engine import commands as c
 from router.engine.config import Agent, Channel, Config, Queue, Rule
-from router.errors import ConfigError, NotSupported
+from router.engine.lookups import agent_view
+from router.engine.requirements import Node
+from router.errors import BadMessage, ConfigError, NotSupported
 from router.settings import from_data
 from tests.engine.support.office import Office
 
@@ -58,6 +61,89 @@ def test_an_agent_who_asks_to_hold_such_a_call_is_told_so_and_nothing_changes() 
     with pytest.raises(NotSupported, match=r"the gateway phone\.sip cannot hold a contact"):
         office.do(c.Hold(agent=owner[unable], interaction=unable))
     assert not office.item(unable).held
+
+
+# --- outside addresses ------------------------------------------------------------------------------------------------
+
+
+def reaching(kind: str, **gateway: Any) -> Channel:
+    reaches = from_data(house(kind, **gateway)).config.channels["phone"].reaches
+    return Channel(exclusive=True, reaches=reaches, actions=("transferred", "consulted"))
+
+
+def talking(channel: Channel) -> tuple[Office, int, str]:
+    queues, rules = {"support": Queue()}, (Rule(name="all", queue="support"),)
+    config = Config(channels={"phone": channel}, queues=queues, rules=rules, agents={"ana": Agent()})
+    office = Office(config, ready=("ana",))
+    number = office.active("phone", threads=("phone.main:1",))
+    return office, number, office.item(number).owner
+
+
+@pytest.mark.promise("MV-1")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ask", [c.Transfer, c.Consult])
+def test_an_address_that_the_gateway_cannot_reach_is_refused_when_it_is_asked_for(kind: str, ask: Any) -> None:
+    office, number, ana = talking(reaching(kind, **DRIVEN))
+    for form, addresses in GOOD.items():
+        if kind == "generic" or form in KINDS[kind].rings:
+            continue
+        with pytest.raises(BadMessage, match=r"the gateway phone\.main reaches sip:NAME@HOST"):
+            office.do(ask(agent=ana, interaction=number, to=c.Target(address=addresses[0])))
+        assert office.state_of(number) == "active"
+    office.do(ask(agent=ana, interaction=number, to=c.Target(address="sip:desk@example.org")))
+    assert office.state.consults or office.state_of(number) == "closed"
+
+
+@pytest.mark.promise("MV-1")
+def test_a_gateway_that_is_told_nothing_transfers_to_nowhere() -> None:
+    office, number, ana = talking(reaching("twilio", public_url="https://router.example.org"))
+    with pytest.raises(NotSupported, match=r"phone\.main cannot connect a contact to an address"):
+        office.do(c.Transfer(agent=ana, interaction=number, to=c.Target(address="sip:desk@example.org")))
+    assert office.state_of(number) == "active"
+
+
+@given(st.text(max_size=40))
+def test_the_pattern_of_addresses_says_the_same_as_what_can_be_rung(text: str) -> None:
+    for kind in KINDS.values():
+        assert bool(re.fullmatch(telephones.pattern(kind.rings), text)) == can_ring(text, kind.rings)
+
+
+# --- agents without a telephone ---------------------------------------------------------------------------------------
+
+
+def warned(kind: str, agent: Agent, queue: Queue, gateway: dict[str, Any] = DRIVEN) -> tuple[str, ...]:
+    """What Ana is told when she signs in."""
+    reaches = from_data(house(kind, **gateway)).config.channels["phone"].reaches
+    config = Config(
+        channels={"phone": Channel(exclusive=True, reaches=reaches), "chat": Channel()},
+        skills=("support",),
+        queues={"support": queue},
+        rules=(Rule(name="all", queue="support"),),
+        agents={"ana": agent},
+    )
+    office = Office(config)
+    office.do(c.OpenSession(agent="ana", session="s"))
+    return agent_view(office.state, office.state.agents["ana"]).warnings
+
+
+@pytest.mark.promise("OB-4")
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"generic"}))
+def test_an_agent_without_a_telephone_whom_calls_will_be_offered_hears_of_it_at_sign_in(kind: str) -> None:
+    [warning] = warned(kind, Agent(), Queue())
+    assert "you have no endpoint: phone contacts of phone.main cannot be connected with you" in warning
+    assert f"agents.ana.endpoint: expected {described(KINDS[kind].rings)}" in warning
+
+
+@pytest.mark.promise("OB-4")
+def test_nobody_else_is_warned() -> None:
+    support = Queue(requirement=Node(skill="support"))
+    assert warned("twilio", Agent(endpoint="client:ana"), Queue()) == ()
+    assert warned("twilio", Agent(), support) == (), "calls go to others"
+    assert warned("twilio", Agent(caps={"phone": 0}), Queue()) == (), "takes no calls"
+    assert warned("generic", Agent(), Queue()) == (), "such a gateway may know agents by name"
+    quiet = {name: value for name, value in DRIVEN.items() if name != "control_url"}
+    assert warned("twilio", Agent(), Queue(), quiet) == (), "it is not told whom to connect"
+    assert warned("twilio", Agent(skills={"support": 1}), support) != ()
 
 
 # --- telephones -------------------------------------------------------------------------------------------------------

@@ -170,7 +170,19 @@ async def test_hanging_up_a_call_that_is_gone_is_done(switch: Switch, tmp_path: 
     async with driven(switch, tmp_path) as phone:
         switch.statuses = [status, status]
         await phone.adapter.deliver(outbound(phone, "ended", "completed"))
-        assert (await failure(phone, outbound(phone, "transferred"))).final
+        assert switch.statuses == [status]
+
+
+@pytest.mark.parametrize("action", ["transferred", "held", "requeued", "consulted"])
+async def test_whatever_is_ordered_of_a_call_that_is_gone_there_is_nothing_left_to_do(
+    switch: Switch, tmp_path: Path, action: str
+) -> None:
+    async with driven(switch, tmp_path) as phone:
+        phone.desk.views[1] = replace(view(on_hold=True), consult=CONSULT)
+        switch.statuses = [410]
+        await phone.adapter.deliver(outbound(phone, action))
+        assert phone.desk.commands == [c.Leave(key="phone.dev:sb-17", thread="phone.dev:call-1", reason="abandoned")]
+        assert len(switch.orders) == 1
 
 
 async def test_every_try_is_the_same_order_under_the_same_key(switch: Switch, tmp_path: Path) -> None:
@@ -196,7 +208,7 @@ async def test_some_answers_say_not_now(switch: Switch, tmp_path: Path, status: 
         assert not (await failure(phone, outbound(phone, "transferred"))).final
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 405, 410, 422])
+@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 405, 422])
 async def test_others_will_be_the_same_every_time(switch: Switch, tmp_path: Path, status: int) -> None:
     async with driven(switch, tmp_path) as phone:
         switch.statuses = [status]
@@ -228,7 +240,8 @@ async def test_a_caller_who_cannot_be_connected_waits_again(switch: Switch, tmp_
         switch.statuses = [422]
         assert (await failure(phone, outbound(phone))).final
         [command] = phone.desk.commands
-        assert command == c.FailConnection(key="phone.dev:sb-17", thread="phone.dev:call-1", reason="gateway-refused")
+        key, thread = "phone.dev:sb-17", "phone.dev:call-1"
+        assert command == c.FailConnection(key=key, thread=thread, reason="gateway-refused", of_agent=False)
 
 
 @pytest.mark.promise("OF-5")

@@ -109,11 +109,22 @@ async def test_a_call_that_is_over_at_twilio_before_we_hear_of_it_is_connected_t
     call.state = "over"  # the word for it is on its way
     await scene.accepted()
     assert call.rang == []
-    assert scene.count(e.ConnectionConfirmed) == 0
+    assert (scene.count(e.ConnectionConfirmed), scene.count(e.ConnectFailed)) == (0, 0)
+    assert scene.count(e.OfferMade) == 1, "the other agent is not troubled"
     await scene.twilio.hangs_up(call)
     scene.office.wait(1_000)
     await scene.office.deliver_all()
     assert list(scene.office.stuck()) == []
+
+
+async def test_hanging_up_on_a_call_that_is_over_at_twilio_is_done(scene: Scene) -> None:
+    call = await scene.twilio.comes()
+    name = await scene.accepted()
+    [number] = scene.office.engine.state.interactions
+    call.state = "over"
+    scene.office.ask(c.Complete(agent=name, interaction=number))
+    await scene.office.deliver_all()
+    assert (list(scene.office.stuck()), scene.count(e.OutboundFailed)) == ([], 0)
 
 
 @pytest.mark.promise("IN-3")

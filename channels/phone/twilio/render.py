@@ -18,6 +18,7 @@ from base64 import b64encode
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+import msgspec
 from msgspec import Struct
 
 from channels.phone.calls import CallEvent, Order, Outcome, Verb, spoken
@@ -32,8 +33,8 @@ FORM = "application/x-www-form-urlencoded"
 _LINE = "switchboard"  # the name of the queue at Twilio: only a place to wait, the order in it means nothing
 _LINE_MAX = "5000"  # as many as Twilio lets wait in one queue
 _AGAIN_MAX_S = 30
-# A call that is gone is 404. One that is over already cannot be moved (400): Twilio says so in the body alone.
-_NO_SUCH_CALL = frozenset({404})
+_GONE = frozenset({404, 410})  # there is nothing to hang up
+_NOT_IN_PROGRESS = 21220  # the call is over and cannot be moved: a 400 whose body alone says so
 
 
 class TwiML(Struct, frozen=True):
@@ -98,6 +99,19 @@ def not_now(raw: Raw, refusal: Refusal, site: Site) -> Answer | None:
         case _:
             return None
     return _twiml(response)
+
+
+class Refused(Struct, frozen=True):
+    """The body of a refusal of Twilio's."""
+
+    code: int = 0
+
+
+def is_over(status: int, body: bytes) -> bool:
+    try:
+        return status == 400 and msgspec.json.decode(body, type=Refused).code == _NOT_IN_PROGRESS
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def control(order: Order, site: Site, now_ms: int) -> Control:
@@ -182,5 +196,5 @@ def _update(order: Order, site: Site, fields: dict[str, str]) -> Control:
         url=f"{gateway.control_url.rstrip('/')}/2010-04-01/Accounts/{gateway.account}/Calls/{order.call_id}.json",
         headers={"Content-Type": FORM, "Authorization": "Basic " + b64encode(login.encode()).decode()},
         body=urlencode(fields).encode(),
-        done_already=_NO_SUCH_CALL if order.action == "hangup" else frozenset(),
+        done_already=_GONE if order.action == "hangup" else frozenset(),
     )

@@ -173,12 +173,14 @@ export class Desk {
 
   /** What deserves a word of its own. */
   _remark(message) {
-    if (message.type === "offer_withdrawn") this._withdrawn(message);
+    if (message.type === "welcome") (message.warnings || []).forEach((text) => this.tell(text, "warn"));
+    else if (message.type === "offer_withdrawn") this._withdrawn(message);
     else if (message.type === "interaction_ended") this._ended(message);
     else if (message.type === "assigned" && !this.mine?.has(message.offer)) this._given(message);
     else if (message.type === "interaction_updated" && message.cause === "consult-ended")
       this.tell(t("told.consult", { reason: message.reason || "" }));
     else if (message.type === "state" && message.reason === "missed-offers") this.tell(t("told.missed"), "warn");
+    else if (message.type === "state" && message.reason === "connect-failures") this.tell(t("told.unreached"), "warn");
     else if (message.type === "offer") this.names = { ...this.names, [message.offer]: who(message.interaction) };
   }
 
