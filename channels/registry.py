@@ -5,7 +5,7 @@ Adapters are imported when they are built, so that checking a configuration load
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from channels.scan.settings import Settings as Scan
 from router.engine.config import Reach
 
 if TYPE_CHECKING:
+    from router.service.pictures import Pictures
     from router.service.ports import Adapter, Context
 
 
@@ -146,6 +147,14 @@ def _kiosk(settings: Kiosk, context: Context) -> Adapter:
     from channels.kiosk.adapter import KioskAdapter
 
     return KioskAdapter(settings, context)
+
+
+def pictures(settings: Mapping[str, Struct]) -> Pictures:
+    """What draws pages of documents, by whatever channel they came: with the limits of the scan channel."""
+    from channels.scan.drawing import ScanPictures
+
+    scan = settings.get("scan")
+    return ScanPictures((scan if isinstance(scan, Scan) else Scan()).showing)
 
 
 KINDS: dict[str, Kind] = {

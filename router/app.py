@@ -27,7 +27,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from channels.registry import KINDS
+from channels.registry import KINDS, pictures
 from router.agents.server import AgentServer
 from router.desk.guest import desk_routes
 from router.engine import commands as c
@@ -87,6 +87,7 @@ class App:
         self.snapshots = Snapshots(
             self._journal_named(), settings.journal.snapshot_every, lambda: self.writer.engine.state.seq
         )
+        self.pictures = pictures(settings.adapters)
         self.http = self._build_http()
         self._wire()
         self._started: list[str] = []
@@ -122,6 +123,7 @@ class App:
             configure=self.configure,
             readable=self.readable,
             decisions=self._hindsight(),
+            pictures=self.pictures,
         )
         for adapter in self.adapters:
             server.add_routes(adapter.routes())
@@ -276,6 +278,7 @@ class App:
             await _stage(adapter.name, adapter.stop(), limits.edges)
         await _stage("sockets", self.sockets.stop(), limits.edges)
         await _stage("http", self.http.stop(), limits.edges)
+        await _stage("pictures", self.pictures.stop(), limits.edges)
         if self.lease is not None:
             await self.lease.stop()
         await _stage("writer", self.writer.stop(), limits.intake)

@@ -22,10 +22,13 @@ from typing import Any
 import watchfiles
 
 from channels.scan import drop
+from channels.scan.drawing import Drawer
 from channels.scan.inspector import Inspector, InspectorDown
 from channels.scan.intake import Intake, NeverFits, Place, Unroutable
+from channels.scan.lane import Lane
 from channels.scan.settings import Settings
 from channels.scan.watch import Item, Leftover, Watch
+from router.engine import events as e
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ConfigError, Refusal, Unavailable
 from router.observe import counter, get_logger
@@ -81,6 +84,9 @@ class ScanAdapter:
         for inspector in self._inspectors:
             self._free.put_nowait(inspector)
         self._intake = Intake(context, self._free, self._executor, settings.country, settings.oldest, self._count)
+        self._drawer = Drawer(settings.showing)
+        self._slow = ThreadPoolExecutor(1, thread_name_prefix="scan-lane")
+        self._lane = Lane(settings.reading, context, self.channels, self._drawer, self._slow)
         self._outcomes: dict[str, int] = {"recorded": 0, "duplicate": 0, "quarantined": 0, "left": 0}
         self._task: asyncio.Task[None] | None = None
         self._waker: asyncio.Task[None] | None = None
@@ -105,6 +111,8 @@ class ScanAdapter:
         self._beat_s = time.monotonic()
         self._task = asyncio.create_task(self._run(), name="scan")
         self._waker = asyncio.create_task(self._listen(), name="scan-events")
+        if self._settings.reading.enabled:
+            await self._lane.start()
 
     async def stop_intake(self) -> None:
         """No new pass; the files in hand are finished."""
@@ -118,6 +126,9 @@ class ScanAdapter:
         self._stopping = True
         await _end(self._waker)
         await _end(self._task)
+        await self._lane.stop()
+        self._drawer.close()
+        await asyncio.to_thread(self._slow.shutdown, wait=True, cancel_futures=True)
         for inspector in self._inspectors:
             inspector.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -136,6 +147,8 @@ class ScanAdapter:
             "not_files": float(sum(one.others for one in self._folders)),
             "stuck": float(sum(len(one.stuck) for one in self._folders)),
             "overfull": float(sum(one.cut for one in self._folders)),  # folders with more than LISTING_MAX entries
+            "to_read": float(self._lane.waiting),
+            "reads_pixels": float(self._settings.reading.enabled and self._lane.reads_pixels),
             **{name: float(count) for name, count in self._outcomes.items()},
         }
         return Health(not troubles, "; ".join(troubles + stuck), figures)
@@ -144,7 +157,9 @@ class ScanAdapter:
         """Nothing is kept here that the engine's state could contradict."""
 
     def inform(self, news: Inform) -> None:
-        """A folder is told nothing."""
+        """A folder is told nothing. What came, by whatever way it became a fax, is to be read."""
+        if self._settings.reading.enabled and _brings_files(news.event):
+            self._lane.note(news.interaction)
 
     async def deliver(self, outbound: Outbound) -> None:
         raise DeliveryFailed(f"a scan folder cannot do {outbound.action!r}", final=True)
@@ -319,6 +334,12 @@ class ScanAdapter:
             if len(one.stuck) >= FAILING and one.in_a_row >= FAILING:
                 found.append(f"{one.place.name}: nothing can be taken")
         return found
+
+
+def _brings_files(event: e.Event) -> bool:
+    if isinstance(event, e.InteractionArrived):
+        return event.message is not None and bool(event.message.blobs)
+    return isinstance(event, e.MessageAdded) and event.author == "customer" and bool(event.message.blobs)
 
 
 def _refuse_shared_paths(places: list[Place]) -> None:

@@ -23,6 +23,7 @@ import socket
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import puremagic
@@ -263,7 +264,12 @@ def child_answer(fd: int, request: dict[str, Any], limits: dict[str, int]) -> by
         return to_bytes(Finding(condition="out-of-memory", detail="the decoder asked for more memory than it may have"))
 
 
-def run_child(fd: int, answer_fd: int, request: dict[str, Any], limits: dict[str, int]) -> None:
+Answer = Callable[[int, dict[str, Any], dict[str, int]], bytes]
+
+
+def run_child(
+    fd: int, answer_fd: int, request: dict[str, Any], limits: dict[str, int], answer: Answer = child_answer
+) -> None:
     """Never returns. Keeps nothing open but the file and the way back: the nurse's socket is not for children.
 
     Decoders complain on standard error, where nobody could tell whose file it was.
@@ -277,7 +283,9 @@ def run_child(fd: int, answer_fd: int, request: dict[str, Any], limits: dict[str
             if other not in (fd, answer_fd):
                 with contextlib.suppress(OSError):
                     os.close(other)
-        os.write(answer_fd, child_answer(fd, request, limits))
+        said = memoryview(answer(fd, request, limits))
+        while said:
+            said = said[os.write(answer_fd, said) :]
         code = 0
     finally:
         os._exit(code)
@@ -286,34 +294,36 @@ def run_child(fd: int, answer_fd: int, request: dict[str, Any], limits: dict[str
 # --- the nurse --------------------------------------------------------------------------------------------------------
 
 
-def nurse_one(fd: int, request: dict[str, Any], limits: dict[str, int]) -> bytes:
+def nurse_one(
+    fd: int, request: dict[str, Any], limits: dict[str, int], answer: Answer = child_answer, most: int = ANSWER_MAX
+) -> bytes:
     """Have one file looked at; always answers, at the latest a moment after the time limit."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        run_child(fd, writer, request, limits)
+        run_child(fd, writer, request, limits, answer)
     os.close(writer)
     try:
-        answer, in_time = read_until(reader, time.monotonic() + limits["seconds"])
+        said, in_time = read_until(reader, time.monotonic() + limits["seconds"], most)
     finally:
         os.close(reader)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)  # after its answer it has nothing left to do
         status = os.waitpid(pid, 0)[1]
-    return answer or to_bytes(end_of(status, in_time, limits["seconds"]))
+    return said or to_bytes(end_of(status, in_time, limits["seconds"]))
 
 
-def read_until(reader: int, deadline_s: float) -> tuple[bytes, bool]:
+def read_until(reader: int, deadline_s: float, most: int = ANSWER_MAX) -> tuple[bytes, bool]:
     """What came until the pipe closed, and True; nothing and False if it did not close in time."""
-    answer = b""
-    while len(answer) <= ANSWER_MAX:
+    answer = bytearray()
+    while len(answer) <= most:
         ready, _, _ = select.select([reader], [], [], max(0.0, deadline_s - time.monotonic()))
         if not ready:
             return b"", False
-        part = os.read(reader, ANSWER_MAX)
+        part = os.read(reader, 1 << 16)
         if not part:
-            return answer, True
+            return bytes(answer), True
         answer += part
     return b"", True
 

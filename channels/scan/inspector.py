@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -44,19 +45,25 @@ class Inspector:
 
     def inspect(self, fd: int, name: str, max_pages: int) -> Finding:
         """What the open file is; `name` counts for raw fax data only. Raises InspectorDown."""
-        link = self._ready()
-        request = json.dumps({"name": name[-100:], "max_pages": max_pages}).encode()
-        self._looked += 1
         try:
-            link.settimeout(self._limits.seconds + GRACE_S)
-            socket.send_fds(link, [request], [fd])
-            answer = from_bytes(_line(link, self._limits.seconds + GRACE_S))
-        except OSError as problem:
-            self.close()
-            raise InspectorDown(f"the inspector does not answer ({problem}); it is started again") from problem
+            answer = from_bytes(self._exchange(fd, {"name": name[-100:], "max_pages": max_pages}, _line))
         except msgspec.DecodeError as problem:
             self.close()  # a child that learned to write nonsense: the nurse may be no better
             return Finding(condition="crashed", detail=f"the decoder's answer made no sense: {problem}"[:200])
+        return answer
+
+    def _exchange(self, fd: int, request: dict[str, object], read: Callable[[socket.socket, float], bytes]) -> bytes:
+        """Hand one open file over, and read what is said of it. Raises InspectorDown."""
+        link = self._ready()
+        self._looked += 1
+        wait_s = self._limits.seconds + GRACE_S
+        try:
+            link.settimeout(wait_s)
+            socket.send_fds(link, [json.dumps(request).encode()], [fd])
+            answer = read(link, wait_s)
+        except OSError as problem:
+            self.close()
+            raise InspectorDown(f"the inspector does not answer ({problem}); it is started again") from problem
         if self._looked >= self._limits.recycle_after:
             self.close()
         return answer

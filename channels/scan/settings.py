@@ -56,11 +56,46 @@ class Inspector(Struct, frozen=True, forbid_unknown_fields=True):
     recycle_after: Annotated[int, Meta(ge=1)] = 1_000  # files until the parent of these children is renewed
 
 
+Word = Annotated[str, Meta(min_length=2, max_length=100)]
+Language = Annotated[str, Meta(pattern=r"^[A-Za-z_]{2,20}$")]
+
+
+def _showing() -> Inspector:
+    return Inspector(seconds=20, memory_bytes=512 * MIB)
+
+
+class Reading(Struct, frozen=True, forbid_unknown_fields=True):
+    """The slow lane: what stands on the pages is read after the item came, and the routing plan is asked once more.
+
+    The item never waits for it. Text that a PDF carries and bar codes are always read; pixels are read by tesseract
+    where it is installed. Found words, codes and the language become attributes; the text, and a PDF that can be
+    searched, join the item.
+    """
+
+    enabled: bool = True  # false: nothing is read
+    tesseract: str = "tesseract"  # the program; "": pixels are never read. Where it is not installed, neither
+    languages: Annotated[tuple[Language, ...], Meta(min_length=1, max_length=16)] = ("eng",)  # as tesseract names them
+    # Of the contact, as routing rules see it ("en", "es"): which of these the text is in. Left out: nobody looks.
+    detect: tuple[Annotated[str, Meta(pattern=r"^[a-z]{2}$")], ...] = ()
+    # Name -> words or phrases. Those names of which one stands in the text are the attribute `words`, with blanks in
+    # between: `attributes["words"].contains("cancellation")`. Left out: nothing is looked for.
+    words: dict[Name, tuple[Word, ...]] = field(default_factory=dict)
+    # A bar code that begins so is a separator sheet: what follows are attributes ("SWB:dept=claims;urgent=yes").
+    separator: Annotated[str, Meta(min_length=2, max_length=20)] = "SWB:"
+    pages: Annotated[int, Meta(ge=1, le=1_000)] = 20  # of one file; a fax says what it is about on the first two
+    seconds: Annotated[int, Meta(ge=5, le=3_600)] = 180  # for reading one file's pixels: a page takes some 4
+    memory_bytes: Annotated[int, Meta(ge=256 * MIB)] = 1_024 * MIB  # of tesseract's address space
+    after: Duration = Duration(2_000)  # once nothing more has come of an item for so long: it may have several files
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """All of `[scan]`."""
 
     folders: dict[Name, Folder] = field(default_factory=_default_folders)  # an empty table switches the channel off
     inspector: Inspector = Inspector()
+    # Limits of the children that draw pages for agents and read them, for files of every channel.
+    showing: Inspector = field(default_factory=_showing)
+    reading: Reading = Reading()
     # Folders are read again at least so often, since network shares raise no event and events can be lost.
     poll: Duration = Duration(5_000)
     files_per_pass: Annotated[int, Meta(ge=1, le=10_000)] = 100  # so that a flood in one folder does not starve another

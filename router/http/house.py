@@ -15,6 +15,7 @@ from router.http.access import Access
 from router.http.settings import HttpSettings
 from router.observe import get_logger
 from router.service.blobs import BlobStore
+from router.service.pictures import NoPictures, Pictures
 from router.service.ports import Desk, Health
 from router.service.quarantine import Entry, Quarantine
 
@@ -61,6 +62,7 @@ class House:
     configure: Configure = no_configure
     readable: Readable = as_recorded
     decisions: Decisions = no_decisions
+    pictures: Pictures = field(default_factory=NoPictures)
 
     async def act(self, request: web.Request, what: str, command: AnyCommand) -> Reply:
         """A privileged act: the command says who, so the journal has the audit; the log has a line too (OB-5)."""

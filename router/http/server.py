@@ -45,12 +45,14 @@ from router.http.interactions import InteractionRoutes
 from router.http.openapi import openapi_route
 from router.http.outbound import OutboundRoutes
 from router.http.page import LINKS, page_routes
+from router.http.pages import PageRoutes
 from router.http.protocol import Protocol
 from router.http.quarantine import QuarantineRoutes
 from router.http.settings import HttpSettings
 from router.observe import PREFIX, REGISTRY, get_logger
 from router.service import problems
 from router.service.blobs import BlobStore
+from router.service.pictures import NoPictures, Pictures
 from router.service.ports import Desk, Health
 from router.service.quarantine import Quarantine
 from router.service.routes import UNHURRIED
@@ -135,6 +137,7 @@ class HttpServer:
         readable: Readable = as_recorded,
         decisions: Decisions = no_decisions,
         links: Sequence[tuple[str, str]] = LINKS,
+        pictures: Pictures | None = None,
     ) -> None:
         self._settings = settings
         self._operators = dict(operators)
@@ -161,6 +164,7 @@ class HttpServer:
             configure=configure,
             readable=readable,
             decisions=decisions,
+            pictures=pictures or NoPictures(),
         )
         self.app = web.Application(client_max_size=settings.body_limit)
         self.app[UNHURRIED] = self._unhurried
@@ -176,6 +180,7 @@ class HttpServer:
             OutboundRoutes,
             ConfigurationRoutes,
             BlobRoutes,
+            PageRoutes,
         ):
             self.app.add_routes(group(house).routes())
         self.app.add_routes([openapi_route(self.app), *page_routes(tuple(links))])

@@ -23,7 +23,7 @@ from router.engine.views import (
     QueueView,
     Refused,
 )
-from router.errors import NoRoute, RouterError
+from router.errors import NoRoute, NotFound, RouterError
 from router.service.ports import Done, Outcome
 from router.service.writer import Writer
 
@@ -78,6 +78,12 @@ class EngineDesk:
         number = self._state.threads.get(thread)
         item = self._state.interactions.get(number) if number is not None else None
         return number if item is not None and item.live else None
+
+    def thread_of(self, number: int) -> str:
+        item = lookups.find_interaction(self._state, number)
+        if not item.threads:
+            raise NotFound(f"no channel knows i-{number}")
+        return item.threads[0]
 
     def portion(self, state: str, queue: str, after: int, limit: int) -> tuple[list[InteractionView], int]:
         return lookups.portion(self._state, state, queue, after, min(limit, 1_000))

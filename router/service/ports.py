@@ -61,6 +61,9 @@ class Desk(Protocol):
     def find(self, thread: str) -> int | None:
         """The open interaction that this thread name belongs to."""
 
+    def thread_of(self, number: int) -> str:
+        """The first name by which its channel knows an interaction. Raises NotFound."""
+
     def portion(self, state: str, queue: str, after: int, limit: int) -> tuple[list[InteractionView], int]:
         """Some interactions in order of number, without messages, and the `after` to go on with (0: that was all).
 

@@ -7,7 +7,8 @@ import struct
 import zlib
 from typing import Any
 
-from PIL import Image, TiffImagePlugin
+import zxingcpp
+from PIL import Image, ImageDraw, ImageFont, TiffImagePlugin
 
 
 def fax(pages: int = 1, **tags: Any) -> bytes:
@@ -88,3 +89,34 @@ def pdf_bomb(mib: int) -> bytes:
         data += b"%d 0 obj\n%b\nendobj\n" % (number, content)
     trailer = b"trailer<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % len(data)
     return data + b"xref\n0 5\n" + table + trailer
+
+
+def with_code(said: str) -> bytes:
+    code = zxingcpp.create_barcode(said, zxingcpp.BarcodeFormat.QRCode)
+    page = Image.new("L", (1_700, 1_100), 255)
+    page.paste(Image.fromarray(code.to_image(scale=6)), (500, 300))
+    out = io.BytesIO()
+    page.convert("1").save(out, "TIFF", compression="group4", dpi=(204, 98))
+    return out.getvalue()
+
+
+def pdf_with_text(text: str) -> bytes:
+    stream = f"BT /F1 24 Tf 72 700 Td ({text}) Tj ET".encode()
+    parts = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    objects = b"".join(b"%d 0 obj%s endobj\n" % (i + 1, part) for i, part in enumerate(parts))
+    return b"%PDF-1.4\n" + objects + b"trailer<</Root 1 0 R>>\n%%EOF\n"
+
+
+def a_letter(text: str) -> bytes:
+    """A page of a fax, set in type."""
+    page = Image.new("L", (1_728, 1_400), 255)
+    ImageDraw.Draw(page).multiline_text((150, 150), text, font=ImageFont.load_default(48), fill=0)
+    out = io.BytesIO()
+    page.convert("1").save(out, "TIFF", compression="group4", dpi=(204, 196))
+    return out.getvalue()

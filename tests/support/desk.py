@@ -100,6 +100,9 @@ class RecordingDesk:
     def find(self, thread: str) -> int | None:
         return self.threads.get(thread)
 
+    def thread_of(self, number: int) -> str:
+        return next(thread for thread, known in self.threads.items() if known == number)
+
     def portion(self, state: str, queue: str, after: int, limit: int) -> tuple[list[InteractionView], int]:
         found = self.interactions(state, queue, after, limit)
         return found, int(found[-1].id[2:]) if len(found) == limit else 0
