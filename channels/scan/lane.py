@@ -28,8 +28,8 @@ from channels.scan.drawing import Drawer
 from channels.scan.finding import MEDIA_TYPES, Finding
 from channels.scan.inspector import InspectorDown
 from channels.scan.recognise import attributes_of
-from channels.scan.settings import Reading
-from channels.scan.show import READING_WIDTH
+from channels.scan.settings import Reading as Settings
+from channels.scan.show import READING_WIDTH, Reading
 from router.engine.commands import Enrich
 from router.engine.events import Blob, Message
 from router.engine.views import InteractionView, number_of
@@ -61,7 +61,7 @@ class Found(Struct, frozen=True):
 
 class Lane:
     def __init__(
-        self, settings: Reading, context: Context, channels: Sequence[str], drawer: Drawer, executor: Executor
+        self, settings: Settings, context: Context, channels: Sequence[str], drawer: Drawer, executor: Executor
     ) -> None:
         self._settings, self._context, self._channels = settings, context, channels
         self._drawer, self._executor = drawer, executor
@@ -203,7 +203,7 @@ class Lane:
         both = "\n\f\n".join(part for part in (text, read.text) if part.strip())
         return Found(read.how if not text.strip() else "text", both, codes, read.blobs)
 
-    def _ask(self, blob: Blob) -> object:
+    def _ask(self, blob: Blob) -> Reading | Finding:
         with self._context.blobs.open(blob.digest) as file:
             return self._drawer.read(file.fileno(), blob.name, self._settings.pages)
 
