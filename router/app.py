@@ -37,6 +37,7 @@ from router.errors import JournalHeld, RouterError
 from router.http.access import is_loopback
 from router.http.house import Decisions, no_decisions
 from router.http.server import HttpServer
+from router.http.session import Entrance
 from router.journal import choice
 from router.journal.port import Journal, Opened
 from router.journal.sqlite import SqliteJournal
@@ -44,6 +45,7 @@ from router.observe import get_logger, report_stray
 from router.service.blobs import BlobStore
 from router.service.clock import SystemClock
 from router.service.desk import EngineDesk
+from router.service.doorkeeper import Doorkeeper
 from router.service.figures import Figures
 from router.service.hindsight import Hindsight
 from router.service.lease import Follower, Lease, leading
@@ -81,6 +83,7 @@ class App:
         self.quarantine = Quarantine(self.data / "quarantine", settings.quarantine)
         self.sockets = SocketServer(settings.sockets.host, settings.sockets.port, settings.sockets)
         self.agents = AgentServer(self.desk, self.sockets, settings.agent_link, self.blobs)
+        self.door = Doorkeeper(self.data, settings.accounts, settings.agent_link.failures_per_minute, self.clock.now_ms)
         self.adapters = self._build_adapters()
         self._by_channel = {channel: a for a in self.adapters for channel in a.channels}
         self.outbox = Outbox(self.desk, self.clock, settings.outbox, self._by_channel)
@@ -124,6 +127,7 @@ class App:
             readable=self.readable,
             decisions=self._hindsight(),
             pictures=self.pictures,
+            entrance=Entrance(self.door, s.accounts, s.http),
         )
         for adapter in self.adapters:
             server.add_routes(adapter.routes())
@@ -152,6 +156,9 @@ class App:
         writer.tell = self.agents.tell
         writer.inform = self._inform
         writer.post = self._post
+        hub = self.agents.hub
+        hub.redeem, hub.failures = self.door.redeem, self.door.failures
+        self.door.on_change.append(hub.keep_welcome)
         writer.on_failure.append(self._failed)
         writer.on_recovery.append(self._recovered)
         if self.settings.journal.kind == "redis":
@@ -225,6 +232,7 @@ class App:
         self.outbox.reload()
         for name, start in [
             *((adapter.name, adapter.start) for adapter in self.adapters),
+            ("accounts", self.door.start),
             ("sockets", self.sockets.start),
             ("snapshots", self.snapshots.start),
             ("figures", self.figures.start),
@@ -279,6 +287,7 @@ class App:
         await _stage("sockets", self.sockets.stop(), limits.edges)
         await _stage("http", self.http.stop(), limits.edges)
         await _stage("pictures", self.pictures.stop(), limits.edges)
+        await _stage("accounts", self.door.stop(), limits.edges)
         if self.lease is not None:
             await self.lease.stop()
         await _stage("writer", self.writer.stop(), limits.intake)
@@ -310,6 +319,7 @@ class App:
             "blobs": self.blobs.health(),
             "sockets": self.sockets.health(),
             "agents": self.agents.health(),
+            "accounts": self.door.health(),
             "http": self.http.health(),
         }
         return parts | shared | {adapter.name: adapter.health() for adapter in self.adapters}

@@ -20,6 +20,7 @@
     |   +-- Overloaded        too much in flight
     |   +-- Unavailable       the journal does not take it
     |   +-- Draining          stopping
+    |   +-- TooManyAttempts   wrong proofs of identity from this address; it must wait
     +-- ConfigError           the configuration is wrong: where, what was expected, what was found
     +-- JournalError          the log cannot be written or read
         +-- JournalFailed     an append is not durable
@@ -122,6 +123,10 @@ class Unavailable(Refusal):
 
 class Draining(Refusal):
     code = "draining"
+
+
+class TooManyAttempts(Refusal):
+    code = "too-many-attempts"
 
 
 class ConfigError(RouterError):

@@ -37,6 +37,8 @@ from router.errors import ConfigError
 from router.http.access import DEMO, check_exposure, is_loopback
 from router.http.settings import HttpSettings
 from router.journal.settings import JournalSettings
+from router.service.accounts import AccountSettings
+from router.service.accounts import check as check_accounts
 from router.service.blobs import BlobSettings
 from router.service.mailbox import MailboxSettings
 from router.service.outbox import OutboxSettings
@@ -78,6 +80,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sockets: Sockets = Sockets()
     agent_link: AgentLink = AgentLink()
     operators: Operators = Operators()
+    accounts: AccountSettings = AccountSettings()
     desk: Desk = Desk()
     journal: JournalSettings = JournalSettings()
     mailbox: MailboxSettings = MailboxSettings()
@@ -222,6 +225,7 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
                 expected = 'a secret that all daemons share, since journal.kind is "redis"'
                 raise ConfigError(f"{kind}.token_secret", expected, "none")
     check_desk(settings.desk)
+    check_accounts(settings.accounts, config.teams)
     check_exposure(settings.http, settings.operators.tokens)
     demo = any(token.startswith(DEMO) for token in settings.agent_link.tokens)
     if demo and not is_loopback(settings.sockets.host):

@@ -38,9 +38,11 @@ from router.engine.events import Message
 from router.engine.views import AgentView, Tell, interaction_id, number_of
 from router.errors import BadMessage, ClientError, ConfigError, NotFound, Refusal, RouterError
 from router.observe import counter, get_logger
+from router.service.attempts import Failures
 
 if TYPE_CHECKING:
     from router.service.ports import Desk
+    from router.service.roles import Identity
 
 log = get_logger("agents")
 _messages = counter("agent_messages_total", "Messages from agents' clients, by type.", ("type",))
@@ -56,11 +58,14 @@ NO_SUCH_AGENT = 4404
 HELLO_TIMEOUT = 4408
 TOO_MANY = 4429
 
-MINUTE_MS = 60_000
-ADDRESSES_MAX = 10_000  # whose failures are remembered; beyond that the oldest is forgotten
 CLOSE_RETRY_S = 1.0  # until an engine that was busy is asked again to close a session
 
 Later = Callable[[float, Callable[[], None]], object]
+Redeem = Callable[[str], "Identity | None"]  # a ticket for a websocket -> whose it is; good once
+
+
+def no_tickets(ticket: str) -> None:
+    return None
 
 
 class Wire(Protocol):
@@ -225,27 +230,6 @@ class Line:
             session._push(stream, text)
 
 
-class Failures:
-    """How often each address was refused in its present minute."""
-
-    def __init__(self, allowed: int) -> None:
-        self.allowed = allowed
-        self.counts: dict[str, tuple[int, int]] = {}  # address -> (start of the minute in ms, failures)
-
-    def add(self, address: str, now_ms: int) -> None:
-        since, count = self.counts.pop(address, (now_ms, 0))
-        if now_ms - since >= MINUTE_MS:
-            since, count = now_ms, 0
-        self.counts[address] = (since, count + 1)
-        if len(self.counts) > ADDRESSES_MAX:
-            del self.counts[next(iter(self.counts))]
-
-    def retry_after_ms(self, address: str, now_ms: int) -> int:
-        """0: listen to it."""
-        since, count = self.counts.get(address, (0, 0))
-        return max(since + MINUTE_MS - now_ms, 0) if count >= self.allowed else 0
-
-
 # --- a session --------------------------------------------------------------------------------------------------------
 
 
@@ -269,6 +253,7 @@ class Conversation:
         "_refused",
         "_wire",
         "agent",
+        "proof",
         "seq",
         "session",
     )
@@ -276,6 +261,7 @@ class Conversation:
     def __init__(self, hub: AgentHub, wire: Wire) -> None:
         self.agent = ""  # until `hello` was understood
         self.session = ""
+        self.proof = b""  # the digest of the sign-in that this rests on; b"": a token of the configuration
         self.seq = 0  # of the last message that this client was given
         self._hub = hub
         self._wire = wire
@@ -485,6 +471,7 @@ class AgentHub:
         self.signed_in = 0  # sessions, over all agents
         self.draining = False
         self.failures = Failures(settings.failures_per_minute)
+        self.redeem: Redeem = no_tickets
         self._tokens = digests(settings.tokens)
         self._prefix = prefix
         self._sessions = 0
@@ -504,9 +491,6 @@ class AgentHub:
         self._sessions += 1
         return f"{self._prefix}-{self._sessions}"
 
-    def agent_of(self, token: str) -> str | None:
-        return self._tokens.get(hashlib.sha256(token.encode()).digest())
-
     def check_uploads(self, asked: m.Say) -> None:
         """Raises NotFound."""
         for attachment in asked.attachments:
@@ -522,11 +506,14 @@ class AgentHub:
             retry = int(self.settings.retry_after)
             error = m.Error(re=hello.id, code="draining", message="this server is stopping", retry_after_ms=retry)
             return TRY_AGAIN_LATER, error
-        wait_ms = self.failures.retry_after_ms(address, now_ms)
+        shown = hashlib.sha256(hello.token.encode()).digest()
+        wait_ms = self.failures.retry_after_ms(address, now_ms, shown)
         if wait_ms:
             text = "too many wrong tokens from this address"
             return TOO_MANY, m.Error(re=hello.id, code="too-many-attempts", message=text, retry_after_ms=wait_ms)
-        agent = self.agent_of(hello.token)
+        agent, proof = self._tokens.get(shown), b""
+        if agent is None and (holder := self.redeem(hello.token)) is not None:
+            agent, proof = holder.agent or None, holder.session
         if agent is None:
             self.failures.add(address, now_ms)
             log.info("Agent refused", action="agent_refused", address=address, why="unknown token")
@@ -538,7 +525,9 @@ class AgentHub:
         if len(self.line(agent).sessions) >= self.settings.max_sessions:
             text = f"this agent has {self.settings.max_sessions} sessions already; close one"
             return TOO_MANY, m.Error(re=hello.id, code="too-many-sessions", message=text)
-        conversation.agent = agent
+        if not proof:
+            self.failures.succeeded(address, shown)
+        conversation.agent, conversation.proof = agent, proof
         return None
 
     def close_session(self, conversation: Conversation) -> None:
@@ -595,6 +584,12 @@ class AgentHub:
         for conversation in list(self.conversations):
             if conversation.agent and conversation.agent not in agents:
                 conversation.goodbye("not-an-agent", 0, NO_SUCH_AGENT)
+
+    def keep_welcome(self, welcome: Callable[[bytes], bool]) -> None:
+        """Whoever's sign-in is over is told so, and the socket is closed."""
+        for conversation in list(self.conversations):
+            if conversation.proof and not welcome(conversation.proof):
+                conversation.goodbye("signed-out", 0, UNAUTHENTICATED)
 
     def _dismiss(self, reason: str) -> None:
         for conversation in list(self.conversations):

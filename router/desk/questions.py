@@ -15,8 +15,9 @@ from msgspec import Meta, Struct
 from router import __version__
 from router.desk.settings import Settings
 from router.engine.views import AgentView, InteractionView, brief, number_of
-from router.errors import Forbidden, Unauthenticated
+from router.errors import Forbidden, NotFound, Unauthenticated
 from router.http.house import House
+from router.service.roles import Identity, Permission, Role
 from router.service.routes import describe, json_response
 
 Presence = Literal["ready", "not_ready", "signed-out"]
@@ -40,6 +41,10 @@ class Me(Struct, frozen=True):
     reasons: tuple[str, ...]
     dispositions: tuple[str, ...]
     version: str
+    roles: tuple[Role, ...] = ()
+    may: tuple[Permission, ...] = ()
+    teams: tuple[str, ...] | None = None  # whose work they see beside their own; None: all
+    bands: tuple[str, ...] = ()  # of the order, the most urgent first
 
 
 class Colleague(Struct, frozen=True):
@@ -84,20 +89,35 @@ class QuestionRoutes:
 
     @describe("Who this token stands for", group="desk", who="agent", answer=Me, refuses=(Unauthenticated,))
     async def me(self, request: web.Request) -> web.Response:
-        operator, agent = self._house.access.both(request)
-        view = self._desk.agent(agent) if agent else None
+        who = self._house.access.who(request)
+        view = self._agent(who)
         return json_response(
             Me(
-                name=agent or operator,
-                shown=(view.name if view else "") or agent or operator,
-                agent=bool(agent),
-                supervisor=bool(operator),
+                name=who.agent or who.name,
+                shown=(view.name if view else "") or who.agent or who.name,
+                agent=view is not None,
+                supervisor="floor" in who.may,
                 since_ms=view.since_ms if view else 0,
                 reasons=self._settings.reasons,
                 dispositions=self._settings.dispositions,
                 version=__version__,
+                roles=who.roles,
+                may=tuple(sorted(who.may)),
+                teams=who.teams,
+                bands=self._house.scope.bands(),
             )
         )
+
+    def _agent(self, who: Identity) -> AgentView | None:
+        """As whom they work. Who can do nothing else must be in the configuration: raises NotFound."""
+        if not who.agent:
+            return None
+        try:
+            return self._desk.agent(who.agent)
+        except NotFound:
+            if who.may == {"work"}:
+                raise
+            return None
 
     @describe("Queues and colleagues", group="desk", who="agent", answer=Floor, refuses=(Unauthenticated,))
     async def floor(self, request: web.Request) -> web.Response:

@@ -6,11 +6,12 @@ from typing import Annotated
 
 from aiohttp import web
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from router.engine.commands import SetState
 from router.engine.events import AgentState
 from router.engine.views import AgentView, QueueView
-from router.errors import BadMessage, Unauthenticated
+from router.errors import BadMessage, Forbidden, Unauthenticated
 from router.http.house import House
 from router.http.interactions import ACTING, LOOKING, Limit
 from router.service.routes import describe, json_response, read_json, read_query
@@ -52,25 +53,47 @@ class AgentRoutes:
         "A page of agents, by id",
         group="agents",
         who="operator",
+        needs="floor",
         query=AgentsQuery,
         answer=AgentPage,
         refuses=(Unauthenticated, BadMessage),
     )
     async def list_(self, request: web.Request) -> web.Response:
-        self._house.access.operator(request)
+        teams, scope = self._house.access.allowed(request).teams, self._house.scope
         query = read_query(request, AgentsQuery)
-        page = self._desk.agents(query.after, query.limit)
-        return json_response(AgentPage(page, page[-1].agent if len(page) == query.limit else ""))
+        page, after = list[AgentView](), query.after
+        while True:
+            found = self._desk.agents(after, query.limit)
+            page += [view for view in found if scope.agent(teams, view.agent)]
+            if len(found) < query.limit or len(page) >= query.limit:
+                break
+            after = found[-1].agent
+        more = len(found) == query.limit or len(page) > query.limit
+        page = page[: query.limit]
+        return json_response(AgentPage(page, page[-1].agent if page and more else ""))
 
-    @describe("One agent", group="agents", who="operator", answer=AgentView, refuses=LOOKING)
+    @describe(
+        "One agent; contacts in hand only for those who may read them",
+        group="agents",
+        who="operator",
+        needs="floor",
+        answer=AgentView,
+        refuses=(*LOOKING, Forbidden),
+    )
     async def get(self, request: web.Request) -> web.Response:
-        self._house.access.operator(request)
-        return json_response(self._desk.agent(request.match_info["id"]))
+        who, found = self._house.access.allowed(request), self._desk.agent(request.match_info["id"])
+        self._house.scope.demand_agent(who, found.agent)
+        if "words" not in who.may:
+            return json_response(replace(found, offers=(), interactions=()))
+        for view in found.interactions:
+            await self._house.looked(request, who, view.id)
+        return json_response(found)
 
     @describe(
         "Make an agent ready or not ready",
         group="agents",
         who="operator",
+        needs="people",
         body=StateBody,
         answer=AgentView,
         refuses=ACTING,
@@ -79,10 +102,13 @@ class AgentRoutes:
         by, agent = self._house.by(request), request.match_info["id"]
         body = await read_json(request, StateBody)
         self._desk.agent(agent)  # NotFound before anything is asked
+        self._house.scope.demand_agent(self._house.access.allowed(request), agent)
         await self._house.act(request, "state", SetState(agent=agent, state=body.state, reason=body.reason, by=by))
         return json_response(self._desk.agent(agent))
 
-    @describe("Every queue", group="queues", who="operator", answer=QueueList, refuses=(Unauthenticated,))
+    @describe(
+        "Every queue", group="queues", who="operator", needs="floor", answer=QueueList, refuses=(Unauthenticated,)
+    )
     async def queues(self, request: web.Request) -> web.Response:
-        self._house.access.operator(request)
-        return json_response(QueueList(self._desk.queues()))
+        teams, scope = self._house.access.allowed(request).teams, self._house.scope
+        return json_response(QueueList([view for view in self._desk.queues() if scope.queue(teams, view.queue)]))

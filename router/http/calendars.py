@@ -46,6 +46,7 @@ class CalendarRoutes:
         "Calendars: open or closed, until when, and why",
         group="calendars",
         who="operator",
+        needs="floor",
         answer=CalendarList,
         refuses=(Unauthenticated,),
     )

@@ -78,27 +78,31 @@ class CallbackRoutes:
         "A page of customers who are to be called",
         group="callbacks",
         who="operator",
+        needs="contacts",
         query=CallbackQuery,
         answer=CallbackPage,
         refuses=(Unauthenticated, BadMessage),
     )
     async def list_(self, request: web.Request) -> web.Response:
-        self._house.access.operator(request)
+        teams, scope = self._house.access.allowed(request).teams, self._house.scope
         query = read_query(request, CallbackQuery)
         after = number_of(query.after, "c") if query.after else 0
         found = self._house.desk.callbacks(after, query.limit)
-        return json_response(CallbackPage(found, found[-1].callback if len(found) == query.limit else ""))
+        following = found[-1].callback if len(found) == query.limit else ""
+        return json_response(CallbackPage([one for one in found if scope.queue(teams, one.queue)], following))
 
     @describe(
         "Call a customer, now or in a window of time",
         group="callbacks",
         who="operator",
+        needs="lead",
         body=CallbackBody,
         answer=CallbackView,
         refuses=(*ACTING, UnknownName, NotSupported),
     )
     async def request(self, request: web.Request) -> web.Response:
         by, body = self._house.by(request), await read_json(request, CallbackBody)
+        self._house.scope.demand_queue(self._house.access.allowed(request), body.queue)
         command = RequestCallback(
             line=f"phone.{body.gateway}:" if body.gateway else "",
             channel="phone",
@@ -122,6 +126,7 @@ class CallbackRoutes:
         "Do not call after all",
         group="callbacks",
         who="operator",
+        needs="lead",
         parameters={"callback": CallbackId},
         body=CancelBody,
         body_required=False,
@@ -130,6 +135,14 @@ class CallbackRoutes:
     )
     async def cancel(self, request: web.Request) -> web.Response:
         by, number = self._house.by(request), number_of(request.match_info["callback"], "c")
+        self._demand(request, number)
         body = await read_json(request, CancelBody)
         await self._house.act(request, "callback-cancel", CancelCallback(callback=number, by=by, why=body.why))
         return json_response(Cancelled(callback_id(number)))
+
+    def _demand(self, request: web.Request, number: int) -> None:
+        """Raises Forbidden for a callback of a queue that is not theirs."""
+        who = self._house.access.allowed(request)
+        if who.teams is not None:
+            for one in self._house.desk.callbacks(number - 1, 1):
+                self._house.scope.demand_queue(who, one.queue)

@@ -59,4 +59,7 @@ class ConfigurationRoutes:
             raise ClientError("the body is empty; send the whole configuration")
         if request.content_type == JSON_TYPE:
             decode_json(content, dict[str, Any])  # refused here in the words of every other body
-        return json_response(await self._house.configure(content, query.dry_run, by))
+        who = self._house.access.allowed(request)
+        found = await self._house.configure(content, query.dry_run, by)
+        await self._house.note(request, who, "config-tried" if query.dry_run else "config", str(found.get("version")))
+        return json_response(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +15,13 @@ from router.errors import Unavailable
 from router.http.access import Access
 from router.http.settings import HttpSettings
 from router.observe import get_logger
+from router.service.audit import Audit
 from router.service.blobs import BlobStore
 from router.service.pictures import NoPictures, Pictures
 from router.service.ports import Desk, Health
 from router.service.quarantine import Entry, Quarantine
+from router.service.roles import Identity
+from router.service.scope import Scope
 
 log = get_logger("http")
 
@@ -63,23 +67,50 @@ class House:
     readable: Readable = as_recorded
     decisions: Decisions = no_decisions
     pictures: Pictures = field(default_factory=NoPictures)
+    audit: Audit | None = None
+    scope: Scope = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scope", Scope(self.desk))
 
     async def act(self, request: web.Request, what: str, command: AnyCommand) -> Reply:
-        """A privileged act: the command says who, so the journal has the audit; the log has a line too (OB-5)."""
+        """A privileged act: the command says who, so the journal has it; audit and log have a line, too (OB-5)."""
+        who = self.access.allowed(request)
         reply = await self.desk.ask(command)
+        about = interaction_id(reply.interaction) if reply.interaction else request.match_info.get("id", "")
         log.info(
             "Operator acted",
             action="operator_acted",
-            operator=self.access.operator(request),
+            operator=who.name,
+            role=who.title,
             what=what,
             path=request.path,
-            interaction=interaction_id(reply.interaction) if reply.interaction else "",
+            interaction=about if reply.interaction else "",
         )
+        await self.note(request, who, what, about, str(getattr(command, "why", "")))
         return reply
 
+    async def note(self, request: web.Request, who: Identity, act: str, subject: str = "", detail: str = "") -> None:
+        """Into the audit, before the answer goes out. Raises Unavailable."""
+        if self.audit is not None:
+            row = (self.desk.now_ms(), who.by, act, subject, detail, self.access.address(request))
+            await asyncio.to_thread(self.audit.write, *row)
+
+    async def looked(self, request: web.Request, who: Identity, subject: str) -> None:
+        """Somebody reads what a customer wrote who does not work on it: said once for each spell of reading."""
+        if self.audit is not None and self.audit.is_news(self.desk.now_ms(), who.by, subject):
+            await self.note(request, who, "read", subject)
+
+    def lead(self, request: web.Request) -> tuple[str, int]:
+        """Who acts on the interaction of the path, and its number. Raises Forbidden beyond their teams."""
+        who, number = self.access.allowed(request), interaction_of(request)
+        if who.teams is not None:
+            self.scope.demand(who, self.desk.interaction(number))
+        return who.by, number
+
     def by(self, request: web.Request) -> str:
-        """`operator:NAME`, as the journal's audit has it. Raises Unauthenticated."""
-        return f"operator:{self.access.operator(request)}"
+        """`operator:NAME`, as the journal's audit has it. Raises Unauthenticated and Forbidden."""
+        return self.access.allowed(request).by
 
 
 def interaction_of(request: web.Request) -> int:

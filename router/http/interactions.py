@@ -32,6 +32,7 @@ from router.errors import (
     UnknownName,
 )
 from router.http.house import House, interaction_of
+from router.service.roles import Identity, Permission
 from router.service.routes import H, describe, json_response, read_json, read_query, shaped
 
 Why = Annotated[str, Meta(max_length=1_000, description="The operator's reason; kept in the journal")]
@@ -48,6 +49,7 @@ ACTING: tuple[type[RouterError], ...] = (
     *LOOKING,
     ClientError,
     BadMessage,
+    Forbidden,
     IllegalMove,
     TooLarge,
     Overloaded,
@@ -129,8 +131,8 @@ _ANY_OF_THREE = {"anyOf": [{"required": [name]} for name in ("band", "weight", "
 _PATH = {"id": InteractionId}
 
 
-def _route(summary: str, **more: Any) -> Callable[[H], H]:
-    return describe(summary, group="interactions", who="operator", parameters=_PATH, **more)
+def _route(summary: str, needs: Permission = "lead", **more: Any) -> Callable[[H], H]:
+    return describe(summary, group="interactions", who="operator", needs=needs, parameters=_PATH, **more)
 
 
 class InteractionRoutes:
@@ -159,25 +161,33 @@ class InteractionRoutes:
         "A page of interactions, in order of their numbers",
         group="interactions",
         who="operator",
+        needs="contacts",
         query=ListQuery,
         answer=InteractionPage,
         refuses=(Unauthenticated, BadMessage),
     )
     async def list_(self, request: web.Request) -> web.Response:
-        self._house.access.operator(request)
+        who = self._house.access.allowed(request)
         query = read_query(request, ListQuery)
         after = number_of(query.after, "i") if query.after else 0
-        found, after = self._desk.portion(query.state, query.queue, after, query.limit)
+        found, after = self._portion(who, query, after, query.limit)
         while after and len(found) < query.limit:
             await asyncio.sleep(0)  # decisions first (OB-2)
-            more, after = self._desk.portion(query.state, query.queue, after, query.limit - len(found))
+            more, after = self._portion(who, query, after, query.limit - len(found))
             found += more
         return json_response(InteractionPage([brief(view) for view in found], interaction_id(after) if after else ""))
 
-    @_route("One interaction", answer=InteractionView, refuses=LOOKING)
+    def _portion(self, who: Identity, query: ListQuery, after: int, limit: int) -> tuple[list[InteractionView], int]:
+        found, after = self._desk.portion(query.state, query.queue, after, limit)
+        return [view for view in found if self._house.scope.interaction(who.teams, view)], after
+
+    @_route("One interaction", needs="contacts", answer=InteractionView, refuses=(*LOOKING, Forbidden))
     async def get(self, request: web.Request) -> web.Response:
-        self._house.access.operator(request)
-        return json_response(self._desk.interaction(interaction_of(request)))
+        who = self._house.access.allowed(request)
+        found = self._desk.interaction(interaction_of(request))
+        self._house.scope.demand(who, found)
+        await self._house.looked(request, who, found.id)
+        return json_response(found)
 
     @describe(
         "What was said in it; its agent may ask too",
@@ -188,22 +198,33 @@ class InteractionRoutes:
         refuses=(*LOOKING, Forbidden),
     )
     async def content(self, request: web.Request) -> web.Response:
-        role, name = self._house.access.anybody(request)
-        found = self._desk.interaction(interaction_of(request))
-        if role == "agent" and not self._concerns(found, name):
-            raise Forbidden(f"{found.id} is not yours")
+        self._house.access.anybody(request)
+        who, found = self._house.access.who(request), self._desk.interaction(interaction_of(request))
+        if not (who.agent and self._concerns(found, who.agent)):
+            if "words" not in who.may:
+                raise Forbidden(f"{found.id} is not yours")
+            self._house.scope.demand(who, found)
+            await self._house.looked(request, who, found.id)
         return json_response(Contents(found.id, await self._house.readable(found), found.notes))
 
     def _concerns(self, view: InteractionView, agent: str) -> bool:
         """Whether this agent has the interaction, is offered it, or is consulted about it."""
         if view.agent == agent or (view.consult and view.consult.agent == agent):
             return True
-        return any(offer.interaction.id == view.id for offer in self._desk.agent(agent).offers)
+        try:
+            offers = self._desk.agent(agent).offers
+        except NotFound:  # an account whose agent has left the configuration
+            return False
+        return any(offer.interaction.id == view.id for offer in offers)
 
-    @_route("Its place in line and how long it will wait", answer=Estimate, refuses=(*LOOKING, IllegalMove))
+    @_route(
+        "Its place in line and how long it will wait",
+        needs="contacts",
+        answer=Estimate,
+        refuses=(*LOOKING, Forbidden, IllegalMove),
+    )
     async def estimate(self, request: web.Request) -> web.Response:
-        self._house.access.operator(request)
-        number = interaction_of(request)
+        number = self._seen(request)
         found = self._desk.estimate(number)
         if found is None:
             raise IllegalMove(
@@ -215,17 +236,20 @@ class InteractionRoutes:
         "Why it is where it is, and how it was offered so far",
         group="interactions",
         who="operator",
+        needs="contacts",
         parameters=_PATH,
         query=ExplainQuery,
         answer=dict[str, Any],
-        refuses=(*LOOKING, BadMessage),
+        refuses=(*LOOKING, Forbidden, BadMessage),
     )
     async def explain(self, request: web.Request) -> web.Response:
         """Offers of the past are worked out by a child process, which may be busy or fail: the rest is told all the
         same."""
-        self._house.access.operator(request)
-        query, number = read_query(request, ExplainQuery), interaction_of(request)
+        number, query = self._seen(request), read_query(request, ExplainQuery)
         told = self._desk.explain(number)
+        teams = self._house.access.allowed(request).teams
+        if teams is not None and "agents" in told:
+            told["agents"] = [one for one in told["agents"] if self._house.scope.agent(teams, one["agent"])]
         if query.decisions == "yes" and told.get("has_past"):
             try:
                 told |= await self._house.decisions(interaction_id(number))
@@ -233,33 +257,40 @@ class InteractionRoutes:
                 told |= {"way": [], "decisions": [], "decisions_missing_because": str(error)}
         return json_response(told)
 
-    @_route("Why this agent has not got it", answer=dict[str, Any], refuses=LOOKING)
+    @_route("Why this agent has not got it", needs="contacts", answer=dict[str, Any], refuses=(*LOOKING, Forbidden))
     async def why_not(self, request: web.Request) -> web.Response:
-        self._house.access.operator(request)
-        return json_response(self._desk.why_not(interaction_of(request), request.match_info["agent"]))
+        return json_response(self._desk.why_not(self._seen(request), request.match_info["agent"]))
+
+    def _seen(self, request: web.Request) -> int:
+        """The number of the path, of an interaction that whoever asks may see. Raises Forbidden."""
+        who, number = self._house.access.allowed(request), interaction_of(request)
+        if who.teams is not None:
+            self._house.scope.demand(who, self._desk.interaction(number))
+        return number
 
     @_route("Back to waiting, with its original time", body=Plain, body_required=False, answer=Done, refuses=ACTING)
     async def requeue(self, request: web.Request) -> web.Response:
-        by, number = self._house.by(request), interaction_of(request)
+        by, number = self._house.lead(request)
         body = await read_json(request, Plain)
         return await self._act(request, c.Requeue(interaction=number, by=by, why=body.why))
 
     @_route("Give it to one agent", body=AssignBody, answer=Done, refuses=(*ACTING, NotEligible, NoCapacity))
     async def assign(self, request: web.Request) -> web.Response:
-        by, number = self._house.by(request), interaction_of(request)
+        by, number = self._house.lead(request)
         body = await read_json(request, AssignBody)
+        self._house.scope.demand_agent(self._house.access.allowed(request), body.agent)
         command = c.Assign(interaction=number, agent=body.agent, by=by, override=body.override, why=body.why)
         return await self._act(request, command)
 
     @_route("End it", body=Plain, body_required=False, answer=Done, refuses=ACTING)
     async def close(self, request: web.Request) -> web.Response:
-        by, number = self._house.by(request), interaction_of(request)
+        by, number = self._house.lead(request)
         body = await read_json(request, Plain)
         return await self._act(request, c.Close(interaction=number, by=by, why=body.why))
 
     @_route("Give it on", body=TransferBody, answer=Done, refuses=(*ACTING, UnknownName))
     async def transfer(self, request: web.Request) -> web.Response:
-        by, number = self._house.by(request), interaction_of(request)
+        by, number = self._house.lead(request)
         body = await read_json(request, TransferBody)
         given = {name: value for name, value in asdict(body.to).items() if value is not UNSET}
         if len(given) != 1:
@@ -273,7 +304,7 @@ class InteractionRoutes:
         refuses=(*ACTING, UnknownName),
     )
     async def priority(self, request: web.Request) -> web.Response:
-        by, number = self._house.by(request), interaction_of(request)
+        by, number = self._house.lead(request)
         body = await read_json(request, PriorityBody)
         if body.band is UNSET and body.weight is UNSET and body.target is UNSET:
             raise BadMessage("say at least one of band, weight, target")
@@ -297,7 +328,7 @@ class InteractionRoutes:
         refuses=ACTING,
     )
     async def relax(self, request: web.Request) -> web.Response:
-        by, number = self._house.by(request), interaction_of(request)
+        by, number = self._house.lead(request)
         body = await read_json(request, Plain)
         return await self._act(request, c.Relax(interaction=number, by=by, why=body.why))
 

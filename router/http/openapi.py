@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from router import __version__
 from router.engine.config import Duration
-from router.errors import RouterError
+from router.errors import Forbidden, RouterError, TooManyAttempts, Unauthenticated
 from router.service.problems import JSON_TYPE, PROBLEM_TYPE, Problem, status_of
 from router.service.routes import RouteInfo, Who, described
 
@@ -32,9 +32,24 @@ SECURITY: dict[Who, list[dict[str, list[str]]]] = {
     "agent": [{"operator": []}, {"agent": []}],
     "gateway": [],
 }
+# What a route need not say of itself: how whoever is not let in is answered.
+REFUSED: dict[Who, tuple[type[RouterError], ...]] = {
+    "anybody": (),
+    "operator": (Unauthenticated, Forbidden, TooManyAttempts),
+    "agent": (Unauthenticated, TooManyAttempts),
+    "gateway": (),
+}
 SCHEMES = {
-    "operator": {"type": "http", "scheme": "bearer", "description": "An operator's token"},
-    "agent": {"type": "http", "scheme": "bearer", "description": "An agent's token"},
+    "operator": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `operators.tokens`, or of a session whose roles allow it",
+    },
+    "agent": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `agent_link.tokens`, or of an agent's session",
+    },
 }
 TEXT = {"type": "string"}  # of a body that is not JSON
 GATEWAY_NOTE = "Verified by the gateway's own signature scheme."
@@ -157,12 +172,12 @@ def responses(info: RouteInfo, schemas: Schemas) -> dict[str, Any]:
     found: dict[str, Any] = {str(info.status): {"description": HTTPStatus(info.status).phrase, **good}}
     for status, meaning in info.statuses.items():
         found[str(status)] = {"description": meaning, **good}
-    for status, codes in sorted(codes_by_status(info.refuses).items()):
+    for status, codes in sorted(codes_by_status((*info.refuses, *REFUSED[info.who])).items()):
         problem: dict[str, Any] = {
             "description": f"{HTTPStatus(status).phrase}: code {' or '.join(sorted(codes))}",
             "content": {PROBLEM_TYPE: {"schema": schemas.of(Problem)}},
         }
-        if status == 503:
+        if status in (429, 503):
             problem["headers"] = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
         found.setdefault(str(status), problem)
     return found

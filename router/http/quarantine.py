@@ -136,7 +136,7 @@ class QuarantineRoutes:
         with self._alone(entry.id):
             await hook(await asyncio.to_thread(self._shelf.read, entry.id), entry)
             await asyncio.to_thread(self._shelf.discard, entry.id)
-        self._note(by, "quarantine_taken", entry)
+        await self._note(request, by, "quarantine_taken", entry)
         return json_response(Gone(entry.id, "taken"))
 
     @describe("Throw it away", group="quarantine", who="operator", answer=Gone, refuses=ACTING)
@@ -145,7 +145,7 @@ class QuarantineRoutes:
         entry = await self._entry(request)
         with self._alone(entry.id):
             await asyncio.to_thread(self._shelf.discard, entry.id)
-        self._note(by, "quarantine_discarded", entry)
+        await self._note(request, by, "quarantine_discarded", entry)
         return json_response(Gone(entry.id, "discarded"))
 
     @describe("Throw it away", group="quarantine", who="operator", answer=Gone, refuses=ACTING)
@@ -158,8 +158,9 @@ class QuarantineRoutes:
     def _alone(self, ident: str) -> _Alone:
         return _Alone(self._busy, ident)
 
-    def _note(self, by: str, action: str, entry: Entry) -> None:
+    async def _note(self, request: web.Request, by: str, action: str, entry: Entry) -> None:
         log.info("Operator acted", action=action, operator=by, entry=entry.id, source=entry.source)
+        await self._house.note(request, self._house.access.allowed(request), action, entry.id, entry.source)
 
 
 class _Alone:

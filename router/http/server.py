@@ -24,7 +24,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from router.errors import BadMessage, ConfigError, Draining, RouterError, Unavailable
-from router.http.access import Access, check_exposure
+from router.http.access import Access, check_exposure, no_sessions
+from router.http.accounts import AccountRoutes
 from router.http.agents import AgentRoutes
 from router.http.blobs import BlobRoutes
 from router.http.calendars import CalendarRoutes
@@ -48,6 +49,7 @@ from router.http.page import LINKS, page_routes
 from router.http.pages import PageRoutes
 from router.http.protocol import Protocol
 from router.http.quarantine import QuarantineRoutes
+from router.http.session import Entrance, SessionRoutes
 from router.http.settings import HttpSettings
 from router.observe import PREFIX, REGISTRY, get_logger
 from router.service import problems
@@ -118,7 +120,7 @@ class HttpServer:
 
     `operators` and `agents` map tokens to names; `parts` says how each part of the process is; `requeue_hooks` maps a
     quarantine source to what takes its raw bytes again; `configure` checks and applies a configuration; `decisions`
-    looks back at how an interaction was offered.
+    looks back at how an interaction was offered; `entrance` is where people sign in (left out: tokens only).
     """
 
     def __init__(
@@ -136,6 +138,7 @@ class HttpServer:
         configure: Configure = no_configure,
         readable: Readable = as_recorded,
         decisions: Decisions = no_decisions,
+        entrance: Entrance | None = None,
         links: Sequence[tuple[str, str]] = LINKS,
         pictures: Pictures | None = None,
     ) -> None:
@@ -156,7 +159,7 @@ class HttpServer:
         house = self.house = House(
             settings=settings,
             desk=desk,
-            access=Access(operators, agents or {}),
+            access=self._access(operators, agents or {}, entrance, desk.now_ms),
             parts=parts,
             quarantine=quarantine,
             blobs=blobs,
@@ -165,6 +168,7 @@ class HttpServer:
             readable=readable,
             decisions=decisions,
             pictures=pictures or NoPictures(),
+            audit=entrance.door.audit if entrance is not None else None,
         )
         self.app = web.Application(client_max_size=settings.body_limit)
         self.app[UNHURRIED] = self._unhurried
@@ -183,7 +187,27 @@ class HttpServer:
             PageRoutes,
         ):
             self.app.add_routes(group(house).routes())
+        if entrance is not None:
+            self.app.add_routes(SessionRoutes(house, entrance).routes())
+            self.app.add_routes(AccountRoutes(house, entrance.door.accounts).routes())
         self.app.add_routes([openapi_route(self.app), *page_routes(tuple(links))])
+
+    def _access(
+        self,
+        operators: Mapping[str, str],
+        agents: Mapping[str, str],
+        entrance: Entrance | None,
+        now_ms: Callable[[], int],
+    ) -> Access:
+        door = entrance.door if entrance is not None else None
+        return Access(
+            operators,
+            agents,
+            door.identity if door is not None else no_sessions,
+            door.failures if door is not None else None,
+            now_ms,
+            self._settings.trusted_proxies,
+        )
 
     def add_routes(self, routes: Iterable[web.AbstractRouteDef]) -> None:
         """Before `start`. Their requests have the same limits and the same form of refusal."""

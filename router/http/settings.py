@@ -18,6 +18,10 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     private_key: str = ""
     behind_proxy: bool = False  # true: a proxy in front speaks TLS, so plain HTTP beyond loopback is meant
 
+    # Reverse proxies whose X-Forwarded-For is believed, for limits and for the audit. Left out: the address is that of
+    # the connection, so behind a proxy everybody shares one limit of wrong passwords.
+    trusted_proxies: tuple[str, ...] = ()
+
     # A gateway's event has under 10 kB, a configuration of 5,000 agents about 1 MB. More is refused with 413.
     body_limit: Annotated[int, Meta(ge=1_024, le=1 << 30)] = 4 * 1024 * 1024
     # Of the request line and of one header field, in bytes; with `headers`, what one connection can make us hold.

@@ -35,8 +35,8 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     instance: str = ""  # of an unexpected error: the reference under which the log has it
 
 
-# The first line whose class matches decides. Refusals are 503 and not 429: the trouble is ours, and gateways that know
-# nothing of us retry on a 503.
+# The first line whose class matches decides. Refusals are 503 and not 429, but for guessing: the trouble is ours, and
+# gateways that know nothing of us retry on a 503.
 STATUS: tuple[tuple[type[e.RouterError], int], ...] = (
     (e.BadMessage, 422),
     (e.TooLarge, 413),
@@ -52,6 +52,7 @@ STATUS: tuple[tuple[type[e.RouterError], int], ...] = (
     (e.NotEligible, 409),
     (e.NoCapacity, 409),
     (e.ClientError, 400),
+    (e.TooManyAttempts, 429),
     (e.Refusal, 503),
     (e.ConfigError, 422),
 )

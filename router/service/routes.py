@@ -20,6 +20,7 @@ from msgspec import Meta, Struct
 from router.engine.config import decode_hook, encode_hook
 from router.errors import BadMessage, ClientError, RouterError, TooLarge
 from router.service.problems import JSON_TYPE
+from router.service.roles import Permission
 
 Who = Literal["anybody", "operator", "agent", "gateway"]
 H = TypeVar("H", bound=Callable[..., Any])
@@ -34,6 +35,7 @@ class RouteInfo(Struct, frozen=True, kw_only=True):
     summary: str
     group: str = ""
     who: Who = "anybody"
+    needs: Permission = "house"  # what whoever is let in as an operator must be allowed to do
     query: type[Struct] | None = None
     body: Any = None
     bodies: tuple[str, ...] = (JSON_TYPE,)  # media types taken

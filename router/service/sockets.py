@@ -41,7 +41,7 @@ from websockets.typing import Origin, Subprotocol
 from router.engine.config import Duration
 from router.errors import ConfigError
 from router.observe import counter, gauge, get_logger
-from router.service.sources import source_of
+from router.service.sources import nearest, source_of
 
 if TYPE_CHECKING:
     from router.service.ports import Health
@@ -440,13 +440,7 @@ class SocketServer:
         """The client's address: the nearest one in front of our own proxies."""
         remote = connection.remote_address
         address = str(remote[0]) if isinstance(remote, tuple) else ""
-        if address in self.settings.trusted_proxies:
-            hops = ",".join(request.headers.get_all("X-Forwarded-For")).split(",")
-            for hop in reversed([hop.strip()[:64] for hop in hops if hop.strip()]):
-                address = hop
-                if hop not in self.settings.trusted_proxies:
-                    break
-        return address
+        return nearest(address, request.headers.get_all("X-Forwarded-For"), self.settings.trusted_proxies)
 
     def _tls(self) -> ssl.SSLContext | None:
         if not self.settings.tls_certificate:

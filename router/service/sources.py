@@ -6,6 +6,7 @@ A household or an office has one IPv4 address, but 2^64 addresses of IPv6: a pro
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -24,3 +25,15 @@ def source_of(address: str) -> str:
     if found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)
     return str(ip_network((found, PREFIX), strict=False)) if not found.is_loopback else address
+
+
+def nearest(address: str, forwarded: Iterable[str], trusted: Container[str]) -> str:
+    """Who speaks through our own proxies: the nearest hop of X-Forwarded-For that is none of them."""
+    if address not in trusted:
+        return address
+    hops = [hop.strip()[:64] for hop in ",".join(forwarded).split(",")]
+    for hop in reversed([hop for hop in hops if hop]):
+        address = hop
+        if hop not in trusted:
+            break
+    return address

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from router.agents.protocol import ADDRESSES_MAX, Failures, Kept, digests
+from router.agents.protocol import Kept, digests
 from router.agents.settings import Settings
 from router.engine import commands as c
 from router.engine import config
 from router.engine.events import StateChanged
 from router.engine.views import Tell
 from router.errors import ConfigError, Overloaded, Unavailable
+from router.service.attempts import ADDRESSES_MAX, Failures
 from tests.agents.house import CONFIG, Client, House, Json, seen
 from tests.agents.test_messages import WRITTEN, mutated
 

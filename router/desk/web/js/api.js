@@ -15,7 +15,7 @@ export class Api {
   }
 
   async _fetch(path, options = {}) {
-    const headers = { Authorization: `Bearer ${this.token}`, ...options.headers };
+    const headers = { ...(this.token && { Authorization: `Bearer ${this.token}` }), ...options.headers };
     let answer;
     try {
       answer = await fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS), cache: "no-store", ...options, headers });
@@ -34,6 +34,10 @@ export class Api {
   async post(path, body) {
     const headers = { "Content-Type": "application/json" };
     return (await this._fetch(path, { method: "POST", headers, body: JSON.stringify(body ?? {}) })).json();
+  }
+
+  async remove(path) {
+    return (await this._fetch(path, { method: "DELETE" })).json();
   }
 
   /** Content as it is. */

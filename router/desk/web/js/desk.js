@@ -54,6 +54,7 @@ export class Desk {
     this.store.follow((state) => this._ring(state));
     const kept = session.load();
     if (kept) this._begin(kept.me, kept.token, kept);
+    else this._returned();
   }
 
   get state() {
@@ -62,17 +63,37 @@ export class Desk {
 
   // --- signing in and out ------------------------------------------------------------------------------------------
 
-  async signIn(name, token) {
-    this.store.set({ phase: "signing", problem: "" });
-    let me;
+  /** How people sign in here; nothing where the server does not say. */
+  async ways() {
     try {
+      return await new Api("").get("/v1/session/ways");
+    } catch {
+      return { password: true, provider: "" };
+    }
+  }
+
+  signIn(name, password) {
+    return this._signIn({ name: name.trim(), password });
+  }
+
+  /** Back from the company's own sign-in: the address says how it went, once. */
+  _returned() {
+    const [, word, value] = /^#(signed-in|sign-in-failed)=([\w-]+)$/.exec(location.hash) || [];
+    if (!word) return;
+    history.replaceState(null, "", location.pathname);
+    if (word === "signed-in") this._signIn({ code: value });
+    else this.store.set({ problem: "provider" });
+  }
+
+  async _signIn(proof) {
+    this.store.set({ phase: "signing", problem: "" });
+    let me, token;
+    try {
+      ({ token } = await new Api("").post("/v1/session", proof));
       me = await new Api(token).get("/v1/desk/me");
     } catch (problem) {
-      this.store.set({ phase: "out", problem: problem.code === "unauthenticated" ? "wrong" : problem.code });
-      return;
-    }
-    if (![me.name, me.shown].some((known) => known.toLowerCase() === name.trim().toLowerCase())) {
-      this.store.set({ phase: "out", problem: "wrong" });
+      const wrong = proof.code ? "provider" : "wrong";
+      this.store.set({ phase: "out", problem: problem.code === "unauthenticated" ? wrong : problem.code });
       return;
     }
     commands.save([]); // nobody's but who asked them
@@ -96,7 +117,7 @@ export class Desk {
     this.twin = new Twin(me.name, (twin) => this.store.set({ twin }));
     this.link = new Link({
       url: this.url,
-      token,
+      ticket: async () => (await this.api.post("/v1/session/ticket")).ticket,
       store: commands,
       on: { message: (m) => this._heard(m), phase: (phase, why) => this._phase(phase, why) },
     });
@@ -107,6 +128,7 @@ export class Desk {
     this.store.set({ dialog: null });
     if (this.link?.phase === "live") await this.link.ask("set_state", { state: "not_ready", reason: "signed-out" });
     drafts.clear();
+    await this.api.remove("/v1/session").catch(() => null); // it ends by itself, too
     this._end("");
   }
 

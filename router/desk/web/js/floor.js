@@ -6,6 +6,7 @@ import { who } from "./desk.js";
 import { Button, Channel, IconButton, Since } from "./parts.js";
 import { inWords } from "./requirement.js";
 import { useNow } from "./time.js";
+import { may } from "./watch.js";
 import { named, t } from "./words.js";
 
 export function Floor({ desk, state }) {
@@ -21,9 +22,9 @@ export function Floor({ desk, state }) {
     <div class="board-columns">
       <div class="board-main">
         <${Queues} desk=${desk} watch=${watch} />
-        <${Items} desk=${desk} watch=${watch} />
+        ${may(state, "contacts") && html`<${Items} desk=${desk} watch=${watch} />`}
       </div>
-      ${watch.item ? html`<${Item} key=${watch.item} desk=${desk} watch=${watch} />` : html`<${People} desk=${desk} watch=${watch} />`}
+      ${watch.item ? html`<${Item} key=${watch.item} desk=${desk} state=${state} watch=${watch} />` : html`<${People} desk=${desk} watch=${watch} />`}
     </div>
   </main>`;
 }
@@ -131,14 +132,14 @@ function Person({ desk, agent }) {
         ${agent.sessions > 0 && agent.since_ms > 0 && html`<span class="quiet"><${Since} ms=${agent.since_ms} /></span>`}</span>
       <span class="row-second quiet"><span class="row-line">${agent.pending ? t("state.pending") : t(`state.${presence}`)}${reason && ` · ${reason}`}</span>
         ${Object.entries(agent.load).map(([channel, n]) => html`<span class="person-load"><${Channel} channel=${channel} size=${15} /><span class="figures">${n}</span></span>`)}</span></span>
-    ${agent.sessions > 0 && html`<${IconButton} icon=${other === "ready" ? "play" : "pause"} label=${t(other === "ready" ? "make.ready" : "make.notready", { who: agent.name })}
+    ${agent.sessions > 0 && desk.watch.may("people") && html`<${IconButton} icon=${other === "ready" ? "play" : "pause"} label=${t(other === "ready" ? "make.ready" : "make.notready", { who: agent.name })}
       onClick=${() => desk.watch.act(`/v1/agents/${encodeURIComponent(agent.agent)}/state`, { state: other, reason: other === "ready" ? "" : "supervisor" })} />`}
   </li>`;
 }
 
 // --- one of those who wait ---------------------------------------------------------------------------------------------
 
-function Item({ desk, watch }) {
+function Item({ desk, state, watch }) {
   const { story, item } = watch;
   const one = watch.items.find((known) => known.id === item);
   return html`<aside class="panel item" aria-label=${item}>
@@ -146,7 +147,7 @@ function Item({ desk, watch }) {
       <${IconButton} icon="close" label=${t("close")} onClick=${() => desk.watch.choose({ item: "" })} /></div>
     ${!story && html`<p class="none">${t("loading")}</p>`}
     ${story && html`<${Story} story=${story} />`}
-    ${story && story.state !== "closed" && html`<${Acts} desk=${desk} watch=${watch} story=${story} />`}
+    ${story && story.state !== "closed" && may(state, "lead") && html`<${Acts} desk=${desk} state=${state} watch=${watch} story=${story} />`}
     ${story?.agents && html`<${WhyNot} agents=${story.agents} />`}
   </aside>`;
 }
@@ -172,7 +173,8 @@ function WhyNot({ agents }) {
     <ul class="whynot">${agents.map((one) => html`<li key=${one.agent}><strong>${one.agent}</strong> ${one.reason.replace(`${one.agent} `, "")}</li>`)}</ul>`;
 }
 
-function Acts({ desk, watch, story }) {
+function Acts({ desk, state, watch, story }) {
+  const { bands } = state.me;
   const [agent, setAgent] = useState("");
   const [band, setBand] = useState("");
   const [override, setOverride] = useState(false);
@@ -186,9 +188,9 @@ function Acts({ desk, watch, story }) {
           ${here.map((one) => html`<option value=${one.agent}>${one.name}</option>`)}</select></label>
       <${Button} busy=${!agent} onClick=${() => act("assign", { agent, override })}>${t("act.assign")}<//></div>
     <label class="inline-field start"><input type="checkbox" checked=${override} onChange=${(e) => setOverride(e.target.checked)} /><span>${t("act.override")}</span></label>
-    ${watch.bands.length > 1 && html`<div class="act"><label class="grow"><span class="unseen">${t("act.priority")}</span>
+    ${bands.length > 1 && html`<div class="act"><label class="grow"><span class="unseen">${t("act.priority")}</span>
         <select value=${band} onChange=${(e) => setBand(e.target.value)}><option value="">${t("act.band")}</option>
-          ${watch.bands.filter((name) => name !== story.band).map((name) => html`<option value=${name}>${name}</option>`)}</select></label>
+          ${bands.filter((name) => name !== story.band).map((name) => html`<option value=${name}>${name}</option>`)}</select></label>
       <${Button} busy=${!band} onClick=${() => act("priority", { band })}>${t("act.priority")}<//></div>`}
     <label class="field"><span class="unseen">${t("act.why")}</span><input maxlength="1000" placeholder=${t("act.why")} value=${why} onInput=${(e) => setWhy(e.target.value)} /></label>
     <div class="act"><${Button} icon="again" onClick=${() => act("requeue")}>${t("act.requeue")}<//>
@@ -198,7 +200,7 @@ function Acts({ desk, watch, story }) {
 
 export function Pages({ desk, state }) {
   const offers = Object.keys(state.view.offers).length;
-  const pages = [["work", "page.work", state.me.agent], ["floor", "floor", true], ["house", "house", true]].filter(([, , there]) => there);
+  const pages = [["work", "page.work", state.me.agent], ["floor", "floor", may(state, "floor")], ["house", "house", may(state, "house")]].filter(([, , there]) => there);
   return html`<nav class="pages" aria-label=${t("pages")}>${pages.map(([name, key]) => html`<button type="button" aria-current=${state.page === name ? "page" : undefined}
       onClick=${() => desk.turn(name)}>${t(key)}${name === "work" && offers > 0 && html` <span class="badge">${offers}</span>`}</button>`)}</nav>`;
 }

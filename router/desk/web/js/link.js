@@ -3,7 +3,8 @@
 // 1. It comes back after every cut with the last number it saw, soon at first and then more slowly.
 // 2. A command keeps its id until it is answered, over cuts and over a reload of the page: it is sent again as it was,
 //    so it takes effect once. Whoever asked before a reload is gone, so nobody hears of those answers.
-// 3. A dead line says nothing by itself. When nothing was heard for a while, we knock; no answer, and it is cut.
+// 3. Each connection is opened by a ticket of its own, asked for over HTTP: no token that lasts goes over the socket.
+// 4. A dead line says nothing by itself. When nothing was heard for a while, we knock; no answer, and it is cut.
 
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 8000;
@@ -22,10 +23,11 @@ export function randomId() {
 export class Link {
   /**
    * `on.message(m)` gets all that is numbered, `on.phase(phase, why)` "connecting", "live", "stale" or "over".
-   * `store` keeps commands that are not answered: `load()` gives them, `save(list)` takes them.
+   * `store` keeps commands that are not answered: `load()` gives them, `save(list)` takes them. `ticket()` promises what
+   * opens one connection.
    */
-  constructor({ url, token, on, store, Socket = WebSocket }) {
-    Object.assign(this, { url, token, on, store, Socket });
+  constructor({ url, ticket, on, store, Socket = WebSocket }) {
+    Object.assign(this, { url, ticket, on, store, Socket });
     this.lastSeq = null;
     this.failed = 0; // connections that ended
     this.phase = "connecting";
@@ -67,14 +69,24 @@ export class Link {
     this._open();
   }
 
-  _open() {
+  async _open() {
     clearTimeout(this.retryTimer);
-    const socket = new this.Socket(this.url, [SUBPROTOCOL]);
-    this.socket = socket;
+    const attempt = {};
+    this.attempt = attempt; // whatever was begun before this one is void
     this.openedAt = Date.now();
     this.code = "";
+    let ticket;
+    try {
+      ticket = await this.ticket();
+    } catch (problem) {
+      if (this.attempt === attempt) this._unopened(problem);
+      return;
+    }
+    if (this.closed || this.attempt !== attempt) return;
+    const socket = new this.Socket(this.url, [SUBPROTOCOL]);
+    this.socket = socket;
     socket.onopen = () => {
-      const hello = { type: "hello", token: this.token };
+      const hello = { type: "hello", token: ticket };
       if (this.lastSeq !== null) hello.last_seq = this.lastSeq;
       socket.send(JSON.stringify(hello));
     };
@@ -82,6 +94,12 @@ export class Link {
     socket.onclose = (event) => {
       if (socket === this.socket) this._cut(event.code);
     };
+  }
+
+  /** No ticket: for good where we are not who we were, otherwise as any cut. */
+  _unopened(problem) {
+    this.code = problem.code;
+    this._cut({ unauthenticated: 4401, forbidden: 4401, "not-found": 4404 }[problem.code] || 0);
   }
 
   _heard(message) {

@@ -1,4 +1,4 @@
-// The first screen: a name and its token.
+// The first screen: a name with its password or token, and the company's own sign-in where there is one.
 
 import { html, useEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
@@ -13,17 +13,23 @@ const SAID = {
   "too-many": "signin.many",
   "too-many-attempts": "signin.many",
   "too-many-sessions": "signin.many",
+  "signed-out": "signin.out",
+  provider: "signin.provider.failed",
 };
 
 export function SignIn({ desk, state }) {
   const [name, setName] = useState("");
   const [token, setToken] = useState("");
   const first = useRef(null);
-  useEffect(() => first.current.focus(), []);
+  const [provider, setProvider] = useState("");
+  useEffect(() => {
+    first.current.focus();
+    desk.ways().then((ways) => setProvider(ways.provider));
+  }, [desk]);
   const waiting = state.phase === "signing";
   const submit = (event) => {
     event.preventDefault();
-    if (!waiting) desk.signIn(name, token.trim());
+    if (!waiting) desk.signIn(name, token);
   };
   const key = state.problem && (SAID[state.problem] || "signin.failed");
   return html`<main class="signin">
@@ -42,6 +48,7 @@ export function SignIn({ desk, state }) {
       <button class="button primary wide" aria-busy=${waiting ? "true" : undefined}>
         <span>${t(waiting ? "signin.wait" : "signin.do")}</span>
       </button>
+      ${provider && html`<a class="button plain wide" href="/v1/session/oidc/start"><span>${t("signin.provider", { name: provider })}</span></a>`}
       ${isHere() && html`<p class="hint">${t("signin.demo", { names: "ana, ben, chen, dora" })}</p>`}
     </form>
     <div class="signin-foot"><${Language} desk=${desk} state=${state} /><${Look} desk=${desk} state=${state} /></div>

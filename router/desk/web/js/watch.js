@@ -19,11 +19,14 @@ export const UNSEEN = {
   state: "queued",
   item: "",
   story: null, // the explanation of the chosen item
-  bands: [],
   parts: null,
   quarantine: null,
   dead: null,
 };
+
+export function may(state, what) {
+  return Boolean(state.me?.may?.includes(what));
+}
 
 export class Watch {
   constructor(desk, token) {
@@ -73,17 +76,20 @@ export class Watch {
   }
 
   async _floor() {
-    const { queue, state, item, bands } = this.seen;
+    const { queue, state, item } = this.seen;
     const list = `/v1/interactions?state=${state}&queue=${encodeURIComponent(queue)}&limit=${SHOWN}`;
-    const [queues, agents, page, story, config] = await Promise.all([
+    const [queues, agents, page, story] = await Promise.all([
       this.api.get("/v1/queues"),
       this._agents(),
-      this.api.get(list),
+      this.may("contacts") ? this.api.get(list) : { interactions: [] },
       item ? this.api.get(`/v1/interactions/${item}/explain?decisions=no`).catch(() => null) : null,
-      bands.length ? null : this.api.get("/v1/config"),
     ]);
-    const found = { queues: queues.queues, agents, items: page.interactions, more: Boolean(page.next), story };
-    return config ? { ...found, bands: config.document.bands?.map((band) => band.name) || [] } : found;
+    return { queues: queues.queues, agents, items: page.interactions, more: Boolean(page.next), story };
+  }
+
+  /** Whether the server lets this person; what it refuses is not even shown. */
+  may(what) {
+    return may(this.desk.state, what);
   }
 
   async _agents() {

@@ -1,0 +1,91 @@
+"""Who did what with which right, kept beside the journal: sign-ins, looks at what customers wrote, and every act.
+
+The journal has each act that changed a contact, with who and why. It has nothing of what changes no contact: that
+somebody signed in or could not, read a conversation that is not theirs, tried a configuration. All of it stands here,
+in order, and is on the disk before the answer goes out. Nothing is ever changed or taken away by the daemon.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import apsw
+from msgspec import Struct
+
+from router.errors import ConfigError, Unavailable
+
+TEXT_MAX = 500  # characters of one field
+SEEN_MS = 600_000  # who reads on in the same conversation is written down once in ten minutes
+SEEN_MAX = 10_000
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS act (number INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL,"
+    " act TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL, address TEXT NOT NULL)"
+)
+_INSERT = "INSERT INTO act (at_ms, who, act, subject, detail, address) VALUES (?, ?, ?, ?, ?, ?)"
+_SELECT = "SELECT * FROM act WHERE number < ? AND (? = '' OR who = ?) ORDER BY number DESC LIMIT ?"
+
+
+class Act(Struct, frozen=True):
+    number: int
+    at_ms: int
+    who: str  # supervisor:NAME, agent:NAME, console:NAME of the operating system's user
+    act: str  # sign-in, sign-in-refused, read, requeue, ...
+    subject: str = ""  # an interaction, an agent, an account
+    detail: str = ""
+    address: str = ""
+
+
+class Audit:
+    """Open it, write to it from any thread, close it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db: apsw.Connection | None = None
+        self._mutex = threading.Lock()
+        self._seen: dict[tuple[str, str], int] = {}
+
+    def open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.touch(mode=0o600)
+            self._db = apsw.Connection(str(self.path))
+            self._db.set_busy_timeout(5_000)
+            self._db.pragma("journal_mode", "wal")
+            self._db.execute(_SCHEMA)
+        except (apsw.Error, OSError) as error:
+            raise ConfigError("data", f"an audit that can be written in {self.path}", str(error)) from error
+
+    def close(self) -> None:
+        with self._mutex:
+            if self._db is not None:
+                self._db.close()
+            self._db = None
+
+    def write(self, at_ms: int, who: str, act: str, subject: str = "", detail: str = "", address: str = "") -> None:
+        """Returns when it is on the disk. Raises Unavailable: then the act must not happen."""
+        row = (at_ms, *(text[:TEXT_MAX] for text in (who, act, subject, detail, address)))
+        with self._mutex:
+            if self._db is None:
+                raise Unavailable("the audit is closed: the daemon starts or stops")
+            try:
+                self._db.execute(_INSERT, row)
+            except apsw.Error as error:
+                raise Unavailable(f"the audit cannot be written, so nothing is done: {error}") from error
+
+    def is_news(self, at_ms: int, who: str, subject: str) -> bool:
+        """Whether this look is one to write down: not where the same person has just looked at the same thing."""
+        last = self._seen.pop((who, subject), None)
+        news = last is None or at_ms - last >= SEEN_MS
+        self._seen[who, subject] = at_ms if news or last is None else last
+        if len(self._seen) > SEEN_MAX:
+            del self._seen[next(iter(self._seen))]
+        return news
+
+    def page(self, before: int, limit: int, who: str = "") -> list[Act]:
+        """The newest first."""
+        with self._mutex:
+            if self._db is None:
+                return []
+            return [Act(*row) for row in self._db.execute(_SELECT, (before or 1 << 62, who, who, limit))]
