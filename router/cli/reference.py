@@ -58,6 +58,8 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("SmartHost", "host"): "smtp.example.org",
     ("Wording", "template"): "{text} ({agent})",
     ("FaxMail", "senders"): ["fax@pbx.example.org"],
+    ("OidcSettings", "issuer"): "https://login.example/realms/main",
+    ("OidcSettings", "client_id"): "switchboard",
     ("ImapBox", "host"): "imap.example.org",
     ("ImapBox", "username"): "support@example.org",
     ("ImapBox", "password"): "secret",
@@ -129,8 +131,15 @@ def _body_of(kind: type[Struct], path: str, default: Any) -> list[str]:
     if default is NODEFAULT:
         plain, tables = _body(kind, path)
         return [*plain, *tables]
-    simple = [f for f in fields(kind) if _inner(f.type)[0] is None]
-    return [line for f in simple for line in _value(kind, f, getattr(default, f.name))]
+    lines: list[str] = []
+    tables: list[str] = []
+    for f in fields(kind):
+        inner, many = _inner(f.type)
+        if inner is None or inner is Node:
+            lines += _value(kind, f, getattr(default, f.name))
+        elif getattr(default, f.name) is None or many:
+            tables += _below(kind, f, inner, many, f"{path}.{f.encode_name}")
+    return lines + tables
 
 
 def _value(kind: type[Struct], f: FieldInfo, value: Any = NODEFAULT) -> list[str]:
