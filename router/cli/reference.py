@@ -129,8 +129,8 @@ def _table(kind: type[Struct], path: str, form: str = "[{}]", default: Any = NOD
 
 def _body_of(kind: type[Struct], path: str, default: Any) -> list[str]:
     if default is NODEFAULT:
-        plain, tables = _body(kind, path)
-        return [*plain, *tables]
+        plain, below = _body(kind, path)
+        return [*plain, *below]
     lines: list[str] = []
     tables: list[str] = []
     for f in fields(kind):

@@ -52,6 +52,8 @@ POST /v1/accounts/{id}/enable                 -       x          -          -   
 POST /v1/accounts/{id}/sign-out               -       x          -          -         x
 GET  /v1/audit                                -       -          -          -         x
 GET  /v1/blobs/{digest}                       x       -          x          x         x
+GET  /v1/blobs/{digest}/pages                 x       -          x          x         x
+GET  /v1/blobs/{digest}/pages/{page}          x       -          x          x         x
 POST /v1/blobs                                x       -          x          x         x
 GET  /v1/desk/me                              x       x          x          x         x
 GET  /v1/desk/floor                           x       x          x          x         x
@@ -77,7 +79,7 @@ def rows() -> list[tuple[str, str, set[Role]]]:
 
 
 def filled(path: str) -> str:
-    given = {"{id}": "i-3", "{agent}": "ana", "{callback}": "c-1", "{number}": "1", "{digest}": "0" * 64}
+    given = {"{id}": "i-3", "{agent}": "ana", "{callback}": "c-1", "{number}": "1", "{digest}": "0" * 64, "{page}": "1"}
     if "/agents/" in path:
         given["{id}"] = "ana"
     if "/accounts/" in path:
