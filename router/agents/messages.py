@@ -315,6 +315,15 @@ class State(Struct, frozen=True, kw_only=True, tag_field="type", tag="state"):
     load: dict[str, int]
 
 
+class Announcement(Struct, frozen=True, kw_only=True, tag_field="type", tag="announcement"):
+    """A word of a supervisor to several agents. It is about nobody's work and asks for no answer."""
+
+    seq: int
+    text: str
+    by: str
+    at_ms: int
+
+
 class Goodbye(Struct, frozen=True, kw_only=True, tag_field="type", tag="goodbye"):
     """The server hangs up; come back after `retry_after_ms` with `last_seq`. `seq` is that of the message before."""
 
@@ -324,7 +333,16 @@ class Goodbye(Struct, frozen=True, kw_only=True, tag_field="type", tag="goodbye"
 
 
 Numbered = (
-    Welcome | Offer | OfferWithdrawn | Assigned | Message | InteractionUpdated | InteractionEnded | State | Goodbye
+    Welcome
+    | Offer
+    | OfferWithdrawn
+    | Assigned
+    | Message
+    | InteractionUpdated
+    | InteractionEnded
+    | State
+    | Announcement
+    | Goodbye
 )
 ServerMessage = Ok | Error | Numbered
 SERVER_MESSAGES: tuple[type[Struct], ...] = get_args(ServerMessage)

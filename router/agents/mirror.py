@@ -112,6 +112,9 @@ class Mirror:
     def _state(self, message: Json) -> None:
         self.agent |= {name: message[name] for name in ("state", "reason", "pending")}
 
+    def _announcement(self, message: Json) -> None:
+        """It is said once and is part of no state."""
+
     def _goodbye(self, message: Json) -> None:
         """Only its number counts."""
 
@@ -125,5 +128,6 @@ _STEPS: dict[str, Callable[[Mirror, Json], None]] = {
     "interaction_updated": Mirror._updated,
     "interaction_ended": Mirror._ended,
     "state": Mirror._state,
+    "announcement": Mirror._announcement,
     "goodbye": Mirror._goodbye,
 }

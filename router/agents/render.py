@@ -118,6 +118,10 @@ def _note(event: e.NoteAdded, news: Tell) -> m.Numbered:
     return m.InteractionUpdated(seq=news.stream, interaction=brief(_interaction(news)), cause="note", note=note)
 
 
+def _announced(event: e.Announced, news: Tell) -> m.Numbered:
+    return m.Announcement(seq=news.stream, text=event.text, by=event.by, at_ms=news.at_ms)
+
+
 def _handed_over(event: e.ConsultCompleted, news: Tell) -> m.Numbered:
     """To who had it, and to who has it now."""
     if news.agent == event.from_agent:
@@ -165,6 +169,7 @@ TABLE: dict[type[e.Event], Render] = {
     e.Enriched: _updated("enriched"),
     e.CustomerCalled: _updated("called"),
     e.NoteAdded: _note,
+    e.Announced: _announced,
     e.PriorityChanged: _updated("priority-changed"),
     e.WrapUpExtended: _updated("wrap-up-extended"),
     e.SessionOpened: _state,

@@ -182,6 +182,14 @@ class SetState(Command, frozen=True, kw_only=True):
     by: str = ""  # an operator; "" is the agent
 
 
+class Announce(Command, frozen=True, kw_only=True):
+    """A word to several agents at once, about nobody's work in particular; whoever is not signed in is left out."""
+
+    agents: tuple[str, ...]
+    text: str
+    by: str
+
+
 class Accept(Command, frozen=True, kw_only=True):
     agent: str
     offer: int
@@ -432,6 +440,7 @@ AnyCommand = (
     | OpenSession
     | CloseSession
     | SetState
+    | Announce
     | Accept
     | Decline
     | Say

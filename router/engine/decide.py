@@ -115,6 +115,7 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, int], list[Event]]] = {
     c.OpenSession: presence.open_session,
     c.CloseSession: presence.close_session,
     c.SetState: presence.set_state,
+    c.Announce: presence.announce,
     c.Accept: work.accept,
     c.Decline: work.decline,
     c.Say: work.say,

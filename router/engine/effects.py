@@ -88,6 +88,11 @@ def _note(s: State, event: e.NoteAdded, out: list[Effect]) -> None:
         _tell(s, name, event, out)
 
 
+def _announced(s: State, event: e.Announced, out: list[Effect]) -> None:
+    for name in event.agents:
+        _tell_plain(s, name, event, out)
+
+
 def _owner_sees(s: State, event: Any, out: list[Effect]) -> None:
     _tell(s, s.interactions[event.interaction].owner, event, out)
     _inform(s, event, out)
@@ -163,6 +168,7 @@ EFFECTS: dict[type[Event], Callable[[State, Any, list[Effect]], None]] = {
     e.CustomerCalled: _called,
     e.MessageAdded: _message,
     e.NoteAdded: _note,
+    e.Announced: _announced,
     e.ConnectionConfirmed: _owner_sees,
     e.Held: _owner_sees,
     e.Resumed: _owner_sees,

@@ -638,6 +638,14 @@ class StateRequested(Event, frozen=True, tag="state-requested"):
     by: str = ""
 
 
+class Announced(Event, frozen=True, tag="announced"):
+    """Told to these agents, who were signed in. It changes nothing."""
+
+    agents: tuple[str, ...]
+    text: str
+    by: str
+
+
 class StateChanged(Event, frozen=True, tag="state-changed"):
     """`state` is ready or not_ready; `until_ms` where the engine will make the agent ready again by itself."""
 
@@ -733,6 +741,7 @@ AnyEvent = (
     | GraceEnded
     | StateRequested
     | StateChanged
+    | Announced
     | OutboundSettled
     | OutboundFailed
     | OutboundRetried

@@ -471,6 +471,11 @@ def _also_known_as(s: State, item: Interaction, threads: tuple[str, ...]) -> Non
             item.threads += (thread,)
 
 
+def _announced(s: State, ev: e.Announced, at_ms: int) -> None:
+    for name in ev.agents:
+        _told(s.agents[name])
+
+
 def _note(s: State, ev: e.NoteAdded, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
     if item.remarks is None:
@@ -1202,6 +1207,7 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.CustomerSplit: customers.split_off,
     e.MessageAdded: _message,
     e.NoteAdded: _note,
+    e.Announced: _announced,
     e.LeaseRenewed: _lease,
     e.ConnectionConfirmed: _connected,
     e.ConnectFailed: _connect_failed,

@@ -48,6 +48,16 @@ def set_state(s: State, ask: c.SetState, now_ms: int) -> list[Event]:
     return [e.StateChanged(ask.agent, ask.state, ask.reason, ask.by)]
 
 
+ANNOUNCEMENT_MAX = 1_000  # characters; it stands over what people are doing
+
+
+def announce(s: State, ask: c.Announce, now_ms: int) -> list[Event]:
+    if not ask.text.strip() or len(ask.text) > ANNOUNCEMENT_MAX:
+        raise BadMessage(f"text: 1 to {ANNOUNCEMENT_MAX} characters")
+    there = tuple(name for name in dict.fromkeys(ask.agents) if agent_of(s, name).sessions)
+    return [e.Announced(there, ask.text, ask.by)] if there else []
+
+
 # --- what follows -----------------------------------------------------------------------------------------------------
 
 

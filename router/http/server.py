@@ -43,6 +43,7 @@ from router.http.house import (
     no_decisions,
 )
 from router.http.interactions import InteractionRoutes
+from router.http.joining import JoiningRoutes
 from router.http.openapi import openapi_route
 from router.http.outbound import OutboundRoutes
 from router.http.page import LINKS, page_routes
@@ -177,6 +178,7 @@ class HttpServer:
         for group in (
             HealthRoutes,
             InteractionRoutes,
+            JoiningRoutes,
             CallbackRoutes,
             AgentRoutes,
             CalendarRoutes,

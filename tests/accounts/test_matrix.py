@@ -25,6 +25,10 @@ POST /v1/interactions/{id}/close              -       -          x          -   
 POST /v1/interactions/{id}/transfer           -       -          x          -         x
 POST /v1/interactions/{id}/priority           -       -          x          -         x
 POST /v1/interactions/{id}/relax              -       -          x          -         x
+POST /v1/interactions/{id}/note               -       -          x          -         x
+POST /v1/interactions/{id}/join               -       -          x          -         x
+POST /v1/interactions/{id}/take               -       -          x          -         x
+POST /v1/broadcast                            -       -          x          -         x
 GET  /v1/callbacks                            -       -          x          x         x
 POST /v1/callbacks                            -       -          x          -         x
 POST /v1/callbacks/{callback}/cancel          -       -          x          -         x
@@ -146,6 +150,7 @@ async def test_a_team_is_all_that_is_seen_of_the_house(house: House, role: Role)
         ("POST", "/transfer", {"to": {"queue": "support"}}),
         ("POST", "/priority", {"weight": 2}),
         ("POST", "/relax", {}),
+        ("POST", "/note", {"text": "ask for the order's number"}),
     ],
 )
 async def test_nothing_is_seen_or_done_beyond_ones_teams(house: House, method: str, path: str, body: Any) -> None:

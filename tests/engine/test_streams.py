@@ -13,6 +13,7 @@ from router.engine import events as e
 from router.engine.effects import EFFECTS
 from router.engine.events import EVENT_TYPES
 from router.engine.views import Inform, Tell
+from router.errors import BadMessage
 from router.journal import codec
 from tests.engine.support.office import WRAPS, Office
 from tests.engine.support.walk import Walk, hall
@@ -64,7 +65,7 @@ def test_every_kind_of_event_tells_whom_it_must() -> None:
     walks += [hall(seed, 300).checked for seed in (501, 502, 503)]
     met = {event for checked in walks for event in checked.met}
     assert {event for checked in walks for event in checked.told} == met - TELLS_NOBODY
-    assert set(EVENT_TYPES) - met <= {e.AlertRaised}, "the walks meet everything else"
+    assert set(EVENT_TYPES) - met <= {e.AlertRaised, e.Announced}, "the walks meet everything else"
 
 
 def test_a_stream_has_no_gaps() -> None:
@@ -121,3 +122,18 @@ def test_numbers_go_on_after_a_restart() -> None:
     out = office.do(c.OpenSession(agent="ana", session="t"))
     assert [effect.stream for effect in out.effects if isinstance(effect, Tell)] == [before + 1]
     assert codec.decode(office.checked.payloads[-1]).event == e.SessionOpened("ana", "t")
+
+
+def test_a_word_to_several_is_told_to_those_who_are_there() -> None:
+    office = Office(ready=("ana", "ben"))
+    office.do(c.CloseSession(agent="ben", session=next(iter(office.state.agents["ben"].sessions))))
+    before = {name: office.state.agents[name].stream for name in ("ana", "ben")}
+    out = office.do(c.Announce(agents=("ben", "ana", "ana"), text="Lunch is here", by="supervisor:sue"))
+    assert [event for event in out.events if isinstance(event, e.Announced)] == [
+        e.Announced(("ana",), "Lunch is here", "supervisor:sue")
+    ]
+    assert [(t.agent, t.stream) for t in out.effects if isinstance(t, Tell)] == [("ana", before["ana"] + 1)]
+    assert office.state.agents["ben"].stream == before["ben"]
+    for text in ("", "  ", "x" * 1_001):
+        with pytest.raises(BadMessage):
+            office.do(c.Announce(agents=("ana",), text=text, by="x"))

@@ -36,6 +36,13 @@ export class Api {
     return (await this._fetch(path, { method: "POST", headers, body: JSON.stringify(body ?? {}) })).json();
   }
 
+  /** A configuration, as JSON or TOML: tried or applied. */
+  async configure(text, dry) {
+    const json = text.trimStart().startsWith("{");
+    const headers = { "Content-Type": json ? "application/json" : "application/toml" };
+    return (await this._fetch(`/v1/config${dry ? "?dry_run=1" : ""}`, { method: "POST", headers, body: text })).json();
+  }
+
   async remove(path) {
     return (await this._fetch(path, { method: "DELETE" })).json();
   }

@@ -6,6 +6,7 @@ import { Floor } from "./floor.js";
 import { House } from "./house.js";
 import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
+import { Announcements } from "./lead.js";
 import { Button, IconButton } from "./parts.js";
 import { Rail } from "./rail.js";
 import { Side } from "./side.js";
@@ -58,6 +59,7 @@ function Line({ desk, state }) {
     ${state.phase === "stale" &&
     html`<div class="banner bad"><span class="grow"><strong>${t("stale.title")}</strong> ${t("stale.text")}</span>
       <${Button} icon="again" onClick=${() => desk.link.again()}>${t("stale.again")}<//></div>`}
+    <${Announcements} desk=${desk} state=${state} />
     ${state.twin && state.phase !== "stale" && html`<div class="banner plain">${t("twin")}</div>`}
   </div>`;
 }

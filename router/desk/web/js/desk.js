@@ -16,6 +16,7 @@ const TOLD_MS = 9000; // how long a remark stays
 const TOLD_MAX = 4;
 const FRAME_MAX = 60000; // bytes of one frame; the server takes 64 KiB
 const MINUTE_MS = 60000;
+const ANNOUNCED_MAX = 5;
 
 const OUT = {
   phase: "out", // out, signing, connecting, live, stale
@@ -28,6 +29,7 @@ const OUT = {
   seen: {}, // interaction -> messages that were looked at
   since: {}, // interaction -> when it came to this agent
   told: [],
+  announced: [], // words of supervisors that were not put away yet
   mails: {}, // interaction -> {count, messages, problem}
   busy: {}, // what was asked and not answered: "accept o-1"
   sending: {}, // interaction -> [{key, text, problem}]
@@ -108,7 +110,7 @@ export class Desk {
     const pane = selected ? "talk" : "list";
     const page = kept.page || (me.supervisor ? "floor" : "work");
     const phase = me.agent ? "connecting" : "live";
-    this.store.set({ phase, problem: "", me, selected, pane, page, since: kept.since || {}, seen: kept.seen || {} });
+    this.store.set({ phase, problem: "", me, selected, pane, page, since: kept.since || {}, seen: kept.seen || {}, announced: kept.announced || [] });
     if (me.supervisor) this.watch = new Watch(this, token);
     if (!me.agent) {
       this.watch.setClock();
@@ -203,7 +205,18 @@ export class Desk {
       this.tell(t("told.consult", { reason: message.reason || "" }));
     else if (message.type === "state" && message.reason === "missed-offers") this.tell(t("told.missed"), "warn");
     else if (message.type === "state" && message.reason === "connect-failures") this.tell(t("told.unreached"), "warn");
+    else if (message.type === "announcement") this._announced(message);
     else if (message.type === "offer") this.names = { ...this.names, [message.offer]: who(message.interaction) };
+  }
+
+  /** A word of a supervisor: it stays until it is put away, over a reload, too. */
+  _announced({ seq, text, by, at_ms }) {
+    this.store.set((state) => ({ ...state, announced: [...state.announced, { seq, text, by, at_ms }].slice(-ANNOUNCED_MAX) }));
+  }
+
+  heard(seq) {
+    this.store.set((state) => ({ ...state, announced: state.announced.filter((one) => one.seq !== seq) }));
+    this._keep();
   }
 
   _withdrawn({ offer, reason }) {
@@ -236,11 +249,11 @@ export class Desk {
   }
 
   _keep() {
-    const { me, selected, since, seen, view, page } = this.state;
+    const { me, selected, since, seen, view, page, announced } = this.state;
     this.called = Object.fromEntries(Object.values(view.interactions).map((known) => [known.id, who(known)]));
     if (!me) return;
     const mine = (table) => Object.fromEntries(Object.entries(table).filter(([id]) => id in view.interactions));
-    session.save({ me, token: this.token, page, selected, since: mine(since), seen: mine(seen) });
+    session.save({ me, token: this.token, page, selected, announced, since: mine(since), seen: mine(seen) });
   }
 
   /** A mail comes as the file that it is; the server reads it for us. */

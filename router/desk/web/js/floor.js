@@ -3,6 +3,7 @@
 import { span } from "./format.js";
 import { html, useEffect, useMemo, useState } from "./html.js";
 import { who } from "./desk.js";
+import { Broadcast, Overheard } from "./lead.js";
 import { Button, Channel, IconButton, Since } from "./parts.js";
 import { inWords } from "./requirement.js";
 import { useNow } from "./time.js";
@@ -22,6 +23,7 @@ export function Floor({ desk, state }) {
     <div class="board-columns">
       <div class="board-main">
         <${Queues} desk=${desk} watch=${watch} />
+        <${Broadcast} desk=${desk} state=${state} />
         ${may(state, "contacts") && html`<${Items} desk=${desk} watch=${watch} />`}
       </div>
       ${watch.item ? html`<${Item} key=${watch.item} desk=${desk} state=${state} watch=${watch} />` : html`<${People} desk=${desk} watch=${watch} />`}
@@ -148,6 +150,7 @@ function Item({ desk, state, watch }) {
     ${!story && html`<p class="none">${t("loading")}</p>`}
     ${story && html`<${Story} story=${story} />`}
     ${story && story.state !== "closed" && may(state, "lead") && html`<${Acts} desk=${desk} state=${state} watch=${watch} story=${story} />`}
+    <${Overheard} desk=${desk} state=${state} item=${item} />
     ${story?.agents && html`<${WhyNot} agents=${story.agents} />`}
   </aside>`;
 }

@@ -4,6 +4,7 @@ import { bytes, moment } from "./format.js";
 import { html, useEffect } from "./html.js";
 import { Icon } from "./icons.js";
 import { Button } from "./parts.js";
+import { Rules } from "./rules.js";
 import { now } from "./time.js";
 import { spoken, t } from "./words.js";
 
@@ -15,7 +16,7 @@ export function House({ desk, state }) {
   return html`<main id="main" class="board" tabindex="-1"><h1 class="unseen">${t("house")}</h1>
     ${watch.failing && html`<div class="banner bad" role="status">${t("watch.failing")} ${watch.failing}</div>`}
     ${!watch.parts && !watch.failing && html`<p class="none">${t("loading")}</p>`}
-    ${watch.parts && html`<${Parts} parts=${watch.parts} /><${Aside} desk=${desk} entries=${watch.quarantine} /><${Dead} desk=${desk} letters=${watch.dead} />`}
+    ${watch.parts && html`<${Parts} parts=${watch.parts} /><${Aside} desk=${desk} entries=${watch.quarantine} /><${Dead} desk=${desk} letters=${watch.dead} /><${Rules} desk=${desk} />`}
   </main>`;
 }
 

@@ -8,6 +8,7 @@
 //     interaction_updated   laid over what is known of it, `consult` with its messages; a `note` is appended
 //     interaction_ended     gone, unless `wrap_up`: then it waits for its documentation
 //     state                 laid over the agent's own
+//     announcement          nothing: it is said once
 //
 // Unknown types change nothing: newer servers say more.
 
@@ -87,6 +88,10 @@ const STEPS = {
 
   state(view, m) {
     return { ...view, agent: { ...view.agent, state: m.state, reason: m.reason, pending: m.pending } };
+  },
+
+  announcement(view) {
+    return view; // it is said once and is part of no state
   },
 
   goodbye(view) {

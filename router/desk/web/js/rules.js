@@ -1,0 +1,71 @@
+// The configuration for operators: what is in force, another one tried without effect, and then, if it is meant, applied.
+
+import { html, useEffect, useState } from "./html.js";
+import { Button } from "./parts.js";
+import { refusal, t } from "./words.js";
+
+export function Rules({ desk }) {
+  const [text, setText] = useState("");
+  const [kept, setKept] = useState("");
+  const [version, setVersion] = useState(0);
+  const [found, setFound] = useState(null);
+  const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(false);
+  const load = async () => {
+    try {
+      const shown = await desk.watch.api.get("/v1/config");
+      const written = JSON.stringify(shown.document, null, 2);
+      setVersion(shown.version);
+      setText(written);
+      setKept(written);
+    } catch (error) {
+      setProblem(refusal(error));
+    }
+  };
+  useEffect(() => {
+    load();
+  }, [desk]);
+  const change = (value) => {
+    setText(value);
+    setFound(null);
+    setProblem("");
+  };
+  const send = async (dry) => {
+    setBusy(true);
+    setProblem("");
+    try {
+      const answer = await desk.watch.api.configure(text, dry);
+      setFound({ ...answer, dry });
+      if (!dry) await load();
+    } catch (error) {
+      setFound(null);
+      setProblem(error.message || refusal(error));
+    }
+    setBusy(false);
+  };
+  const open = async (event) => {
+    const [file] = event.target.files;
+    if (file) change(await file.text());
+    event.target.value = "";
+  };
+  return html`<section class="panel rules" aria-labelledby="rules-title">
+    <div class="panel-head"><h2 id="rules-title">${t("rules.title")}</h2><span class="quiet">${t("rules.version", { n: version })}</span></div>
+    <p class="quiet">${t("rules.hint")}</p>
+    <label class="field"><span class="unseen">${t("rules.title")}</span>
+      <textarea class="code" rows="18" spellcheck=${false} dir="ltr" value=${text} onInput=${(e) => change(e.target.value)}></textarea></label>
+    <p class="problem" role="alert">${problem}</p>
+    ${found && html`<${Found} found=${found} />`}
+    <div class="act"><label class="button plain file-pick"><span>${t("rules.open")}</span><input type="file" accept=".toml,.json" onChange=${open} /></label>
+      <span class="grow"></span>
+      <${Button} busy=${busy || text === kept} onClick=${() => change(kept)}>${t("rules.back")}<//>
+      <${Button} kind="primary" busy=${busy || !text.trim()} onClick=${() => send(true)}>${t("rules.try")}<//>
+      <${Button} kind="bad" busy=${busy || !found?.dry || !found.changed} onClick=${() => send(false)}>${t("rules.apply")}<//></div>
+  </section>`;
+}
+
+function Found({ found }) {
+  const word = !found.changed ? "rules.same" : found.dry ? "rules.good" : "rules.applied";
+  return html`<div role="status"><p><strong>${t(word, { n: found.version })}</strong> ${found.restart_needed ? t("rules.restart") : ""}</p>
+    ${found.changes && html`<dl class="table">${Object.entries(found.changes).map(([name, value]) => html`<div><dt>${name.replaceAll("_", " ")}</dt>
+      <dd>${typeof value === "object" ? JSON.stringify(value) : String(value)}</dd></div>`)}</dl>`}</div>`;
+}
