@@ -9,20 +9,24 @@ The pages hold nothing that needs guarding and are given to anybody; what they a
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from channels.kiosk.appointments import Appointment, Appointments, code_of, standing
+from channels.kiosk.appointments import parse as parse_appointment
 from channels.kiosk.board import Board, Call, NowServing
-from channels.kiosk.parse import CHANNEL, CheckIn, arrival, parse, parse_key
+from channels.kiosk.parse import CHANNEL, Booked, CheckIn, arrival, parse, parse_key
 from channels.kiosk.rates import Rates
 from channels.kiosk.render import Page, kiosk_page, screen_page
 from channels.kiosk.settings import Settings
 from channels.kiosk.ticket import ticket
+from router.engine import events as e
 from router.engine.views import Inform, InteractionView, MessageView, Outbound, interaction_id, number_of
 from router.errors import (
     BadMessage,
@@ -30,22 +34,31 @@ from router.errors import (
     ConfigError,
     Draining,
     Forbidden,
+    IllegalMove,
     NoRoute,
     NotFound,
     Overloaded,
     TooLarge,
     TurnedAway,
     Unauthenticated,
+    Unavailable,
 )
 from router.observe import counter
 from router.service.ports import Context, DeliveryFailed, Desk, Health
-from router.service.routes import describe, json_response, read_body
+from router.service.routes import describe, json_response, read_body, read_query
 from router.service.sources import source_of
 
 _checkins = counter("kiosk_checkins_total", "What became of check-ins.", ("outcome",))
 
 # Views are asked for in portions of this size when the board is filled.
 _PORTION = 1_000
+
+
+Code = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{3,32}$")]
+
+
+class SiteQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    site: Annotated[str, Meta(max_length=64, description="Only tickets of this site")] = ""
 
 
 class CheckedIn(Struct, frozen=True):
@@ -68,13 +81,19 @@ class KioskAdapter:
         self._settings = settings
         self._desk: Desk = context.desk
         self._board = Board(settings.called)
+        self._appointments = Appointments(context.data / settings.appointments)
+        self._sites: dict[int, str] = {}  # of visitors who are there
         self._rates = Rates(settings.rate, settings.addresses)
-        self._pages = {"kiosk": kiosk_page(settings), "screen": screen_page(settings)}
+        sites = ("", *settings.sites)
+        self._pages = {("kiosk", site): kiosk_page(settings, site) for site in sites}
+        self._pages |= {("screen", site): screen_page(settings, site) for site in sites}
+        self._booking = f"Bearer {settings.booking_token}".encode() if settings.booking_token else b""
         self._authorization = f"Bearer {settings.token}".encode() if settings.token else b""
         self._started = self._draining = False
 
     async def start(self) -> None:
         self._board.refill(self._being_served())
+        await asyncio.to_thread(self._appointments.forget, self._desk.now_ms())
         self._started, self._draining = True, False
 
     async def stop_intake(self) -> None:
@@ -89,10 +108,17 @@ class KioskAdapter:
 
     def reset(self, reason: str) -> None:
         """The screen shows what the restored engine says."""
+        self._sites = {}
         self._board.refill(self._being_served())
 
     def inform(self, news: Inform) -> None:
-        self._board.follow(news, self._ticket(news.interaction))
+        number = news.interaction
+        if isinstance(news.event, e.InteractionArrived) and "site" in news.event.attributes:
+            self._sites[number] = news.event.attributes["site"]
+        site = self._sites.get(number, "")
+        self._board.follow(news, self._ticket(number, site), site)
+        if isinstance(news.event, e.InteractionEnded):
+            self._sites.pop(number, None)
 
     async def deliver(self, outbound: Outbound) -> None:
         raise DeliveryFailed("a kiosk takes no orders: visitors are called on the screen", final=True)
@@ -108,6 +134,9 @@ class KioskAdapter:
         return [
             web.post("/v1/kiosk/checkins", self.check_in),
             web.get("/v1/kiosk/now-serving", self.now_serving),
+            web.get("/v1/kiosk/appointments/{code}", self.appointment),
+            web.put("/v1/kiosk/appointments/{code}", self.book),
+            web.delete("/v1/kiosk/appointments/{code}", self.cancel),
             web.get("/kiosk", self.kiosk),
             web.get("/kiosk/now-serving", self.screen),
         ]
@@ -119,7 +148,18 @@ class KioskAdapter:
         group="kiosk",
         body=CheckIn,
         answer=CheckedIn,
-        refuses=(BadMessage, NoRoute, TurnedAway, TooLarge, Unauthenticated, Forbidden, Overloaded),
+        refuses=(
+            BadMessage,
+            NoRoute,
+            NotFound,
+            IllegalMove,
+            TurnedAway,
+            TooLarge,
+            Unauthenticated,
+            Forbidden,
+            Overloaded,
+            Unavailable,
+        ),
     )
     async def check_in(self, request: web.Request) -> web.Response:
         try:
@@ -139,15 +179,18 @@ class KioskAdapter:
         self._authenticate(request)
         reference = parse_key(request.headers.get("Idempotency-Key", "")) or uuid.uuid4().hex
         visit = parse(await read_body(request, self._settings.max_body), self._settings)
+        booked = None
+        if visit.code:
+            visit, booked, reference = await self._by_code(visit, now_ms)
         if not self._desk.routes(CHANNEL, visit.topic):
             raise NoRoute(self._way_out())
-        reply = await self._desk.ask(arrival(visit, reference, self._settings.country, now_ms))
+        reply = await self._desk.ask(arrival(visit, reference, self._settings.country, now_ms, booked))
         refused = self._desk.refusal(reply.interaction)
         if refused is not None:
             raise TurnedAway(refused.message or f"nobody can be seen now: {refused.reason}")
         place = self._desk.estimate(reply.interaction)
         return CheckedIn(
-            ticket=self._ticket(reply.interaction),
+            ticket=self._ticket(reply.interaction, visit.site),
             interaction=interaction_id(reply.interaction),
             position=place.position if place else 0,
             expected_wait_s=place.expected_wait_s if place else 0,
@@ -157,8 +200,24 @@ class KioskAdapter:
         known = [topic for topic in self._settings.topics if self._desk.routes(CHANNEL, topic)]
         return f"no queue takes this topic; these are taken: {', '.join(known) or 'none at present'}"
 
-    def _ticket(self, number: int) -> str:
-        return ticket(number, self._settings.ticket_letters)
+    async def _by_code(self, visit: CheckIn, now_ms: int) -> tuple[CheckIn, Booked, str]:
+        """What the appointment says; the same code is the same visit. Raises NotFound and IllegalMove (too early)."""
+        code = code_of(visit.code)
+        found = await asyncio.to_thread(self._appointments.get, code)
+        stands = standing(found, now_ms, self._settings.early, self._settings.late)
+        attributes = {"appointment": stands, "appointment_code": code, "appointment_at_ms": str(found.at_ms)}
+        made = CheckIn(
+            topic=found.topic,
+            name=found.name or visit.name,
+            language=found.language or visit.language,
+            phone=found.phone or visit.phone,
+            site=visit.site,
+        )
+        return made, Booked(found.agent, attributes), f"appointment:{code}:{found.at_ms}"
+
+    def _ticket(self, number: int, site: str) -> str:
+        known = self._settings.sites.get(site)
+        return (known.prefix if known is not None else "") + ticket(number, self._settings.ticket_letters)
 
     def _authenticate(self, request: web.Request) -> None:
         """Raises Unauthenticated, and Forbidden for what a foreign web page makes a browser on this machine send."""
@@ -170,18 +229,27 @@ class KioskAdapter:
 
     # --- screen ------------------------------------------------------------------------------------------------------
 
-    @describe("Tickets that are called", group="kiosk", answer=NowServing, refuses=(Unauthenticated, Forbidden))
+    @describe(
+        "Tickets that are called",
+        group="kiosk",
+        query=SiteQuery,
+        answer=NowServing,
+        refuses=(Unauthenticated, Forbidden, BadMessage),
+    )
     async def now_serving(self, request: web.Request) -> web.Response:
         self._authenticate(request)
-        answer = json_response(self._board.show(self._desk.now_ms()))
+        site = read_query(request, SiteQuery).site
+        answer = json_response(self._board.show(self._desk.now_ms(), site or None))
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
     def _being_served(self) -> Iterator[tuple[int, Call]]:
         for view in self._active():
             if view.channel == CHANNEL:
-                number = number_of(view.id, "i")
-                yield number, Call(self._ticket(number), self._agent_name(view.agent), 0)
+                number, site = number_of(view.id, "i"), view.attributes.get("site", "")
+                self._sites[number] = site
+                name = self._agent_name(view.agent)
+                yield number, Call(self._ticket(number, site), name, 0, site, view.calls, view.connected)
 
     def _active(self) -> Iterator[InteractionView]:
         after = 0
@@ -195,13 +263,67 @@ class KioskAdapter:
         except NotFound:
             return agent
 
+    # --- appointments ------------------------------------------------------------------------------------------------
+
+    @describe(
+        "One appointment",
+        group="kiosk",
+        parameters={"code": Code},
+        answer=Appointment,
+        refuses=(Unauthenticated, Forbidden, NotFound, Unavailable),
+    )
+    async def appointment(self, request: web.Request) -> web.Response:
+        self._authorize(request)
+        return json_response(await asyncio.to_thread(self._appointments.get, request.match_info["code"]))
+
+    @describe(
+        "Make an appointment, or change it",
+        group="kiosk",
+        parameters={"code": Code},
+        body=Appointment,
+        answer=Appointment,
+        refuses=(BadMessage, TooLarge, Unauthenticated, Forbidden, NotFound, Unavailable),
+    )
+    async def book(self, request: web.Request) -> web.Response:
+        self._authorize(request)
+        made = parse_appointment(await read_body(request, self._settings.max_body))
+        await asyncio.to_thread(self._appointments.put, request.match_info["code"], made)
+        return json_response(made)
+
+    @describe(
+        "Drop an appointment",
+        group="kiosk",
+        parameters={"code": Code},
+        answer=Appointment,
+        refuses=(Unauthenticated, Forbidden, NotFound, Unavailable),
+    )
+    async def cancel(self, request: web.Request) -> web.Response:
+        self._authorize(request)
+        found = await asyncio.to_thread(self._appointments.get, request.match_info["code"])
+        await asyncio.to_thread(self._appointments.drop, request.match_info["code"])
+        return json_response(found)
+
+    def _authorize(self, request: web.Request) -> None:
+        """A booking system's requests; with no token set there is none."""
+        if not self._booking:
+            raise Forbidden("set kiosk.booking_token, or write appointments into their folder")
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(given, self._booking):
+            raise Unauthenticated("say the booking token: Authorization: Bearer ...")
+
     # --- pages -------------------------------------------------------------------------------------------------------
 
     async def kiosk(self, request: web.Request) -> web.Response:
-        return _response(self._pages["kiosk"])
+        return self._page("kiosk", request)
 
     async def screen(self, request: web.Request) -> web.Response:
-        return _response(self._pages["screen"])
+        return self._page("screen", request)
+
+    def _page(self, name: str, request: web.Request) -> web.Response:
+        page = self._pages.get((name, request.query.get("site", "")))
+        if page is None:
+            raise NotFound(f"there is no such site; known: {', '.join(self._settings.sites) or 'none'}")
+        return _response(page)
 
 
 def _response(page: Page) -> web.Response:

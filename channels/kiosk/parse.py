@@ -2,9 +2,9 @@
 
     {"topic": "support", "name": "Ana", "language": "es", "phone": "+15550100"}
 
-Only the topic is needed. A telephone number that is certain makes the visitor one customer with whoever calls from it
-(IN-6); one that is not certain is kept as typed, for the agent. Fields of other names are refused: a kiosk that
-misspells `phone` would lose every number in silence.
+Only the topic is needed, or the code of an appointment (`appointments`), which then says it. A telephone number that
+is certain makes the visitor one customer with whoever calls from it (IN-6); one that is not certain is kept as typed,
+for the agent. Fields of other names are refused: a kiosk that misspells `phone` would lose every number in silence.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import phonenumbers
 from msgspec import Meta, Struct
 
 from channels.kiosk.settings import Settings
-from router.engine.commands import Arrive
+from router.engine.commands import Arrive, Preference
 from router.errors import BadMessage
 
 CHANNEL = "walkin"
@@ -29,10 +29,19 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\
 class CheckIn(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a check-in."""
 
-    topic: Annotated[str, Meta(min_length=1, max_length=100)]
+    topic: Annotated[str, Meta(max_length=100)] = ""  # may be left out where there is a code
     name: str = ""
     language: Annotated[str, Meta(pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$(?!\n)")] = ""
     phone: Annotated[str, Meta(max_length=64)] = ""
+    code: Annotated[str, Meta(max_length=64)] = ""  # of an appointment, which then says the rest
+    site: Annotated[str, Meta(max_length=64)] = ""  # of the kiosk
+
+
+class Booked(Struct, frozen=True):
+    """What an appointment adds to a visit."""
+
+    agent: str
+    attributes: dict[str, str]
 
 
 _decode = msgspec.json.Decoder(CheckIn).decode
@@ -46,6 +55,10 @@ def parse(body: bytes, settings: Settings) -> CheckIn:
         raise BadMessage(str(problem)) from problem
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise BadMessage("the body is not JSON that can be read") from problem
+    if not (check_in.topic or check_in.code):
+        raise BadMessage("topic: what it is about, or the code of an appointment")
+    if (check_in.site or settings.sites) and check_in.site not in settings.sites:
+        raise BadMessage(f"site: one of {', '.join(settings.sites) or 'none: leave it out'}")
     if len(check_in.name) > settings.max_name:
         raise BadMessage(f"the name has {len(check_in.name)} characters; at most {settings.max_name} are taken here")
     return check_in
@@ -58,7 +71,7 @@ def parse_key(header: str) -> str:
     return header
 
 
-def arrival(check_in: CheckIn, reference: str, country: str, now_ms: int) -> Arrive:
+def arrival(check_in: CheckIn, reference: str, country: str, now_ms: int, booked: Booked | None = None) -> Arrive:
     """The visit called `reference`: the same reference is the same visit, however often it is sent."""
     number = e164(check_in.phone, country)
     own = f"kiosk:{reference}"
@@ -72,7 +85,12 @@ def arrival(check_in: CheckIn, reference: str, country: str, now_ms: int) -> Arr
         name=one_line(check_in.name),
         subject=check_in.topic,
         language=check_in.language,
-        attributes={"phone": one_line(check_in.phone)} if check_in.phone.strip() and not number else {},
+        attributes={
+            **({"phone": one_line(check_in.phone)} if check_in.phone.strip() and not number else {}),
+            **({"site": check_in.site} if check_in.site else {}),
+            **(booked.attributes if booked is not None else {}),
+        },
+        prefer=Preference(agents=(booked.agent,)) if booked is not None and booked.agent else None,
         received_at_ms=now_ms,
     )
 

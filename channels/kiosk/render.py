@@ -27,13 +27,14 @@ class Page:
     headers: Mapping[str, str]
 
 
-def kiosk_page(settings: Settings) -> Page:
+def kiosk_page(settings: Settings, site: str = "") -> Page:
     """Where visitors check in."""
     texts = settings.texts
     return _page(
         "kiosk",
         settings,
-        topics="".join(_button("topic", code, label or code) for code, label in settings.topics.items()),
+        site,
+        topics="".join(_button("topic", code, label or code) for code, label in _topics(settings, site).items()),
         languages="".join(_button("language", code, label) for code, label in settings.languages.items()),
         no_topics="" if settings.topics else f"<p>{escape(texts.no_topics)}</p>",
         no_languages="" if settings.languages else " hidden",
@@ -42,17 +43,23 @@ def kiosk_page(settings: Settings) -> Page:
     )
 
 
-def screen_page(settings: Settings) -> Page:
+def screen_page(settings: Settings, site: str = "") -> Page:
     """Who is called."""
-    return _page("screen", settings, refresh_ms=str(max(250, int(settings.refresh))))
+    return _page("screen", settings, site, refresh_ms=str(max(250, int(settings.refresh))))
 
 
-def _page(name: str, settings: Settings, **parts: str) -> Page:
+def _topics(settings: Settings, site: str) -> dict[str, str]:
+    known = settings.sites.get(site)
+    wanted = known.topics if known is not None and known.topics else tuple(settings.topics)
+    return {topic: settings.topics[topic] for topic in wanted if topic in settings.topics}
+
+
+def _page(name: str, settings: Settings, site: str, **parts: str) -> Page:
     script = (_PAGES / f"{name}.js").read_text(encoding="utf-8")
     texts = {f"text_{field}": escape(getattr(settings.texts, field)) for field in settings.texts.__struct_fields__}
-    html = Template((_PAGES / f"{name}.html").read_text(encoding="utf-8")).substitute(
-        texts, lang=escape(settings.page_language), style=_STYLE, script=script, **parts
-    )
+    texts |= {"site": escape(site), "place": _place(settings, site), "lang": escape(settings.page_language)}
+    markup = Template((_PAGES / f"{name}.html").read_text(encoding="utf-8"))
+    html = markup.substitute(texts, style=_STYLE, script=script, **parts)
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(_STYLE)}'; connect-src 'self'; "
         "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -64,6 +71,11 @@ def _page(name: str, settings: Settings, **parts: str) -> Page:
         "Cache-Control": "no-cache",
     }
     return Page(html.encode(), headers)
+
+
+def _place(settings: Settings, site: str) -> str:
+    known = settings.sites.get(site)
+    return f'<p class="place">{escape(known.label or site)}</p>' if known is not None else ""
 
 
 def _button(name: str, value: str, label: str) -> str:

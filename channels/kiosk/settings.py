@@ -26,11 +26,25 @@ class Texts(Struct, frozen=True, forbid_unknown_fields=True):
     now: Text = "You are next. Please watch the screen."
     wait: Text = "About {n} minutes"
     again: Text = "Next visitor"
+    code: Text = "I have an appointment: my code"
+    code_button: Text = "Check in"
+    no_code: Text = "We do not know this code. Please type it again or choose a topic."
+    too_early: Text = "It is too early for this appointment. Please come back nearer to its time."
+    again_called: Text = "Called again"
     failed: Text = "That did not work. Please try again."
     closed: Text = "We cannot take this topic now. Please choose another one or speak to our staff."
     serving: Text = "Now serving"
     nobody: Text = "Nobody is being called."
     stale: Text = "This screen has lost its connection."
+
+
+class Site(Struct, frozen=True, forbid_unknown_fields=True):
+    """A place with kiosks and a screen of its own: `/kiosk?site=NAME`, `/kiosk/now-serving?site=NAME`."""
+
+    # Before every ticket, so that no two sites ever call the same: "N" makes NA-017.
+    prefix: Annotated[str, Meta(pattern=r"^[A-Z]{1,2}$")]
+    label: Text = ""  # what the page calls it; left out: its name
+    topics: tuple[str, ...] = ()  # of `kiosk.topics`, those that its page offers; left out: all
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,6 +59,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     )  # code -> its button; left out: visitors are not asked
     page_language: str = "en"  # of `texts`, for screen readers
     texts: Texts = Texts()
+    sites: dict[Label, Site] = field(default_factory=dict)  # left out: one place, whose tickets have no prefix
+    appointments: str = "appointments"  # their folder; a relative path starts in the data folder
+    # A booking system says it as a bearer token to put and drop appointments. Left out: only the folder counts.
+    booking_token: Annotated[str, Meta(max_length=256)] = ""
+    early: Duration = Duration(1_800_000)  # before its time, an appointment's code is taken
+    late: Duration = Duration(900_000)  # after it, who has the appointment is on time
     country: Annotated[str, Meta(pattern=r"^([A-Z]{2})?$")] = ""  # of numbers typed without "+"
     max_body: Annotated[int, Meta(ge=128, le=65_536)] = 4_096  # bytes; a check-in has some 200
     max_name: Annotated[int, Meta(ge=1, le=1_000)] = 100  # characters: it is shown to agents in one line

@@ -3,6 +3,7 @@
 const at = (id) => document.getElementById(id);
 const say = document.body.dataset;
 const buttons = (name) => [...document.querySelectorAll(`button[data-${name}]`)];
+const REFUSALS = {"no-route": say.closed, "not-found": say.noCode, "illegal-move": say.tooEarly};
 let key = "", sent = "", language = "", timer = 0;
 
 // The token comes once, behind the "#", which browsers do not send; the kiosk remembers it.
@@ -42,11 +43,12 @@ function show(answer) {
   if (Number(say.showTicketMs)) timer = setTimeout(start, Number(say.showTicketMs));
 }
 
-async function checkIn(topic) {
-  const body = JSON.stringify({topic, language, name: at("name").value.trim(), phone: at("phone").value.trim()});
+async function checkIn(about) {
+  const site = say.site ? {site: say.site} : {};
+  const body = JSON.stringify({...about, ...site, language, name: at("name").value.trim(), phone: at("phone").value.trim()});
   if (body !== sent) key = newKey();
   sent = body;
-  for (const button of buttons("topic")) button.disabled = true;
+  busy(true);
   at("problem").textContent = "";
   try {
     const headers = {"Content-Type": "application/json", "Idempotency-Key": key};
@@ -55,16 +57,23 @@ async function checkIn(topic) {
     const response = await fetch("/v1/kiosk/checkins", {method: "POST", headers, body, signal: AbortSignal.timeout(10000)});
     const answer = await response.json();
     if (response.ok) show(answer);
-    else at("problem").textContent = answer.code === "no-route" ? say.closed : say.failed;
+    else at("problem").textContent = REFUSALS[answer.code] ?? say.failed;
   } catch {
     at("problem").textContent = say.failed;
   } finally {
-    for (const button of buttons("topic")) button.disabled = false;
+    busy(false);
   }
 }
 
-for (const button of buttons("topic")) button.addEventListener("click", () => checkIn(button.dataset.topic));
+function busy(is) {
+  for (const button of [...buttons("topic"), at("by-code")]) button.disabled = is;
+}
+
+for (const button of buttons("topic")) button.addEventListener("click", () => checkIn({topic: button.dataset.topic}));
 for (const button of buttons("language")) button.addEventListener("click", () => choose(button.dataset.language));
+const byCode = () => at("code").value.trim() && checkIn({code: at("code").value.trim()});
+at("by-code").addEventListener("click", byCode);
 at("check-in").addEventListener("submit", (event) => event.preventDefault());
+at("code").addEventListener("keydown", (event) => event.key === "Enter" && byCode());
 at("again").addEventListener("click", start);
 start();

@@ -12,6 +12,12 @@ if (location.hash.startsWith("#token=")) {
 function row(call) {
   const line = document.createElement("tr");
   for (const text of [call.ticket, call.agent]) line.appendChild(document.createElement("td")).textContent = text;
+  line.className = call.arrived ? "here" : call.calls > 1 ? "again" : call.calls ? "new" : "";
+  if (call.calls > 1 && !call.arrived) {
+    const mark = line.firstChild.appendChild(document.createElement("span"));
+    mark.className = "mark";
+    mark.textContent = say.again;
+  }
   return line;
 }
 
@@ -26,7 +32,7 @@ async function ask() {
   try {
     const token = localStorage.getItem("kiosk-token");
     const headers = token ? {Authorization: `Bearer ${token}`} : {};
-    const response = await fetch("/v1/kiosk/now-serving", {headers, signal: AbortSignal.timeout(10000)});
+    const response = await fetch(`/v1/kiosk/now-serving${say.site ? `?site=${encodeURIComponent(say.site)}` : ""}`, {headers, signal: AbortSignal.timeout(10000)});
     if (!response.ok) throw new Error(String(response.status));
     show((await response.json()).serving);
     at("problem").textContent = "";

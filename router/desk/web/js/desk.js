@@ -399,6 +399,14 @@ export class Desk {
     return this.ask(`hold ${id}`, on ? "hold" : "resume", { interaction: id });
   }
 
+  recall(id) {
+    return this.ask(`recall ${id}`, "recall", { interaction: id });
+  }
+
+  arrived(id) {
+    return this.ask(`arrived ${id}`, "arrived", { interaction: id });
+  }
+
   async complete(id) {
     const { disposition = "", notes = "" } = drafts.get(id, "closing") || {};
     const answer = await this.ask(`complete ${id}`, "complete", { interaction: id, disposition, notes });

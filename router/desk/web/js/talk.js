@@ -5,6 +5,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { drafts } from "./keep.js";
 import { Banner, Button, Channel, File, IconButton, isPicture, Picture, Since, Words } from "./parts.js";
+import { hasPages, Pages } from "./pages.js";
 import { Outcome } from "./side.js";
 import { flagOf } from "./rail.js";
 import { now, useNow } from "./time.js";
@@ -47,6 +48,9 @@ function Head({ desk, state, one }) {
       ${active && mine && one.channel === "phone" &&
       html`<${Button} icon=${one.on_hold ? "play" : "pause"} busy=${!live || state.busy[`hold ${one.id}`]} aria-pressed=${String(one.on_hold)}
         onClick=${() => desk.hold(one.id, !one.on_hold)}>${t(one.on_hold ? "resume" : "hold")}<//>`}
+      ${active && mine && one.calls > 0 && !one.connected &&
+      html`<${Button} icon="again" busy=${!live || state.busy[`recall ${one.id}`]} onClick=${() => desk.recall(one.id)}>${t("visitor.again", { n: one.calls })}<//>
+        <${Button} icon="walkin" busy=${!live || state.busy[`arrived ${one.id}`]} onClick=${() => desk.arrived(one.id)}>${t("visitor.here")}<//>`}
       ${active && !one.consult &&
       html`<${Button} icon="move" busy=${!live} onClick=${() => desk.dialog({ kind: "transfer", id: one.id })}>${t("transfer")}<//>`}
       ${active && mine &&
@@ -115,6 +119,7 @@ function Said({ desk, state, one, message, text }) {
       <time class="quiet figures">${moment(message.at_ms, spoken(), now())}</time></p>
     <div class="said-text" dir="auto">${text === undefined ? html`<span class="quiet">${t("loading")}</span>` : html`<${Text} text=${text} mail=${one.channel === "email"} />`}
       ${files.filter(isPicture).map((file) => html`<${Picture} key=${file.digest} desk=${desk} file=${file} />`)}
+      ${files.filter(hasPages).map((file) => html`<${Pages} key=${file.digest} desk=${desk} file=${file} />`)}
       ${files.length > 0 && html`<div class="files">${files.map((file) => html`<${File} desk=${desk} file=${file} />`)}</div>`}
     </div>
   </li>`;
