@@ -60,6 +60,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("FaxMail", "senders"): ["fax@pbx.example.org"],
     ("OidcSettings", "issuer"): "https://login.example/realms/main",
     ("OidcSettings", "client_id"): "switchboard",
+    ("Site", "prefix"): "N",
     ("ImapBox", "host"): "imap.example.org",
     ("ImapBox", "username"): "support@example.org",
     ("ImapBox", "password"): "secret",
