@@ -18,6 +18,7 @@ from channels.kiosk.settings import Settings as Kiosk
 from channels.phone.settings import Settings as Phone
 from channels.phone.settings import check as check_phone
 from channels.scan.settings import Settings as Scan
+from channels.scan.settings import check as check_scan
 from router.engine.config import Reach
 
 if TYPE_CHECKING:
@@ -174,6 +175,8 @@ KINDS: dict[str, Kind] = {
         Email, _email, lambda settings: {"email": ("message",)}, check_email, lasting=lambda settings: {"email"}
     ),
     "chat": Kind(Chat, _chat, asks=lambda settings: {"chat": ("chat:",)}),
-    "scan": Kind(Scan, _scan, feeds=_scan_feeds, lasting=lambda settings: set(_scan_feeds(settings).values())),
+    "scan": Kind(
+        Scan, _scan, check=check_scan, feeds=_scan_feeds, lasting=lambda settings: set(_scan_feeds(settings).values())
+    ),
     "kiosk": Kind(Kiosk, _kiosk),
 }

@@ -10,6 +10,7 @@ The pages hold nothing that needs guarding and are given to anybody; what they a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from channels.kiosk.render import Page, kiosk_page, screen_page
 from channels.kiosk.settings import Settings
 from channels.kiosk.ticket import ticket
 from router.engine import events as e
+from router.engine.commands import Enrich
 from router.engine.views import Inform, InteractionView, MessageView, Outbound, interaction_id, number_of
 from router.errors import (
     BadMessage,
@@ -188,9 +190,12 @@ class KioskAdapter:
         refused = self._desk.refusal(reply.interaction)
         if refused is not None:
             raise TurnedAway(refused.message or f"nobody can be seen now: {refused.reason}")
+        called = self._ticket(reply.interaction, visit.site)
+        with contextlib.suppress(ClientError):  # it is over already
+            await self._desk.ask(Enrich(thread=f"kiosk:{reference}", attributes={"ticket": called}))
         place = self._desk.estimate(reply.interaction)
         return CheckedIn(
-            ticket=self._ticket(reply.interaction, visit.site),
+            ticket=called,
             interaction=interaction_id(reply.interaction),
             position=place.position if place else 0,
             expected_wait_s=place.expected_wait_s if place else 0,

@@ -26,7 +26,7 @@ from channels.scan.drawing import Drawer
 from channels.scan.inspector import Inspector, InspectorDown
 from channels.scan.intake import Intake, NeverFits, Place, Unroutable
 from channels.scan.lane import Lane
-from channels.scan.settings import Settings
+from channels.scan.settings import OURS, Settings
 from channels.scan.watch import Item, Leftover, Watch
 from router.engine import events as e
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
@@ -73,7 +73,7 @@ class ScanAdapter:
             Place(name, context.data / (folder.path or Path("drop") / name), folder)
             for name, folder in settings.folders.items()
         ]
-        _refuse_shared_paths(places)
+        _refuse_shared_paths(places, context.data)
         self.channels = tuple(sorted({place.folder.channel for place in places}))
         self._folders = [_Folder(place, Watch(place.folder)) for place in places]
         self._hands = settings.inspector.concurrency + 2  # one looked into, one kept, one recorded
@@ -342,11 +342,14 @@ def _brings_files(event: e.Event) -> bool:
     return isinstance(event, e.MessageAdded) and event.author == "customer" and bool(event.message.blobs)
 
 
-def _refuse_shared_paths(places: list[Place]) -> None:
-    """Two folders with one path would take each file twice."""
+def _refuse_shared_paths(places: list[Place], data: Path) -> None:
+    """Two folders with one path would take each file twice; what is in quarantine would be set aside for ever."""
     known: dict[Path, str] = {}
+    ours = [data.resolve() / own for own in OURS]
     for place in places:
         real = place.path.resolve()
+        if real == data.resolve() or any(real.is_relative_to(own) for own in ours):
+            raise ConfigError(f"scan.folders.{place.name}.path", "a folder that is not the daemon's own", str(real))
         if real in known:
             raise ConfigError(f"scan.folders.{place.name}.path", "a path of its own", f"that of {known[real]}")
         known[real] = place.name

@@ -5,13 +5,18 @@ Durations are written with a unit ("2s"), sizes in bytes. Leaving an option out 
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
 from router.engine.config import Duration, Name
+from router.errors import ConfigError
 
 MIB = 1 << 20
+
+# Folders of the data folder that are the daemon's own.
+OURS = ("quarantine", "blobs", "appointments", "journal.db")
 
 # Names that writers use while they are not done, and what desktops leave behind.
 UNFINISHED = (".*", "*~", "~*", "*.part", "*.partial", "*.filepart", "*.crdownload", "*.tmp", "*.temp", "*.lock")
@@ -105,3 +110,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     oldest: Duration = Duration(30 * 86_400_000)
     # The country whose national numbers callers use ("US"): they become identities. Left out: only +1555... do.
     country: Annotated[str, Meta(pattern=r"^([A-Z]{2})?$")] = ""
+
+
+def check(settings: Settings) -> None:
+    """A drop folder is a place of its own: in those of the daemon every file would be taken and set aside for ever.
+
+    Raises ConfigError.
+    """
+    for name, folder in settings.folders.items():
+        path = PurePosixPath(folder.path)
+        inside = path.parts[:1] if not path.is_absolute() else ()
+        if ".." in path.parts or (folder.path and not path.parts) or inside in {(own,) for own in OURS}:
+            expected = f"a folder of its own, not in {', '.join(OURS)} or above the data folder"
+            raise ConfigError(f"scan.folders.{name}.path", expected, repr(folder.path))

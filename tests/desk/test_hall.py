@@ -32,6 +32,7 @@ async def test_a_visitor_is_called_again_and_comes(house: Daemon, sign_in: SignI
     ana = await sign_in("ana")
     await ana.ready()
     await ana.accept("Mira")
+    await ana.open(f"{ticket} · Mira")
     await expect(screen.get_by_role("cell", name=ticket)).to_be_visible()
     await ana.button("Call again (1)").click()
     await expect(screen.get_by_text("Called again")).to_be_visible()

@@ -56,6 +56,7 @@ def test_a_number_that_is_not_certain_identifies_nobody_and_is_kept_for_the_agen
         b'{"topic": "%b"}' % (b"x" * 101),
         b'{"topic": "support", "name": "%b"}' % (b"x" * 101),
         b'{"topic": "support", "phone": "%b"}' % (b"1" * 65),
+        b'{"topic": "support", "phone": "abc"}',
         b'{"topic": "support", "language": "in Spanish"}',
         b'{"topic": "support", "language": "es\\n"}',
         b'{"topic": "support", "telephone": "+15550100"}',

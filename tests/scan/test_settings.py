@@ -7,8 +7,9 @@ from fnmatch import fnmatchcase
 import msgspec
 import pytest
 
-from channels.scan.settings import UNFINISHED, Settings
+from channels.scan.settings import UNFINISHED, Settings, check
 from router.engine.config import decode_hook
+from router.errors import ConfigError
 
 
 def read(text: str) -> Settings:
@@ -54,3 +55,16 @@ def test_what_makes_no_sense_is_refused(text: str) -> None:
 @pytest.mark.parametrize("name", ["fax000000001.tif", "scan001.pdf", "a.json", "ff5a1b2c3.01"])
 def test_no_usual_name_counts_as_unfinished(name: str) -> None:
     assert not any(fnmatchcase(name, pattern) for pattern in UNFINISHED)
+
+
+@pytest.mark.promise("OB-4")
+@pytest.mark.parametrize("path", ["quarantine", "quarantine/fax", "./blobs", ".", "../elsewhere", "drop/../quarantine"])
+def test_a_folder_of_the_daemons_own_is_no_drop_folder(path: str) -> None:
+    """What is set aside from it would lie in it again, and be set aside for ever."""
+    with pytest.raises(ConfigError, match=r"scan\.folders\.fax\.path"):
+        check(read(f'[folders.fax]\npath = "{path}"'))
+
+
+def test_any_other_folder_is_one() -> None:
+    for path in ("drop/fax", "/srv/quarantine", "scans"):
+        check(read(f'[folders.fax]\npath = "{path}"'))

@@ -507,7 +507,8 @@ export function who(interaction) {
   const { name, sender, customer, attributes } = interaction;
   const record = customer.replace(/^(tel|mailto):/, "");
   const known = [name, sender, record].find((word) => word && !/^(chat|visitor|ref):/.test(word));
-  return known || attributes.file || t("somebody");
+  const shown = known || attributes.file || t("somebody");
+  return attributes.ticket ? `${attributes.ticket} · ${shown}` : shown;
 }
 
 /** Messages of the customer that were not looked at. */
