@@ -10,6 +10,10 @@ With a journal that several processes share, one leads and the others stand by. 
 else: its other ports open when it leads for the first time, because whoever does not know the routing plan would tell a
 sender that there is no such address. Who has led before and lost the lease keeps its ports and says "come back", as
 after any failure of the journal.
+
+Roles. A process is engine and edge in one, or one of both: an engine without channels serves edges in other processes,
+an edge has a writer whose engine is elsewhere (`service.remote`), and is otherwise built of the same parts. When the
+engine is away its clients stay where they are and are told to come back with what they ask.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,7 @@ from router.agents.server import AgentServer
 from router.desk.guest import desk_routes
 from router.engine import commands as c
 from router.engine.config import to_bytes
+from router.engine.engine import Engine
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import JournalHeld, RouterError
 from router.http.access import is_loopback
@@ -52,6 +57,8 @@ from router.service.lease import Follower, Lease, leading
 from router.service.outbox import Outbox
 from router.service.ports import Adapter, Context, Health
 from router.service.quarantine import Quarantine
+from router.service.remote.edge import RemoteWriter
+from router.service.remote.host import Links
 from router.service.sockets import SocketServer
 from router.service.supervision import Snapshots, matching_health
 from router.service.writer import AWAY, Writer
@@ -62,23 +69,30 @@ log = get_logger("app")
 # A wall clock that was moved by more than this is shown; decisions do not follow it.
 DRIFT_MAX_MS = 60_000
 
+ENGINE, EDGE = "engine", "edge"
+ROLES = frozenset((ENGINE, EDGE))
+
 
 class App:
-    """One process with everything in it."""
+    """One process with everything in it, or with one of its roles."""
 
-    def __init__(self, loaded: Loaded, journal: Journal | None = None) -> None:
+    def __init__(self, loaded: Loaded, journal: Journal | None = None, roles: frozenset[str] = ROLES) -> None:
+        loaded.settings.check_roles(roles)
+        self.is_engine, self.is_edge = ENGINE in roles, EDGE in roles
         settings = loaded.settings
         self.loaded, self.settings = loaded, settings
         self.data = Path(settings.data).absolute()
         self.clock = SystemClock()
-        self.journal: Journal = journal or choice.make(settings.journal, self.data)
+        self.journal: Journal = journal or choice.make(settings.journal, self.data, read_only=not self.is_engine)
         self.lease: Lease | None = None  # of a journal that others may lead
         self.follower: Follower | None = None
         self.fatal = asyncio.Event()  # it must end: what it needs to lead could not be started
         self.opened: Opened | None = None
-        self.writer = Writer(self.journal, self.clock, settings.mailbox)
+        self.links: Links | None = None  # to edges in other processes
+        self.own = Writer(self.journal, self.clock, settings.mailbox) if self.is_engine else None
+        self.remote = None if self.own else self._remote_writer()
         self.desk = EngineDesk(self.writer)
-        self.figures = Figures(self.writer)
+        self.figures = Figures(self.own) if self.own else None
         self.blobs = self._blob_store()
         self.quarantine = Quarantine(self.data / "quarantine", settings.quarantine)
         self.sockets = SocketServer(settings.sockets.host, settings.sockets.port, settings.sockets)
@@ -97,6 +111,18 @@ class App:
         self.has_led = False
         self._opening: asyncio.Future[None] | None = None
 
+    @property
+    def writer(self) -> Writer | RemoteWriter:
+        found = self.own or self.remote
+        assert found is not None, "it has one of both roles"
+        return found
+
+    def _remote_writer(self) -> RemoteWriter:
+        from router.journal.redis import RedisJournal
+
+        assert isinstance(self.journal, RedisJournal), "settings.check_roles"
+        return RemoteWriter(self.journal, self.clock, self.settings.link, self.settings.mailbox)
+
     def _blob_store(self) -> BlobStore:
         """In a folder of its own, or in one that several daemons share; then each has its own place for drafts."""
         settings = self.settings.blobs
@@ -109,6 +135,8 @@ class App:
         return is_loopback(self.settings.http.host) and is_loopback(self.settings.sockets.host)
 
     def _build_adapters(self) -> list[Adapter]:
+        if not self.is_edge:
+            return []
         context = Context(self.desk, self.blobs, self.quarantine, self.sockets, self.data, self.loopback_only)
         return [KINDS[kind].build(section, context) for kind, section in self.settings.adapters.items()]
 
@@ -131,7 +159,8 @@ class App:
         )
         for adapter in self.adapters:
             server.add_routes(adapter.routes())
-        server.add_routes(desk_routes(s.desk, server.house, s.sockets, lambda: self.sockets.port))
+        if self.is_edge:
+            server.add_routes(desk_routes(s.desk, server.house, s.sockets, lambda: self.sockets.port))
         return server
 
     def _journal_named(self) -> tuple[str, ...]:
@@ -159,23 +188,32 @@ class App:
         hub = self.agents.hub
         hub.redeem, hub.failures = self.door.redeem, self.door.failures
         self.door.on_change.append(hub.keep_welcome)
-        writer.on_failure.append(self._failed)
-        writer.on_recovery.append(self._recovered)
-        if self.settings.journal.kind == "redis":
-            self._share()
+        if self.remote is not None:
+            self.remote.on_failure.append(self._cut_off)
+            self.remote.on_recovery.append(self._linked)
+            self.remote.on_duty, self.remote.on_configured = self._duty, self._configured
+        if self.own is not None:
+            self.own.on_failure.append(self._failed)
+            self.own.on_recovery.append(self._recovered)
+            if self.settings.journal.kind == "redis":
+                self._share(self.own)
 
-    def _share(self) -> None:
+    def _share(self, writer: Writer) -> None:
         """Others may lead."""
         from router.journal.redis import RedisJournal
 
-        if not isinstance(self.journal, RedisJournal):
+        journal = self.journal
+        if not isinstance(journal, RedisJournal):
             return
         settings = self.settings.journal
-        self.follower = Follower(self.journal, RedisJournal(settings, read_only=True))
-        self.writer.follow, self.writer.rebuild = self.follower.follow, self.follower.take
-        self.lease = Lease(
-            self.journal, settings.lease, self.clock, lambda: not self.writer.failed, self.writer.give_up
-        )
+        self.follower = Follower(journal, RedisJournal(settings, read_only=True))
+        writer.follow, writer.rebuild = self.follower.follow, self.follower.take
+        self.lease = Lease(journal, settings.lease, self.clock, lambda: not writer.failed, writer.give_up)
+        if self.settings.link.listen:
+            self.links = Links(writer, self.settings.link, lambda: journal.epoch, delivers_here=self.is_edge)
+        if not self.is_edge:
+            take = self.follower.take
+            writer.rebuild = lambda: _quiet(take())  # edges work out for themselves what is to be told
 
     def _inform(self, news: Inform) -> None:
         adapter = self._by_channel.get(news.channel)
@@ -187,6 +225,8 @@ class App:
 
     def _failed(self, why: str) -> None:
         """The engine in memory is void: nothing of it may be delivered, and clients must look again."""
+        if self.links is not None:
+            self.links.follow()
         self.outbox.stop()
         self.agents.reset("restarting")
         if self.lease is not None:  # others may lead from now on: nobody must stay and wait here
@@ -198,15 +238,55 @@ class App:
             self._opening = asyncio.ensure_future(self._lead(self._opening))
             return
         self.http.closed = self.sockets.closed = ""
-        self.outbox.reload()
+        self._deliver_again()
         for adapter in self._running():
             adapter.reset("recovered")
+        if self.links is not None:
+            self.links.lead()
+
+    def _deliver_again(self) -> None:
+        """Begin anew with what the state holds, if this process is the one that delivers."""
+        if self.is_edge and (self.remote is None or self.remote.delivers):
+            self.outbox.reload()
+
+    # --- an edge whose engine is elsewhere -------------------------------------------------------------------------
+
+    def _cut_off(self, why: str) -> None:
+        """Clients stay: they miss nothing, and what they ask is refused with a time to come back."""
+        self.outbox.stop()
+        self.http.closed = self.sockets.closed = AWAY
+
+    def _linked(self) -> None:
+        remote = self.remote
+        assert remote is not None, "this is its hook"
+        if not self.has_led:
+            self._opening = asyncio.ensure_future(self._lead(self._opening))
+            return
+        if remote.renewed:
+            self.agents.reset("restarting")
+            for adapter in self._running():
+                adapter.reset("recovered")
+        self.http.closed = self.sockets.closed = ""
+        self.agents.reopen()
+
+    def _duty(self) -> None:
+        if self.has_led:
+            self.outbox.stop()
+            self._deliver_again()
+
+    def _configured(self) -> None:
+        """Whoever decided it, on whatever edge."""
+        self.agents.keep_only(self.writer.engine.state.agents)
 
     # --- start -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Returns when everything listens. Raises RouterError with what to do; then `stop` cleans up."""
         self.data.mkdir(parents=True, exist_ok=True)
+        if self.remote is not None:
+            await self._wait_for_an_engine(self.remote)
+            return
+        await self._listen_for_edges()
         try:
             self.opened = await asyncio.to_thread(self.journal.open)
         except JournalHeld as held:
@@ -214,7 +294,8 @@ class App:
             return
         for note in self.opened.notes:
             log.warning("Journal opened", action="journal_opened", found=note)
-        await self.writer.start()
+        assert self.own is not None, "it is an engine"
+        await self.own.start()
         await self._open_doors()
         await self.http.start()
         if self.lease is not None:
@@ -224,29 +305,53 @@ class App:
         _settle_memory()
         log.info("Started", action="started", seq=self.writer.engine.state.seq, data=str(self.data))
 
+    async def _listen_for_edges(self) -> None:
+        """Before the lease is taken, which says where."""
+        from router.journal.redis import RedisJournal
+
+        if self.links is not None and isinstance(self.journal, RedisJournal):
+            await self.links.start()
+            self.journal.reachable_at(self.links.address)
+
+    async def _wait_for_an_engine(self, remote: RemoteWriter) -> None:
+        """As a standby: the doors open when it is linked for the first time."""
+        self.http.closed = "standing by: this edge is not linked to an engine yet"
+        await self.http.start()
+        remote.stand_by("standby: not linked to an engine yet")
+        log.info("Started", action="stands_by", data=str(self.data))
+
     async def _open_doors(self) -> None:
         """Everything but HTTP, now that the engine is there."""
         for adapter in self._running():  # a lease that was lost on the way here does not close what is open
             adapter.reset("recovered")
-        await self.desk.ask(c.Configure(document=self.loaded.document, by="file"))
-        self.outbox.reload()
-        for name, start in [
-            *((adapter.name, adapter.start) for adapter in self.adapters),
-            ("accounts", self.door.start),
-            ("sockets", self.sockets.start),
-            ("snapshots", self.snapshots.start),
-            ("figures", self.figures.start),
-        ]:
+        if self.is_engine:
+            await self.desk.ask(c.Configure(document=self.loaded.document, by="file"))
+        self._deliver_again()
+        for name, start in self._doors():
             if name not in self._started:
                 await start()
                 self._started.append(name)
         self.has_led = True
+        if self.links is not None and not self.writer.failed:
+            self.links.lead()
+
+    def _doors(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """What is started, in this order, once there is an engine."""
+        if self.is_edge:
+            yield from ((adapter.name, adapter.start) for adapter in self.adapters)
+        yield "accounts", self.door.start
+        if self.is_edge:
+            yield "sockets", self.sockets.start
+        if self.figures is not None:
+            yield "snapshots", self.snapshots.start
+            yield "figures", self.figures.start
 
     async def _stand_by(self, why: str) -> None:
         assert self.lease is not None, "only a shared journal can be held"
+        assert self.own is not None
         self.http.closed = f"standing by: {why}; ask there"
         await self.http.start()
-        self.writer.stand_by(f"standby: {why}")
+        self.own.stand_by(f"standby: {why}")
         self.lease.start()
         log.info("Started", action="stands_by", data=str(self.data))
 
@@ -262,9 +367,11 @@ class App:
             log.error("Cannot lead", action="cannot_lead", problem=str(error))
             self.fatal.set()
             return
-        self.http.closed = self.sockets.closed = ""
+        if not self.writer.failed:
+            self.http.closed = self.sockets.closed = ""
         _settle_memory()
-        log.info("Leads", action="leads", seq=self.writer.engine.state.seq)
+        did = ("Leads", "leads") if self.is_engine else ("Serves", "serves")
+        log.info(did[0], action=did[1], seq=self.writer.engine.state.seq)
 
     # --- stop ------------------------------------------------------------------------------------------------------
 
@@ -281,13 +388,16 @@ class App:
         await _stage("outbox", self.outbox.finish(), limits.outbox)
         self.outbox.stop()
         await self.snapshots.stop()
-        await self.figures.stop()
+        if self.figures is not None:
+            await self.figures.stop()
         for adapter in self._running():
             await _stage(adapter.name, adapter.stop(), limits.edges)
         await _stage("sockets", self.sockets.stop(), limits.edges)
         await _stage("http", self.http.stop(), limits.edges)
         await _stage("pictures", self.pictures.stop(), limits.edges)
         await _stage("accounts", self.door.stop(), limits.edges)
+        if self.links is not None:
+            await _stage("links", self.links.stop(), limits.edges)
         if self.lease is not None:
             await self.lease.stop()
         await _stage("writer", self.writer.stop(), limits.intake)
@@ -311,18 +421,26 @@ class App:
             return {"writer": self.writer.health(), "doors": doors, **shared, "http": self.http.health()}
         parts = {
             "writer": self.writer.health(),
-            "matching": matching_health(self.writer.engine),
-            "figures": self.figures.health(),
+            **(self._engine_parts(self.figures) if self.figures is not None else {}),
             "clock": self._clock_health(),
-            "outbox": self.outbox.health(),
-            "snapshots": self.snapshots.health(),
             "blobs": self.blobs.health(),
-            "sockets": self.sockets.health(),
-            "agents": self.agents.health(),
             "accounts": self.door.health(),
+            **(self._edge_parts() if self.is_edge else {}),
             "http": self.http.health(),
         }
         return parts | shared | {adapter.name: adapter.health() for adapter in self.adapters}
+
+    def _engine_parts(self, figures: Figures) -> dict[str, Health]:
+        links = {"links": self.links.health()} if self.links is not None else {}
+        return {
+            "matching": matching_health(self.writer.engine),
+            "figures": figures.health(),
+            "snapshots": self.snapshots.health(),
+            **links,
+        }
+
+    def _edge_parts(self) -> dict[str, Health]:
+        return {"outbox": self.outbox.health(), "sockets": self.sockets.health(), "agents": self.agents.health()}
 
     def _journal_health(self) -> Health:
         """What concerns a log that others may lead."""
@@ -379,6 +497,11 @@ async def _stage(what: str, work: Awaitable[object], limit_ms: int) -> None:
         log.exception("Stage failed", action="stage_failed", stage=what)
 
 
+def _quiet(engine: Engine) -> Engine:
+    engine.quiet = True
+    return engine
+
+
 def _settle_memory() -> None:
     """What was read at the start stays: keep the garbage collector off it, and let it look seldom.
 
@@ -392,9 +515,9 @@ def _settle_memory() -> None:
 # --- the process ------------------------------------------------------------------------------------------------------
 
 
-def run(loaded: Loaded, ready: Callable[[App], None], loop: str = "auto") -> int:
+def run(loaded: Loaded, ready: Callable[[App], None], loop: str = "auto", roles: frozenset[str] = ROLES) -> int:
     """Run the daemon until it is told to stop; the process's exit code."""
-    main = _main(loaded, ready)
+    main = _main(loaded, ready, roles)
     if loop in ("auto", "uvloop"):
         try:
             import uvloop
@@ -418,10 +541,10 @@ def _tune_stock_loop() -> None:
         transport.max_size = 64 * 1024
 
 
-async def _main(loaded: Loaded, ready: Callable[[App], None]) -> int:
+async def _main(loaded: Loaded, ready: Callable[[App], None], roles: frozenset[str]) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(report_stray)
-    app = App(loaded)
+    app = App(loaded, roles=roles)
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)

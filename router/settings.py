@@ -43,6 +43,7 @@ from router.service.blobs import BlobSettings
 from router.service.mailbox import MailboxSettings
 from router.service.outbox import OutboxSettings
 from router.service.quarantine import QuarantineSettings
+from router.service.remote.settings import LinkSettings
 from router.service.sockets import SocketSettings
 
 ENV_PREFIX = "SWITCHBOARD__"
@@ -83,12 +84,24 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     accounts: AccountSettings = AccountSettings()
     desk: Desk = Desk()
     journal: JournalSettings = JournalSettings()
+    link: LinkSettings = LinkSettings()
     mailbox: MailboxSettings = MailboxSettings()
     outbox: OutboxSettings = OutboxSettings()
     blobs: BlobSettings = BlobSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     stop: Stop = Stop()
     adapters: dict[str, Any] = field(default_factory=dict)  # kind -> its settings; in the file, a section for each
+
+    def check_roles(self, roles: frozenset[str]) -> None:
+        """Raise ConfigError for roles that these settings do not allow: "engine", "edge" or both."""
+        if len(roles) == 2:
+            return
+        if self.journal.kind != "redis":
+            raise ConfigError("journal.kind", "redis, for engines and edges that are processes of their own", "sqlite")
+        if "engine" in roles and not self.link.listen:
+            raise ConfigError("link.listen", "HOST:PORT where this engine listens for edges", "nothing")
+        if not self.link.secret:
+            raise ConfigError("link.secret", "what engines and edges prove that they know", "nothing")
 
 
 class Loaded(Struct, frozen=True):
@@ -216,6 +229,9 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
             if expected := KINDS[kind].endpoint(section, person.endpoint):
                 raise ConfigError(f"agents.{name}.endpoint", expected, repr(person.endpoint))
     settings.journal.check()
+    settings.link.check()
+    if settings.link.listen and settings.journal.kind != "redis":
+        raise ConfigError("link.listen", 'nothing unless journal.kind is "redis"', repr(settings.link.listen))
     if settings.journal.kind == "redis":
         from router.journal.redis_link import check_url  # its client takes a third of a second to import
 

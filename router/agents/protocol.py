@@ -544,6 +544,24 @@ class AgentHub:
 
         ask()
 
+    def reopen(self) -> None:
+        """The engine has forgotten every session, and no client has missed anything: open them there again."""
+        for conversation in list(self.conversations):
+            self._reopen(conversation)
+
+    def _reopen(self, conversation: Conversation) -> None:
+        """For as long as it takes."""
+        if not conversation._live:
+            return
+
+        def done(answer: c.Reply | RouterError) -> None:
+            if isinstance(answer, ClientError):
+                conversation.goodbye(answer.code, 0, NO_SUCH_AGENT)
+            elif isinstance(answer, RouterError):
+                self.later(CLOSE_RETRY_S, lambda: self._reopen(conversation))
+
+        self.desk.submit(c.OpenSession(agent=conversation.agent, session=conversation.session), done)
+
     # What agents are told.
 
     def tell(self, news: Tell) -> None:

@@ -45,6 +45,10 @@ class AgentServer:
     def reset(self, reason: str) -> None:
         self.hub.reset(reason)
 
+    def reopen(self) -> None:
+        """Another engine decides now: sessions go on there, and clients need not come again."""
+        self.hub.reopen()
+
     def keep_only(self, agents: Container[str]) -> None:
         """Close the sessions of everybody who is no longer an agent."""
         self.hub.keep_only(agents)

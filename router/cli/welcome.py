@@ -22,6 +22,10 @@ def text(app: App) -> str:
         why = app.writer.failed.removeprefix("standby: ")
         rows = [f"  {'health':<16}{http}/readyz", f"  {'data':<16}{app.data}"]
         return "\n".join(["", f"Switchboard stands by: {why}. Ctrl-C stops it.", "", *rows, ""])
+    if not app.is_edge:
+        link = app.links.address if app.links is not None else ""
+        rows = [f"  {'health':<16}{http}/readyz", f"  {'edges':<16}{link}", f"  {'data':<16}{app.data}"]
+        return "\n".join(["", "Switchboard's engine is ready. Ctrl-C drains and stops it.", "", *rows, ""])
     socket = f"ws://{s.sockets.host}:{app.sockets.port}"
     lines = ["", "Switchboard is ready. Ctrl-C drains and stops it.", "", *_first(app, http)]
     lines += _addresses(app, http, socket)

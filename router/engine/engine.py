@@ -3,6 +3,7 @@
     handle(command, now_ms) -> Outcome    decide, apply, let follow what follows, match; all at once
     next_deadline_ms()                    when it next wants a Tick
     apply(record)                         a fact that was decided before: recovery, standbys, replay
+    follow(records)                       as `apply`, and what is to be told: edges in processes of their own
     snapshot(), restore(bytes)            the primary state
 
 The clock it is given may stand still or jump back; its own never does: a decision is taken at the later of `now_ms` and
@@ -13,6 +14,8 @@ is then in no defined state: throw it away and restore from the journal.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from msgspec import Struct, field
 
@@ -225,6 +228,17 @@ class Engine:
             self.state.entered.clear()
         if matcher.personal.changed:
             matcher.personal.changed.clear()
+
+    def follow(self, records: Iterable[Record]) -> list[list[Effect]]:
+        """Apply what was decided elsewhere; what the outside is to be told of each record, as `handle` would have."""
+        told: list[list[Effect]] = []
+        for record in records:
+            self.apply(record)
+            out: list[Effect] = []
+            out_effects.effects(self.state, record.event, out)
+            told.append(out)
+        self.state.matcher.stand()
+        return told
 
     def resume(self) -> None:
         """After the last record: let the next command look at everybody idle once, whatever happened before."""

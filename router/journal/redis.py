@@ -35,6 +35,7 @@ from router.observe import counter
 
 # Entries fetched at once when reading. A batch has some hundred records at most unless the disk was very slow.
 SLICE = 64
+AT = " at "  # in the lease, between who leads and where
 ASK_AGAIN_S = 0.2  # how often somebody who stands by looks whether the lease is free
 
 lost_records = counter("switchboard_journal_lost_records", "Acknowledged records that Redis no longer had")
@@ -72,7 +73,8 @@ class RedisJournal:
         self.settings = settings
         self.read_only = read_only
         self.format, self.upcasts = format, upcasts
-        self.owner = f"{owner or f'{socket.gethostname()}:{os.getpid()}'} {uuid.uuid4().hex[:8]}"
+        self._named = owner or f"{socket.gethostname()}:{os.getpid()}"
+        self.owner = f"{self._named} {uuid.uuid4().hex[:8]}"
         names = ("log", "meta", "lease", "snapshots")
         self.keys = tuple(f"{settings.prefix}:{name}" for name in names)
         self._log, self._meta, self._lease, self._snapshots = self.keys
@@ -102,6 +104,23 @@ class RedisJournal:
     def epoch(self) -> int:
         """How often the lease was taken, this time included; 0 while somebody else has it."""
         return int(self._token.partition(" ")[0] or 0)
+
+    # --- who leads ---
+
+    def reachable_at(self, address: str) -> None:
+        """Say in the lease where edges find this process. Before `open`."""
+        self.owner = f"{self._named}{AT}{address} {uuid.uuid4().hex[:8]}"
+
+    def address(self) -> str:
+        """Where edges find who leads; "" while nobody does, or takes no edges. Raises JournalFailed."""
+        with self._mutex:
+            holder = self._link.call("GET", self._lease)
+        return _named(holder).partition(AT)[2] if holder else ""
+
+    @property
+    def identity(self) -> str:
+        """Of the log: another one after it was emptied or exchanged."""
+        return self._identity
 
     # --- open and close ---
 

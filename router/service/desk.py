@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from typing import Any
+from typing import Any, Protocol
 
 from router.engine import lookups
 from router.engine.commands import AnyCommand, Arrive, Reply
 from router.engine.decide import decide
+from router.engine.engine import Engine
 from router.engine.explain import explain, why_not
 from router.engine.model import State
 from router.engine.rehearsal import Changes, rehearse
@@ -24,14 +25,25 @@ from router.engine.views import (
     Refused,
 )
 from router.errors import NoRoute, NotFound, RouterError
+from router.service.clock import Clock
 from router.service.ports import Done, Outcome
-from router.service.writer import Writer
+
+
+class Decider(Protocol):
+    """What takes commands: a `Writer`, or an edge's link to one with a copy of its engine."""
+
+    clock: Clock
+
+    @property
+    def engine(self) -> Engine: ...
+
+    def submit(self, command: AnyCommand, done: Done) -> None: ...
 
 
 class EngineDesk:
     """See ports.Desk."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Decider) -> None:
         self._writer = writer
 
     @property

@@ -68,7 +68,11 @@ def read_on(engine: Engine, journal: Journal, after: int, progress: Progress | N
 
 def start_of(journal: Journal) -> tuple[Engine, int]:
     """The engine of the newest usable snapshot, and the record it is of."""
-    snapshot = journal.latest_snapshot()
+    return start_from(journal.latest_snapshot())
+
+
+def start_from(snapshot: Snapshot | None) -> tuple[Engine, int]:
+    """The engine of a snapshot, and the record it is of; an empty one if there is none that can be used."""
     if snapshot is None:
         return Engine(), 0
     try:

@@ -68,6 +68,8 @@ class Writer:
         self.tell: Callable[[Tell], None] = lambda news: None
         self.inform: Callable[[Inform], None] = lambda news: None
         self.post: Callable[[Outbound], None] = lambda letter: None
+        self.publish: Callable[[Batch], None] | None = None  # what is durable, before anybody is answered
+        self.durable_seq = 0  # the last record that is durable
         self.observers: list[Observer] = []
         self.on_failure: list[Callable[[str], None]] = []
         self.on_recovery: list[Callable[[], None]] = []
@@ -109,6 +111,7 @@ class Writer:
         self._thread.start()
 
     def _begin(self) -> None:
+        self.durable_seq = self.engine.state.seq
         self._mailbox.open = Batch(self.engine.state.seq + 1)
         self.failed = ""
         self.submit(c.Restart(), _nobody)
@@ -242,6 +245,9 @@ class Writer:
         commits.inc()
         records.inc(len(batch.payloads))
         commit_size.observe(len(batch.payloads))
+        self.durable_seq = batch.first_seq + len(batch.payloads) - 1
+        if self.publish is not None:
+            self.publish(batch)
         self._deliver(batch)
 
     def _deliver(self, batch: Batch) -> None:
@@ -253,9 +259,9 @@ class Writer:
             self._busy = bool(mailbox.open.answers) and not self.failed
         mailbox.waiting -= len(batch.answers)
         for done, outcome, effects in batch.answers:
-            _safely(done, outcome)
+            safely(done, outcome)
             for effect in effects:
-                _safely(self._give, effect)
+                safely(self._give, effect)
         if not self._busy:
             self._idle.set()
         elif not self._with_thread:
@@ -320,12 +326,12 @@ class Writer:
         self._abandon(self._mailbox.take(0))
         self._recovery = asyncio.ensure_future(self._recover())
         for call in self.on_failure:
-            _safely(call, why)
+            safely(call, why)
 
     def _abandon(self, batch: Batch) -> None:
         self._mailbox.waiting -= len(batch.answers)
         for done, _, _ in batch.answers:
-            _safely(done, Unavailable(AWAY))
+            safely(done, Unavailable(AWAY))
 
     async def _recover(self) -> None:
         """Until it works: open the journal, prove that it can be written, read a new engine from it."""
@@ -349,7 +355,7 @@ class Writer:
             log.info("Writer recovered", action="writer_recovered", seq=engine.state.seq)
             self._begin()
             for call in self.on_recovery:
-                _safely(call)
+                safely(call)
             return
 
     def _not_yet(self, why: str, error: Exception) -> None:
@@ -377,7 +383,7 @@ class Writer:
         return self.rebuild()
 
 
-def _safely(call: Callable[..., object], *args: object) -> None:
+def safely(call: Callable[..., object], *args: object) -> None:
     """One edge's fault must not keep the others from their answers, nor the writer from its work."""
     try:
         call(*args)

@@ -26,8 +26,9 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import aiohttp
 
@@ -58,9 +59,11 @@ EXPECTED = ('"action":"writer_failed"', '"action":"writer_not_recovered"')
 
 
 class Member(Daemon):
-    """One of the two."""
+    """One of the two, or of more with other roles."""
 
-    def __init__(self, folder: Path, name: str, port_of_redis: int) -> None:
+    def __init__(
+        self, folder: Path, name: str, port_of_redis: int, roles: str = "", more: Mapping[str, str] | None = None
+    ) -> None:
         http, sockets, smtp, lmtp = free_ports(4)
         env = SETTINGS | SHARED | {
             "HTTP__PORT": str(http),
@@ -70,8 +73,9 @@ class Member(Daemon):
             "JOURNAL__URL": f"redis://127.0.0.1:{port_of_redis}/0",
             "BLOBS__FOLDER": str(folder / "shared" / "blobs"),
             "SCAN__FOLDERS__FAX__PATH": str(folder / "shared" / "drop" / "fax"),
-        }  # fmt: skip
-        super().__init__(folder / name, {f"SWITCHBOARD__{key}": value for key, value in env.items()})
+        } | dict(more or {})  # fmt: skip
+        named = {f"SWITCHBOARD__{key}": value for key, value in env.items()}
+        super().__init__(folder / name, named, roles=roles)
         self.name = name
         self.http, self.socket = f"http://127.0.0.1:{http}", f"ws://127.0.0.1:{sockets}"
         self.smtp, self.lmtp = ("127.0.0.1", smtp), ("127.0.0.1", lmtp)
@@ -174,8 +178,11 @@ class Cluster:
         return await self.leader.content(path)
 
     async def stop(self) -> int:
+        return await self._stop_engines()
+
+    async def _stop_engines(self) -> int:
         """The one that stands by first; the worse of both exit codes."""
-        leader, standby = await self.well()
+        leader, standby = await Cluster.well(self)
         return max(await standby.stop(), await leader.stop())
 
     def verify(self) -> Json:
@@ -207,50 +214,65 @@ class Cluster:
         self.redis.close()
 
 
-def run(rounds: int, seed: int, folder: Path, progress: Callable[[Result], None] = lambda so_far: None) -> Result:
+def run(
+    rounds: int,
+    seed: int,
+    folder: Path,
+    progress: Callable[[Result], None] = lambda so_far: None,
+    campaign: Campaign | None = None,
+) -> Result:
     """Campaigns of at most ROUNDS_MAX rounds, each with a Redis of its own."""
     total, number = Result(), 0
+    kind = campaign or Campaign(Cluster, Rounds, WAYS, "cluster", "m")
     while rounds > 0:
         number, size = number + 1, min(rounds, ROUNDS_MAX)
         rounds -= size
-        at = folder / f"cluster-{number}"
+        at = folder / f"{kind.name}-{number}"
         at.mkdir(parents=True)
-        total.add(asyncio.run(campaign(size, f"{seed}-{number}", at)))
+        total.add(asyncio.run(kind.run(size, f"{seed}-{number}", at)))
         progress(total)
     return total
 
 
-async def campaign(rounds: int, seed: str, folder: Path) -> Result:
-    result, chance = Result(), random.Random(seed)
-    cluster = Cluster(folder, chance)
-    try:
-        await cluster.start()
-        await _rounds(rounds, seed, cluster, chance, result)
-    finally:
-        await cluster.close()
-    result.troubles += cluster.troubles()
-    return result
+class Campaign(NamedTuple):
+    """What is put to the test, and what befalls it."""
 
+    house: type[Cluster]
+    rounds: type[Rounds]
+    ways: Mapping[str, int]
+    name: str
+    mark: str  # of the crowd's names
 
-async def _rounds(rounds: int, seed: str, cluster: Cluster, chance: random.Random, result: Result) -> None:
-    world = World(cluster, random.Random(f"{seed}-world"), f"m{seed}")
-    rounds_ = Rounds(cluster, chance)
-    try:
-        world.begin()
-        for _ in range(rounds):
-            way = chance.choices(list(WAYS), list(WAYS.values()))[0]
-            await rounds_.one(way)
-            result.rounds += 1
-            result.ways[way] += 1
-        await finish(cluster, world, result)
-        epochs = cluster.epochs()
-        if epochs != sorted(epochs):
-            result.troubles.append("somebody wrote after others had taken over")
-    finally:
-        await world.close()
-    result.acknowledged = world.ledger.acknowledged
-    result.troubles += world.ledger.faults + rounds_.troubles
-    result.takeovers_s += rounds_.takeovers_s
+    async def run(self, rounds: int, seed: str, folder: Path) -> Result:
+        result, chance = Result(), random.Random(seed)
+        cluster = self.house(folder, chance)
+        try:
+            await cluster.start()
+            await self._rounds(rounds, seed, cluster, chance, result)
+        finally:
+            await cluster.close()
+        result.troubles += cluster.troubles()
+        return result
+
+    async def _rounds(self, rounds: int, seed: str, cluster: Cluster, chance: random.Random, result: Result) -> None:
+        world = World(cluster, random.Random(f"{seed}-world"), f"{self.mark}{seed}")
+        rounds_ = self.rounds(cluster, chance)
+        try:
+            world.begin()
+            for _ in range(rounds):
+                way = chance.choices(list(self.ways), list(self.ways.values()))[0]
+                await rounds_.one(way)
+                result.rounds += 1
+                result.ways[way] += 1
+            await finish(cluster, world, result)
+            epochs = cluster.epochs()
+            if epochs != sorted(epochs):
+                result.troubles.append("somebody wrote after others had taken over")
+        finally:
+            await world.close()
+        result.acknowledged = world.ledger.acknowledged
+        result.troubles += world.ledger.faults + rounds_.troubles
+        result.takeovers_s += rounds_.takeovers_s
 
 
 class Rounds:
@@ -265,12 +287,16 @@ class Rounds:
         began = time.monotonic()
         after = await getattr(self, f"_{way}")(leader, standby)
         if way in TAKEOVERS:
-            await standby.until(lambda status, _: status == 200, WELL_S)
+            await self._served(standby)
             self.takeovers_s.append(time.monotonic() - began)
         if after is not None:
             await after
         with contextlib.suppress(ProcessLookupError):
             leader.signal(signal.SIGCONT)
+
+    async def _served(self, standby: Member) -> None:
+        """Until the crowd is served again."""
+        await standby.until(lambda status, _: status == 200, WELL_S)
 
     async def _for(self, shortest_s: float, longest_s: float) -> None:
         await asyncio.sleep(self.chance.uniform(shortest_s, longest_s))

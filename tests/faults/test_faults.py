@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import cluster
+from tests.faults import cluster, edges
 from tests.faults.__main__ import summary
 from tests.faults.audit import audit
 from tests.faults.campaign import Result, run
@@ -42,6 +42,19 @@ def test_a_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None
 def test_two_daemons_on_one_redis_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     result = cluster.run(3, SEED, tmp_path)
     hold(result, 3)
+
+
+@pytest.mark.promise("DU-5", "DU-2", "AG-3", "OF-2")
+@pytest.mark.timeout(400)
+def test_two_engines_and_two_edges_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    hold(edges.run(2, SEED, tmp_path), 2)
+
+
+@pytest.mark.long
+@pytest.mark.promise("DU-5", "DU-2", "AG-3", "OF-2")
+@pytest.mark.timeout(3_600)
+def test_two_hundred_faults_of_engines_and_edges_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    hold(edges.run(200, SEED, tmp_path), 200)
 
 
 @pytest.mark.long

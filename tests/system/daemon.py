@@ -39,11 +39,14 @@ Json = dict[str, Any]
 class Daemon:
     """One data folder and, from `launch` to `kill` or `stop`, the process that serves it."""
 
-    def __init__(self, data: Path, env: Mapping[str, str] | None = None, config: Path = CONFIG) -> None:
+    def __init__(
+        self, data: Path, env: Mapping[str, str] | None = None, config: Path = CONFIG, roles: str = ""
+    ) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
         self._said = data.parent / f"{data.name}.out"
         self._config = config
+        self._options = ("--roles", roles) if roles else ()
         self._env = {k: v for k, v in os.environ.items() if not k.startswith("SWITCHBOARD__")}
         self._env |= ANY_PORT | dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -81,6 +84,7 @@ class Daemon:
         """Start the process and return at once."""
         assert not self.running, "it runs already"
         command = [sys.executable, "-m", "router", "serve", "--config", str(self._config), "--data", str(self.data)]
+        command += self._options
         with open(self._said, "wb") as said, open(self.log, "ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=said, stderr=log, env=self._env, cwd=ROOT

@@ -65,7 +65,8 @@ def cancel(task: asyncio.Task[Any] | None) -> None:
 
 
 async def _writer_thread(app: App) -> None:
-    app.writer._batches.put(None)
+    assert app.own is not None
+    app.own._batches.put(None)
 
 
 async def _journal(app: App) -> None:
@@ -78,6 +79,7 @@ async def _journal(app: App) -> None:
 
 
 async def _figures(app: App) -> None:
+    assert app.figures is not None
     cancel(app.figures._task)
 
 

@@ -1,0 +1,127 @@
+"""What engines and edges say to each other: nothing is lost on the way, and what is no such thing is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from router.engine import commands as c
+from router.errors import BadMessage, ClientError, ConfigError, OfferGone, Refusal, RouterError, Unavailable
+from router.service.remote import messages as m
+from tests.engine.support.walk import Walk
+
+READERS = (
+    m.read_challenge,
+    m.read_hello,
+    m.read_welcome,
+    m.read_records,
+    m.read_answers,
+    m.read_duty,
+    m.read_goodbye,
+    m.read_commands,
+)
+# What a walk by chance does not ask; with every field that another place fills.
+RARE: tuple[c.AnyCommand, ...] = (
+    c.Remark(key="k", thread="t", text="where it lies", by="phone"),
+    c.Restart(),
+    c.Tick(),
+    c.RetryOutbound(outbound=7, by="operator:sam"),
+    c.CancelCallback(callback=3, by="operator:sam", why="asked"),
+    c.FailCall(thread="phone.dev:1", reason="busy"),
+)
+
+
+def test_every_command_arrives_as_it_was_sent() -> None:
+    walk, met = Walk(71, thrift=1_000), set()
+    asked = [walk.command() for _ in range(2_000)]
+    for command in (*asked, *RARE):
+        assert m.read_command(Raw(m.encode_command(command))) == command
+        met.add(type(command))
+    assert met == set(get_args(c.AnyCommand))
+
+
+def test_a_command_of_a_newer_edge_is_refused_and_costs_the_others_nothing() -> None:
+    unknown = m.encode_command(c.Tick()).replace(b"Tick", b"Tock")
+    frame = m.commands([(1, Raw(unknown)), (2, Raw(m.encode_command(c.Tick())))])
+    ((_, body),) = m.Splitter(1_000).feed(frame)
+    (_, first), (_, second) = m.read_commands(body)
+    with pytest.raises(BadMessage, match="does not understand"):
+        m.read_command(first)
+    assert m.read_command(second) == c.Tick()
+
+
+def every_error(of: type[RouterError] = ClientError) -> Iterator[type[RouterError]]:
+    yield of
+    for kind in of.__subclasses__():
+        yield from every_error(kind)
+
+
+@pytest.mark.parametrize("kind", [*every_error(), Unavailable, *Refusal.__subclasses__()])
+def test_a_refusal_arrives_as_the_same_refusal(kind: type[RouterError]) -> None:
+    sent = kind("why, in words")
+    found = m.outcome_of(m.answer_of(3, 4, sent))
+    assert isinstance(found, RouterError)
+    assert (type(found), str(found), found.code) == (kind, str(sent), sent.code)
+
+
+def test_a_refusal_keeps_its_time_and_a_configuration_its_place() -> None:
+    later = m.outcome_of(m.answer_of(1, 0, Unavailable("later", 17)))
+    assert isinstance(later, Unavailable)
+    assert later.retry_after_s == 17
+    wrong = m.outcome_of(m.answer_of(1, 0, ConfigError("queues.a.band", "a known band", "'x'")))
+    assert isinstance(wrong, ConfigError)
+    assert (wrong.path, wrong.expected, wrong.found) == ("queues.a.band", "a known band", "'x'")
+
+
+def test_a_refusal_of_a_newer_engine_keeps_its_name() -> None:
+    class Newer(OfferGone):
+        code = "of-next-year"
+
+    found = m.outcome_of(m.answer_of(1, 0, Newer("why")))
+    assert isinstance(found, ClientError)
+    assert (found.code, str(found)) == ("of-next-year", "why")
+
+
+def test_a_reply_arrives_whole() -> None:
+    for reply in (c.Reply(), c.Reply(interaction=7, duplicate=True), c.Reply(interaction=2**40, joined=True)):
+        assert m.outcome_of(m.answer_of(1, 2, reply)) == reply
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.binary(max_size=40)), max_size=8), st.lists(st.integers(1, 30)))
+def test_frames_are_whole_however_they_come(sent: list[tuple[int, bytes]], cuts: list[int]) -> None:
+    stream, splitter = b"".join(m.frame(*one) for one in sent), m.Splitter(100)
+    found: list[tuple[int, bytes]] = []
+    for cut in [*cuts, len(stream)]:
+        found += splitter.feed(stream[:cut])
+        stream = stream[cut:]
+    assert found == sent
+
+
+@given(st.binary(max_size=200))
+def test_strange_bytes_are_malformed_and_nothing_worse(data: bytes) -> None:
+    try:
+        frames = list(m.Splitter(100).feed(data))
+    except m.Malformed:
+        return
+    for _, body in frames:
+        for read in READERS:
+            try:
+                read(body)
+            except m.Malformed:
+                continue
+
+
+@pytest.mark.promise("OB-6")
+def test_a_proof_holds_for_one_end_one_secret_and_one_meeting() -> None:
+    ours, theirs = b"a" * m.NONCE, b"b" * m.NONCE
+    good = m.proof("a secret", "edge", ours, theirs)
+    assert m.proves(good, "a secret", "edge", ours, theirs)
+    assert not m.proves(good, "another", "edge", ours, theirs)
+    assert not m.proves(good, "a secret", "engine", ours, theirs)
+    assert not m.proves(good, "a secret", "edge", theirs, theirs)
+    assert not m.proves(m.proof("a secret", "edge", ours, b""), "a secret", "edge", ours, b"")
