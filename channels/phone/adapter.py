@@ -83,7 +83,7 @@ _orders = counter("phone_orders_total", "What became of orders to gateways, by t
 # Of statuses 400 to 499 these say "not now"; the others will be the same on every try.
 _PASSING = frozenset({408, 409, 425, 429})
 _GONE = 410  # the call is over; 404 may as well be a wrong control address
-# Of a gateway's answer to an order so much is read, to use the connection again; at most a reason stands in it.
+# Of a gateway's answer to an order so much is read: a reason, or a list of the few who are in a conference.
 _ANSWER_MAX = 65_536
 # A gateway that repeats what is not understood repeats its last few events, not its last thousand.
 _ASIDE_MAX = 1_000
@@ -229,6 +229,8 @@ class PhoneAdapter:
         thread = line.prefix + event.call_id
         if self._says_yes(line, thread, event):
             event = replace(event, type="callback", attributes={})
+        if event.parted and (apart := self._apart(thread)):
+            return Outcome("none", apart, is_open=True, is_apart=True)
         command = command_of(event, line.prefix, line.gateway, now_ms, line.kind.is_quiet)
         if event.type in OVER:
             # Before the command: a beginning that arrives while this is being recorded must see it.
@@ -253,6 +255,16 @@ class PhoneAdapter:
             return False
         interaction = self._desk.find(thread)
         return interaction is not None and self._desk.callback_offer(interaction) is not None
+
+    def _apart(self, thread: str) -> int:
+        """The interaction whose two legs we had taken apart, to hold the caller or to ask somebody; 0: we had not."""
+        number = self._desk.find(thread)
+        view = self._view(number) if number is not None else None
+        if number is None or view is None or view.state != "active":
+            return 0
+        consult = view.consult or None
+        asking = consult is not None and (consult.state != "asking" or bool(consult.address))
+        return number if view.on_hold or asking else 0
 
     def _asked_again(self, thread: str) -> Outcome:
         """Who is going to be called already need not ask once more."""
@@ -414,7 +426,7 @@ class PhoneAdapter:
             return None
 
         async def say(call_id: str, at: Estimate) -> bool:
-            status = await self._post(line, progress(call_id, at, line.site))
+            status, _ = await self._post(line, progress(call_id, at, line.site))
             if not (200 <= status < 500):
                 raise DeliveryFailed(f"the gateway answered {status}")
             return status < 300
@@ -423,16 +435,19 @@ class PhoneAdapter:
 
     async def _send(self, line: _Line, control: Control) -> None:
         """Carry out an order. Raises DeliveryFailed."""
-        status = await self._post(line, control)
-        _orders.labels(line.name, str(status)).inc()
-        if 200 <= status < 300 or status in control.done_already:
-            return
-        if status == _GONE:
-            raise _Gone("the gateway has no such call any more", final=True)
-        raise DeliveryFailed(f"the gateway answered {status}", final=_is_final(status))
+        step: Control | None = control
+        while step is not None:
+            status, body = await self._post(line, step)
+            _orders.labels(line.name, str(status)).inc()
+            if not (200 <= status < 300 or status in step.done_already):
+                if status == _GONE:
+                    raise _Gone("the gateway has no such call any more", final=True)
+                final = _is_final(status) and status not in step.later
+                raise DeliveryFailed(f"the gateway answered {status}", final=final)
+            step = step.then(body) if step.then is not None else None
 
-    async def _post(self, line: _Line, control: Control) -> int:
-        """The status that the gateway answers. Raises DeliveryFailed where it does not answer."""
+    async def _post(self, line: _Line, control: Control) -> tuple[int, bytes]:
+        """The status and the body that the gateway answers. Raises DeliveryFailed where it does not answer."""
         if self._session is None:
             raise DeliveryFailed("not started")
         try:
@@ -444,8 +459,8 @@ class PhoneAdapter:
                 timeout=aiohttp.ClientTimeout(total=line.gateway.control_timeout / 1_000),
                 allow_redirects=False,  # a signed order goes where the operator said, and nowhere else
             ) as response:
-                body = await response.content.read(_ANSWER_MAX)
-                return _GONE if line.kind.is_over(response.status, body) else response.status
+                body = await _read(response.content)
+                return _GONE if line.kind.is_over(response.status, body) else response.status, body
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             _orders.labels(line.name, "unreachable").inc()
             raise DeliveryFailed(f"the gateway's control address: {type(problem).__name__}") from problem
@@ -496,6 +511,7 @@ class _Line:
         self.trouble = ""  # why the last order did not get through
         self.positions: Positions | None = None
         self._connects: OrderedDict[str, str] = OrderedDict()  # by call: the last connect; the oldest call first
+        self._consults: OrderedDict[str, str] = OrderedDict()  # likewise the last consult
         self._counts: dict[str, Any] = {}
 
     def heard_of(self, event: CallEvent, interaction: int) -> None:
@@ -505,18 +521,21 @@ class _Line:
 
     def over(self, call_id: str) -> None:
         self._connects.pop(call_id, None)
+        self._consults.pop(call_id, None)
         if self.positions is not None:
             self.positions.over(call_id)
 
     def ordered(self, order: Order) -> None:
         if order.action == "connect":
-            self._connects[order.call_id] = order.id
-            self._connects.move_to_end(order.call_id)
-            if len(self._connects) > _CONNECTS_MAX:
-                self._connects.popitem(last=False)
+            _remember(self._connects, order)
+        elif order.action == "consult":
+            _remember(self._consults, order)
 
     def is_stale(self, event: CallEvent) -> bool:
-        """Whether this tells of a connect that was followed by another one. Not known, after a restart: it is not."""
+        """Whether this tells of a connect or consult that was followed by another one. Not known, after a restart: it
+        is not."""
+        if event.asked:
+            return self._consults.get(event.call_id, event.asked) != event.asked
         return event.order != "" and self._connects.get(event.call_id, event.order) != event.order
 
     def source(self, path: str) -> str:
@@ -533,6 +552,21 @@ class _Line:
         if child is None:
             child = self._counts[outcome] = _events.labels(self.name, outcome)
         child.inc()
+
+
+def _remember(last: OrderedDict[str, str], order: Order) -> None:
+    last[order.call_id] = order.id
+    last.move_to_end(order.call_id)
+    if len(last) > _CONNECTS_MAX:
+        last.popitem(last=False)
+
+
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    """Up to so much of it: one `read` gives what has arrived."""
+    found = b""
+    while len(found) < _ANSWER_MAX and (more := await content.read(_ANSWER_MAX - len(found))):
+        found += more
+    return found
 
 
 def _names_of(outbound: Outbound) -> tuple[str, str]:

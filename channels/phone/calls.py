@@ -72,6 +72,8 @@ class CallEvent(Struct, frozen=True, kw_only=True):
     reason: str = ""  # of a connect_failed or consult_failed: the gateway's word for it
     path: str = ""  # where it came in, if the answer depends on that
     order: str = ""  # the connect that it speaks of, where the gateway can tell
+    asked: str = ""  # the consult that it speaks of, likewise
+    parted: bool = False  # the two legs are not joined any more: an end, unless we had them taken apart
     target: str = ""  # where the call was moved to be connected to, by that order
     is_last: bool = False  # it was moved there for good: the interaction is over
 
@@ -87,6 +89,7 @@ class Outcome(Struct, frozen=True):
     expected_wait_s: int | None = None
     is_open: bool = False  # we still have this call, even where the event came too late
     say: str = ""  # what a caller is told who is rejected, or asked whether to call them back, where the gateway can
+    is_apart: bool = False  # the legs were taken apart because we said so: the caller is held, or somebody is asked
 
 
 NOTHING = Outcome("none")
@@ -130,6 +133,12 @@ class Order(Struct, frozen=True, kw_only=True):
     endpoint: str = ""  # that agent's telephone, or the outside address of a transfer
     reason: str = ""
     say: str = ""  # with `hangup` and `offer_callback`: what the caller is told, where the gateway can
+
+
+class Consult(Order, frozen=True, kw_only=True):
+    """Ring `endpoint` for the agent who has the call."""
+
+    sender: str = field(name="from", default="")  # the number of ours that the customer had called
 
 
 class Ask(Order, frozen=True, kw_only=True):
@@ -308,6 +317,8 @@ def order_of(outbound: Outbound, callback_digit: str = "1") -> Order | None:
     if verb == "call":
         return Call(action="call", to=outbound.sender, sender=outbound.recipient, first=outbound.reason, **same)
     said = outbound.message.text if outbound.message is not None else ""
+    if verb == "consult":
+        return Consult(action=verb, reason=outbound.reason, sender=outbound.recipient, **same)
     if verb == "offer_callback":
         return Ask(action=verb, say=said, digit=callback_digit, **same)
     say = said if verb == "hangup" else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -43,3 +43,7 @@ class Control(Struct, frozen=True):
     # What the gateway says when there is nothing left to do: the order counts as done.
     done_already: frozenset[int] = frozenset()
     method: str = "POST"
+    later: frozenset[int] = frozenset()  # statuses that say "not yet"
+    # What follows, by the gateway's answer: an order may take several requests. None: that was all of it. Raises
+    # DeliveryFailed, and then the whole of it is tried again.
+    then: Callable[[bytes], Control | None] | None = None

@@ -70,12 +70,12 @@ class DryAdapter(PhoneAdapter):
     statuses: list[int]
     sent: list[Control]
 
-    async def _post(self, line: Any, control: Control) -> int:
+    async def _post(self, line: Any, control: Control) -> tuple[int, bytes]:
         self.sent.append(control)
         status = self.statuses.pop(0) if self.statuses else 202
         if not status:
             raise DeliveryFailed("the gateway's control address: TimeoutError")
-        return status
+        return status, b"{}"
 
 
 class Office:

@@ -14,9 +14,10 @@ from channels.phone.adapter import PhoneAdapter
 from channels.phone.settings import Gateway
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.views import ConsultView
 from tests.phone.offline import Office
 from tests.phone.support import problems
-from tests.phone.twilio_service import Twilio
+from tests.phone.twilio_service import Call, Twilio
 
 ACCOUNT, TOKEN = "AC1", "dev-twilio"
 
@@ -133,3 +134,162 @@ async def test_what_is_asked_again_under_the_same_token_changes_nothing(scene: S
     before = len(scene.office.writer.events)
     await scene.twilio._ask(call, scene.twilio.voice)
     assert len(scene.office.writer.events) == before
+
+
+# --- hold, consult, conference ----------------------------------------------------------------------------------------
+
+
+async def talking(scene: Scene) -> tuple[Call, str, int]:
+    """A caller who talks with somebody: the call, that agent, the interaction."""
+    call = await scene.twilio.comes()
+    name = await scene.accepted()
+    [number] = scene.office.engine.state.interactions
+    assert call.state == "talking"
+    return call, name, number
+
+
+async def does(scene: Scene, command: c.AnyCommand) -> None:
+    """Asked for and carried out, in as many tries as the outbox makes."""
+    answer = scene.office.ask(command)
+    assert isinstance(answer, c.Reply), answer
+    for _ in range(4):
+        for letter in scene.office.letters():
+            await scene.office.deliver(letter)
+    assert scene.office.letters() == []
+
+
+async def consulting(scene: Scene) -> tuple[Call, str, str, int]:
+    """Somebody talks with a caller and has asked a colleague, whose telephone was answered."""
+    call, asks, number = await talking(scene)
+    [asked] = {"ana", "ben"} - {asks}
+    await does(scene, c.Consult(agent=asks, interaction=number, to=c.Target(agent=asked)))
+    [(name, offer)] = scene.office.offers()
+    assert name == asked
+    await does(scene, c.Accept(agent=asked, offer=offer))
+    await scene.twilio.answers(f"sip:{asked}@desk")
+    return call, asks, asked, number
+
+
+def asked_of(scene: Scene, number: int) -> ConsultView:
+    consult = scene.office.desk.interaction(number).consult
+    assert isinstance(consult, ConsultView)
+    return consult
+
+
+def hear(scene: Scene, call: Call) -> set[str]:
+    """Who hears each other in the call's conference: names, and "caller"."""
+    room = scene.twilio.room_of(call.sid)
+    assert room is not None
+    return {"caller" if who == call.sid else who.removeprefix("sip:").removesuffix("@desk") for who in room.hear}
+
+
+@pytest.mark.promise("MV-1")
+async def test_a_caller_is_held_and_taken_back_as_often_as_their_agent_likes(scene: Scene) -> None:
+    call, name, number = await talking(scene)
+    for _ in range(2):
+        await does(scene, c.Hold(agent=name, interaction=number))
+        assert hear(scene, call) == {name}
+        await does(scene, c.Resume(agent=name, interaction=number))
+        assert hear(scene, call) == {name, "caller"}
+    assert call.rang == [f"sip:{name}@desk"], "nobody's telephone rings for it"
+    await does(scene, c.Complete(agent=name, interaction=number))
+    assert (call.state, scene.twilio.rooms, list(scene.office.stuck())) == ("over", {}, [])
+    assert scene.count(e.OutboundFailed) == 0
+
+
+@pytest.mark.promise("MV-1")
+async def test_a_caller_who_hangs_up_on_hold_is_nobodys(scene: Scene) -> None:
+    call, name, number = await talking(scene)
+    await does(scene, c.Hold(agent=name, interaction=number))
+    await scene.twilio.hangs_up(call)
+    assert (scene.twilio.rooms, list(scene.office.stuck())) == ({}, [])
+
+
+@pytest.mark.promise("MV-1")
+@pytest.mark.parametrize("held", [False, True])
+async def test_an_agent_who_hangs_up_ends_the_call_held_or_not(scene: Scene, held: bool) -> None:
+    call, name, number = await talking(scene)
+    if held:
+        await does(scene, c.Hold(agent=name, interaction=number))
+    await scene.twilio.agent_hangs_up(call, f"sip:{name}@desk")
+    assert (call.state, scene.twilio.rooms, list(scene.office.stuck())) == ("over", {}, [])
+
+
+@pytest.mark.promise("MV-1")
+async def test_a_colleague_is_asked_joins_and_leaves_again(scene: Scene) -> None:
+    call, asks, asked, number = await consulting(scene)
+    assert hear(scene, call) == {asks, asked}, "the caller is held"
+    await does(scene, c.JoinConsult(agent=asks, interaction=number))
+    assert hear(scene, call) == {asks, asked, "caller"}
+    await does(scene, c.EndConsult(agent=asks, interaction=number))
+    assert hear(scene, call) == {asks, "caller"}
+    await does(scene, c.Consult(agent=asks, interaction=number, to=c.Target(address="sip:lab@example.org")))
+    await scene.twilio.answers("sip:lab@example.org")
+    assert (asked_of(scene, number).state, asked_of(scene, number).address) == ("consulting", "sip:lab@example.org")
+    assert hear(scene, call) == {asks, "sip:lab@example.org".removeprefix("sip:")}
+
+
+@pytest.mark.promise("MV-1")
+@pytest.mark.parametrize("joined", [False, True])
+async def test_a_call_is_handed_over_and_lasts_as_long_as_who_has_it_now(scene: Scene, joined: bool) -> None:
+    call, asks, asked, number = await consulting(scene)
+    if joined:
+        await does(scene, c.JoinConsult(agent=asks, interaction=number))
+    await does(scene, c.CompleteConsult(agent=asks, interaction=number))
+    assert hear(scene, call) == {asked, "caller"}
+    assert scene.office.desk.interaction(number).agent == asked
+    await does(scene, c.Hold(agent=asked, interaction=number))
+    assert hear(scene, call) == {asked}
+    await does(scene, c.Resume(agent=asked, interaction=number))
+    await scene.twilio.agent_hangs_up(call, f"sip:{asked}@desk")
+    assert (call.state, scene.twilio.rooms, list(scene.office.stuck())) == ("over", {}, [])
+
+
+@pytest.mark.promise("MV-1")
+async def test_a_call_is_given_to_an_outside_address_that_was_asked_first(scene: Scene) -> None:
+    call, asks, number = await talking(scene)
+    lab = c.Target(address="+4930123456")
+    await does(scene, c.Consult(agent=asks, interaction=number, to=lab))
+    await scene.twilio.answers("+4930123456")
+    await does(scene, c.CompleteConsult(agent=asks, interaction=number))
+    assert hear(scene, call) == {"+4930123456", "caller"}
+    assert call.rang == [f"sip:{asks}@desk"], "they are not called a second time"
+    assert list(scene.office.stuck()) == []
+
+
+@pytest.mark.promise("MV-1")
+@pytest.mark.parametrize("result", ["busy", "no-answer", "failed", "canceled"])
+async def test_who_is_not_reached_leaves_the_agent_alone_with_the_caller(scene: Scene, result: str) -> None:
+    call, asks, number = await talking(scene)
+    await does(scene, c.Consult(agent=asks, interaction=number, to=c.Target(address="sip:lab@example.org")))
+    await scene.twilio.answers("sip:lab@example.org", result)
+    for letter in scene.office.letters():
+        await scene.office.deliver(letter)
+    assert not scene.office.desk.interaction(number).consult
+    assert hear(scene, call) == {asks, "caller"}
+
+
+@pytest.mark.promise("MV-1")
+async def test_a_late_word_of_a_consult_before_does_not_end_the_next_one(scene: Scene) -> None:
+    call, asks, _, number = await consulting(scene)
+    room = scene.twilio.room_of(call.sid)
+    assert room is not None
+    first = next(member for member in room.members.values() if member.label)
+    first.callback, late = "", first.callback
+    await does(scene, c.EndConsult(agent=asks, interaction=number))
+    await does(scene, c.Consult(agent=asks, interaction=number, to=c.Target(address="sip:lab@example.org")))
+    first.callback = late
+    await scene.twilio._tell(first, "completed")
+    assert asked_of(scene, number).address == "sip:lab@example.org"
+
+
+@pytest.mark.promise("MV-1")
+async def test_a_caller_on_hold_who_is_requeued_waits_for_the_other(scene: Scene) -> None:
+    call, name, number = await talking(scene)
+    await does(scene, c.Hold(agent=name, interaction=number))
+    await does(scene, c.Requeue(interaction=number, by="sam"))
+    assert (call.state, scene.twilio.rooms) == ("waiting", {})
+    other = await scene.accepted()
+    assert other != name
+    await does(scene, c.Hold(agent=other, interaction=number))
+    assert hear(scene, call) == {other}

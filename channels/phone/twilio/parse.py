@@ -5,9 +5,11 @@
     status   of the call itself: over                              ended
              of the leg to an agent (ParentCallSid): in-progress   answered
              anything else                                         alive
+             of the leg to who is consulted (`call`): in-progress  consult_answered
+             over                                                  consult_failed
     dial     after waiting (QueueResult): hangup                   abandoned
              after an agent's telephone (DialCallStatus):
-                 completed                                         ended
+                 completed                                         ended, or parted by us
                  busy, no-answer, failed, canceled                 connect_failed
              anything else                                         waiting
     recording  a conversation was recorded                         recording
@@ -69,7 +71,11 @@ class Told(Struct, frozen=True, kw_only=True):
     RecordingSid: str = ""
     RecordingUrl: str = ""
     RecordingDuration: str = ""
-    order: str = ""  # ours, from the query
+    # Ours, from the query:
+    order: str = ""
+    asked: str = ""
+    call: str = ""
+    room: str = ""
 
 
 def verify(raw: Raw, gateway: Gateway, now_ms: int) -> None:
@@ -90,7 +96,7 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
     if not _SID.fullmatch(form.get("CallSid", [""])[0]):
         raise BadMessage("CallSid: expected the letters and digits that name a call")
     told = msgspec.convert({name: values[0] for name, values in (query | form).items()}, Told)
-    call = told.ParentCallSid if raw.path == "status" and told.ParentCallSid else told.CallSid
+    call = (told.call or told.ParentCallSid or told.CallSid) if raw.path == "status" else told.CallSid
     if not _SID.fullmatch(call):
         raise BadMessage("ParentCallSid: expected the letters and digits that name a call")
     type_ = _type_of(raw.path, told)
@@ -101,8 +107,10 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
         sender=told.From,
         recipient=told.To,
         attributes=_attributes(query, form) if type_ == "incoming" else _recorded(told),
-        reason=told.DialCallStatus if type_ == "connect_failed" else "",
+        reason=_reason(type_, told),
         order=told.order if _ORDER.fullmatch(told.order) and type_ in ("answered", "connect_failed") else "",
+        asked=told.asked if _ORDER.fullmatch(told.asked) and raw.path == "status" else "",
+        parted=type_ == "ended" and raw.path == "dial" and not told.room,
         path=raw.path,
     )
 
@@ -113,6 +121,10 @@ def _type_of(path: str, told: Told) -> EventType:
     if path == "recording":
         return "recording"
     if path == "status":
+        if told.call:
+            if told.CallStatus in _OVER:
+                return "consult_failed"
+            return "consult_answered" if told.CallStatus == "in-progress" else "alive"
         if told.ParentCallSid:
             return "answered" if told.CallStatus == "in-progress" else "alive"
         return "ended" if told.CallStatus in _OVER else "alive"
@@ -124,6 +136,12 @@ def _type_of(path: str, told: Told) -> EventType:
         if told.QueueResult == "hangup":
             return "abandoned"
     return "waiting"
+
+
+def _reason(type_: EventType, told: Told) -> str:
+    if type_ == "consult_failed":
+        return "left" if told.CallStatus == "completed" else told.CallStatus
+    return told.DialCallStatus if type_ == "connect_failed" else ""
 
 
 def _key(raw: Raw, told: Told, call: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ If we cannot record now: for a new call 503, so that Twilio tries again or takes
 where the operator says what callers hear. A caller who is with us already would be dropped by a 503; they hear silence
 and Twilio is sent to ask again (`not_now`).
 
-Twilio cannot hold one leg of a `Dial`: there is no order for it.
+A call that is held, or about which somebody is asked, is a conference from then on (`room`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 import msgspec
 from msgspec import Struct
 
-from channels.phone.calls import CallEvent, Order, Outcome, Verb, spoken
+from channels.phone.calls import CONSULTING, CallEvent, Order, Outcome, Verb, spoken
 from channels.phone.request import Answer, Control, Raw, Site
+from channels.phone.twilio import room
 from router.errors import Refusal
 from router.service.ports import DeliveryFailed
 
-ORDERS: frozenset[Verb] = frozenset({"connect", "hangup", "queue", "transfer"})
+ORDERS: frozenset[Verb] = CONSULTING | {"connect", "hangup", "queue", "transfer", "hold", "resume"}
 MEDIA = "text/xml"
 FORM = "application/x-www-form-urlencoded"
 
@@ -49,7 +50,9 @@ def answer(outcome: Outcome, event: CallEvent, site: Site) -> Answer:
         case "wait":
             _while_waiting(response, outcome, site)
         case "dial":
-            if outcome.is_open:
+            if outcome.is_apart:
+                response.append(room.dialled(event.call_id, site))
+            elif outcome.is_open:
                 _pause(response, 1)  # whatever put them out of the line may do so again
                 _enqueue(response, site)
             else:
@@ -125,9 +128,28 @@ def control(order: Order, site: Site, now_ms: int) -> Control:
         case "queue":
             response = Element("Response")
             _enqueue(response, site)
+        case "hold":
+            return room.hold(order, site)
+        case "resume":
+            return room.resume(order, site)
+        case "consult":
+            _telephone(order)
+            return room.consult(order, site)
+        case "join":
+            return room.join(order, site)
+        case "drop":
+            return room.drop(order, site)
+        case "complete":
+            return room.complete(order, site)
+        case "transfer":
+            return room.transfer(order, site, _update(order, site, _twiml_of(_dial(order, site))))
         case _:
             response = _dial(order, site)
-    return _update(order, site, {"Twiml": tostring(response, encoding="unicode")})
+    return _update(order, site, _twiml_of(response))
+
+
+def _twiml_of(response: Element) -> dict[str, str]:
+    return {"Twiml": tostring(response, encoding="unicode")}
 
 
 def _dial(order: Order, site: Site) -> Element:
