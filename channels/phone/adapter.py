@@ -229,8 +229,8 @@ class PhoneAdapter:
         thread = line.prefix + event.call_id
         if self._says_yes(line, thread, event):
             event = replace(event, type="callback", attributes={})
-        if event.parted and (apart := self._apart(thread)):
-            return Outcome("none", apart, is_open=True, is_apart=True)
+        if event.parted and (moved := self._moved(line, thread, event)) is not None:
+            return moved
         command = command_of(event, line.prefix, line.gateway, now_ms, line.kind.is_quiet)
         if event.type in OVER:
             # Before the command: a beginning that arrives while this is being recorded must see it.
@@ -256,15 +256,17 @@ class PhoneAdapter:
         interaction = self._desk.find(thread)
         return interaction is not None and self._desk.callback_offer(interaction) is not None
 
-    def _apart(self, thread: str) -> int:
-        """The interaction whose two legs we had taken apart, to hold the caller or to ask somebody; 0: we had not."""
+    def _moved(self, line: _Line, thread: str, event: CallEvent) -> Outcome | None:
+        """What a caller does whose legs are joined no more because we had one of them moved; None: we had not."""
         number = self._desk.find(thread)
         view = self._view(number) if number is not None else None
-        if number is None or view is None or view.state != "active":
-            return 0
+        if number is None or view is None or view.state not in ("queued", "offered", "active"):
+            return None
+        if view.state != "active" or line.is_stale(event):
+            return Outcome("none", number, is_open=True)  # it waits again, or somebody else has it
         consult = view.consult or None
         asking = consult is not None and (consult.state != "asking" or bool(consult.address))
-        return number if view.on_hold or asking else 0
+        return Outcome("none", number, is_open=True, is_apart=True) if view.on_hold or asking else None
 
     def _asked_again(self, thread: str) -> Outcome:
         """Who is going to be called already need not ask once more."""

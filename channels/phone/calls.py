@@ -73,7 +73,8 @@ class CallEvent(Struct, frozen=True, kw_only=True):
     path: str = ""  # where it came in, if the answer depends on that
     order: str = ""  # the connect that it speaks of, where the gateway can tell
     asked: str = ""  # the consult that it speaks of, likewise
-    parted: bool = False  # the two legs are not joined any more: an end, unless we had them taken apart
+    parted: bool = False  # the two legs are not joined any more: an end, unless we had them taken apart, or it moved
+    room: str = ""  # whose leg was moved into a conference: "caller", "agent", or "over" when it is out of it again
     target: str = ""  # where the call was moved to be connected to, by that order
     is_last: bool = False  # it was moved there for good: the interaction is over
 

@@ -300,6 +300,7 @@ class Rest:
     def __init__(self) -> None:
         self.statuses: list[int] = []
         self.updates: list[Json] = []
+        self.conferences: list[str] = []
         self.url = ""
 
     async def update(self, request: web.Request) -> web.Response:
@@ -308,12 +309,17 @@ class Rest:
         self.updates.append(await request.json())
         return web.Response(status=self.statuses.pop(0) if self.statuses else 202)
 
+    async def list_conferences(self, request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == "Bearer api-token"
+        return web.json_response(self.conferences)
+
 
 @pytest.fixture
 async def rest() -> AsyncIterator[Rest]:
     rest = Rest()
     app = web.Application()
     app.router.add_post("/v1/Accounts/{account}/Calls/{call}", rest.update)
+    app.router.add_get("/v1/Accounts/{account}/Conferences", rest.list_conferences)
     async with TestServer(app) as server:
         rest.url = str(server.make_url("/"))
         yield rest
@@ -386,9 +392,70 @@ async def test_the_other_orders(rest: Rest, tmp_path: Path) -> None:
         phone.desk.threads.clear()  # transferred: it is over for us
         [dial] = await says(phone, path_of(transfer))
         assert dial["target"] == [{"type": "phone", "number": "+15550123"}]
-        for action in ("held", "resumed"):
-            phone.desk.views[1] = view(on_hold=action == "held")
+        for action in ("consulted", "conference", "handed-over", "consult-over"):
             assert (await failure(phone, order(phone, action))).final
+
+
+@pytest.mark.promise("MV-1")
+async def test_the_first_hold_moves_both_legs_into_a_conference_and_the_next_try_holds_the_caller(
+    rest: Rest, tmp_path: Path
+) -> None:
+    async with driven(rest, tmp_path) as phone:
+        phone.desk.views[1] = view(on_hold=True, connected=True)
+        assert not (await failure(phone, order(phone, "held"))).final
+        [moved] = rest.updates
+        entered, redirect = await says(phone, path_of(moved))
+        child = {"call_sid": "0c1bb7b1-leg", "parent_call_sid": CALL}
+        [joined] = await says(phone, path_of({"call_hook": moved["child_call_hook"]}), **child)
+        assert (entered["verb"], redirect["verb"]) == ("conference", "redirect")
+        assert entered == joined
+        assert entered["endConferenceOnExit"] is True
+        for verb in (entered, redirect):
+            validate(f"verbs/{verb['verb']}", verb)
+        rest.conferences = [entered["name"], "another"]
+        await phone.adapter.deliver(order(phone, "held"))
+        phone.desk.views[1] = view(connected=True)
+        await phone.adapter.deliver(order(phone, "resumed"))
+        assert rest.updates[1:] == [{"conf_hold_status": "hold"}, {"conf_hold_status": "unhold"}]
+        over = await says(phone, path_of({"call_hook": redirect["actionHook"]}))
+        assert names(over) == ["hangup"]
+        assert isinstance(phone.desk.commands[-1], c.Leave)
+
+
+@pytest.mark.promise("MV-1")
+async def test_a_hold_that_was_taken_back_before_it_came_moves_nobody(rest: Rest, tmp_path: Path) -> None:
+    async with driven(rest, tmp_path) as phone:
+        phone.desk.views[1] = view(connected=True)
+        await phone.adapter.deliver(order(phone, "resumed"))
+        assert rest.updates == []
+
+
+@pytest.mark.parametrize(("on_hold", "left"), [(True, False), (False, True)])
+async def test_the_end_of_a_dial_is_the_end_of_the_call_unless_we_took_it_apart(
+    rest: Rest, tmp_path: Path, on_hold: bool, left: bool
+) -> None:
+    async with driven(rest, tmp_path) as phone:
+        await phone.adapter.deliver(order(phone))
+        dial = f"dial?{seal({'order': 'sb-17'}, CALL, SECRET)}"
+        phone.desk.views[1] = view(on_hold=on_hold, connected=True)
+        await says(phone, dial, dial_call_status="completed")
+        assert any(isinstance(command, c.Leave) for command in phone.desk.commands) is left
+
+
+@pytest.mark.parametrize("state", ["queued", "offered"])
+async def test_a_call_that_was_taken_from_its_agent_does_not_end_with_the_dial(
+    rest: Rest, tmp_path: Path, state: str
+) -> None:
+    """jambonz tells the result of a `dial` that another order has replaced."""
+    async with driven(rest, tmp_path) as phone:
+        await phone.adapter.deliver(order(phone))
+        phone.desk.views[1] = view(state, "")
+        dial = f"dial?{seal({'order': 'sb-17'}, CALL, SECRET)}"
+        assert names(await says(phone, dial, dial_call_status="completed")) == ["pause", "enqueue"]
+        phone.desk.views[1] = view()
+        await phone.adapter.deliver(msgspec.structs.replace(order(phone), outbound=18))
+        await says(phone, dial, dial_call_status="completed")
+        assert not any(isinstance(command, c.Leave) for command in phone.desk.commands)
 
 
 async def test_a_call_that_is_gone(rest: Rest, tmp_path: Path) -> None:

@@ -63,9 +63,9 @@ def every_outcome() -> list[Outcome]:
     actions: tuple[Literal["queue", "reject", "none"], ...] = ("queue", "reject", "none")
     says = ("", 'We open at eight. <&> "quoted"')
     return [
-        Outcome(action, interaction, "closed", position, wait, is_open, say)
-        for action, interaction, position, wait, is_open, say in itertools.product(
-            actions, (0, 7), (0, 3), (None, 0, 500), (False, True), says
+        Outcome(action, interaction, "closed", position, wait, is_open, say, is_apart)
+        for action, interaction, position, wait, is_open, say, is_apart in itertools.product(
+            actions, (0, 7), (0, 3), (None, 0, 500), (False, True), says, (False, True)
         )
     ]
 
@@ -78,7 +78,11 @@ def every_event() -> list[CallEvent]:
         for target in TARGETS
         for last in (False, True)
     ]
-    return events + moved
+    rooms = [
+        CallEvent(event_id="e", call_id="c-1", type="alive", path="dial", room=room)
+        for room in ("caller", "agent", "over")
+    ]
+    return events + moved + rooms
 
 
 def test_every_answer_is_an_application() -> None:
@@ -88,7 +92,7 @@ def test_every_answer_is_an_application() -> None:
     assert len(applications) > 12
     assert [pair for pair in zip(verdicts, applications, strict=True) if pair[0]] == []
     said = {verb["verb"] for application in applications for verb in application}
-    assert said == {"enqueue", "say", "pause", "leave", "hangup", "sip:decline", "dial"}
+    assert said == {"enqueue", "say", "pause", "leave", "hangup", "sip:decline", "dial", "conference", "redirect"}
 
 
 def test_what_answers_a_status_is_no_application() -> None:

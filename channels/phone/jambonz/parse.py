@@ -10,6 +10,8 @@
     dial     dial_call_status completed                                      ended
              busy, no-answer, failed                                         connect_failed
              none: the call was moved here to be connected                   waiting
+             none: one of its legs was moved into a conference               alive
+                   the caller is out of it again                             ended
 
 Hooks come again when jambonz is told to repeat them (`#rc=`), and in any order: keys are made of what they say.
 """
@@ -67,20 +69,21 @@ def verify(raw: Raw, gateway: Gateway, now_ms: int) -> None:
 def parse(raw: Raw, gateway: Gateway) -> CallEvent:
     """Raises BadMessage for what is not understood, TooLarge for what is over a limit of this gateway."""
     hook = _read(raw.body)
-    call = (hook.parent_call_sid or hook.call_sid) if raw.path == "status" else hook.call_sid
+    call = (hook.parent_call_sid or hook.call_sid) if raw.path in ("status", "dial") else hook.call_sid
     if not (_SID.fullmatch(call) and _SID.fullmatch(hook.call_sid)):
         raise BadMessage("call_sid: expected the letters, digits and hyphens that name a call")
     ours = _sealed(raw, call, gateway)
     dialled = hook.dial_call_status or ours.get("dial_call_status", "")
     left = hook.queue_result or ours.get("queue_result", "")
-    type_ = _type_of(raw.path, hook, dialled, left)
+    room = ours.get("room", "") if raw.path == "dial" else ""
+    type_ = _type_of(raw.path, hook, dialled, left, room)
     attributes = _attributes(hook) if type_ == "incoming" else {}
     _check_size(hook, attributes, gateway)
     leg = hook.dial_call_sid or ours.get("dial_call_sid", "")
     parts = {
         "status": (hook.call_sid, hook.call_status),
         "queue": (hook.queue_sid, left or hook.leave_reason),
-        "dial": (leg or ours.get("order", ""), dialled),
+        "dial": (leg or ours.get("order", "") or room, dialled),
     }
     return CallEvent(
         event_id=":".join((call, raw.path, *parts.get(raw.path, ()))),
@@ -94,6 +97,8 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
         order=ours.get("order", ""),
         target="" if dialled else ours.get("to", ""),
         is_last=ours.get("last", "") == "1",
+        parted=type_ == "ended" and raw.path == "dial" and not room,
+        room=room,
     )
 
 
@@ -113,9 +118,11 @@ def _sealed(raw: Raw, call: str, gateway: Gateway) -> dict[str, str]:
         raise BadMessage("the address cannot be read") from problem
 
 
-def _type_of(path: str, hook: Hook, dialled: str, left: str) -> EventType:
+def _type_of(path: str, hook: Hook, dialled: str, left: str, room: str) -> EventType:
     if path == "call":
         return "incoming"
+    if room:
+        return "ended" if room == "over" else "alive"
     if path == "status":
         if hook.parent_call_sid:
             return "answered" if hook.call_status == "in-progress" else "alive"

@@ -8,7 +8,7 @@ ours.
 If we cannot record now: for a new call 503, so that jambonz tries again (`#rc=`) or takes its fallback. A caller who is
 with us already hears silence, and jambonz is sent to ask again (`not_now`).
 
-One leg of a `dial` is not held by order: there is none for it.
+A call that is held is a conference from then on (`room`).
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import msgspec
 from msgspec import Struct
 
 from channels.phone.calls import CallEvent, Order, Outcome, Verb, spoken
+from channels.phone.jambonz import room
 from channels.phone.jambonz.parse import parse
 from channels.phone.jambonz.seal import seal, unseal
 from channels.phone.request import Answer, Control, Raw, Site
 from router.errors import ClientError, Refusal
 from router.service.ports import DeliveryFailed
 
-ORDERS: frozenset[Verb] = frozenset({"connect", "hangup", "queue", "transfer"})
+ORDERS: frozenset[Verb] = frozenset({"connect", "hangup", "queue", "transfer", "hold", "resume"})
 
 _encode = msgspec.json.Encoder().encode
 _LINE = "switchboard"  # the name of the queue at jambonz: only a place to wait, the order in it means nothing
@@ -54,12 +55,21 @@ def _verbs(outcome: Outcome, event: CallEvent, site: Site) -> list[Spoken]:
             return [_enqueue(site)] if outcome.action == "queue" else [{"verb": "hangup"}]
         case "wait":
             return _while_waiting(outcome, site)
+        case "dial" if event.room and outcome.is_open:
+            return _in_room(event, site)
+        case "dial" if outcome.is_apart:  # the answer for a leg that has gone into the room already is not read
+            return room.entered(event.call_id, _hook(site, "dial", event.call_id, {"room": "over"}))
         case "dial" if event.target and (outcome.interaction or event.is_last):
             return [_dial(event, site)]
         case "dial" | "queue":
             return [_pause(1), _enqueue(site)] if outcome.is_open else [{"verb": "hangup"}]
         case _:
             return []
+
+
+def _in_room(event: CallEvent, site: Site) -> list[Spoken]:
+    after = _hook(site, "dial", event.call_id, {"room": "over"}) if event.room == "caller" else None
+    return room.entered(event.call_id, after)
 
 
 def _turned_away(outcome: Outcome, site: Site) -> list[Spoken]:
@@ -100,6 +110,11 @@ def control(order: Order, site: Site, now_ms: int) -> Control:
     match order.action:
         case "hangup":
             return _update(order, site, {"call_status": "completed"})
+        case "hold":
+            caller, agent = (_hook(site, "dial", order.call_id, {"room": whose}) for whose in ("caller", "agent"))
+            return room.hold(order, site, caller, agent)
+        case "resume":
+            return room.resume(order, site)
         case "queue":
             return _update(order, site, {"call_hook": _hook(site, "queue", order.call_id, {})})
         case _:
@@ -152,10 +167,7 @@ def _update(order: Order, site: Site, what: Spoken) -> Control:
     gateway = site.gateway
     return Control(
         url=f"{gateway.control_url.rstrip('/')}/v1/Accounts/{gateway.account}/Calls/{order.call_id}",
-        headers={
-            "Content-Type": "application/json",
-            "Authorization": f"Bearer {gateway.control_token or gateway.secrets[0]}",
-        },
+        headers=room.headers(site),
         body=_encode(what),
         done_already=_NO_SUCH_CALL if order.action == "hangup" else frozenset(),
     )

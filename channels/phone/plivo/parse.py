@@ -116,6 +116,7 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
         order=told.order if _ORDER.fullmatch(told.order) and raw.path in ("connect", "dial", "leg") else "",
         target=told.to if raw.path == "connect" else "",
         is_last=raw.path == "connect" and told.last == "1",
+        parted=type_ == "ended" and raw.path == "dial",
     )
 
 
