@@ -102,6 +102,8 @@ class Rest:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self.statuses: list[int] = []
+        self.there: dict[str, str] = {}  # call -> member
+        self.held: list[tuple[str, bool]] = []
         self.url = ""
 
     async def call(self, request: web.Request) -> web.Response:
@@ -111,12 +113,24 @@ class Rest:
         usual = 202 if request.method == "POST" else 204
         return web.Response(status=self.statuses.pop(0) if self.statuses else usual)
 
+    async def participants(self, request: web.Request) -> web.Response:
+        """As Plivo documents it: no such multiparty call is a 404."""
+        assert request.match_info["mpc"] == f"name_sb-{CALL}"
+        there = [{"call_uuid": call, "member_id": member, "exit_time": None} for call, member in self.there.items()]
+        return web.json_response({"objects": there} if there else {"error": "not found"}, status=200 if there else 404)
+
+    async def hold(self, request: web.Request) -> web.Response:
+        self.held.append((request.match_info["member"], (await request.json())["hold"]))
+        return web.json_response({}, status=202)
+
 
 @pytest.fixture
 async def rest() -> AsyncIterator[Rest]:
     rest = Rest()
     app = web.Application()
     app.router.add_route("*", "/v1/Account/MA1/Call/{call}/", rest.call)
+    app.router.add_get("/v1/Account/MA1/MultiPartyCall/{mpc}/Participant/", rest.participants)
+    app.router.add_post("/v1/Account/MA1/MultiPartyCall/{mpc}/Participant/{member}/", rest.hold)
     async with TestServer(app) as server:
         rest.url = str(server.make_url("/"))
         yield rest
@@ -159,6 +173,44 @@ async def test_the_other_orders(rest: Rest, tmp_path: Path) -> None:
         [dial] = await says(phone, transfer[2]["aleg_url"].removeprefix(f"{PUBLIC}{HOOK}/"))
         assert (dial[0].tag, dial[0].text) == ("Number", "+15550123")
         assert (await failure(phone, order(phone, endpoint="client:ana"))).final
+
+
+def below(address: str) -> str:
+    return address.removeprefix(f"{PUBLIC}{HOOK}/")
+
+
+@pytest.mark.promise("MV-1")
+async def test_the_first_hold_moves_both_legs_and_the_caller_comes_to_be_held(rest: Rest, tmp_path: Path) -> None:
+    async with plivo(tmp_path, control_url=rest.url, account="MA1") as phone:
+        await says(phone, "answer")
+        phone.desk.views[1] = view(on_hold=True, connected=True)
+        await phone.adapter.deliver(order(phone, "held"))
+        [(_, call, moved)] = rest.asked
+        assert (call, moved["legs"]) == (CALL, "both")
+        [agent] = await says(phone, below(moved["bleg_url"]), CallUUID="leg-1")
+        [caller] = await says(phone, below(moved["aleg_url"]))
+        assert (caller.tag, caller.text, agent.text) == ("MultiPartyCall", f"sb-{CALL}", f"sb-{CALL}")
+        assert [x.attrib["role"] + x.attrib["hold"] for x in (caller, agent)] == ["Customertrue", "Agentfalse"]
+        rest.there = {"leg-1": "7", CALL: "8"}
+        for on in (False, True):
+            phone.desk.views[1] = view(on_hold=on, connected=True)
+            await phone.adapter.deliver(order(phone, "held" if on else "resumed"))
+        assert rest.held == [("8", False), ("8", True)]
+        assert len(rest.asked) == 1
+        assert not any(isinstance(command, c.Leave) for command in phone.desk.commands)
+
+
+@pytest.mark.promise("MV-1")
+async def test_a_caller_who_is_taken_back_on_the_way_comes_to_talk(rest: Rest, tmp_path: Path) -> None:
+    async with plivo(tmp_path, control_url=rest.url, account="MA1") as phone:
+        await says(phone, "answer")
+        phone.desk.views[1] = view(on_hold=True, connected=True)
+        await phone.adapter.deliver(order(phone, "held"))
+        phone.desk.views[1] = view(connected=True)
+        await phone.adapter.deliver(order(phone, "resumed"))
+        assert rest.held == []
+        [caller] = await says(phone, below(rest.asked[0][2]["aleg_url"]))
+        assert caller.attrib["hold"] == "false"
 
 
 @pytest.mark.promise("IN-2")

@@ -3,6 +3,7 @@
     answer   a call comes in                                             incoming
     wait     the caller is in line and hears what we answer              waiting
     connect  the call was moved here to be connected                     waiting
+             one of its legs was moved here, into a multiparty call      alive
     dial     the agent's telephone is done (DialStatus): completed       ended
              busy, failed, timeout, no-answer, cancel                    connect_failed
     leg      of the agent's telephone (DialAction): answer, connected    answered
@@ -48,7 +49,8 @@ _TYPES: dict[str, EventType] = {
     "leg": "alive",
     "hangup": "ended",
 }
-_OURS = frozenset({"order", "to", "last", "DialStatus"})  # in the query, and no attributes
+_ROOMS = frozenset({"caller", "agent"})  # whose leg was moved into a multiparty call
+_OURS = frozenset({"order", "to", "last", "room", "call", "DialStatus"})  # in the query, and no attributes
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -64,6 +66,8 @@ class Told(Struct, frozen=True, kw_only=True):
     order: str = ""  # ours, from the query
     to: str = ""
     last: str = ""
+    room: str = ""
+    call: str = ""
 
 
 def sign(secret: str, url: str, form: Mapping[str, Sequence[str]], nonce: str) -> str:
@@ -104,10 +108,14 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
         raise BadMessage("CallUUID: expected the letters, digits and hyphens that name a call")
     told = msgspec.convert({name: values[0] for name, values in (query | form).items()}, Told)
     type_ = _type_of(raw.path, told)
+    room = told.room if raw.path == "connect" and told.room in _ROOMS else ""
+    call = told.call if room == "agent" else told.CallUUID
+    if not _UUID.fullmatch(call):
+        raise BadMessage("call: expected the letters, digits and hyphens that name a call")
     return CallEvent(
         event_id=":".join(_key(raw.path, told)),
-        call_id=told.CallUUID,
-        type=type_,
+        call_id=call,
+        type="alive" if room else type_,
         sender=_number(told.From),
         recipient=_number(told.To),
         attributes=_attributes(query, told) if type_ == "incoming" else {},
@@ -116,7 +124,8 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
         order=told.order if _ORDER.fullmatch(told.order) and raw.path in ("connect", "dial", "leg") else "",
         target=told.to if raw.path == "connect" else "",
         is_last=raw.path == "connect" and told.last == "1",
-        parted=type_ == "ended" and raw.path == "dial",
+        parted=(type_ == "ended" and raw.path == "dial") or room == "caller",
+        room=room,
     )
 
 

@@ -7,7 +7,7 @@ accepted is joined by moving the call to `connect`, whose address says whom to d
 If we cannot record now: for a new call 503, so that Plivo takes the fallback address. A caller who is with us already
 hears silence and Plivo is sent to ask again (`not_now`).
 
-Plivo cannot hold one leg of a `Dial`: there is no order for it.
+A call that is held is a multiparty call from then on (`room`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ import msgspec
 from msgspec import Struct
 
 from channels.phone.calls import CallEvent, Order, Outcome, Verb, spoken
+from channels.phone.plivo import room
 from channels.phone.request import Answer, Control, Raw, Site
 from router.errors import Refusal
 from router.service.ports import DeliveryFailed
 
-ORDERS: frozenset[Verb] = frozenset({"connect", "hangup", "queue", "transfer"})
+ORDERS: frozenset[Verb] = frozenset({"connect", "hangup", "queue", "transfer", "hold", "resume"})
 MEDIA = "text/xml"
 FORM = "application/x-www-form-urlencoded"
 
@@ -45,6 +46,10 @@ def answer(outcome: Outcome, event: CallEvent, site: Site) -> Answer:
             _begin(response, outcome, site)
         case "wait":
             _while_waiting(response, outcome, site)
+        case "connect" if event.room and outcome.is_open:
+            room.enter(response, event.call_id, event.room, outcome.is_apart)
+        case "dial" if outcome.is_apart:
+            room.enter(response, event.call_id, "caller", True)
         case "connect" if event.target and (outcome.interaction or event.is_last):
             _dial(response, event, site)
         case "connect" | "dial" if outcome.is_open:
@@ -94,6 +99,10 @@ def control(order: Order, site: Site, now_ms: int) -> Control:
             return _call(order, site, "DELETE")
         case "queue":
             return _move(order, site, site.url("wait"))
+        case "hold":
+            return room.hold(order, site, _headers(site), _taken_apart(order, site))
+        case "resume":
+            return room.resume(order, site, _headers(site))
         case _:
             _telephone(order.endpoint, order.agent)
             query = {"order": order.id, "to": order.endpoint} | ({"last": "1"} if order.action == "transfer" else {})
@@ -141,16 +150,27 @@ def _xml(response: Element) -> Answer:
     return Answer(tostring(response, encoding="utf-8", xml_declaration=True), MEDIA)
 
 
+def _taken_apart(order: Order, site: Site) -> Control:
+    """Both legs, each to its own address."""
+    agent = f"{site.url('connect')}?{urlencode({'room': 'agent', 'call': order.call_id})}"
+    legs = {"legs": "both", "aleg_url": f"{site.url('connect')}?room=caller", "aleg_method": "POST"}
+    return _call(order, site, "POST", legs | {"bleg_url": agent, "bleg_method": "POST"})
+
+
+def _headers(site: Site) -> dict[str, str]:
+    login = f"{site.gateway.account}:{site.gateway.control_token or site.gateway.secrets[0]}"
+    return {"Content-Type": "application/json", "Authorization": "Basic " + b64encode(login.encode()).decode()}
+
+
 def _move(order: Order, site: Site, url: str) -> Control:
     return _call(order, site, "POST", {"legs": "aleg", "aleg_url": url, "aleg_method": "POST"})
 
 
 def _call(order: Order, site: Site, method: str, what: dict[str, str] | None = None) -> Control:
     gateway = site.gateway
-    login = f"{gateway.account}:{gateway.control_token or gateway.secrets[0]}"
     return Control(
         url=f"{gateway.control_url.rstrip('/')}/v1/Account/{gateway.account}/Call/{order.call_id}/",
-        headers={"Content-Type": "application/json", "Authorization": "Basic " + b64encode(login.encode()).decode()},
+        headers=_headers(site),
         body=_encode(what) if what else b"",
         done_already=_NO_SUCH_CALL if order.action == "hangup" else frozenset(),
         method=method,
