@@ -165,9 +165,10 @@ class Office:
         return True
 
     async def deliver_all(self) -> None:
+        """With the time that the outbox takes between two tries."""
         while letters := self.letters():
-            for letter in letters:
-                await self.deliver(letter)
+            if not any([await self.deliver(letter) for letter in letters]):
+                self.wait(1_000)
 
     # --- what must be so --------------------------------------------------------------------------------------------
 
