@@ -7,6 +7,7 @@ those who meet its requirement.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated, Literal
 
 from aiohttp import web
@@ -14,8 +15,9 @@ from msgspec import Meta, Struct
 
 from router import __version__
 from router.desk.settings import Settings
+from router.engine.commands import Pick
 from router.engine.views import AgentView, InteractionView, brief, number_of
-from router.errors import Forbidden, NotFound, Unauthenticated
+from router.errors import ClientError, Forbidden, NotFound, Unauthenticated
 from router.http.house import House
 from router.service.roles import Identity, Permission, Role
 from router.service.routes import describe, json_response
@@ -138,11 +140,20 @@ class QuestionRoutes:
         if not agent:
             raise Forbidden("only an agent can take what waits")
         found, after = self._desk.portion("queued", "", 0, LOOKED_AT)
-        fitting = [brief(view) for view in found if self._takes(view, agent)]
-        return json_response(Waiting(tuple(fitting[:SHOWN]), bool(after) or len(fitting) > SHOWN))
+        fitting = list(islice((view for view in found if self._takes(view, agent)), SHOWN + 1))
+        shown = tuple(brief(view) for view in fitting[:SHOWN])
+        return json_response(Waiting(shown, bool(after) or len(fitting) > SHOWN))
 
     def _takes(self, view: InteractionView, agent: str) -> bool:
-        return self._desk.why_not(number_of(view.id, "i"), agent)["code"] in TAKEABLE
+        """The reason may be one of several; whether there is room besides is asked of the engine itself."""
+        number = number_of(view.id, "i")
+        if self._desk.why_not(number, agent)["code"] not in TAKEABLE:
+            return False
+        try:
+            self._desk.rehearse(Pick(agent=agent, interaction=number))
+        except ClientError:
+            return False
+        return True
 
 
 def _colleague(view: AgentView) -> Colleague:

@@ -50,6 +50,9 @@ class Desk(Protocol):
     async def ask(self, command: AnyCommand) -> Reply:
         """As `submit`, for edges that wait anyway. Raises ClientError and Refusal."""
 
+    def rehearse(self, command: AnyCommand) -> None:
+        """Decide without any effect. Raises ClientError: what `ask` would raise, as far as can be told."""
+
     def now_ms(self) -> int:
         """The engine's clock, Unix milliseconds."""
 

@@ -89,6 +89,11 @@ class RecordingDesk:
             self.answered[command.key] = number
         return Reply(interaction=number, joined=joined)
 
+    def rehearse(self, command: c.AnyCommand) -> None:
+        refused = self.refuse(command)
+        if refused is not None:
+            raise refused
+
     def now_ms(self) -> int:
         return self.now
 

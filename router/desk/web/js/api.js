@@ -3,9 +3,9 @@
 const PATIENCE_MS = 15000;
 
 export class Problem extends Error {
-  constructor(code, detail, status = 0) {
+  constructor(code, detail, status = 0, retryMs = 0) {
     super(detail || code);
-    Object.assign(this, { code, status });
+    Object.assign(this, { code, status, retryMs });
   }
 }
 
@@ -24,7 +24,7 @@ export class Api {
     }
     if (answer.ok) return answer;
     const said = await answer.json().catch(() => ({}));
-    throw new Problem(said.code || "internal", said.detail, answer.status);
+    throw new Problem(said.code || "internal", said.detail, answer.status, 1000 * (Number(answer.headers.get("Retry-After")) || 0));
   }
 
   async get(path) {

@@ -10,6 +10,7 @@ import { Announcements } from "./lead.js";
 import { Button, IconButton } from "./parts.js";
 import { Rail } from "./rail.js";
 import { Side } from "./side.js";
+import { useNow } from "./time.js";
 import { SignIn } from "./signin.js";
 import { Talk } from "./talk.js";
 import { t } from "./words.js";
@@ -38,7 +39,6 @@ function Work({ desk, state }) {
       <main id="main" tabindex="-1">${one ? html`<${Talk} key=${one.id} desk=${desk} state=${state} one=${one} />` : html`<${Idle} desk=${desk} state=${state} />`}</main>
       ${one && html`<${Side} key=${`side ${one.id}`} desk=${desk} state=${state} one=${one} />`}
     </div>
-    <${Told} desk=${desk} state=${state} />
     <${Dialogs} desk=${desk} state=${state} />
   </div>`;
 }
@@ -49,18 +49,25 @@ function Overview({ desk, state }) {
     <${Bar} desk=${desk} state=${state} />
     <${Line} desk=${desk} state=${state} />
     ${state.page === "floor" ? html`<${Floor} desk=${desk} state=${state} />` : html`<${House} desk=${desk} state=${state} />`}
-    <${Told} desk=${desk} state=${state} />
     <${Dialogs} desk=${desk} state=${state} />
   </div>`;
 }
 
+function Hindered({ desk, state }) {
+  const left = Math.max(0, Math.ceil((state.hindered - useNow()) / 1000));
+  return html`<div class="banner bad"><span class="grow"><strong>${t("hindered.title")}</strong> ${t("hindered.text", { n: left })}</span>
+    <${Button} onClick=${() => desk.leave()}>${t("menu.signout")}<//></div>`;
+}
+
 function Line({ desk, state }) {
   return html`<div class="lines" role="status">
-    ${state.phase === "stale" &&
+    ${state.hindered > 0 && state.phase !== "live" && html`<${Hindered} desk=${desk} state=${state} />`}
+    ${state.phase === "stale" && !state.hindered &&
     html`<div class="banner bad"><span class="grow"><strong>${t("stale.title")}</strong> ${t("stale.text")}</span>
       <${Button} icon="again" onClick=${() => desk.link.again()}>${t("stale.again")}<//></div>`}
     <${Announcements} desk=${desk} state=${state} />
     ${state.twin && state.phase !== "stale" && html`<div class="banner plain">${t("twin")}</div>`}
+    <${Told} desk=${desk} state=${state} />
   </div>`;
 }
 

@@ -25,7 +25,7 @@ function Presence({ desk, state }) {
   const ready = agent.state === "ready";
   const leaving = agent.pending === "not_ready";
   const busy = state.busy.state || state.phase !== "live";
-  const reason = agent.reason ? named("reason", agent.reason) : "";
+  const reason = agent.reason && agent.reason !== "signed-out" ? named("reason", agent.reason) : "";
   return html`<div class="presence">
     <p class=${`state ${leaving ? "leaving" : agent.state}`} role="status">
       <span class="dot" aria-hidden="true"></span>

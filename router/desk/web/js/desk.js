@@ -23,6 +23,7 @@ const OUT = {
   problem: "",
   me: null,
   view: NOTHING,
+  hindered: 0, // until when this address is not listened to, because somebody guessed
   stateSince: 0,
   selected: "",
   pane: "list", // on a narrow screen: list, talk, side
@@ -116,12 +117,15 @@ export class Desk {
       this.watch.setClock();
       return;
     }
-    this.twin = new Twin(me.name, (twin) => this.store.set({ twin }));
+    this.twin = new Twin(me.name, (twin) => this.store.set({ twin }), {
+      give: () => this.state.since,
+      take: (since) => this.store.set((state) => ({ ...state, since: { ...since, ...state.since } })),
+    });
     this.link = new Link({
       url: this.url,
       ticket: async () => (await this.api.post("/v1/session/ticket")).ticket,
       store: commands,
-      on: { message: (m) => this._heard(m), phase: (phase, why) => this._phase(phase, why) },
+      on: { message: (m) => this._heard(m), phase: (phase, why, waitMs) => this._phase(phase, why, waitMs) },
     });
   }
 
@@ -131,6 +135,12 @@ export class Desk {
     if (this.link?.phase === "live") await this.link.ask("set_state", { state: "not_ready", reason: "signed-out" });
     drafts.clear();
     await this.api.remove("/v1/session").catch(() => null); // it ends by itself, too
+    this._end("");
+  }
+
+  /** Away from here without a word to a server that does not listen. */
+  leave() {
+    drafts.clear();
     this._end("");
   }
 
@@ -144,9 +154,9 @@ export class Desk {
     this.store.set({ ...OUT, taste: this.taste, problem });
   }
 
-  _phase(phase, why) {
+  _phase(phase, why, waitMs) {
     if (phase === "over") this._end(why === "unauthenticated" ? "expired" : why);
-    else this.store.set({ phase });
+    else this.store.set({ phase, hindered: why === "too-many-attempts" ? now() + waitMs : 0 });
   }
 
   // --- what the server says ----------------------------------------------------------------------------------------
@@ -156,7 +166,7 @@ export class Desk {
     this.store.set((state) => {
       const view = reduce(state.view, message);
       let next = { ...state, view };
-      if (message.type === "state") next.stateSince = now();
+      if (message.type === "state" && turned(state.view.agent, message)) next.stateSince = now();
       if (message.type === "welcome" && !message.resumed) next = this._afresh(next);
       if (message.type === "assigned") next = this._assigned(next, message);
       if (message.type === "message" && state.selected === message.interaction && !document.hidden) next = read(next);
@@ -366,7 +376,7 @@ export class Desk {
   say(id, ident, text, attachments) {
     const fields = { interaction: ident, text, attachments };
     if (new TextEncoder().encode(JSON.stringify(fields)).length > FRAME_MAX) {
-      this.tell(t("no.too-large"), "bad");
+      this.tell(t("no.too-long", { n: FRAME_MAX }), "bad");
       return false;
     }
     this._deliver(id, { key: randomId(), fields, problem: "" });
@@ -516,4 +526,9 @@ export function unreadOf(state, id) {
   const { messages } = state.view.interactions[id];
   const seen = state.seen[id] ?? messages.length;
   return messages.slice(seen).filter((message) => message.author === "customer").length;
+}
+
+/** Another session of the same agent is told as well, and turns nothing. */
+function turned(agent, { state, reason, pending }) {
+  return !agent || agent.state !== state || agent.reason !== reason || agent.pending !== pending;
 }

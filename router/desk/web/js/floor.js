@@ -126,7 +126,7 @@ function People({ desk, watch }) {
 
 function Person({ desk, agent }) {
   const presence = presenceOf(agent);
-  const reason = presence === "not_ready" && agent.reason ? named("reason", agent.reason) : "";
+  const reason = presence === "not_ready" && agent.reason && agent.reason !== "signed-out" ? named("reason", agent.reason) : "";
   const other = agent.state === "ready" && !agent.pending ? "not_ready" : "ready";
   return html`<li class="person">
     <span class=${`state ${agent.pending ? "leaving" : presence}`}><span class="dot" aria-hidden="true"></span></span>

@@ -22,7 +22,8 @@ export function randomId() {
 
 export class Link {
   /**
-   * `on.message(m)` gets all that is numbered, `on.phase(phase, why)` "connecting", "live", "stale" or "over".
+   * `on.message(m)` gets all that is numbered, `on.phase(phase, why)` "connecting", "live", "stale" or "over";
+   * with a third argument that many milliseconds until the next try.
    * `store` keeps commands that are not answered: `load()` gives them, `save(list)` takes them. `ticket()` promises what
    * opens one connection.
    */
@@ -99,6 +100,7 @@ export class Link {
   /** No ticket: for good where we are not who we were, otherwise as any cut. */
   _unopened(problem) {
     this.code = problem.code;
+    this.waitMs = problem.retryMs || 0;
     this._cut({ unauthenticated: 4401, forbidden: 4401, "not-found": 4404 }[problem.code] || 0);
   }
 
@@ -148,8 +150,8 @@ export class Link {
     }
     // The first connection may take a second try before anybody is told.
     this.failed += 1;
-    this._go(this.lastSeq === null && this.failed < 2 ? "connecting" : "stale", this.code);
-    const wait = Math.max(this.waitMs, this.retryMs) * (0.8 + 0.4 * Math.random());
+    const wait = this.waitMs + this.retryMs * (0.8 + 0.4 * Math.random());
+    this._go(this.lastSeq === null && this.failed < 2 ? "connecting" : "stale", this.code, wait);
     this.waitMs = 0;
     this.retryMs = Math.min(this.retryMs * 2, LAST_RETRY_MS);
     this.retryTimer = setTimeout(() => this._open(), wait);
@@ -165,9 +167,9 @@ export class Link {
     if (this.phase === "live") this._go("stale");
   }
 
-  _go(phase, why = "") {
+  _go(phase, why = "", waitMs = 0) {
     this.phase = phase;
-    this.on.phase(phase, why);
+    this.on.phase(phase, why, waitMs);
   }
 
   /** Is the line still one? Called every few seconds, and when the machine wakes or the network comes back. */

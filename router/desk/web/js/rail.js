@@ -76,7 +76,7 @@ function Row({ desk, state, one }) {
   const since = state.since[one.id];
   const flag = flagOf(one);
   const last = one.messages.at(-1);
-  const line = one.subject || (one.channel === "chat" && last?.text) || one.queue;
+  const line = one.subject || (one.channel === "chat" && last && (last.text || last.attachments?.at(-1)?.name)) || one.queue;
   return html`<li>
     <button type="button" class="row" aria-current=${state.selected === one.id ? "true" : undefined} onClick=${() => desk.select(one.id)}>
       <${Channel} channel=${one.channel} />
@@ -112,6 +112,7 @@ function Pick({ desk, state }) {
     ${found && html`<ul>${found.interactions.map((one) => html`<li class="pick-row" key=${one.id}>
       <${Channel} channel=${one.channel} />
       <span class="row-text"><span class="row-name" dir="auto" id=${`pick-${one.id}`}>${who(one)}</span>
+        ${one.subject && html`<span class="row-line" dir="auto">${one.subject}</span>`}
         <span class="quiet row-line">${one.queue} · ${span(at - one.enqueued_at_ms)}</span></span>
       <${Button} busy=${state.busy[`pick ${one.id}`]} aria-describedby=${`pick-${one.id}`} onClick=${() => desk.pick(one.id)}>${t("pick.do")}<//>
     </li>`)}</ul>`}
