@@ -55,22 +55,28 @@ class Visit(Struct, frozen=True):
 @contextmanager
 def opened(box: ImapBox) -> Iterator[BaseMailBox]:
     """Signed in, with the folder selected. Raises OSError, imaplib.IMAP4.error and imap_tools' own errors."""
-    from imap_tools import MailBox, MailBoxStartTls, MailBoxUnencrypted  # only where a mailbox is configured
+    from imap_tools import MailBox, MailBoxUnencrypted  # only where a mailbox is configured
 
     seconds = box.timeout / 1_000
     client: BaseMailBox
-    if box.tls == "none":
-        client = MailBoxUnencrypted(box.host, box.port, timeout=seconds)
+    if box.tls == "tls":
+        client = MailBox(box.host, box.port, timeout=seconds, ssl_context=_trust(box))
     else:
-        context = ssl.create_default_context(cafile=box.ca_file or None)
-        kind = MailBox if box.tls == "tls" else MailBoxStartTls
-        client = kind(box.host, box.port, timeout=seconds, ssl_context=context)
+        client = MailBoxUnencrypted(box.host, box.port, timeout=seconds)
     try:
+        if box.tls == "starttls":
+            client.client.starttls(_trust(box))
         client.login(box.username, box.password, initial_folder=box.folder)
         yield client
     finally:
         with suppress(OSError, imaplib.IMAP4.error):  # it may be gone already, and nothing depends on a farewell
             client.client.logout()
+        with suppress(OSError):  # where the farewell failed, the connection is still ours
+            client.client.shutdown()
+
+
+def _trust(box: ImapBox) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=box.ca_file or None)
 
 
 def visit(box: ImapBox, cursor: Cursor, now_ms: int, max_bytes: int) -> Visit:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import imaplib
 import json
-from collections.abc import AsyncIterator, Callable
+import socketserver
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from channels.email.mailbox import opened
 from channels.email.settings import ImapBox, Settings, check
 from router.engine.config import Duration
 from router.errors import ConfigError, NoRoute, Overloaded
@@ -192,3 +196,37 @@ def test_a_mailbox_that_cannot_work_is_refused(change: dict[str, Any], path: str
     with pytest.raises(ConfigError) as refusal:
         check(Settings(addresses={SUPPORT: {}}, mailboxes={"main": one}))  # type: ignore[dict-item]
     assert str(refusal.value).startswith(path)
+
+
+class Curt(socketserver.StreamRequestHandler):
+    """An IMAP server that takes everyone, knows no STARTTLS, and hangs up where others say farewell."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"* OK [CAPABILITY IMAP4rev1] here\r\n")
+        for line in self.rfile:
+            tag, word, *_ = line.split()
+            if word == b"LOGOUT":
+                return
+            known = {b"CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n", b"LOGIN": b"", b"SELECT": b"* 0 EXISTS\r\n"}
+            self.wfile.write(known[word] + tag + b" OK done\r\n" if word in known else tag + b" BAD what?\r\n")
+
+
+@pytest.fixture
+def curt() -> Iterator[int]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Curt) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_a_connection_is_closed_though_the_server_answers_no_farewell(curt: int) -> None:
+    with opened(box(curt)) as session:
+        held = session.client.sock
+    assert held.fileno() == -1
+
+
+def test_a_server_without_starttls_is_an_error_before_any_password_is_sent(curt: int) -> None:
+    with pytest.raises(imaplib.IMAP4.error, match="TLS"), opened(box(curt, tls="starttls")):
+        pass
