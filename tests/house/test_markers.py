@@ -43,7 +43,7 @@ def run(project: Path, text: str, *options: str) -> subprocess.CompletedProcess[
     (project / "tests" / "test_it.py").write_text(text, encoding="utf-8")
     quick = ["-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:hypothesispytest"]
     command = [sys.executable, "-m", "pytest", *quick, "tests", "-rs", *options]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])

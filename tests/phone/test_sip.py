@@ -102,7 +102,7 @@ class Office:
         return found
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], why: Callable[[], str], within_s: float = 45) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], why: Callable[[], str], within_s: float = 120) -> None:
     try:
         async with asyncio.timeout(within_s):
             while not await condition():  # noqa: ASYNC110

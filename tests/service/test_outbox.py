@@ -88,8 +88,8 @@ async def test_a_letter_is_delivered_when_it_is_durable_and_then_settled() -> No
         await h.desk.ask(say("ana", 1, "hello"))
         await office.settled()
         assert outside.words == ["hello"]
+        await h.until(lambda: office.outbox.health().figures["waiting"] == 0)
         assert office.outbox.health().ok
-        assert office.outbox.health().figures["waiting"] == 0
 
 
 async def test_a_failed_delivery_is_repeated_under_the_same_number() -> None:

@@ -30,7 +30,7 @@ ANY_PORT = {
     "SWITCHBOARD__EMAIL__LMTP__PORT": "0",
 }
 OPERATOR = {"Authorization": "Bearer dev-operator"}
-START_S = 30.0  # a loaded machine takes a few seconds to import everything
+START_S = 90.0  # a loaded machine takes a while to import everything
 LOOK_S = 0.02
 
 Json = dict[str, Any]
@@ -55,7 +55,12 @@ class Daemon:
         self.smtp = self.lmtp = ("", 0)
 
     async def __aenter__(self) -> Daemon:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:  # __aexit__ is not called then
+            self.kill()
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
