@@ -7,13 +7,15 @@ What a person typed is taken as it is. What ends up in names and keys has no con
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from router.errors import BadMessage, TooLarge
+from router.service.halves import made_whole
 
 SEQ_MAX = 2**53  # what a browser can count to
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -63,6 +65,8 @@ class Goodbye(Struct, frozen=True, tag="leave", tag_field="type"):
 
 Frame = Hello | Text | Typing | CallMe | Goodbye
 
+T = TypeVar("T")
+
 _decode = msgspec.json.Decoder(Frame).decode
 
 
@@ -73,10 +77,17 @@ class _Probe(Struct, frozen=True):
 _probe = msgspec.json.Decoder(_Probe).decode
 
 
+def _read(decoder: Callable[[str | bytes], T], data: str | bytes) -> T:
+    try:
+        return decoder(data)
+    except msgspec.DecodeError:
+        return decoder(made_whole(data))
+
+
 def parse(data: str | bytes, text_max: int) -> Frame:
     """One frame. Raises BadMessage for what is not one, TooLarge for a text of more than `text_max` characters."""
     try:
-        frame: Frame = _decode(data)
+        frame: Frame = _read(_decode, data)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as wrong:
         raise BadMessage(f"expected a JSON object with a known type: {_reason(wrong)}") from None
     if isinstance(frame, Text):
@@ -91,7 +102,7 @@ def parse(data: str | bytes, text_max: int) -> Frame:
 def ident_of(data: str | bytes) -> str | int | None:
     """The `id` of a frame that was refused, where it can be read."""
     try:
-        return _probe(data).id
+        return _read(_probe, data).id
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
 

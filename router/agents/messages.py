@@ -21,7 +21,8 @@ after that time.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -30,6 +31,7 @@ from router.engine.commands import Target
 from router.engine.events import Blob
 from router.engine.views import InteractionView, NoteView, OfferView
 from router.errors import BadMessage
+from router.service.halves import made_whole
 
 SUBPROTOCOL = "switchboard.agent.v1"
 
@@ -356,15 +358,24 @@ class _Envelope(Struct):
     id: object = None
 
 
+T = TypeVar("T")
+
 encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ClientMessage).decode
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
+def _read(decoder: Callable[[bytes], T], text: bytes) -> T:
+    try:
+        return decoder(text)
+    except msgspec.DecodeError:
+        return decoder(made_whole(text))
+
+
 def decode(text: bytes) -> ClientMessage:
     """Raises BadMessage saying where and what was expected."""
     try:
-        message: ClientMessage = _decode(text)
+        message: ClientMessage = _read(_decode, text)
     except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
         raise BadMessage(str(problem)) from problem
     except RecursionError:
@@ -375,7 +386,7 @@ def decode(text: bytes) -> ClientMessage:
 def id_of(text: bytes) -> str | int | None:
     """The id of a message that could not be understood, for the answer; None where there is none to be had."""
     try:
-        found = _decode_envelope(text).id
+        found = _read(_decode_envelope, text).id
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     if isinstance(found, str):

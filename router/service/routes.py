@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 
 from router.engine.config import decode_hook, encode_hook
 from router.errors import BadMessage, ClientError, RouterError, TooLarge
+from router.service.halves import made_whole
 from router.service.problems import JSON_TYPE
 from router.service.roles import Permission
 
@@ -90,7 +91,10 @@ def json_response(value: object, status: int = 200) -> web.Response:
 def decode_json(raw: bytes, kind: type[T]) -> T:
     """Raises ClientError for what is not JSON at all, BadMessage for JSON of another shape."""
     try:
-        return msgspec.json.decode(raw, type=kind, dec_hook=decode_hook)
+        try:
+            return msgspec.json.decode(raw, type=kind, dec_hook=decode_hook)
+        except msgspec.DecodeError:
+            return msgspec.json.decode(made_whole(raw), type=kind, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
         raise BadMessage(in_words(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
