@@ -97,7 +97,8 @@ class Poller:
             for found in seen.found:
                 await self._record(found)
                 cursor = msgspec.structs.replace(cursor, uid=found.uid)
-                done.append(found.uid)
+                if found.raw is not None:  # what was left there is not marked: people who look into it shall see it
+                    done.append(found.uid)
         finally:
             await self._keep(cursor, seen, done)
         _visits.labels(self.name, "done").inc()

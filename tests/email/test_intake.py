@@ -487,6 +487,16 @@ async def test_a_trickling_client_is_dismissed(tmp_path: Path) -> None:
 
 
 @pytest.mark.promise("IN-5")
+async def test_a_client_that_speaks_something_else_is_told_before_the_line_is_closed(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world, world.dial() as line:
+        await line.greet()
+        for _ in range(4):
+            assert (await line.ask("GET / HTTP/1.1")).startswith("500 5.5.2")
+        assert (await line.ask("GET / HTTP/1.1")).startswith("421 4.7.0")
+        assert await line.hear() == ""
+
+
+@pytest.mark.promise("IN-5")
 async def test_a_clumsy_client_is_dismissed(tmp_path: Path) -> None:
     async with open_world(tmp_path, max_errors=3) as world, world.dial() as line:
         await line.greet()

@@ -143,6 +143,7 @@ class TestRealMailbox:
         server.put("shop", mail(1, "x" * 5_000), mail(2))
         async with open_world(tmp_path / "d", mailboxes={"main": box(server.port)}, max_message_bytes=2_000) as world:
             await until(lambda: world.arrived)
+            await until(lambda: server.flags("shop") == [False, True])  # whoever looks into the mailbox shall see it
         assert subjects(world) == ["2"]
         assert "bytes and was left there" in world.shelf.kept[0][2]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from channels.email.settings import Address
 from router.errors import Overloaded
 from tests.email.servers import Postfix, missing, run
 from tests.email.world import ANN, SALES, SUPPORT, World, open_world
@@ -50,6 +51,16 @@ def deliveries(server: Postfix) -> list[tuple[str, str]]:
     """(recipient, outcome) of each attempt to deliver a mail, in order; questions about addresses are none."""
     found = re.findall(r"lmtp\[\d+\]: \w+: to=<([^>]*)>.* status=(\w+)", server.log())
     return [(to, status) for to, status in found if status in ("sent", "deferred", "bounced")]
+
+
+async def test_an_address_of_this_very_machine_is_taken_as_the_first_steps_say(tmp_path: Path) -> None:
+    """deploy/postfix/README.md sends to support@localhost, an address of config/dev.toml."""
+    addresses = {"support@localhost": Address()}
+    async with open_world(tmp_path / "data", addresses=addresses) as world:
+        async with Postfix(tmp_path, world.adapter.port("lmtp"), "localhost") as server:
+            code, said = await swaks(server, "support@localhost")
+            assert code == 0, said
+            await until(lambda: world.arrived, server)
 
 
 @pytest.mark.promise("IN-2", "IN-3")
