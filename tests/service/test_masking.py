@@ -40,15 +40,39 @@ def test_other_numbers_stay(said: str) -> None:
 
 
 def luhn(digits: str) -> str:
-    """The digits with the one that makes them pass."""
-    return next(digits + d for d in "0123456789" if mask_cards(digits + d) != digits + d)
+    """The digits with the one that makes them pass (ISO/IEC 7812-1 annex B)."""
+    doubled = [int(d) * (2 if place % 2 == 0 else 1) for place, d in enumerate(reversed(digits))]
+    return digits + str(-sum(x // 10 + x % 10 for x in doubled) % 10)
 
 
-@given(st.from_regex(r"[2-6][0-9]{11,17}", fullmatch=True), st.sampled_from(["", " ", "-", "."]))
-def test_every_number_that_passes_is_found_however_it_is_grouped(digits: str, between: str) -> None:
-    number = luhn(digits)
-    written = between.join(number[at : at + 4] for at in range(0, len(number), 4))
+CARDS = st.one_of(
+    *(
+        st.from_regex(rf"{begins}[0-9]{{{length - len(begins) - 1}}}", fullmatch=True).map(luhn)
+        for begins, length in (
+            ("4", 13),
+            ("36", 14),
+            ("37", 15),
+            ("5", 16),
+            ("2", 16),
+            ("6", 17),
+            ("56", 18),
+            ("4", 19),
+        )
+    )
+)
+
+
+@given(CARDS, st.sampled_from(["", " ", "-", "."]), st.sampled_from([2, 4]))
+def test_every_card_is_found_however_it_is_grouped(number: str, between: str, size: int) -> None:
+    written = between.join(number[at : at + size] for at in range(0, len(number), size))
     assert mask_cards(f"card {written} please") == f"card •••• {number[-4:]} please"
+
+
+@pytest.mark.parametrize("written", ["208-1795417763", "2161795417763", "41 1111 1111 1111 11"])
+def test_numbers_that_pass_by_chance_stay_where_no_card_has_their_length_or_groups(written: str) -> None:
+    """Of an order, of a parcel, and of a card in groups that no card is printed in."""
+    assert luhn("".join(c for c in written if c.isdigit())[:-1])[-1] == written[-1]
+    assert mask_cards(written) == written
 
 
 @given(st.text())
