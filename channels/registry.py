@@ -35,7 +35,7 @@ class Kind:
     called, `asks` whose customers can be asked whether to be, `unheld` which of its contacts cannot be put on hold (all
     as in `engine.config.Channel`), `lasting` whose contacts are never ended by a rule, because nobody would be told.
     `endpoint` says what an agent's endpoint should look like, "" where it is well; `reaches` to what addresses its
-    gateways can connect contacts.
+    gateways can connect contacts; `listens` where it listens itself: option -> (host, port).
     """
 
     settings: type[Struct]
@@ -50,6 +50,7 @@ class Kind:
     lasting: Callable[[Any], set[str]] = lambda settings: set()
     endpoint: Callable[[Any, str], str] = lambda settings, endpoint: ""
     reaches: Callable[[Any], dict[str, tuple[Reach, ...]]] = lambda settings: {}
+    listens: Callable[[Any], dict[str, tuple[str, int]]] = lambda settings: {}
 
 
 def _phone(settings: Phone, context: Context) -> Adapter:
@@ -172,7 +173,16 @@ KINDS: dict[str, Kind] = {
         reaches=_phone_reaches,
     ),
     "email": Kind(
-        Email, _email, lambda settings: {"email": ("message",)}, check_email, lasting=lambda settings: {"email"}
+        Email,
+        _email,
+        lambda settings: {"email": ("message",)},
+        check_email,
+        lasting=lambda settings: {"email"},
+        listens=lambda settings: {
+            f"email.{name}.port": (one.host, one.port)
+            for name, one in (("smtp", settings.smtp), ("lmtp", settings.lmtp))
+            if one.enabled
+        },
     ),
     "chat": Kind(Chat, _chat, asks=lambda settings: {"chat": ("chat:",)}),
     "scan": Kind(

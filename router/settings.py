@@ -228,6 +228,7 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
         for name, person in config.agents.items():
             if expected := KINDS[kind].endpoint(section, person.endpoint):
                 raise ConfigError(f"agents.{name}.endpoint", expected, repr(person.endpoint))
+    _check_addresses(settings)
     settings.journal.check()
     settings.link.check()
     if settings.link.listen and settings.journal.kind != "redis":
@@ -247,6 +248,20 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
     if demo and not is_loopback(settings.sockets.host):
         expected = f"no demo tokens ({DEMO}...) in agent_link.tokens when listening beyond loopback"
         raise ConfigError("sockets.host", expected, settings.sockets.host)
+
+
+def _check_addresses(settings: Settings) -> None:
+    """No two parts can listen at one address. Port 0 is any that is free."""
+    wanted = {
+        "http.port": (settings.http.host, settings.http.port),
+        "sockets.port": (settings.sockets.host, settings.sockets.port),
+    }
+    for kind, section in settings.adapters.items():
+        wanted |= KINDS[kind].listens(section)
+    taken: dict[tuple[str, int], str] = {}
+    for path, address in wanted.items():
+        if address[1] and taken.setdefault(address, path) != path:
+            raise ConfigError(path, "a port of its own", f"{address[1]}, that of {taken[address]}")
 
 
 # --- decoding, with errors that say where -----------------------------------------------------------------------------

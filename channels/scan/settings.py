@@ -113,13 +113,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check(settings: Settings) -> None:
-    """A drop folder is a place of its own: in those of the daemon every file would be taken and set aside for ever.
-
-    Raises ConfigError.
+    """A drop folder is a place of its own: in those of the daemon every file would be taken and set aside for ever, and
+    in one with two names taken twice. Raises ConfigError.
     """
+    known: dict[str, str] = {}
     for name, folder in settings.folders.items():
         path = PurePosixPath(folder.path)
         inside = path.parts[:1] if not path.is_absolute() else ()
         if ".." in path.parts or (folder.path and not path.parts) or inside in {(own,) for own in OURS}:
             expected = f"a folder of its own, not in {', '.join(OURS)} or above the data folder"
             raise ConfigError(f"scan.folders.{name}.path", expected, repr(folder.path))
+        place = str(path) if folder.path else f"drop/{name}"
+        if known.setdefault(place, name) != name:
+            raise ConfigError(f"scan.folders.{name}.path", "a path of its own", f"that of {known[place]}")

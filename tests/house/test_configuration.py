@@ -96,6 +96,12 @@ MISTAKES = [
     ('outbox_folder = "outbox"', 'outbox_folder = "/tmp/b"', "email.outbox_folder", "below the data folder"),
     ("[kiosk]", '[http]\nhost = "0.0.0.0"\n[kiosk]', "http.host", "no demo tokens"),
     ("[kiosk]", '[http]\ncertificate = "x.pem"\n[kiosk]', "http.certificate", "together"),
+    ("[kiosk]", "[sockets]\nport = 8080\n[kiosk]", "sockets.port", "a port of its own, found 8080, that of http.port"),
+    ("[kiosk]", "[email.smtp]\nport = 2424\n[kiosk]", "email.lmtp.port", "that of email.smtp.port"),
+    ("[kiosk]", '[scan.folders.x]\npath = "drop/fax/"\n[kiosk]', "scan.folders.x.path", "that of fax"),
+    ("[kiosk]", '[scan.folders.x]\npath = "quarantine"\n[kiosk]', "scan.folders.x.path", "a folder of its own"),
+    ("[kiosk]", '[scan.folders.x]\npath = "../x"\n[kiosk]', "scan.folders.x.path", "a folder of its own"),
+    ("[kiosk]", '[journal]\nkind = "redis"\nlease = "1s"\n[kiosk]', "journal.timeout", "less than journal.lease"),
     ("[kiosk]", '[sockets]\nhost = "::"\n[kiosk]', "sockets.host", "no demo tokens (dev-...) in agent_link.tokens"),
 ]
 
