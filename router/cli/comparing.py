@@ -42,7 +42,8 @@ def because(told: Told, line: Told) -> str:
 
 
 def _by_value(told: Told, line: Told) -> str:
-    words, shown = VALUES[told["policy"]]
+    policy = told["policy"]
+    words, shown = VALUES["share-of-target" if policy == "adaptive" and not _has_learned(told, line) else policy]
     if shown is None:
         return words
     mine, its = shown(told, line)
@@ -51,11 +52,15 @@ def _by_value(told: Told, line: Told) -> str:
 
 def _shares(told: Told, line: Told) -> tuple[str, str]:
     counted = ["weight"] if told["policy"] == "ratio" else ["head start", "weight"]
-    counted += ["what was learned"] if told["policy"] == "adaptive" else []
+    counted += ["what was learned of the queues"] if _has_learned(told, line) else []
     counted += ["how long this agent takes"] if told.get("handle_times") else []
     with_all = ", ".join(counted[:-1]) + " and " * (len(counted) > 1) + counted[-1]
     mine, its = _apart(told, line, *(lambda x, n=n: f"{100 * x:.{n}f} %" for n in (0, 1, 3)))
     return f"with {with_all} counted in, {mine}", its
+
+
+def _has_learned(*told: Told) -> bool:
+    return any(x.get("learned_weight", 1) != 1 for x in told)
 
 
 def _times(told: Told, line: Told) -> tuple[str, str]:

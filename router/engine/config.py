@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from router.engine.requirements import ANYBODY, Node
 
@@ -141,29 +142,29 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True):
 
     Bands come first and are strict; inside a band the policy decides, and of equals the one that was enqueued first.
 
+    adaptive         share-of-target, times a weight of the queue that rises after a missed target and falls after one
+                     that was kept, against what all queues keep; a tenth of it is doubt and does not count
     share-of-target  weight x (waited + head start) / target: what has used up most of its promise
     ratio            weight x waited / target
     deadline         the smallest time of enqueueing + target
     first-come       the longest waiting
     priority         the shorter target strictly first, then the longest waiting
     queue-ratio      the queue whose length most exceeds its share of all that waits
-    adaptive         share-of-target, times a weight of the queue that rises after a missed target and falls after one
-                     that was kept, against what all queues keep
     round-robin      the queue that was served longest ago
     skill-level      what the agent is best at, then the longest waiting
     """
 
     policy: Literal[
+        "adaptive",
         "share-of-target",
         "ratio",
         "deadline",
         "first-come",
         "priority",
         "queue-ratio",
-        "adaptive",
         "round-robin",
         "skill-level",
-    ] = "share-of-target"
+    ] = "adaptive"
     # Whether a value is divided by how long this agent takes, as a multiple of the queue's usual time. Left out: yes
     # for share-of-target and adaptive, no for ratio. The other policies have nothing to divide.
     handle_times: bool | None = None
@@ -534,4 +535,8 @@ def to_bytes(config: Config) -> bytes:
 
 
 def from_bytes(document: bytes) -> Config:
-    return _decode(document)
+    """What `to_bytes` wrote, now or by an older version. Raises msgspec.DecodeError."""
+    config = _decode(document)
+    if b'"order":' not in document:  # from before there was a choice: this was the rule
+        config = replace(config, order=Order(policy="share-of-target"))
+    return config

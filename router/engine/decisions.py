@@ -98,12 +98,22 @@ def asked(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
         "band": s.band_of(item),
         "lifted": item.lifted,
         "weight": item.weight or queue.weight,
+        **_learned(s, item),
         "target_ms": target,
         "head_start_ms": int(queue.head_start),
         "waited_ms": waited,
         "share_of_target": round(waited / target, 3),
         "choice": queue.choice,
     }
+
+
+def _learned(s: State, item: Interaction) -> dict[str, float]:
+    """Where the policy learns: what its queue's weight is multiplied with."""
+    return (
+        {"learned_weight": round(s.queues[item.queue].standing.value, 3)}
+        if s.learning and item.queue in s.queues
+        else {}
+    )
 
 
 def _candidates(s: State, item: Interaction, now_ms: int) -> list[Scored]:
@@ -283,6 +293,7 @@ def _rivals(s: State, item: Interaction, agent: Agent, now_ms: int) -> list[dict
             "value": round(-rank[1], 6),
             "instead_of": round(-own[1], 6),
             "weight": x.weight or s.queue_config(x.queue).weight,
+            **_learned(s, x),
             "target_ms": s.target_ms(x),
             "waited_ms": max(0, s.waited_ms(x, now_ms)),
         }

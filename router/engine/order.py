@@ -58,30 +58,39 @@ BEST_LEVEL = 10
 # by a hundredth at most. A thousand steps are a hundredth.
 STEPS = 100_000
 # The level that outcomes are compared with moves four times slower: were it as quick, it would follow the few contacts
-# of one hour, which are not those of all queues alike, and queues would not come to the same level.
+# of one hour, which are not those of all queues alike, and queues would not come to the same level. Until so many were
+# seen it is their mean; were it a guess, all weights would move against those of queues without traffic.
 RATE = 100
 SLOWER = 4
-START = STEPS * 8 // 10  # the share of targets kept that is taken for usual before anything was seen
+# So much of what was learned may be chance, and does not count: until a queue is this far behind the others, of equals
+# whoever waits longest goes first, whatever the queue (RT-2). A tenth is ten targets missed more than by the others.
+DOUBT = 10_000
 _GRAIN = 98  # so many steps are a factor of 1 + 2 ** -10
 _FACTORS = list(accumulate(repeat(1 + 2**-10, 3_070), mul, initial=1.0))
-LIMIT = _GRAIN * 3_070  # of a weight's logarithm: a factor of 20
+LIMIT = _GRAIN * 3_070 + DOUBT  # of a weight's logarithm: what counts of it is a factor of 20
 
 
 class Memory(Struct, array_like=True):
     """What policies remember of the past."""
 
-    kept: int = START  # of late: the share of targets that were kept, by all queues together, in STEPS
+    kept: int = 0  # of late: the share of targets that were kept, by all queues together, in STEPS
     weights: dict[str, int] = field(default_factory=dict)  # by queue: logarithm of the weight, in STEPS
     turns: dict[str, int] = field(default_factory=dict)  # by queue: the last offer
+    heard: int = 0  # how many contacts are behind `kept`, up to RATE * SLOWER
 
     def learn(self, queue: str, kept: bool) -> int:
         """A target was kept, or not. Answers with the queue's new weight.
 
         Compared with what all queues keep, by their traffic: so weights move against one another and not all together,
-        and that of a queue without traffic stands still.
+        that of a queue without traffic stands still, and while all targets are kept nothing moves at all.
         """
-        step = ((STEPS if kept else 0) - self.kept) // (RATE * SLOWER)
-        self.kept += step
+        outcome, grown = STEPS if kept else 0, RATE * SLOWER
+        if not self.heard:
+            self.kept = outcome
+        apart = outcome - self.kept
+        step = apart // grown
+        self.heard = min(self.heard + 1, grown)
+        self.kept += step if self.heard == grown else apart // self.heard
         moved = self.weights.get(queue, 0) - step * SLOWER
         self.weights[queue] = moved = max(-LIMIT, min(LIMIT, moved))
         return moved
@@ -95,7 +104,9 @@ class Memory(Struct, array_like=True):
 
 def factor(learned: int) -> float:
     """The weight behind a logarithm. Products alone make it, so it is the same on every machine."""
-    return _FACTORS[learned // _GRAIN] if learned >= 0 else 1 / _FACTORS[-learned // _GRAIN]
+    if learned > DOUBT:
+        return _FACTORS[(learned - DOUBT) // _GRAIN]
+    return 1 / _FACTORS[(-learned - DOUBT) // _GRAIN] if learned < -DOUBT else 1.0
 
 
 class Standing:

@@ -2,14 +2,13 @@
 
 A contest is judged by its worst-served class, with a guard on the slowest hundredth, so that no rule wins by letting
 late contacts go. Every rule that the configuration offers takes part; the default one also as a planner would set it
-for this very scenario (`set_for`): with weights, or with slow second skills kept back, where short runs on other
-contacts than those it is judged by say that it is worth it.
+for this very scenario (`set_for`): with slow second skills kept back, where short runs on other contacts than those it
+is judged by say that it is worth it. Weights need no setting: the default rule finds them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import exp
 
 from msgspec.structs import replace
 
@@ -20,9 +19,8 @@ Step = Callable[[int, int], None]
 Found = dict[str, float]
 
 BASELINE = Policy("fcfs", "longest_idle")
-RIVALS = ("priority", "deadline", "ratio", "queue-ratio", "round-robin", "adaptive")
-TUNING_ROUNDS = 6
-TUNING_PART = 0.1  # of the judged run's length, for each round
+RIVALS = ("priority", "deadline", "ratio", "queue-ratio", "round-robin", "share-of-target", "adaptive")
+TRIAL_PART = 0.2  # of the judged run's length, for each trial of what may be set
 WORTH = 0.01  # so much must the worst-served class gain before anything is set
 APART = 1.1  # agents whose mean handle times differ by less count as equally fast
 
@@ -30,8 +28,7 @@ APART = 1.1  # agents whose mean handle times differ by less count as equally fa
 def name_of(policy: Policy) -> str:
     """As in the cases: "contact rule|agent rule", with what was set for the scenario."""
     after = f" after {policy.after:g} s" if policy.after is not None else ""
-    weights = " weighted " + "/".join(f"{w:.3g}" for w in policy.weights) if policy.weights else ""
-    return f"{policy.contact}{after}{weights}|{policy.agent}"
+    return f"{policy.contact}{after}|{policy.agent}"
 
 
 def choice_for(model: Model) -> str:
@@ -65,47 +62,32 @@ def one(model: Model, policy: Policy, count: int, warm_up: int, seed: int, step:
     return found | {"gain": 0.0}
 
 
-def tuned(model: Model, policy: Policy, count: int, seed: int, step: Step | None = None) -> Policy:
-    """The rule with the weights that serve the worst-served class best in short runs: those behind gain, those ahead
-    lose."""
-    log_weights = [0.0] * len(model.classes)
-    best, best_level = policy, -1.0
-    for turn in range(TUNING_ROUNDS):
-        trial = replace(policy, weights=tuple(round(exp(w), 4) for w in log_weights))
-        found = stationary.run(model, count, count // 10, seed, trial, step)
-        levels = [found[f"{x.name}.sl_x"] for x in model.classes]
-        if min(levels) > best_level:
-            best, best_level = trial, min(levels)
-        mean = sum(levels) / len(levels)
-        log_weights = [w + 6 / (1 + turn / 2) * (mean - level) for w, level in zip(log_weights, levels, strict=True)]
-    return best
-
-
 def set_for(model: Model, count: int, seed: int, step: Step | None = None) -> Policy:
     """The default rule, set for the scenario where that is worth it."""
     plain = Policy(DEFAULT, choice_for(model))
-    found = [plain, tuned(model, plain, count, seed, step)]
-    if slow_second_skills(model):
-        later = replace(plain, after=min(x.target for x in model.classes))
-        found += [later, tuned(model, later, count, seed, step)]
-    levels = [stationary.run(model, 2 * count, count // 10, seed + 1, x, step)["min_sl_x"] for x in found]
-    best = max(range(len(found)), key=lambda i: levels[i])
-    return found[best] if levels[best] > levels[0] + WORTH else plain
+    if not slow_second_skills(model):
+        return plain
+    later = kept_back(model, plain)
+    level, gained = (stationary.run(model, count, count // 20, seed, x, step)["min_sl_x"] for x in (plain, later))
+    return later if gained > level + WORTH else plain
+
+
+def kept_back(model: Model, policy: Policy) -> Policy:
+    """The rule, with second skills used only for what has waited the shortest target."""
+    return replace(policy, after=min(x.target for x in model.classes))
 
 
 def rivals(model: Model) -> list[Policy]:
     choice = choice_for(model)
-    found = [BASELINE, Policy(DEFAULT, choice)]
-    found += [Policy("priority", choice) if name == "priority" else Policy(name, choice) for name in RIVALS]
+    found = [BASELINE, *(Policy(name, choice) for name in RIVALS)]
     if slow_second_skills(model):
-        shortest = min(x.target for x in model.classes)
-        found += [Policy(rule, choice, after=shortest) for rule in (DEFAULT, "adaptive")]
+        found += [kept_back(model, Policy(rule, choice)) for rule in ("share-of-target", "adaptive")]
     return found
 
 
 def run(model: Model, count: int, warm_up: int, seed: int, step: Step | None = None) -> tuple[str, dict[str, Found]]:
     """The name of the rule that a planner would take by default, and what each rule came to."""
-    default = set_for(model, max(1, round(count * TUNING_PART)), seed + 1_000, step)
+    default = set_for(model, max(1, round(count * TRIAL_PART)), seed + 1_000, step)
     found = {
         name_of(policy): stationary.run(model, count, warm_up, seed, policy, step)
         for policy in dict.fromkeys([*rivals(model), default])

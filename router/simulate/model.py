@@ -36,7 +36,7 @@ CHANNEL = "work"
 TOP_LEVEL = 10
 # A shape needs a target to divide by; one that all share changes no order.
 COMMON_TARGET_MS = 1_000_000
-DEFAULT = "share-of-target"
+DEFAULT: str = Order().policy
 HEAD_START = Duration(20_000)
 
 
@@ -79,13 +79,12 @@ class Model(Struct, frozen=True):
 class Policy(Struct, frozen=True):
     """A way to order and to choose, by the model's own words or by the configuration's.
 
-    `weights` and `after_ms` are what a planner would write for one scenario.
+    `after` is what a planner would write for one scenario.
     """
 
     contact: str
     agent: str
     after: float | None = None  # second-rank skills only for contacts that have waited so long
-    weights: tuple[float, ...] = ()
 
 
 # The literature's words for rules -> ours.
@@ -219,8 +218,6 @@ def _bands(model: Model) -> dict[int, str]:
 def _queue(model: Model, i: int, policy: Policy, bands: Mapping[int, str]) -> Queue:
     x = model.classes[i]
     weight, target, head_start = _line(x, policy)
-    if policy.weights:
-        weight *= policy.weights[i]
     choice = CHOICES.get(policy.agent) or _known(policy.agent, CHOSEN, CHOICES)
     requirement, relax = _requirement(model, i)
     rule = {"choice": choice, "auto_accept": True, "offer_timeout": "1m"}
