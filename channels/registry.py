@@ -175,7 +175,7 @@ KINDS: dict[str, Kind] = {
     "email": Kind(
         Email,
         _email,
-        lambda settings: {"email": ("message",)},
+        lambda settings: {"email": ("copy", "message")},
         check_email,
         lasting=lambda settings: {"email"},
         listens=lambda settings: {

@@ -54,11 +54,13 @@ from router.service.doorkeeper import Doorkeeper
 from router.service.figures import Figures
 from router.service.hindsight import Hindsight
 from router.service.lease import Follower, Lease, leading
+from router.service.letters import Letters
 from router.service.outbox import Outbox
 from router.service.ports import Adapter, Context, Health
 from router.service.quarantine import Quarantine
 from router.service.remote.edge import RemoteWriter
 from router.service.remote.host import Links
+from router.service.signals import Signals
 from router.service.sockets import SocketServer
 from router.service.supervision import Snapshots, matching_health
 from router.service.writer import AWAY, Writer
@@ -96,7 +98,8 @@ class App:
         self.blobs = self._blob_store()
         self.quarantine = Quarantine(self.data / "quarantine", settings.quarantine)
         self.sockets = SocketServer(settings.sockets.host, settings.sockets.port, settings.sockets)
-        self.agents = AgentServer(self.desk, self.sockets, settings.agent_link, self.blobs)
+        self.signals, self.letters = Signals(), Letters()
+        self.agents = AgentServer(self.desk, self.sockets, settings.agent_link, self.blobs, self.signals)
         self.door = Doorkeeper(self.data, settings.accounts, settings.agent_link.failures_per_minute, self.clock.now_ms)
         self.adapters = self._build_adapters()
         self._by_channel = {channel: a for a in self.adapters for channel in a.channels}
@@ -137,7 +140,16 @@ class App:
     def _build_adapters(self) -> list[Adapter]:
         if not self.is_edge:
             return []
-        context = Context(self.desk, self.blobs, self.quarantine, self.sockets, self.data, self.loopback_only)
+        context = Context(
+            self.desk,
+            self.blobs,
+            self.quarantine,
+            self.sockets,
+            self.data,
+            self.loopback_only,
+            self.signals,
+            self.letters,
+        )
         return [KINDS[kind].build(section, context) for kind, section in self.settings.adapters.items()]
 
     def _build_http(self) -> HttpServer:

@@ -10,14 +10,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from channels.chat.protocol import CHANNEL, HangUp, Room, Send, Submit
+from channels.chat.protocol import CHANNEL, HangUp, Post, Room, Send, Submit, Tell
 from channels.chat.settings import Settings
 from channels.chat.tokens import keep_secret
+from channels.chat.uploads import FileRoutes
 from router.engine.commands import Reply
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
-from router.errors import RouterError
+from router.errors import ConfigError, RouterError
 from router.observe import counter, gauge, get_logger
 from router.service.ports import Context, DeliveryFailed, Health
+from router.service.signals import Signal
 from router.service.sockets import Peer
 
 SUBPROTOCOL = "switchboard.chat.v1"
@@ -63,6 +65,9 @@ class ChatAdapter:
         self._sweeping: asyncio.Task[None] | None = None
         self._swept_s = 0.0  # on the loop's clock
         self._is_open = False
+        self._posting: set[asyncio.Task[None]] = set()
+        self._files = FileRoutes(settings, context, lambda: self._secret)
+        context.signals.listen_for_customers(CHANNEL, self._signalled)
 
     @property
     def room(self) -> Room:
@@ -75,6 +80,8 @@ class ChatAdapter:
         Must come before anything that submits commands: what is said while we look would be seen twice.
         """
         s, context = self._settings, self._context
+        if s.offline is not None and not context.desk.routes("email", s.offline.mail_to):
+            raise ConfigError("chat.offline.mail_to", "an address that mail is taken for", s.offline.mail_to)
         self._secret = s.token_secret.encode() or await asyncio.to_thread(keep_secret, context.data / SECRET_FILE)
         self._look_again()
         context.sockets.mount(s.path, SUBPROTOCOL, self._opened)
@@ -110,6 +117,7 @@ class ChatAdapter:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
             self._sweeping = None
+        await asyncio.gather(*self._posting, return_exceptions=True)
         if self._room is not None:
             self._room.close()
             self.act()
@@ -143,7 +151,12 @@ class ChatAdapter:
         raise DeliveryFailed("chat has no outbound actions: visitors are told by the facts", final=True)
 
     def routes(self) -> Sequence[Any]:
-        return ()
+        return self._files.routes()
+
+    def _signalled(self, thread: str, signal: Signal) -> None:
+        if self._room is not None:
+            self._room.signalled(thread, signal)
+            self.act()
 
     async def readable(self, view: InteractionView) -> tuple[MessageView, ...]:
         return view.messages
@@ -179,9 +192,25 @@ class ChatAdapter:
                         peer.close(code, reason)
                 case Submit(command, answered):
                     self._context.desk.submit(command, partial(self._answered, answered))
+                case Tell(agent, interaction, signal):
+                    self._context.signals.tell_agent(agent, interaction, signal)
+                case Post() as letter:
+                    task = asyncio.create_task(self._post(letter), name="chat letter")
+                    self._posting.add(task)
+                    task.add_done_callback(self._posting.discard)
 
     def _answered(self, answered: Any, answer: Reply | RouterError) -> None:
         answered(answer)
+        self.act()
+
+    async def _post(self, letter: Post) -> None:
+        """The one thing that has a task of its own: it is rare, and mail is read and stored before it is recorded."""
+        problem: RouterError | None = None
+        try:
+            await self._context.letters.post(letter.raw, letter.address)
+        except RouterError as refused:
+            problem = refused
+        letter.answered(problem)
         self.act()
 
     async def _sweep(self) -> None:

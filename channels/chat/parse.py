@@ -18,6 +18,9 @@ from router.errors import BadMessage, TooLarge
 from router.service.halves import made_whole
 
 SEQ_MAX = 2**53  # what a browser can count to
+FILES_MAX = 10  # of one message
+# One plain address: nothing that could be a second one, or a header. What is stranger than this has other ways to us.
+_EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@(?:[^\s@<>\"(),:;\[\]\\.]{1,63}\.){1,8}[^\s@<>\"(),:;\[\]\\.]{2,63}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _BETWEEN = re.compile(r"[ ()./-]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -42,14 +45,52 @@ class Hello(Struct, frozen=True, tag="hello", tag_field="type"):
 
 
 class Text(Struct, frozen=True, tag="message", tag_field="type"):
-    """Something said. `id` is the client's own and never used for anything else by this visitor."""
+    """Something said. `id` is the client's own and never used for anything else by this visitor.
+
+    `files` are what uploading them gave. With files the text may be empty.
+    """
 
     id: Ident
-    text: str
+    text: str = ""
+    files: Annotated[tuple[Proof, ...], Meta(max_length=FILES_MAX)] = ()
 
 
 class Typing(Struct, frozen=True, tag="typing", tag_field="type"):
-    """The visitor is writing."""
+    """The visitor is writing, or (`on` false) no longer. To be said again every few seconds."""
+
+    on: bool = True
+
+
+class Received(Struct, frozen=True, tag="received", tag_field="type"):
+    """This client has every message up to the one with this time."""
+
+    at_ms: Annotated[int, Meta(ge=0, le=SEQ_MAX)]
+
+
+class Read(Struct, frozen=True, tag="read", tag_field="type"):
+    """The visitor has seen every message up to the one with this time."""
+
+    at_ms: Annotated[int, Meta(ge=0, le=SEQ_MAX)]
+
+
+class Here(Struct, frozen=True, tag="here", tag_field="type"):
+    """I am still there: the answer to `idle`."""
+
+
+class LeaveLetter(Struct, frozen=True, tag="letter", tag_field="type"):
+    """What a visitor leaves where nobody can talk to them now; the answer comes by mail."""
+
+    id: Ident
+    email: Annotated[str, Meta(max_length=254)]  # RFC 5321 4.5.3.1.3
+    text: str
+    name: Short | None = None
+
+
+class SendCopy(Struct, frozen=True, tag="transcript", tag_field="type"):
+    """Send me all that was said by mail, once it is over."""
+
+    id: Ident
+    email: Annotated[str, Meta(max_length=254)]
 
 
 class CallMe(Struct, frozen=True, tag="callback", tag_field="type"):
@@ -63,7 +104,7 @@ class Goodbye(Struct, frozen=True, tag="leave", tag_field="type"):
     """The visitor is done. A socket that closes does not say this."""
 
 
-Frame = Hello | Text | Typing | CallMe | Goodbye
+Frame = Hello | Text | Typing | Received | Read | Here | LeaveLetter | SendCopy | CallMe | Goodbye
 
 T = TypeVar("T")
 
@@ -96,6 +137,10 @@ def parse(data: str | bytes, text_max: int) -> Frame:
         _check_hello(frame)
     elif isinstance(frame, CallMe):
         return replace(frame, phone=_number(frame.phone))
+    elif isinstance(frame, LeaveLetter):
+        return _check_letter(frame, text_max)
+    elif isinstance(frame, SendCopy):
+        return replace(frame, email=_address(frame.email))
     return frame
 
 
@@ -114,13 +159,27 @@ def _reason(wrong: Exception) -> str:
     return "not JSON"
 
 
-def _check_text(frame: Text, text_max: int) -> None:
-    if not frame.text.strip():
+def _check_text(frame: Text | LeaveLetter, text_max: int) -> None:
+    if not frame.text.strip() and not (isinstance(frame, Text) and frame.files):
         raise BadMessage("a message needs a text")
     if len(frame.text) > text_max:
         raise TooLarge(f"a message has at most {text_max} characters: send it in parts")
     if isinstance(frame.id, str) and _CONTROL.search(frame.id):
         raise BadMessage("an id has no control characters")
+
+
+def _check_letter(frame: LeaveLetter, text_max: int) -> LeaveLetter:
+    _check_text(frame, text_max)
+    if frame.name is not None and _CONTROL.search(frame.name):
+        raise BadMessage("a name has no control characters")
+    return replace(frame, email=_address(frame.email))
+
+
+def _address(written: str) -> str:
+    address = written.strip()
+    if not _EMAIL.fullmatch(address) or _CONTROL.search(address):
+        raise BadMessage("email: one address, such as eva@example.com")
+    return address
 
 
 def _number(written: str) -> str:

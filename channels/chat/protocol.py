@@ -14,6 +14,7 @@ Rules:
 5. A socket that closes is not a goodbye. A visitor without a socket for `visitor_grace` is gone; after a start
    everybody's grace begins anew.
 6. A frame that is not understood costs its sender an error, never another visitor anything.
+7. What is no fact (who writes, who has read) is passed on and never recorded, numbered or relied upon (`signals`).
 
 How a socket ends, and what its client does then ("port" marks what the websocket port decides):
 
@@ -34,7 +35,8 @@ How a socket ends, and what its client does then ("port" marks what the websocke
     4429  too-many           the address opened too many conversations    come back after retry_after_s
 
 Errors that leave the socket open: bad-message; and of one message, with `re`: too-large, id-reused (another text had
-this id), too-fast, overloaded, unavailable, draining. What carries `retry_after_s` may be sent again, with the same id.
+this id), not-found (a file), not-supported and illegal-move (what is not offered here and now), too-fast, overloaded,
+unavailable, draining. What carries `retry_after_s` may be sent again, with the same id.
 """
 
 from __future__ import annotations
@@ -50,15 +52,33 @@ from msgspec import structs
 
 from channels.chat import render as out
 from channels.chat import tokens
+from channels.chat.attention import CLOSE, WARN, Attention
+from channels.chat.letter import letter
 from channels.chat.limits import Bucket, Buckets
-from channels.chat.parse import CallMe, Goodbye, Hello, Ident, Text, Typing, ident_of, parse
+from channels.chat.parse import (
+    CallMe,
+    Frame,
+    Goodbye,
+    Hello,
+    Here,
+    Ident,
+    LeaveLetter,
+    Read,
+    Received,
+    SendCopy,
+    Text,
+    Typing,
+    ident_of,
+    parse,
+)
 from channels.chat.render import Attachment, Said
 from channels.chat.settings import Settings
 from channels.chat.stream import Entry, Stream
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.admission import CAUSES
 from router.engine.commands import Reply
-from router.engine.events import Message
+from router.engine.events import Blob, Message
 from router.engine.views import (
     AgentView,
     CallbackOffer,
@@ -70,8 +90,20 @@ from router.engine.views import (
     interaction_id,
     number_of,
 )
-from router.errors import ClientError, IllegalMove, NoRoute, NotFound, Refusal, RouterError, Unauthenticated
+from router.engine.views import Attachment as File
+from router.errors import (
+    BadMessage,
+    ClientError,
+    IllegalMove,
+    NoRoute,
+    NotFound,
+    NotSupported,
+    Refusal,
+    RouterError,
+    Unauthenticated,
+)
 from router.service.masking import mask_cards
+from router.service.signals import Marks, Signal, Writing
 
 CHANNEL = "chat"
 THREAD = "chat:"
@@ -80,6 +112,9 @@ NOT_UNDERSTOOD, NOT_BELIEVED, NO_ROUTE, SILENT, TOO_MANY_WINDOWS, TOO_FAST = 440
 OPEN_STATES = ("queued", "offered", "active")
 IDS_KEPT = 256  # of a visitor's latest messages, to tell a repetition from an id used twice
 RETRY_S = 5  # where we refuse ourselves
+LETTERS_MAX = 3  # that one visitor may leave in one conversation
+FILES = "/chat/files"  # on the HTTP port
+IDLE = "idle"
 
 FRESH, OPENING, TALKING, OVER = "fresh", "opening", "talking", "over"  # a line's stages
 
@@ -115,7 +150,23 @@ class Submit(NamedTuple):
     answered: Callable[[Reply | RouterError], None]
 
 
-Action = Send | HangUp | Submit
+class Tell(NamedTuple):
+    """Something in passing, for the agent who has the conversation."""
+
+    agent: str
+    interaction: int
+    signal: Signal
+
+
+class Post(NamedTuple):
+    """A letter for the mail channel."""
+
+    raw: bytes
+    address: str
+    answered: Callable[[RouterError | None], None]
+
+
+Action = Send | HangUp | Submit | Tell | Post
 
 
 class Pending(NamedTuple):
@@ -150,7 +201,7 @@ class Line:
         self.strikes = 0
         self.conversation: Conversation | None = None
         self.mark = 0  # where the stream stood when its hello opened an interaction
-        self.backlog: list[Text | CallMe | Goodbye] = []
+        self.backlog: list[Frame] = []
         self.leaving = False
 
 
@@ -170,6 +221,9 @@ class Conversation:
         self.open = 0  # the open interaction
         self.state = "none"
         self.agent = ""  # the name of who answers
+        self.holder = ""  # who that is, to us
+        self.answered = False  # somebody did, at some time
+        self.attention = Attention()
         self.reason = ""
         self.shown: Estimate | None = None
         self.asked = False  # whether to call them back, and they have not said yes
@@ -195,8 +249,9 @@ class Conversation:
         """An interaction of this visitor is known to be open. Numbers grow, so an older one is old news."""
         if number > self.newest:
             self.newest = self.open = number
-            self.state, self.agent, self.reason, self.shown = "queued", "", "", None
-            self.is_leaving = self.asked = False
+            self.state, self.agent, self.holder, self.reason, self.shown = "queued", "", "", "", None
+            self.is_leaving = self.asked = self.answered = False
+            self.attention.begin()
             self.stream.begin()
 
 
@@ -272,6 +327,19 @@ class Room:
             conversation = self._conversation(visitor, fresh=False)
         self._fact(conversation, news)
 
+    def signalled(self, thread: str, signal: Signal) -> None:
+        """Something in passing from whoever has this conversation."""
+        conversation = self.conversations.get(thread.removeprefix(THREAD))
+        if conversation is None or conversation.state != "active":
+            return
+        if isinstance(signal, Writing):
+            self._whisper(conversation, out.Typing(name=signal.name, on=signal.on))
+            return
+        at_ms = min(signal.read_ms, self._look.now_ms())
+        if conversation.attention.see(at_ms):
+            self._whisper(conversation, out.Read(at_ms=at_ms))
+        self._tell_marks(conversation)  # whoever says how far they are has just come, or wants to know
+
     def sweep(self) -> Iterator[None]:
         """Look at everybody once. Yields now and then, so that the shell can let others run in between."""
         for count, conversation in enumerate(list(self.conversations.values())):
@@ -304,7 +372,7 @@ class Room:
 
     # --- frames -------------------------------------------------------------------------------------------------------
 
-    def _frame(self, line: Line, frame: Hello | Text | Typing | CallMe | Goodbye) -> None:
+    def _frame(self, line: Line, frame: Frame) -> None:
         match frame:
             case _ if line.stage == OVER:
                 pass
@@ -314,14 +382,18 @@ class Room:
                 self._not_understood(line, "bad-message", "hello was said already", None)
             case _ if line.stage == FRESH:
                 self._not_understood(line, "bad-message", "say hello first", None)
-            case Typing():
-                pass  # nobody is shown it yet
-            case Text() | CallMe() | Goodbye() if line.stage == OPENING:
+            case Typing() | Received() | Read() | Here():
+                self._sign(line.conversation, frame)
+            case _ if line.stage == OPENING:
                 self._keep(line, frame)
             case Text():
                 self._say(line, frame)
             case CallMe():
                 self._call_back(line, frame)
+            case LeaveLetter():
+                self._leave_letter(line, frame)
+            case SendCopy():
+                self._send_copy(line, frame)
             case Goodbye():
                 self._leave(line)
 
@@ -331,7 +403,7 @@ class Room:
         if line.stage == FRESH or line.strikes > self._settings.strikes:
             self._hang_up(line, NOT_UNDERSTOOD, message)
 
-    def _keep(self, line: Line, frame: Text | CallMe | Goodbye) -> None:
+    def _keep(self, line: Line, frame: Frame) -> None:
         """Hold what comes before the welcome: refused with the hello, it would belong to nobody."""
         if len(line.backlog) < self._settings.backlog:
             line.backlog.append(frame)
@@ -494,6 +566,10 @@ class Room:
             expected_wait_s=conversation.shown.expected_wait_s if conversation.shown else None,
             reason=conversation.reason,
             callback_offered=conversation.asked,
+            read_ms=conversation.attention.seen_ms,
+            closes_at_ms=self._closes_at(conversation),
+            letter=self._may_write(conversation),
+            transcript=self._may_copy(conversation),
         )
 
     # --- words --------------------------------------------------------------------------------------------------------
@@ -508,7 +584,13 @@ class Room:
         if self._is_full(conversation):
             self._error(line, "overloaded", "too many visitors: send it again soon", frame.id, RETRY_S)
             return
-        ident, digest = str(frame.id), hashlib.blake2b(frame.text.encode(), digest_size=8).digest()
+        try:
+            blobs = tuple(self._blob(conversation, sealed) for sealed in frame.files)
+        except NotFound as wrong:
+            self._error(line, wrong.code, str(wrong), frame.id)
+            return
+        said = "\n".join((frame.text, *(blob.digest for blob in blobs)))
+        ident, digest = str(frame.id), hashlib.blake2b(said.encode(), digest_size=8).digest()
         if conversation.known_ids.get(ident, digest) != digest:
             self._error(line, "id-reused", "another text had this id: give it one of its own", frame.id)
             return
@@ -516,8 +598,16 @@ class Room:
         mine = Pending(line.number, frame.id)
         conversation.pending.setdefault(ident, mine)
         text = mask_cards(frame.text) if self._settings.mask_cards else frame.text
-        command = self._arrival(conversation, f"{conversation.thread}:{ident}", Message(text, external_id=ident))
+        message = Message(text, blobs, external_id=ident)
+        command = self._arrival(conversation, f"{conversation.thread}:{ident}", message)
         self._submit(command, partial(self._said, conversation, mine))
+
+    def _blob(self, conversation: Conversation, sealed: str) -> Blob:
+        """The uploaded file behind a ticket. Raises NotFound for one that is another visitor's, or no ticket."""
+        ticket = tokens.unseal_file(self._secret, sealed)
+        if ticket.visitor != conversation.visitor:
+            raise NotFound("there is no such file: upload it first")
+        return Blob(ticket.digest, ticket.size, ticket.media_type, ticket.name)
 
     def _remember(self, conversation: Conversation, ident: str, digest: bytes) -> None:
         conversation.known_ids[ident] = digest
@@ -564,6 +654,117 @@ class Room:
             retry_after_s = answer.retry_after_s if isinstance(answer, Refusal) else 0
             self._error(line, answer.code, str(answer), None, retry_after_s)
 
+    # --- in passing ---------------------------------------------------------------------------------------------------
+
+    def _sign(self, conversation: Conversation | None, frame: Typing | Received | Read | Here) -> None:
+        """The visitor types, has got or read something, or is simply there."""
+        if conversation is None or not conversation.open:
+            return
+        now, attention = self._look.now_ms(), conversation.attention
+        if not isinstance(frame, Received) and attention.alive(now):
+            self._put(conversation, out.Idle(closes_at_ms=0))
+        match frame:
+            case Typing() if attention.types(frame.on, now):
+                self._tell(conversation, Writing(frame.on, conversation.name))
+            case Received() if attention.mark(min(frame.at_ms, now), 0):
+                self._tell_marks(conversation)
+            case Read() if attention.mark(0, min(frame.at_ms, now)):
+                self._tell_marks(conversation)
+            case _:
+                pass  # nothing new
+
+    def _tell(self, conversation: Conversation, signal: Signal) -> None:
+        if conversation.holder:
+            self.actions.append(Tell(conversation.holder, conversation.open, signal))
+
+    def _tell_marks(self, conversation: Conversation) -> None:
+        attention = conversation.attention
+        if attention.received_ms:
+            self._tell(conversation, Marks(attention.read_ms, attention.received_ms))
+
+    def _whisper(self, conversation: Conversation, frame: out.Frame) -> None:
+        """To every window, under no number of its own, never again."""
+        data = out.encode(frame, conversation.stream.last)
+        for line in conversation.lines:
+            self.actions.append(Send(line.number, data))
+
+    # --- mail ---------------------------------------------------------------------------------------------------------
+
+    def _may_write(self, conversation: Conversation) -> bool:
+        """Whether a letter can be left: where the door was closed, and not where somebody has just been talked to."""
+        is_closed = not conversation.open and conversation.reason in CAUSES
+        return self._settings.offline is not None and is_closed and conversation.attention.letters < LETTERS_MAX
+
+    def _leave_letter(self, line: Line, frame: LeaveLetter) -> None:
+        conversation, offline = line.conversation, self._settings.offline
+        assert conversation is not None
+        if offline is None or not self._may_write(conversation):
+            self._error(line, IllegalMove.code, "no letter can be left here now", frame.id)
+            return
+        wait_s = self._openers.wait_s(line.address, self._look.now_ms())
+        if wait_s:
+            self._error(line, "too-fast", "too many letters from this address", frame.id, wait_s)
+            return
+        try:
+            raw = letter(
+                visitor=conversation.visitor,
+                ident=frame.id,
+                to=offline.mail_to,
+                subject=f"{offline.subject}: {conversation.topic}",
+                email=frame.email,
+                name=frame.name or conversation.name,
+                language=conversation.language,
+                text=frame.text,
+            )
+        except ValueError:
+            self._error(line, BadMessage.code, "email: one address, such as eva@example.com", frame.id)
+            return
+        conversation.attention.letters += 1
+        self.actions.append(Post(raw, offline.mail_to, partial(self._posted, conversation, frame.id)))
+
+    def _posted(self, conversation: Conversation, ident: Ident, problem: RouterError | None) -> None:
+        if problem is None:
+            self._put(conversation, out.Delivered(re=ident, at_ms=self._look.now_ms()))
+            return
+        conversation.attention.letters -= 1
+        retry_after_s = problem.retry_after_s if isinstance(problem, Refusal) else 0
+        error = out.Error(code=problem.code, message=str(problem), re=ident, retry_after_s=retry_after_s)
+        self._put(conversation, error)
+
+    def _may_copy(self, conversation: Conversation) -> bool:
+        return self._settings.mailed_transcript is not None and conversation.answered
+
+    def _send_copy(self, line: Line, frame: SendCopy) -> None:
+        conversation, policy = line.conversation, self._settings.mailed_transcript
+        assert conversation is not None
+        if policy is None:
+            self._error(line, NotSupported.code, "no transcripts are sent here", frame.id)
+            return
+        if not self._may_copy(conversation):
+            self._error(line, IllegalMove.code, "nobody has answered yet", frame.id)
+            return
+        if policy.to == "signed" and f"mailto:{frame.email.lower()}" not in conversation.identities:
+            self._error(line, NotSupported.code, "transcripts go to the address that is known of you only", frame.id)
+            return
+        command = c.SendCopy(
+            key=f"{conversation.thread}:copy:{conversation.newest}",
+            thread=conversation.thread,
+            channel="email",
+            address=frame.email,
+            sender=policy.sender,
+        )
+        self._submit(command, partial(self._copied, conversation, frame.id))
+
+    def _copied(self, conversation: Conversation, ident: Ident, answer: Reply | RouterError) -> None:
+        if isinstance(answer, Reply):
+            self._put(conversation, out.Delivered(re=ident, at_ms=self._look.now_ms(), duplicate=answer.duplicate))
+            return
+        retry_after_s = answer.retry_after_s if isinstance(answer, Refusal) else 0
+        error = out.Error(code=answer.code, message=str(answer), re=ident, retry_after_s=retry_after_s)
+        self._put(conversation, error)
+
+    # --- goodbye ------------------------------------------------------------------------------------------------------
+
     def _leave(self, line: Line) -> None:
         conversation = line.conversation
         assert conversation is not None
@@ -598,24 +799,29 @@ class Room:
                 self._word(conversation, added.author, added.message, name, news.at_ms)
             case _ if news.interaction != conversation.open:
                 pass  # about one that is over
-            case e.OfferAccepted():
-                conversation.state, conversation.agent, conversation.shown = "active", news.agent_name, None
-                conversation.asked = False
-                self._put(conversation, out.Joined(name=news.agent_name))
-            case e.ConsultCompleted():
-                conversation.agent = news.agent_name
-                self._put(conversation, out.Joined(name=news.agent_name))
+            case e.OfferAccepted() as accepted:
+                conversation.state, conversation.shown, conversation.asked = "active", None, False
+                self._answers(conversation, accepted.agent, news.agent_name)
+            case e.ConsultCompleted() as given:
+                self._answers(conversation, given.agent, news.agent_name)
             case e.ConsultJoined():
-                self._put(conversation, out.Joined(name=news.agent_name))
+                self._put(conversation, out.Joined(name=news.agent_name, transcript=self._may_copy(conversation)))
             case e.Requeued() | e.Transferred() | e.ConnectFailed() | e.Moved():
-                conversation.state, conversation.agent = "queued", ""
+                conversation.state, conversation.agent, conversation.holder = "queued", "", ""
+                conversation.attention.spoke("customer", news.at_ms)  # it is our turn again
                 self._queued(conversation, "moved" if isinstance(news.event, e.Transferred) else "returned")
             case e.CallbackOffered() as asked:
                 self._ask(conversation, asked.told)
             case e.InteractionEnded() as ended:
-                self._ended(conversation, ended.reason, ended.told)
+                self._ended(conversation, IDLE if ended.why == IDLE else ended.reason, ended.told)
             case _:
                 pass  # the desk's own business
+
+    def _answers(self, conversation: Conversation, holder: str, name: str) -> None:
+        """From here on it is this agent who has the conversation."""
+        conversation.holder, conversation.agent, conversation.answered = holder, name, True
+        conversation.attention.seen_ms = 0
+        self._put(conversation, out.Joined(name=name, transcript=self._may_copy(conversation)))
 
     def _word(self, conversation: Conversation, author: str, message: Message, name: str, now: int) -> None:
         """Something was said. A visitor's own word goes back to its sender as `delivered`, under the same number."""
@@ -628,7 +834,11 @@ class Room:
                 own, sender = out.Delivered(re=ident, at_ms=now), pending.line
         if not message.text and not message.blobs:
             return  # a hello that met an open interaction: nobody said anything
-        said = _as_said(MessageView(author, now, message.text, name, attachments_of(message)), ident)
+        if author == "customer" and conversation.attention.alive(now):
+            self._put(conversation, out.Idle(closes_at_ms=0))
+        conversation.attention.spoke(author, now)
+        view = MessageView(author, now, message.text, name, attachments_of(message))
+        said = self._as_said(conversation, view, ident)
         conversation.stream.say(said)
         frame = out.Message(author=author, text=said.text, at_ms=now, id=ident, name=name, attachments=said.attachments)
         self._put(conversation, frame, sender, own)
@@ -653,7 +863,9 @@ class Room:
     def _ended(self, conversation: Conversation, reason: str, told: str = "") -> None:
         frame = out.Ended(interaction=interaction_id(conversation.open), reason=reason, text=told)
         conversation.open, conversation.state, conversation.agent, conversation.asked = 0, "ended", "", False
-        conversation.reason, conversation.shown = reason, None
+        conversation.holder, conversation.reason, conversation.shown = "", reason, None
+        conversation.attention.asked_ms = conversation.attention.owing_ms = 0
+        frame.letter = self._may_write(conversation)
         conversation.since_ms = self._look.now_ms()
         self._open_ones -= 1
         self._put(conversation, frame)
@@ -676,8 +888,24 @@ class Room:
                 risen = conversation.shown is not None and place.position > conversation.shown.position
                 conversation.shown = place
                 self._show_place(conversation, place, "higher-priority" if risen else "")
+        elif conversation.state == "active":
+            self._look_for_life(conversation)
         elif conversation.idle and away_ms >= self._settings.keep_ended:
             self._forget(conversation)
+
+    def _look_for_life(self, conversation: Conversation) -> None:
+        now, attention = self._look.now_ms(), conversation.attention
+        due = attention.due(now, self._settings.idle_warn, self._settings.idle_close)
+        if due == WARN:
+            attention.asked_ms = now
+            self._put(conversation, out.Idle(closes_at_ms=self._closes_at(conversation)))
+        elif due == CLOSE and not conversation.is_leaving:
+            conversation.is_leaving = True
+            self._submit(c.Leave(thread=conversation.thread, reason=IDLE), partial(self._gone, conversation))
+
+    def _closes_at(self, conversation: Conversation) -> int:
+        asked_ms = conversation.attention.asked_ms
+        return asked_ms + self._settings.idle_close if asked_ms else 0
 
     def _gone(self, conversation: Conversation, answer: Reply | RouterError) -> None:
         """Refused: the next sweep tries again. Unknown to the engine: it is over, and its end was missed."""
@@ -710,8 +938,10 @@ class Room:
         conversation.topic, conversation.name, conversation.language = view.recipient, view.name, view.language
         for said in view.messages:
             self._recall(conversation, said)
+        conversation.answered = view.state == "active" or any(said.author == "agent" for said in view.messages)
         if view.state == "active":
             conversation.state, conversation.agent = "active", self._name_of(view.agent)
+            conversation.holder = view.agent
         elif view.state in OPEN_STATES:
             conversation.shown = self._look.estimate(interaction) or Estimate(1, None)
             conversation.asked = self._look.callback_offer(interaction) is not None
@@ -723,7 +953,18 @@ class Room:
     def _recall(self, conversation: Conversation, said: MessageView) -> None:
         if said.text or said.attachments:
             name = self._name_of(said.agent) if said.author == "agent" else ""
-            conversation.stream.say(_as_said(structs.replace(said, agent=name), None))
+            conversation.stream.say(self._as_said(conversation, structs.replace(said, agent=name), None))
+            conversation.attention.spoke(said.author, said.at_ms)
+
+    def _as_said(self, conversation: Conversation, said: MessageView, ident: Ident | None) -> Said:
+        """As visitors see it; `said.agent` is a name here."""
+        files = tuple(self._file(conversation, blob) for blob in said.attachments)
+        return Said(author=said.author, text=said.text, at_ms=said.at_ms, id=ident, name=said.agent, attachments=files)
+
+    def _file(self, conversation: Conversation, blob: File) -> Attachment:
+        ticket = tokens.Ticket(conversation.visitor, blob.digest, blob.size, blob.media_type, blob.name)
+        url = f"{FILES}/{tokens.seal_file(self._secret, ticket)}"
+        return Attachment(blob.name, blob.media_type, blob.size, url)
 
     def _name_of(self, agent: str) -> str:
         """As visitors see the agent, who may no longer be in the configuration."""
@@ -786,12 +1027,6 @@ class Room:
             self._put(line.conversation, error)
         else:
             self.actions.append(Send(line.number, out.encode(error, 0)))
-
-
-def _as_said(said: MessageView, ident: Ident | None) -> Said:
-    """As visitors see it; `said.agent` is a name here."""
-    files = tuple(Attachment(blob.name, blob.media_type, blob.size) for blob in said.attachments)
-    return Said(author=said.author, text=said.text, at_ms=said.at_ms, id=ident, name=said.agent, attachments=files)
 
 
 def _is_news(shown: Estimate | None, place: Estimate) -> bool:

@@ -1,7 +1,8 @@
 """What a visitor's client is told: JSON text frames with `type` and `seq`.
 
-`seq` counts the frames of one visitor's stream without gaps. Two kinds of frames take no number of their own: a welcome
-says where the stream stands for this socket (the next frame is `seq` + 1), and an error before the welcome carries 0.
+`seq` counts the frames of one visitor's stream without gaps. Three kinds of frames take no number of their own: a
+welcome says where the stream stands for this socket (the next frame is `seq` + 1), as do `typing` and `read`, which
+tell of the moment and are never told again; and an error before the welcome carries 0.
 Clients ignore fields and types that they do not know.
 """
 
@@ -20,11 +21,12 @@ class Frame(Struct, kw_only=True, omit_defaults=True, tag_field="type", tag=str.
 
 
 class Attachment(Struct, frozen=True):
-    """A file that came with a message. How to get it is not part of this protocol yet."""
+    """A file that came with a message."""
 
     name: str
     media_type: str
     size: int  # bytes
+    url: str = ""  # path on the HTTP port, as a download; good for as long as the server keeps its secret
 
 
 class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -52,6 +54,10 @@ class Welcome(Frame):
     messages: tuple[Said, ...] | None = None
     truncated: bool = False  # the transcript had more before these
     callback_offered: bool = False  # they were asked whether to call them back, and may still say yes
+    read_ms: int = 0  # the agent has read everything up to the message with this time
+    closes_at_ms: int = 0  # the visitor was asked whether they are still there; as in `idle`
+    letter: bool = False  # nobody can talk now, but a `letter` can be left
+    transcript: bool = False  # `transcript` may be asked for
 
 
 class Queued(Frame, omit_defaults=True):
@@ -74,9 +80,29 @@ class CallbackOffered(Frame, tag="callback_offered"):
 
 
 class Joined(Frame):
-    """Somebody answers."""
+    """Somebody answers. With `transcript` the visitor may ask for one."""
 
     name: str
+    transcript: bool = False
+
+
+class Typing(Frame):
+    """The agent writes, or (`on` false) no longer. Over as well when it is not said again within some seconds."""
+
+    name: str
+    on: bool
+
+
+class Read(Frame):
+    """The agent has seen every message up to the one with this time."""
+
+    at_ms: int
+
+
+class Idle(Frame):
+    """The visitor was silent for long and the conversation ends at that time; 0: it does not any more."""
+
+    closes_at_ms: int
 
 
 class Message(Frame):
@@ -94,6 +120,7 @@ class Delivered(Frame):
     """Message `re` is recorded: it will not be lost any more.
 
     For its sender it stands in the transcript here, unless it is a `duplicate`: then it has its place already.
+    A `letter` and a `transcript` that were asked for are answered so, too.
     """
 
     re: Ident
@@ -104,12 +131,13 @@ class Delivered(Frame):
 class Ended(Frame):
     """The conversation is over. The next message opens a new one. `text` is what the visitor is to be told of it.
 
-    With the reason `callback` they will be called, with the place that they had.
+    With the reason `callback` they will be called, with the place that they had. With `letter` one can be left.
     """
 
     interaction: str
     reason: str
     text: str = ""
+    letter: bool = False
 
 
 class Error(Frame):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -13,6 +13,25 @@ Positive = Annotated[int, Meta(ge=1)]
 Rate = Annotated[float, Meta(gt=0)]
 
 SECRET_MIN = 32  # characters; what hmac-sha256 is worth is not more than its key
+
+
+class Offline(Struct, frozen=True, forbid_unknown_fields=True):
+    """What visitors can do where their queue takes nobody: leave a letter, which arrives as mail."""
+
+    # The address of ours it is for; one that `email.addresses` has and the routing rules take.
+    mail_to: Annotated[str, Meta(min_length=3, max_length=254)]
+    # How its subject begins; the topic follows.
+    subject: Annotated[str, Meta(min_length=1, max_length=100)] = "Message from the website"
+
+
+class Transcript(Struct, frozen=True, forbid_unknown_fields=True):
+    """All that was said, by mail to the visitor, once the conversation is over and if they ask for it."""
+
+    # The address of ours it comes from; answers to it are mail like any other.
+    sender: Annotated[str, Meta(min_length=3, max_length=254)]
+    # `signed`: only to the address that the embedding page signed. Left out: to any, but one for each conversation, and
+    # only where an agent answered: who wants to send mail to strangers in our name must talk to one of us first.
+    to: Literal["any", "signed"] = "any"
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,10 +57,37 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     # --- what becomes of visitors who vanish ---
     # No socket for so long: the conversation ends. A tunnel is shorter.
     visitor_grace: Duration = Duration(120_000)
+    # With the agent's words last and no sign of life for so long, the visitor is asked whether they are still there; no
+    # sign for `idle_close` after that, and the conversation ends, so that its agent has room again. Looking something
+    # up takes minutes. "0s": nobody is asked, and nobody is closed for that reason.
+    idle_warn: Duration = Duration(600_000)
+    idle_close: Duration = Duration(120_000)
     # How long a finished conversation's stream can be resumed from memory.
     keep_ended: Duration = Duration(600_000)
     # How often positions, graces and silent sockets are looked at.
     sweep: Duration = Duration(5_000)
+
+    # --- what else is offered ---
+    # Where nobody can talk. Left out: a visitor whose queue is closed is told so, and that is all.
+    offline: Offline | None = None
+    # Left out: no transcripts by mail.
+    mailed_transcript: Transcript | None = None
+
+    # --- files ---
+    # Kinds that visitors may send; pictures and documents are looked at, so that nothing else comes under their name.
+    # An empty list: none at all.
+    file_types: Annotated[tuple[str, ...], Meta(max_length=50)] = (
+        "image/png",
+        "image/jpeg",
+        "image/gif",
+        "image/webp",
+        "application/pdf",
+        "text/plain",
+    )
+    # Bytes of one file: a photograph of a telephone, made smaller. `http.body_limit` holds besides.
+    file_max: Annotated[int, Meta(ge=1, le=1 << 30)] = 4_000_000
+    # Files that a visitor may upload in a minute, all of them at once if need be.
+    file_rate: Positive = 20
 
     # --- limits (those on bytes, connections and connections per address are the websocket port's) ---
     # Characters of one message: longer is a document, not talk.

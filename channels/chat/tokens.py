@@ -24,7 +24,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from router.errors import ConfigError, Unauthenticated
+from router.errors import ConfigError, NotFound, Unauthenticated
 
 _SIGNED = re.compile(r"([A-Za-z0-9_=-]{2,})\.([0-9a-f]{64})")
 _MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
@@ -39,6 +39,16 @@ class Claim(Struct, array_like=True, frozen=True):
     issued_ms: int
     topic: str = ""
     interaction: int = 0
+
+
+class Ticket(Struct, array_like=True, frozen=True):
+    """A file that a visitor uploaded or was sent: who has the ticket may name the file, or fetch it."""
+
+    visitor: str
+    digest: str
+    size: int
+    media_type: str
+    name: str
 
 
 class Statement(Struct, frozen=True):
@@ -71,6 +81,7 @@ def _unpack(text: str) -> bytes:
 
 
 _claim = msgspec.json.Decoder(Claim).decode
+_ticket = msgspec.json.Decoder(Ticket).decode
 _statement = msgspec.json.Decoder(Statement).decode
 
 
@@ -86,6 +97,20 @@ def unseal(secret: bytes, token: str) -> Claim:
     if not hmac.compare_digest(signature.encode(errors="replace"), expected.encode()):
         raise Unauthenticated("this token is not one of ours: say hello without it")
     return _claim(_unpack(body))
+
+
+def seal_file(secret: bytes, ticket: Ticket) -> str:
+    body = _pack(msgspec.json.encode(ticket))
+    return f"{body}.{_pack(_sign(secret, b'file:', body.encode()))}"
+
+
+def unseal_file(secret: bytes, sealed: str) -> Ticket:
+    """Raises NotFound: who guesses learns nothing."""
+    body, _, signature = sealed.partition(".")
+    expected = _pack(_sign(secret, b"file:", body.encode(errors="replace")))
+    if not hmac.compare_digest(signature.encode(errors="replace"), expected.encode()):
+        raise NotFound("there is no such file")
+    return _ticket(_unpack(body))
 
 
 def sign_visitor(secret: str, statement: Statement) -> str:

@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from channels.email.addresses import Mailbox, canonical_address, identity
 from channels.email.automatic import look_closer
 from channels.email.body import Part, readable_text
+from channels.email.copies import copy_subject, copy_text
 from channels.email.faxes import fax_files
 from channels.email.files import write_durably
 from channels.email.gate import Gate
@@ -37,10 +38,11 @@ from channels.email.render import Attachment, ReplyMail, render, reply_id
 from channels.email.settings import Listener, Settings, check
 from channels.email.wording import worded
 from router.engine.commands import Arrive, Reply
+from router.engine.copies import COPY
 from router.engine.events import Blob
 from router.engine.views import Attachment as File
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
-from router.errors import ClientError, ConfigError, NoRoute, NotFound, Refusal, RouterError, TooLarge
+from router.errors import ClientError, ConfigError, NoRoute, NotFound, Refusal, RouterError, TooLarge, Unavailable
 from router.observe import counter, gauge, get_logger
 from router.service.language import Detector
 from router.service.masking import mask_cards
@@ -81,7 +83,7 @@ class EmailAdapter:
 
     name = "email"
     channels = ("email",)
-    actions = frozenset({"message"})
+    actions = frozenset({"copy", "message"})
 
     def __init__(self, settings: Settings, context: Context) -> None:
         check(settings)
@@ -106,6 +108,7 @@ class EmailAdapter:
         self._fax_servers = frozenset(one.lower() for one in settings.fax.senders) if settings.fax else frozenset()
         self._detector: Detector | None = None
         self._trusted = frozenset(host.lower() for host in settings.trusted_results)
+        context.letters.taken_by(self._take_letter)
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -256,6 +259,15 @@ class EmailAdapter:
         answers = dict(zip(details, await self._record(commands), strict=True))
         return [answers[recipient.address] for recipient in recipients]
 
+    async def _take_letter(self, raw: bytes, address: str) -> None:
+        """From another channel, which keeps it until this returns. Raises RouterError."""
+        recipient = self._find(address)
+        if recipient is None:
+            raise NoRoute(f"no mail is taken for {address}")
+        status = (await self._take(raw, "", [recipient]))[0]
+        if status is not RECORDED:
+            raise Unavailable("the letter could not be recorded now", retry_after_s=10)
+
     async def _take_fax(self, raw: bytes, letter: Letter) -> str:
         """Hand the documents of a fax server's mail to the scan channel; "" if there are none."""
         assert self._settings.fax is not None
@@ -346,9 +358,12 @@ class EmailAdapter:
     # --- out --------------------------------------------------------------------------------------------------------
 
     async def deliver(self, outbound: Outbound) -> None:
-        if outbound.action not in self.actions or outbound.message is None:
+        if outbound.action == COPY:
+            mail = self._compose_copy(outbound)
+        elif outbound.action == "message" and outbound.message is not None:
+            mail = await self._compose(outbound)
+        else:
             return
-        mail = await self._compose(outbound)
         try:
             data, wide = render(mail)
         except ValueError as problem:
@@ -412,6 +427,32 @@ class EmailAdapter:
             references=(letter.references or letter.in_reply_to) if letter else (),
             attachments=await self._attachments(outbound.message.blobs),
         )
+
+    def _compose_copy(self, outbound: Outbound) -> ReplyMail:
+        """Of another channel's conversation, for its customer (`outbound.sender`)."""
+        try:
+            view = self._context.desk.interaction(outbound.interaction)
+        except NotFound:
+            raise DeliveryFailed("the conversation is no longer at hand", final=True) from None
+        sender = self._sender(outbound)
+        if not canonical_address(outbound.sender):
+            raise DeliveryFailed("no mail can be sent to the address that was asked for", final=True)
+        domain = self._settings.message_id_domain or sender.address.rpartition("@")[2]
+        return ReplyMail(
+            message_id=reply_id(outbound.interaction, outbound.outbound, token_of("", sender.address), domain),
+            sender=sender,
+            recipients=(Mailbox("", outbound.sender),),
+            subject=copy_subject(view),
+            text=copy_text(view, self._name_of),
+            at_ms=outbound.at_ms,
+            answers=False,
+        )
+
+    def _name_of(self, agent: str) -> str:
+        try:
+            return self._context.desk.agent(agent).name or agent
+        except NotFound:
+            return agent
 
     def _text_of(self, outbound: Outbound) -> str:
         """The agent's words with the house's around them."""

@@ -47,6 +47,7 @@ class ReplyMail(Struct, frozen=True, kw_only=True):
     in_reply_to: str = ""
     references: tuple[str, ...] = ()  # of what is answered
     attachments: tuple[Attachment, ...] = ()
+    answers: bool = True  # something; false: `subject` is its own
 
 
 def reply_id(interaction: int, outbound: int, token: str, domain: str) -> str:
@@ -65,7 +66,7 @@ def render(mail: ReplyMail) -> tuple[bytes, bool]:
     message = EmailMessage(policy=SMTPUTF8 if wide else SMTP)
     message["From"] = _address(mail.sender)
     message["To"] = [_address(box) for box in mail.recipients]
-    message["Subject"] = reply_subject(mail.subject)
+    message["Subject"] = reply_subject(mail.subject) if mail.answers else clean(mail.subject, SUBJECT_MAX)
     message["Date"] = format_datetime(datetime.fromtimestamp(mail.at_ms / 1_000, UTC))
     message["Message-ID"] = f"<{mail.message_id}>"
     if mail.in_reply_to and _PRINTABLE_ID.fullmatch(mail.in_reply_to):

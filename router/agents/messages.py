@@ -12,8 +12,11 @@ Rules for clients:
    What was said and noted so far is in the objects of `assigned` and of `welcome.interactions`; other objects leave
    `messages` and `notes` out, and the client keeps its own. `consult` is there while there is a consult: an update
    without it says that there is none.
-5. An agent's load by channel is the number of their offers and interactions, wrap-up included, `suspended` ones not.
-6. Unknown fields are ignored on both sides, and unknown types by the client: newer versions add some.
+5. Who says `signals` in `hello` is also told, in passing, that a customer writes and how far they have read. These carry
+   no number, are never told again, and are no part of the view: `typing` is over when it does not come again for some
+   seconds, `receipts` are asked for with `seen`.
+6. An agent's load by channel is the number of their offers and interactions, wrap-up included, `suspended` ones not.
+7. Unknown fields are ignored on both sides, and unknown types by the client: newer versions add some.
 
 An error's `code` is stable, its `message` is for people. With `retry_after_ms` nothing was decided: send the same again
 after that time.
@@ -66,6 +69,7 @@ class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
     token: Annotated[str, Meta(min_length=1, max_length=512)]
     last_seq: Annotated[int, Meta(ge=0, le=2**53)] | None = None
     id: Id | None = None
+    signals: bool = False  # tell me `typing` and `receipts` too
 
 
 class _Asked(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -179,6 +183,21 @@ class Pick(_Asked, frozen=True, kw_only=True, tag="pick"):
     interaction: Name
 
 
+class Typing(_Asked, frozen=True, kw_only=True, tag="typing"):
+    """I am writing to this customer, or (`on` false) no longer. To be said again every few seconds."""
+
+    interaction: Name
+    on: bool = True
+
+
+class Seen(_Asked, frozen=True, kw_only=True, tag="seen"):
+    """I have seen what was said up to the message with this time. Answered by `receipts` as well, if there are any."""
+
+    interaction: Name
+    at_ms: Annotated[int, Meta(ge=0, le=2**53)]
+
+
+Passing = Typing | Seen  # recorded nowhere
 Asked = (
     SetState
     | Accept
@@ -198,7 +217,7 @@ Asked = (
     | MeetCustomer
     | Pick
 )
-ClientMessage = Hello | Asked
+ClientMessage = Hello | Asked | Passing
 CLIENT_MESSAGES: tuple[type[Struct], ...] = get_args(ClientMessage)
 
 
@@ -334,6 +353,21 @@ class Goodbye(Struct, frozen=True, kw_only=True, tag_field="type", tag="goodbye"
     retry_after_ms: int
 
 
+class CustomerTyping(Struct, frozen=True, kw_only=True, tag_field="type", tag="typing"):
+    """The customer writes, or no longer. Without a number."""
+
+    interaction: str
+    on: bool
+
+
+class Receipts(Struct, frozen=True, kw_only=True, tag_field="type", tag="receipts"):
+    """How far the customer has got: what was said up to these times has reached them, has been read. Without a number."""
+
+    interaction: str
+    received_ms: int
+    read_ms: int
+
+
 Numbered = (
     Welcome
     | Offer
@@ -346,7 +380,7 @@ Numbered = (
     | Announcement
     | Goodbye
 )
-ServerMessage = Ok | Error | Numbered
+ServerMessage = Ok | Error | Numbered | CustomerTyping | Receipts
 SERVER_MESSAGES: tuple[type[Struct], ...] = get_args(ServerMessage)
 
 

@@ -28,7 +28,7 @@ from collections.abc import Callable, Container, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from router.agents import messages as m
 from router.agents.render import render, welcome
@@ -36,9 +36,10 @@ from router.agents.settings import Settings
 from router.engine import commands as c
 from router.engine.events import Message
 from router.engine.views import AgentView, Tell, interaction_id, number_of
-from router.errors import BadMessage, ClientError, ConfigError, NotFound, Refusal, RouterError
+from router.errors import BadMessage, ClientError, ConfigError, NotFound, NotOwner, Refusal, RouterError
 from router.observe import counter, get_logger
 from router.service.attempts import Failures
+from router.service.signals import Marks, Signal, Signals, Writing
 
 if TYPE_CHECKING:
     from router.service.ports import Desk
@@ -251,6 +252,7 @@ class Conversation:
         "_line",
         "_live",
         "_refused",
+        "_signals",
         "_wire",
         "agent",
         "proof",
@@ -270,6 +272,7 @@ class Conversation:
         self._live = False
         self._closed = False
         self._refused = False
+        self._signals = False
         self._in_flight = 0
 
     # What comes in.
@@ -287,6 +290,8 @@ class Conversation:
             self._send_off(
                 BAD_HELLO, m.Error(re=message.id, code="hello-first", message="say hello before anything else")
             )
+        elif isinstance(message, m.Passing):
+            self._pass_on(message)
         else:
             self._ask(self._line, message)
 
@@ -327,6 +332,7 @@ class Conversation:
             _failures.labels(refusal[1].code).inc()
             self._send_off(*refusal)
             return
+        self._signals = hello.signals
         line = self._line = self._hub.line(self.agent)
         line.sessions.append(self)
         self._hub.signed_in += 1
@@ -378,6 +384,21 @@ class Conversation:
         if missed is not None:
             self._wire.send(m.encode(welcome(view, self.session, now_ms)))
         return missed
+
+    # What is recorded nowhere.
+
+    def _pass_on(self, message: m.Passing) -> None:
+        try:
+            self._hub.pass_on(self.agent, message)
+        except ClientError as problem:
+            self._wire.send(answer_of(message.id, problem))
+        else:
+            self._wire.send(m.encode(m.Ok(re=message.id)))
+
+    def whisper(self, text: bytes) -> None:
+        """Something in passing, without a number."""
+        if self._live and self._signals:
+            self._wire.send(text)
 
     # Commands.
 
@@ -461,8 +482,11 @@ class AgentHub:
         later: Later,
         prefix: str = "s",
         uploaded: Callable[[str], bool] = lambda digest: True,
+        signals: Signals | None = None,
     ) -> None:
         self.desk = desk
+        self.signals = signals or Signals()
+        self.signals.listen_for_agents(self.signalled)
         self.uploaded = uploaded
         self.settings = settings
         self.later = later
@@ -496,6 +520,35 @@ class AgentHub:
         for attachment in asked.attachments:
             if not self.uploaded(attachment.digest):
                 raise NotFound(f"nothing with the digest {attachment.digest} was uploaded; upload it first")
+
+    # In passing: what is recorded nowhere.
+
+    def pass_on(self, agent: str, message: m.Passing) -> None:
+        """To the customer, from an agent who speaks with them. Raises ClientError."""
+        view = self.desk.interaction(_number(message.interaction))
+        joined = view.consult if view.consult is not UNSET and view.consult.state == "conference" else None
+        if view.agent != agent and (joined is None or joined.agent != agent):
+            raise NotOwner(f"{view.id} is not yours")
+        if isinstance(message, m.Seen):
+            self.signals.tell_customer(view.channel, view.sender, Marks(message.at_ms))
+            return
+        name = self.desk.agent(agent).name or agent
+        self.signals.tell_customer(view.channel, view.sender, Writing(message.on, name))
+
+    def signalled(self, agent: str, interaction: int, signal: Signal) -> None:
+        """From the customer."""
+        line = self.lines.get(agent)
+        if line is None:
+            return
+        ident = interaction_id(interaction)
+        told: m.ServerMessage = (
+            m.CustomerTyping(interaction=ident, on=signal.on)
+            if isinstance(signal, Writing)
+            else m.Receipts(interaction=ident, received_ms=signal.received_ms, read_ms=signal.read_ms)
+        )
+        text = m.encode(told)
+        for session in line.sessions:
+            session.whisper(text)
 
     # Signing in and out.
 

@@ -210,6 +210,8 @@ NOT_TOLD: frozenset[type[e.Event]] = frozenset(
         e.PreferredHeld,
         e.PreferredReleased,
         e.CallbackOffered,
+        e.CopyAsked,
+        e.CopyDue,
         e.ServabilityChanged,
         e.UnservableDue,
         e.OutboundSettled,

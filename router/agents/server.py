@@ -15,6 +15,7 @@ from router.agents.messages import SUBPROTOCOL
 from router.agents.protocol import AgentHub, Conversation
 from router.agents.settings import Settings
 from router.observe import gauge
+from router.service.signals import Signals
 from router.service.sockets import Peer, SocketServer
 
 if TYPE_CHECKING:
@@ -30,11 +31,16 @@ class AgentServer:
     """Implements `router.service.ports.AgentsEdge`. Make it before the socket server starts."""
 
     def __init__(
-        self, desk: Desk, sockets: SocketServer, settings: Settings | None = None, blobs: BlobStore | None = None
+        self,
+        desk: Desk,
+        sockets: SocketServer,
+        settings: Settings | None = None,
+        blobs: BlobStore | None = None,
+        signals: Signals | None = None,
     ) -> None:
         self.settings = settings or Settings()
         uploaded = blobs.exists if blobs is not None else _nothing
-        self.hub = AgentHub(desk, self.settings, _later, f"s{secrets.token_hex(3)}", uploaded)
+        self.hub = AgentHub(desk, self.settings, _later, f"s{secrets.token_hex(3)}", uploaded, signals)
         self._sockets = sockets
         sockets.mount(PATH, SUBPROTOCOL, self._opened)
         _sessions.set_function(lambda: self.hub.signed_in)

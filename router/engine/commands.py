@@ -161,6 +161,15 @@ class Leave(Command, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class SendCopy(Command, frozen=True, kw_only=True):
+    """The customer wants a copy of what is said, when it is over: by another channel, to an address that they give."""
+
+    thread: str
+    channel: str
+    address: str
+    sender: str = ""  # the address of ours it is to come from
+
+
 # --- from agents ------------------------------------------------------------------------------------------------------
 
 
@@ -437,6 +446,7 @@ AnyCommand = (
     | ConfirmConnection
     | FailConnection
     | Leave
+    | SendCopy
     | OpenSession
     | CloseSession
     | SetState

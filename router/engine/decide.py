@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from router.engine import callbacks, config, consult, customers, enrich, intake, presence, showing, work
+from router.engine import callbacks, config, consult, copies, customers, enrich, intake, presence, showing, work
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.capacity import CHANNELS_MAX
@@ -112,6 +112,7 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, int], list[Event]]] = {
     c.ConfirmConnection: intake.confirm_connection,
     c.FailConnection: intake.fail_connection,
     c.Leave: intake.leave,
+    c.SendCopy: copies.send,
     c.OpenSession: presence.open_session,
     c.CloseSession: presence.close_session,
     c.SetState: presence.set_state,

@@ -350,6 +350,21 @@ class CallbackEnded(Event, frozen=True, tag="callback-ended"):
     why: str = ""
 
 
+class CopyAsked(Event, frozen=True, tag="copy-asked"):
+    """The customer wants a copy of what is said when it is over, by this channel, to this address."""
+
+    interaction: int
+    channel: str
+    address: str
+    sender: str = ""  # the address of ours it is to come from
+
+
+class CopyDue(Event, frozen=True, tag="copy-due"):
+    """It is over, and the copy is on its way (`Outbound`)."""
+
+    interaction: int
+
+
 class PriorityChanged(Event, frozen=True, tag="priority-changed"):
     interaction: int
     band: str
@@ -712,6 +727,8 @@ AnyEvent = (
     | CallbackDue
     | CallbackPostponed
     | CallbackEnded
+    | CopyAsked
+    | CopyDue
     | PriorityChanged
     | InteractionEnded
     | Moved

@@ -19,6 +19,7 @@ from router.engine import asking, customers, drain, interrupts, levels, occupanc
 from router.engine import events as e
 from router.engine.admission import REFUSED
 from router.engine.capacity import SUSPENDED
+from router.engine.copies import COPY
 from router.engine.events import Event, Message
 from router.engine.lending import Gate
 from router.engine.model import (
@@ -37,6 +38,7 @@ from router.engine.model import (
     Agent,
     Callback,
     Consult,
+    Copy,
     Interaction,
     Offer,
     Remark,
@@ -251,6 +253,8 @@ def _close(s: State, item: Interaction, at_ms: int) -> None:
             s.suspensions.pop(old.number, None)
         if s.first_queues:
             s.first_queues.pop(old.number, None)
+        if s.copies:
+            s.copies.pop(old.number, None)
         for thread in old.threads:
             if s.threads.get(thread) == old.number:
                 del s.threads[thread]
@@ -299,6 +303,27 @@ def _post(s: State, action: str, item: Interaction, at_ms: int, **more: Any) -> 
         agent=agent.id if agent else "",
         agent_name=(agent.config.name or agent.id) if agent else "",
         **values,
+    )
+
+
+def _copy_asked(s: State, ev: e.CopyAsked, at_ms: int) -> None:
+    s.copies[ev.interaction] = Copy(ev.interaction, ev.channel, ev.address, ev.sender)
+
+
+def _copy_due(s: State, ev: e.CopyDue, at_ms: int) -> None:
+    """By the channel that carries it, as if the customer had written to us there."""
+    item, wish = s.interactions[ev.interaction], s.copies[ev.interaction]
+    s.outbound[s.seq] = Outbound(
+        outbound=s.seq,
+        at_ms=at_ms,
+        action=COPY,
+        channel=wish.channel,
+        interaction=item.number,
+        threads=item.threads,
+        sender=wish.address,
+        recipient=wish.sender,
+        subject=item.born.subject,
+        attributes={},
     )
 
 
@@ -1244,6 +1269,8 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.PreferredHeld: _preferred_held,
     e.PreferredReleased: _preferred_released,
     e.CallbackOffered: _callback_offered,
+    e.CopyAsked: _copy_asked,
+    e.CopyDue: _copy_due,
     e.ServabilityChanged: _servability,
     e.UnservableDue: _unservable_due,
     e.SessionOpened: _session_opened,

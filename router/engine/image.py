@@ -19,6 +19,7 @@ from router.engine.model import (
     Agent,
     Callback,
     Consult,
+    Copy,
     Drain,
     Interaction,
     KeyMemory,
@@ -109,6 +110,7 @@ class Image(Struct, array_like=True):
     summons: list[Summons] = []
     kinship: list[Kinship] = []
     failing: dict[str, int] = {}
+    copies: list[Copy] = []
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -155,7 +157,7 @@ def _later(s: State) -> list[Any]:
     found += [list(s.gates.values()), s.levels, list(s.preferred.values()), s.last_agents]
     found += [list(s.drains.values()), list(s.rests.values())]
     found += [s.first_queues, list(s.summons.values()), s.kinship]
-    found += [s.failing]
+    found += [s.failing, list(s.copies.values())]
     while found and not found[-1]:
         found.pop()
     return found
@@ -215,6 +217,7 @@ def from_bytes(data: bytes) -> State:
     s.summons = {found.interaction: found for found in image.summons}
     s.rests = {found.agent: found for found in image.rests}
     s.failing = image.failing
+    s.copies = {found.interaction: found for found in image.copies}
     s.rounds = {found.interaction: found for found in image.rounds}
     s.suspensions = {found.interaction: found for found in image.suspensions}
     s.preferred = {found.interaction: found for found in image.preferred}

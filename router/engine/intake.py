@@ -140,7 +140,7 @@ def leave(s: State, ask: c.Leave, now_ms: int) -> list[Event]:
     if item.state == WRAP_UP:
         return []  # over already, and its agent is documenting it
     if item.state == ACTIVE:
-        return [ended(s, item, "customer-left", now_ms)]
+        return [ended(s, item, "customer-left", now_ms, why=ask.reason)]
     if s.callbacks and (kept := callbacks.hung_up(s, item)):
         return kept
     return [*withdrawals(s, item, "customer-left"), ended(s, item, "abandoned", now_ms)]

@@ -133,6 +133,15 @@ class Interaction(Struct, array_like=True, gc=False, eq=False):
         return self.state in (QUEUED, OFFERED, ACTIVE)
 
 
+class Copy(Struct, array_like=True, frozen=True, gc=False):
+    """A copy of what is said in an interaction that its customer wants; kept for as long as the interaction is."""
+
+    interaction: int
+    channel: str  # that carries it
+    address: str
+    sender: str  # the address of ours it comes from
+
+
 UnservedKey = tuple[str, str, Node]  # queue, channel, what is asked for there
 
 
@@ -415,6 +424,7 @@ class State:
         "command_keys",
         "config",
         "consults",
+        "copies",
         "dead",
         "deserted",
         "document",
@@ -508,6 +518,7 @@ class State:
         self.failing: dict[str, int] = {}  # agent -> so many of theirs in a row could not be connected
         self.rounds: dict[int, Round] = {}  # interaction -> of those that all who could have refused
         self.left: dict[int, tuple[str, ...]] = {}  # interaction -> queues that rules have moved it out of
+        self.copies: dict[int, Copy] = {}
         self.suspensions: dict[int, Suspension] = {}  # interaction -> of those that ever were
         self.turns: dict[str, Turn] = {}  # calendar -> how it stands
         self.empty: dict[str, int] = {}  # queue that asks -> since when nobody who fits has been signed in

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from router.engine import admission, brake, callbacks, consult, lending, preferred, showing, unservable
+from router.engine import admission, brake, callbacks, consult, copies, lending, preferred, showing, unservable
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.capacity import takes
@@ -146,7 +146,7 @@ def _after_restart(s: State, event: e.Restarted, now_ms: int) -> Iterator[Event]
 def _after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterable[Event]:
     """The wrap-up of an agent who is gone, and whom the interaction waited for, would never end."""
     agent = s.agents.get(event.agent)
-    if s.consults or s.callbacks or s.preferred:
+    if s.consults or s.callbacks or s.preferred or s.copies:
         return _after_special(s, event, agent, now_ms)
     if agent is None:
         return ()
@@ -158,6 +158,7 @@ def _after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterable[Eve
 def _after_special(s: State, event: e.InteractionEnded, agent: Agent | None, now_ms: int) -> Iterator[Event]:
     """Where somebody is asked, or is to be called, or something waits for agents by name."""
     # First, because the end of a consult may be what makes this interaction forgotten.
+    yield from copies.after_end(s, event.interaction)
     yield from callbacks.after_end(s, event, now_ms)
     yield from consult.after_leaving(s, event.interaction)
     if event.wrap_up and agent is not None and _is_gone(agent):

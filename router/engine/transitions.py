@@ -79,7 +79,8 @@ NEXT: dict[tuple[int, type[e.Event]], frozenset[int]] = {
     (OFFERED, e.PriorityChanged): _ONE[OFFERED],
     **{(s, e.LeaseRenewed): _ONE[s] for s in (QUEUED, OFFERED, ACTIVE)},
     **{(s, event): _ONE[s] for s in OPEN_STATES for event in (e.MessageAdded, e.Enriched)},
-    **{(s, e.NoteAdded): _ONE[s] for s in STATE_NAMES},
+    **{(s, event): _ONE[s] for s in STATE_NAMES for event in (e.NoteAdded, e.CopyAsked)},
+    **{(s, e.CopyDue): _ONE[s] for s in (WRAP_UP, CLOSED)},
 }
 
 OPEN, ACCEPTED, DECLINED, EXPIRED, WITHDRAWN, CONNECT_FAILED = (

@@ -8,7 +8,7 @@ journal holds the facts. Effects come to it later through `tell`, `inform` and `
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +31,9 @@ from router.engine.views import (
 )
 from router.errors import RouterError
 from router.service.blobs import BlobStore
+from router.service.letters import Letters
 from router.service.quarantine import Quarantine
+from router.service.signals import Signals
 from router.service.sockets import SocketServer
 
 Outcome = Reply | RouterError
@@ -188,6 +190,8 @@ class Context:
     sockets: SocketServer  # mounts paths on the shared websocket port
     data: Path  # the data folder
     loopback_only: bool  # nothing of ours listens beyond this machine: demo secrets are allowed
+    signals: Signals = field(default_factory=Signals)  # between customers and agents, in passing
+    letters: Letters = field(default_factory=Letters)  # from one channel to that of mail
 
 
 class AgentsEdge(Protocol):

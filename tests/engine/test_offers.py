@@ -64,7 +64,7 @@ def test_what_is_not_in_the_table_is_refused(state: int, event: type[e.Event]) -
 
 @pytest.mark.promise("OF-1")
 def test_nothing_leads_out_of_closed_and_everything_else_leads_there() -> None:
-    assert {event for state, event in NEXT if state == CLOSED} == {e.NoteAdded}
+    assert {event for state, event in NEXT if state == CLOSED} == {e.NoteAdded, e.CopyAsked, e.CopyDue}
     reachable, before = {CLOSED}, set[int]()
     while reachable != before:
         before = set(reachable)

@@ -41,6 +41,8 @@ TELLS_NOBODY = {
     e.PreferredHeld,
     e.PreferredReleased,
     e.CallbackOffered,
+    e.CopyAsked,
+    e.CopyDue,
     e.ServabilityChanged,
     e.UnservableDue,
     e.Moved,

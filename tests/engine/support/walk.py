@@ -63,7 +63,7 @@ POLICIES: tuple[Any, ...] = get_args(get_type_hints(Order)["policy"])
 RULES: tuple[Any, ...] = get_args(get_type_hints(Queue)["choice"])
 CONSULTING = ("consulted", "conference", "handed-over", "consult-over")
 CALLING = ("called", "callback-offered")
-ACTIONS = ("assigned", "message", "ended", "held", "resumed", "transferred", "requeued", *CONSULTING, *CALLING)
+ACTIONS = ("assigned", "message", "ended", "held", "resumed", "transferred", "requeued", "copy", *CONSULTING, *CALLING)
 
 
 Names = tuple[str, ...]
@@ -489,8 +489,16 @@ class Walk:
     def _fail(self) -> c.FailConnection:
         return c.FailConnection(thread=self._thread())
 
-    def _leave(self) -> c.Leave:
-        return c.Leave(thread=self._thread())
+    def _leave(self) -> c.Leave | c.SendCopy:
+        """Now and then they want a copy first. That takes no chance of its own, or all walks were others."""
+        thread, seq = self._thread(), self.state.seq
+        carriers = sorted(name for name, actions in self.state.actions.items() if "copy" in actions)
+        closed = [i for i in self.state.closed if self.state.interactions[i].threads]
+        if closed and seq % 6 == 0:
+            thread = self.state.interactions[closed[-1]].threads[0]
+        if carriers and seq % 3 == 0:
+            return c.SendCopy(thread=thread, channel=carriers[0], address=f"eva{seq % 2}@example.com")
+        return c.Leave(thread=thread)
 
     def _open(self) -> c.OpenSession:
         return c.OpenSession(agent=self._agent(), session=self.r.choice(("s1", "s2")))
