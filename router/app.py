@@ -172,7 +172,9 @@ class App:
         for adapter in self.adapters:
             server.add_routes(adapter.routes())
         if self.is_edge:
-            server.add_routes(desk_routes(s.desk, server.house, s.sockets, lambda: self.sockets.port))
+            chat = s.adapters.get("chat")
+            port = lambda: self.sockets.port  # noqa: E731 - known once it listens
+            server.add_routes(desk_routes(s.desk, server.house, s.sockets, port, chat, self.loopback_only))
         return server
 
     def _journal_named(self) -> tuple[str, ...]:

@@ -68,6 +68,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     sweep: Duration = Duration(5_000)
 
     # --- what else is offered ---
+    # The script that puts the chat on a page, at /chat/widget.js on the HTTP port. False where pages bring their own.
+    widget: bool = True
     # Where nobody can talk. Left out: a visitor whose queue is closed is told so, and that is all.
     offline: Offline | None = None
     # Left out: no transcripts by mail.

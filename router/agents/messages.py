@@ -12,9 +12,9 @@ Rules for clients:
    What was said and noted so far is in the objects of `assigned` and of `welcome.interactions`; other objects leave
    `messages` and `notes` out, and the client keeps its own. `consult` is there while there is a consult: an update
    without it says that there is none.
-5. Who says `signals` in `hello` is also told, in passing, that a customer writes and how far they have read. These carry
-   no number, are never told again, and are no part of the view: `typing` is over when it does not come again for some
-   seconds, `receipts` are asked for with `seen`.
+5. Who says `signals` in `hello` is also told, in passing, that a customer writes and how far they have read. These
+   carry no number, are never told again, and are no part of the view: `typing` is over when it does not come again for
+   some seconds, `receipts` are asked for with `seen`.
 6. An agent's load by channel is the number of their offers and interactions, wrap-up included, `suspended` ones not.
 7. Unknown fields are ignored on both sides, and unknown types by the client: newer versions add some.
 
@@ -361,7 +361,7 @@ class CustomerTyping(Struct, frozen=True, kw_only=True, tag_field="type", tag="t
 
 
 class Receipts(Struct, frozen=True, kw_only=True, tag_field="type", tag="receipts"):
-    """How far the customer has got: what was said up to these times has reached them, has been read. Without a number."""
+    """What was said up to these times has reached the customer, has been read by them. Without a number."""
 
     interaction: str
     received_ms: int

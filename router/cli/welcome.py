@@ -57,6 +57,8 @@ def _addresses(app: App, http: str, socket: str) -> list[str]:
     kinds = app.settings.adapters
     if "chat" in kinds:
         rows.append(("chat", f"{socket}{kinds['chat'].path}"))
+        if kinds["chat"].widget and app.loopback_only:
+            rows.append(("chat on a page", f"{http}/chat/"))
     if "phone" in kinds:
         rows += [(f"phone {name}", _phone_at(http, name, gateway)) for name, gateway in kinds["phone"].gateways.items()]
     if "email" in kinds:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 MEDIA_TYPES = {
     ".html": "text/html",
@@ -42,10 +43,11 @@ class File:
 
 
 class Files:
-    """Everything below a folder, by its path from there."""
+    """Everything below a folder, by its path from there, and `also` files from elsewhere."""
 
-    def __init__(self, root: Path = WEB) -> None:
-        self.files = {path.relative_to(root).as_posix(): File(path) for path in sorted(_files(root))}
+    def __init__(self, root: Path = WEB, also: Mapping[str, Path] = MappingProxyType({})) -> None:
+        found = {path.relative_to(root).as_posix(): path for path in _files(root)} | dict(also)
+        self.files = {name: File(path) for name, path in sorted(found.items())}
         digest = hashlib.sha256()
         for name, file in self.files.items():
             digest.update(f"{name}\0{file.etag}\0".encode())

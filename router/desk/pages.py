@@ -51,28 +51,30 @@ class PageRoutes:
         return [web.get(PATH, self.page), web.get(PATH + "/{version:[0-9a-f]{16}}/{name:.+}", self.file)]
 
     async def page(self, request: web.Request) -> web.Response:
-        socket = self._socket_for(request)
+        socket = self._socket(*host_of(request))
         base = f"{PATH}/{self._files.version}"
         preload = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in self._files.modules())
         body = self._page.substitute(base=base, socket=escape(socket), preload=preload).encode()
         headers = HEADERS | {"Cache-Control": EACH_TIME, "Content-Security-Policy": POLICY.format(socket=socket)}
-        return _answer(request, body, "text/html", etag_of(body), headers)
-
-    def _socket_for(self, request: web.Request) -> str:
-        found = _HOST.fullmatch(request.host)
-        if found is None:
-            raise BadMessage("the header Host names no host")
-        return self._socket(found[0], found[1])
+        return answer(request, body, "text/html", etag_of(body), headers)
 
     async def file(self, request: web.Request) -> web.Response:
         found = self._files.find(request.match_info["version"], request.match_info["name"])
         if found is None:
             raise NotFound("there is no such file in this version; load the page again")
         headers = HEADERS | {"Cache-Control": FOR_EVER, "Content-Security-Policy": "default-src 'none'"}
-        return _answer(request, found.body, found.media_type, found.etag, headers, found)
+        return answer(request, found.body, found.media_type, found.etag, headers, found)
 
 
-def _answer(
+def host_of(request: web.Request) -> tuple[str, str]:
+    """(host and port, host) as the browser names us. Raises BadMessage."""
+    found = _HOST.fullmatch(request.host)
+    if found is None:
+        raise BadMessage("the header Host names no host")
+    return found[0], found[1]
+
+
+def answer(
     request: web.Request, body: bytes, media_type: str, etag: str, headers: dict[str, str], file: File | None = None
 ) -> web.Response:
     headers = headers | {"ETag": etag, "Vary": "Accept-Encoding"}

@@ -17,6 +17,8 @@ const TOLD_MAX = 4;
 const FRAME_MAX = 60000; // bytes of one frame; the server takes 64 KiB
 const MINUTE_MS = 60000;
 const ANNOUNCED_MAX = 5;
+const TYPING_MS = 2500; // how often it is said again that somebody writes
+const TYPED_MS = 6000; // how long it holds without that
 
 const OUT = {
   phase: "out", // out, signing, connecting, live, stale
@@ -33,6 +35,7 @@ const OUT = {
   announced: [], // words of supervisors that were not put away yet
   mails: {}, // interaction -> {count, messages, problem}
   busy: {}, // what was asked and not answered: "accept o-1"
+  signals: {}, // interaction -> {typing, receivedMs, readMs}: what its customer does, in passing
   sending: {}, // interaction -> [{key, text, problem}]
   twin: false,
   dialog: null,
@@ -117,6 +120,8 @@ export class Desk {
       this.watch.setClock();
       return;
     }
+    this.seenTo = {};
+    document.addEventListener("visibilitychange", (this._looked = () => this._tellSeen()));
     this.twin = new Twin(me.name, (twin) => this.store.set({ twin }), {
       give: () => this.state.since,
       take: (since) => this.store.set((state) => ({ ...state, since: { ...since, ...state.since } })),
@@ -125,7 +130,11 @@ export class Desk {
       url: this.url,
       ticket: async () => (await this.api.post("/v1/session/ticket")).ticket,
       store: commands,
-      on: { message: (m) => this._heard(m), phase: (phase, why, waitMs) => this._phase(phase, why, waitMs) },
+      on: {
+        message: (m) => this._heard(m),
+        phase: (phase, why, waitMs) => this._phase(phase, why, waitMs),
+        signal: (m) => this._signalled(m),
+      },
     });
   }
 
@@ -147,6 +156,7 @@ export class Desk {
   _end(problem) {
     this.link?.close();
     this.twin?.close();
+    document.removeEventListener("visibilitychange", this._looked);
     this.watch?.close();
     this.link = this.twin = this.watch = null;
     session.save(null);
@@ -157,6 +167,7 @@ export class Desk {
   _phase(phase, why, waitMs) {
     if (phase === "over") this._end(why === "unauthenticated" ? "expired" : why);
     else this.store.set({ phase, hindered: why === "too-many-attempts" ? now() + waitMs : 0 });
+    if (phase === "live") this._tellSeen();
   }
 
   // --- what the server says ----------------------------------------------------------------------------------------
@@ -174,11 +185,49 @@ export class Desk {
     });
     this._remark(message);
     this._keep();
+    if (message.type === "message") this._signal(message.interaction, message.author === "customer" ? { typing: false } : {});
+    if (message.type === "welcome") this.seenTo = {};
+    this._tellSeen();
     if (message.type === "welcome") {
       drafts.prune(this.state.view.interactions);
       this._askSince();
     }
     this._readMail();
+  }
+
+  // --- in passing (docs/agents.md): who writes, who has read -------------------------------------------------------
+
+  _signalled(m) {
+    if (m.type === "receipts") return this._signal(m.interaction, { receivedMs: m.received_ms, readMs: m.read_ms });
+    this._signal(m.interaction, { typing: m.on });
+    clearTimeout(this.typed);
+    if (m.on) this.typed = setTimeout(() => this._signal(m.interaction, { typing: false }), TYPED_MS);
+    return undefined;
+  }
+
+  _signal(id, found) {
+    const { signals, view } = this.state;
+    const mine = Object.entries(signals).filter(([known]) => known in view.interactions);
+    this.store.set({ signals: { ...Object.fromEntries(mine), [id]: { ...signals[id], ...found } } });
+  }
+
+  /** The customer is shown that we write. */
+  writes(id, text) {
+    const now = Date.now();
+    const last = this.wrote?.[id] || 0;
+    if (text ? now - last < TYPING_MS : !last) return;
+    this.wrote = { ...this.wrote, [id]: text ? now : 0 };
+    this.link?.pass("typing", { interaction: id, on: !!text });
+  }
+
+  /** The customer is shown how far we have read: what is open before somebody's eyes. */
+  _tellSeen() {
+    const one = this.state.view.interactions[this.state.selected];
+    if (!one || one.channel !== "chat" || one.consult || document.hidden || this.state.phase !== "live") return;
+    const last = one.messages.findLast((message) => message.author === "customer");
+    if (!last || this.seenTo[one.id] >= last.at_ms) return;
+    this.seenTo = { ...this.seenTo, [one.id]: last.at_ms };
+    this.link.pass("seen", { interaction: one.id, at_ms: last.at_ms });
   }
 
   _afresh(state) {
@@ -351,6 +400,7 @@ export class Desk {
   select(id, pane = "talk") {
     this.store.set((state) => read({ ...state, selected: id, pane: id ? pane : "list" }));
     this._keep();
+    this._tellSeen();
   }
 
   /** Work, the floor, or the house. */

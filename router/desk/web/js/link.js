@@ -54,6 +54,11 @@ export class Link {
     });
   }
 
+  /** Something in passing: if it does not arrive, it was not worth it. */
+  pass(type, fields) {
+    if (this.phase === "live") this._send({ type, id: randomId(), ...fields });
+  }
+
   close() {
     this.closed = true;
     clearInterval(this.timer);
@@ -87,7 +92,7 @@ export class Link {
     const socket = new this.Socket(this.url, [SUBPROTOCOL]);
     this.socket = socket;
     socket.onopen = () => {
-      const hello = { type: "hello", token: ticket };
+      const hello = { type: "hello", token: ticket, signals: true };
       if (this.lastSeq !== null) hello.last_seq = this.lastSeq;
       socket.send(JSON.stringify(hello));
     };
@@ -107,6 +112,7 @@ export class Link {
   _heard(message) {
     this.heardAt = Date.now();
     if (message.type === "ok" || message.type === "error") return this._answered(message);
+    if (message.type === "typing" || message.type === "receipts") return this.on.signal(message);
     if (message.type === "goodbye") this.waitMs = message.retry_after_ms;
     this.lastSeq = message.seq;
     if (message.type === "welcome") this.retryMs = FIRST_RETRY_MS;

@@ -86,8 +86,19 @@ function Log({ desk, state, one }) {
       ${one.messages.map((message, index) => html`<${Said} key=${index} desk=${desk} state=${state} one=${one} message=${message} text=${textOf(message, index, one, mail)} />`)}
       ${letters.map((letter) => html`<${Letter} key=${letter.key} desk=${desk} one=${one} letter=${letter} />`)}
     </ol>
+    ${one.channel === "chat" && one.state === "active" && html`<${Passing} state=${state} one=${one} />`}
     ${!count && HINTS[one.channel] && html`<p class="log-hint">${t(HINTS[one.channel])}</p>`}
   </div>`;
+}
+
+/** Whether the customer writes, and how far they have got with what we said last. */
+function Passing({ state, one }) {
+  const { typing, receivedMs = 0, readMs = 0 } = state.signals[one.id] || {};
+  const last = one.messages[one.messages.length - 1];
+  const ours = last?.author === "agent" ? last.at_ms : 0;
+  const mark = ours && (ours <= readMs ? "mark.read" : ours <= receivedMs ? "mark.received" : "mark.sent");
+  return html`${mark && html`<p class="mark quiet">${t(mark)}</p>`}
+    <p class="typing quiet" role="status">${typing ? t("typing", { who: who(one) }) : ""}</p>`;
 }
 
 /** Of a mail what the server read in it; undefined while it is on its way. */
@@ -192,12 +203,16 @@ function Reply({ desk, one }) {
   const send = () => {
     if (!text.trim() && !list.length) return;
     if (desk.say(one.id, ident, text, list)) {
-      setText("");
+      write("");
       setFiles("");
     }
   };
   const label = t(mail ? "reply.email" : "reply.chat", { who: who(one) });
-  return html`<${Writing} id="reply" label=${label} text=${text} setText=${setText} onSend=${send} quick=${!mail} tall=${mail}>
+  const write = (next) => {
+    setText(next);
+    if (one.channel === "chat") desk.writes(ident, next);
+  };
+  return html`<${Writing} id="reply" label=${label} text=${text} setText=${write} onSend=${send} quick=${!mail} tall=${mail}>
     <${Files} desk=${desk} list=${list} setList=${(next) => setFiles(next.length ? next : "")} />
     <span class="grow"></span>
     <${Button} kind="primary" icon="send" keys=${mail ? "Ctrl ↵" : "↵"} onClick=${send}>${t("send")}<//>
