@@ -333,11 +333,11 @@ class Room:
         if conversation is None or conversation.state != "active":
             return
         if isinstance(signal, Writing):
-            self._whisper(conversation, out.Typing(name=signal.name, on=signal.on))
+            self._whisper(conversation, out.AgentTyping(name=signal.name, on=signal.on))
             return
         at_ms = min(signal.read_ms, self._look.now_ms())
         if conversation.attention.see(at_ms):
-            self._whisper(conversation, out.Read(at_ms=at_ms))
+            self._whisper(conversation, out.AgentRead(at_ms=at_ms))
         self._tell_marks(conversation)  # whoever says how far they are has just come, or wants to know
 
     def sweep(self) -> Iterator[None]:

@@ -86,14 +86,14 @@ class Joined(Frame):
     transcript: bool = False
 
 
-class Typing(Frame):
+class AgentTyping(Frame, tag="typing"):
     """The agent writes, or (`on` false) no longer. Over as well when it is not said again within some seconds."""
 
     name: str
     on: bool
 
 
-class Read(Frame):
+class AgentRead(Frame, tag="read"):
     """The agent has seen every message up to the one with this time."""
 
     at_ms: int

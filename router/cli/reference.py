@@ -61,6 +61,8 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("OidcSettings", "issuer"): "https://login.example/realms/main",
     ("OidcSettings", "client_id"): "switchboard",
     ("Site", "prefix"): "N",
+    ("Offline", "mail_to"): "support@example.org",
+    ("Transcript", "sender"): "support@example.org",
     ("ImapBox", "host"): "imap.example.org",
     ("ImapBox", "username"): "support@example.org",
     ("ImapBox", "password"): "secret",

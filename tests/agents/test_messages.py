@@ -33,6 +33,8 @@ WRITTEN: list[dict[str, Any]] = [
     {"type": "end_consult", "id": "a", "interaction": "i-1"},
     {"type": "complete", "id": "a", "interaction": "i-1", "disposition": "solved", "notes": "all well"},
     {"type": "finish_wrap_up", "id": "a", "interaction": "i-1"},
+    {"type": "typing", "id": "a", "interaction": "i-1", "on": False},
+    {"type": "seen", "id": "a", "interaction": "i-1", "at_ms": 1_764_000_000_000},
     {"type": "extend_wrap_up", "id": "a", "interaction": "i-1", "by_ms": 30_000},
     {"type": "recall", "id": "a", "interaction": "i-1"},
     {"type": "arrived", "id": "a", "interaction": "i-1"},

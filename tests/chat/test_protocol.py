@@ -306,7 +306,9 @@ def test_a_file_without_words_is_announced() -> None:
     file = Blob("0" * 64, 12, "image/png", "plan.png")
     world.desk.do(c.Say(agent="ana", interaction=number, message=Message("", (file,))))
     world.flush()
-    assert visitor.got[-1]["attachments"] == [{"name": "plan.png", "media_type": "image/png", "size": 12}]
+    (shown,) = visitor.got[-1]["attachments"]
+    assert shown.pop("url").startswith("/chat/files/")
+    assert shown == {"name": "plan.png", "media_type": "image/png", "size": 12}
 
 
 def test_a_message_after_the_end_opens_a_new_conversation() -> None:

@@ -306,7 +306,7 @@ async def test_it_is_an_adapter_with_nothing_to_deliver(tmp_path: Path) -> None:
     async with running(tmp_path) as house:
         adapter: Adapter = house.adapter
         assert (adapter.name, adapter.channels, adapter.actions) == ("chat", ("chat",), frozenset())
-        assert list(adapter.routes()) == []
+        assert {route.path.partition("/{")[0] for route in adapter.routes()} == {"/chat/files"}
         assert adapter.requeue_hooks() == {}
         with pytest.raises(DeliveryFailed):
             await adapter.deliver(cast(Any, None))
