@@ -41,7 +41,10 @@ AGENTS, CHAT, PHONE, EMAIL, SCANS, OPERATORS = (
 )
 
 # Words of other people's systems and of our own files, which no Python source has to name.
-FOREIGN = frozenset("flock fcntl transport_maps venv curl sales support body".split())  # noqa: SIM905
+WIDGET = frozenset(  # what its tag is told, which is read in a browser
+    f"data-{name}" for name in ("topic", "topics", "language", "look", "dir", "name", "visitor", "open")
+) | {"light", "dark", "rtl", "ltr"}
+FOREIGN = WIDGET | frozenset("flock fcntl transport_maps venv curl sales support body".split())  # noqa: SIM905
 REPOSITORY = ("config/", "docs/", "deploy/", "router/", "channels/", "tests/")
 FILES = (".db", ".secret", ".toml", ".py")
 SCRIPT_VERBS = frozenset("test faults calls lint types format bench lock clean help".split())  # noqa: SIM905
