@@ -161,6 +161,31 @@ def why_not(
         looking.say(telling.why_not(told))
 
 
+@cli.command(epilog=example("switchboard customer tel:+15550100 --merge mailto:kim@example.org --why 'same voice'"))
+@click.argument("identity")
+@click.option("--merge", "other", default="", metavar="IDENTITY", help="this is the same person")
+@click.option("--split", is_flag=True, help="this identity is not of the customer whom it leads to")
+@click.option("--why", default="", help="kept in the journal")
+@URL
+@TOKEN
+@JSON
+def customer(identity: str, other: str, split: bool, why: str, url: str, token: str, as_json: bool) -> None:
+    """Who one customer is, by a running daemon; join two, or part an identity."""
+    from urllib.parse import quote
+
+    from router.cli import looking
+
+    if other and split:
+        raise click.UsageError("--merge or --split, not both")
+    if other:
+        told = looking.post(url, "/v1/customers/merge", token, {"customer": identity, "other": other, "why": why})
+    elif split:
+        told = looking.post(url, "/v1/customers/split", token, {"identity": identity, "why": why})
+    else:
+        told = looking.get(url, f"/v1/customers?identity={quote(identity, safe='')}", token)
+    looking.show(told, as_json)
+
+
 @cli.command(epilog=example("switchboard agent ana"))
 @click.argument("name")
 @click.option("--url", type=WEBSOCKET, default="ws://127.0.0.1:8081/agent", show_default=True)

@@ -31,7 +31,17 @@ WIDTH = 110
 
 def get(url: str, path: str, token: str) -> Any:
     """A JSON answer of the daemon. Raises RouterError in words."""
-    request = urllib.request.Request(url.rstrip("/") + path, headers={"Authorization": f"Bearer {token}"})  # noqa: S310
+    return _asked(url, path, token, None)
+
+
+def post(url: str, path: str, token: str, body: dict[str, str]) -> Any:
+    """As `get`, with something to do."""
+    return _asked(url, path, token, json.dumps(body).encode())
+
+
+def _asked(url: str, path: str, token: str, body: bytes | None) -> Any:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url.rstrip("/") + path, body, headers)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the operator named the address
             return json.load(answer)

@@ -22,10 +22,12 @@ from router.engine import commands as c
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import Kinship, State
+from router.engine.views import CustomerView, interaction_id
 from router.errors import BadMessage, IllegalMove, NotFound
 
 KEPT = 10_000  # acts that are remembered; the journal holds them all
 LONGEST = 320
+SHOWN = 100  # contacts of one customer
 
 
 def root(s: State, identity: str) -> str:
@@ -130,3 +132,18 @@ def story(s: State, customer: str) -> Iterator[dict[str, object]]:
             who = f", by {act.by.replace(':', ' ', 1)}" if act.by else ""
             words = f"{act.other} {verb} {act.customer}{who}" + (f" ({act.why})" if act.why else "")
             yield {"at_ms": act.at_ms, "what": words, "by": act.by, "why": act.why}
+
+
+def view(s: State, identity: str) -> CustomerView:
+    """The customer whom this identity leads to. Raises NotFound."""
+    customer = root(s, identity)
+    if not is_known(s, customer):
+        raise NotFound(f"no customer is known by {identity[:100]!r}")
+    contacts = [item.number for item in s.interactions.values() if item.threads and item.born.customer == customer]
+    return CustomerView(
+        customer=customer,
+        identities=tuple(identities(s, customer)),
+        interactions=tuple(map(interaction_id, reversed(contacts[-SHOWN:]))),
+        last_agent=s.last_agents.get(customer, ""),
+        history=tuple(story(s, customer)),
+    )

@@ -125,6 +125,16 @@ def brief(view: InteractionView) -> InteractionView:
     return replace(view, messages=UNSET, notes=UNSET, consult=consult)
 
 
+class CustomerView(Struct, frozen=True, kw_only=True):
+    """Who is one customer: their identities, their contacts at hand (the latest first) and what operators said."""
+
+    customer: str
+    identities: tuple[str, ...]
+    interactions: tuple[str, ...]
+    last_agent: str = ""
+    history: tuple[dict[str, object], ...] = ()
+
+
 class CallbackView(Struct, frozen=True, kw_only=True):
     """A customer who is to be called. `state` is on-line (they have not hung up yet), scheduled, waiting or calling."""
 

@@ -31,6 +31,7 @@ from router.http.blobs import BlobRoutes
 from router.http.calendars import CalendarRoutes
 from router.http.callbacks import CallbackRoutes
 from router.http.configuration import ConfigurationRoutes
+from router.http.customers import CustomerRoutes
 from router.http.health import HealthRoutes
 from router.http.house import (
     Configure,
@@ -180,6 +181,7 @@ class HttpServer:
             InteractionRoutes,
             JoiningRoutes,
             CallbackRoutes,
+            CustomerRoutes,
             AgentRoutes,
             CalendarRoutes,
             QuarantineRoutes,

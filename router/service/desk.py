@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from typing import Any, Protocol
 
-from router.engine import lookups
+from router.engine import customers, lookups
 from router.engine.commands import AnyCommand, Arrive, Reply
 from router.engine.decide import decide
 from router.engine.engine import Engine
@@ -18,6 +18,7 @@ from router.engine.views import (
     CalendarView,
     CallbackOffer,
     CallbackView,
+    CustomerView,
     Estimate,
     InteractionView,
     Outbound,
@@ -117,6 +118,9 @@ class EngineDesk:
 
     def callbacks(self, after: int = 0, limit: int = 100) -> list[CallbackView]:
         return lookups.callback_views(self._state, after, min(limit, 1_000))
+
+    def customer(self, identity: str) -> CustomerView:
+        return customers.view(self._state, identity)
 
     def callback_of(self, identity: str) -> CallbackView | None:
         return lookups.callback_of(self._state, identity)

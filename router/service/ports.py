@@ -20,6 +20,7 @@ from router.engine.views import (
     CalendarView,
     CallbackOffer,
     CallbackView,
+    CustomerView,
     Estimate,
     Inform,
     InteractionView,
@@ -88,6 +89,9 @@ class Desk(Protocol):
 
     def callbacks(self, after: int = 0, limit: int = 100) -> list[CallbackView]:
         """Customers who are to be called, in order of number; `limit` at most 1,000."""
+
+    def customer(self, identity: str) -> CustomerView:
+        """The customer whom this identity leads to; looks at every interaction at hand. Raises NotFound."""
 
     def callback_of(self, identity: str) -> CallbackView | None:
         """The callback of the customer who is known by this identity ("tel:+15550199")."""

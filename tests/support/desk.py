@@ -16,6 +16,7 @@ from router.engine.views import (
     CalendarView,
     CallbackOffer,
     CallbackView,
+    CustomerView,
     Estimate,
     InteractionView,
     Outbound,
@@ -126,6 +127,9 @@ class RecordingDesk:
 
     def callbacks(self, after: int = 0, limit: int = 100) -> list[CallbackView]:
         return []
+
+    def customer(self, identity: str) -> CustomerView:
+        raise NotFound(f"no customer is known by {identity!r}")
 
     def callback_of(self, identity: str) -> CallbackView | None:
         return self.callback_views.get(identity)
