@@ -37,9 +37,9 @@ from channels.email.poller import Poller
 from channels.email.render import Attachment, ReplyMail, render, reply_id
 from channels.email.settings import Listener, Settings, check
 from channels.email.wording import worded
-from router.engine.commands import Arrive, Reply
+from router.engine.commands import Append, Arrive, Remark, Reply
 from router.engine.copies import COPY
-from router.engine.events import Blob
+from router.engine.events import Blob, Message
 from router.engine.views import Attachment as File
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ClientError, ConfigError, NoRoute, NotFound, Refusal, RouterError, TooLarge, Unavailable
@@ -376,6 +376,23 @@ class EmailAdapter:
             _replies.labels("refused" if problem.final else "retried").inc()
             raise
         _replies.labels("sent").inc()
+        if self._settings.keep_sent:
+            await self._keep_copy(outbound, mail, data)
+
+    async def _keep_copy(self, outbound: Outbound, mail: ReplyMail, data: bytes) -> None:
+        """The mail as it left, in the interaction. It has left, so nothing here may have it sent again."""
+        key, thread = f"mail.sent:{outbound.outbound}", outbound.threads[0]
+        to = ", ".join(box.address for box in mail.recipients)
+        try:
+            copy = await self._context.blobs.put(data, media_type=RAW_TYPE, name="sent.eml")
+            said = Message(f"Sent to {to}", (copy,), external_id=mail.message_id)
+            try:
+                await self._context.desk.ask(Append(key=key, thread=thread, message=said, author="system"))
+            except NotFound:  # it is over, and only notes are added to it
+                note = f"Sent to {to} as {mail.message_id}; the copy is content {copy.digest}"
+                await self._context.desk.ask(Remark(key=key, thread=thread, text=note, by=""))
+        except (RouterError, OSError) as problem:
+            log.warning("Sent copy not kept", action="email_copy_not_kept", error=type(problem).__name__)
 
     async def _hand_on(self, number: int, mail: ReplyMail, data: bytes, wide: bool) -> None:
         if self._settings.smart_host:

@@ -132,6 +132,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     smart_host: SmartHost | None = None  # left out: replies need `outbox_folder`, or become dead letters
     outbox_folder: str = ""  # instead of a smart host: replies are written here as .eml files (below the data folder)
+    # The mail as it left (with its wording, and what was quoted) joins the interaction as `sent.eml`. false: only what
+    # the agent wrote is kept.
+    keep_sent: bool = True
     # What stands around agents' words in replies (a greeting, a signature), by queue and language; the first that fits.
     # Left out: nothing but what the agent wrote.
     wordings: tuple[Wording, ...] = ()

@@ -87,6 +87,9 @@ class Reading(Struct, frozen=True, forbid_unknown_fields=True):
     words: dict[Name, tuple[Word, ...]] = field(default_factory=dict)
     # A bar code that begins so is a separator sheet: what follows are attributes ("SWB:dept=claims;urgent=yes").
     separator: Annotated[str, Meta(min_length=2, max_length=20)] = "SWB:"
+    # Numbers of payment cards become `•••• 1234` in the text and in `codes`. The pages and the searchable PDF stay as
+    # they came.
+    mask_cards: bool = True
     pages: Annotated[int, Meta(ge=1, le=1_000)] = 20  # of one file; a fax says what it is about on the first two
     seconds: Annotated[int, Meta(ge=5, le=3_600)] = 180  # for reading one file's pixels: a page takes some 4
     memory_bytes: Annotated[int, Meta(ge=256 * MIB)] = 1_024 * MIB  # of tesseract's address space

@@ -20,10 +20,11 @@ from channels.email.parse import read_letter
 from channels.email.render import Attachment, ReplyMail, reference_chain, render, reply_id, reply_subject
 from channels.email.settings import SmartHost
 from channels.email.wording import Wording, check_wordings
+from router.engine.commands import Append, Remark
 from router.engine.events import Blob, Message
 from router.engine.views import Attachment as File
 from router.engine.views import InteractionView, MessageView, Outbound
-from router.errors import ConfigError
+from router.errors import ConfigError, NotFound
 from router.service.ports import DeliveryFailed
 from tests.email.world import ANN, SUPPORT, World, open_world
 
@@ -123,6 +124,39 @@ async def test_an_attempt_again_writes_the_same_message(world: World, tmp_path: 
     again = await written(world, tmp_path, outbound())
     assert (again["Message-ID"], again["In-Reply-To"]) == (first["Message-ID"], first["In-Reply-To"])
     assert [path.name for path in (tmp_path / "outbox").iterdir()] == ["000000345.eml"]
+
+
+async def test_the_mail_as_it_left_joins_the_interaction_once(world: World, tmp_path: Path) -> None:
+    await world.send(MAIL)
+    threads = world.arrived[0].threads
+    tell(world, ("customer", AT - 1_000, MAIL))
+    for _ in range(2):  # an attempt again
+        await world.adapter.deliver(outbound(threads=threads))
+    [first, again] = [command for command in world.desk.commands if isinstance(command, Append)]
+    assert (first.author, first.key, first.thread) == ("system", again.key, threads[0])
+    [copy] = first.message.blobs
+    assert world.blobs.kept[copy.digest] == (tmp_path / "outbox" / "000000345.eml").read_bytes()
+    assert "ann@home.example" in first.message.text
+
+
+async def test_where_the_interaction_is_over_a_note_names_the_copy(world: World, tmp_path: Path) -> None:
+    await world.send(MAIL)
+    threads = world.arrived[0].threads
+    tell(world, ("customer", AT - 1_000, MAIL))
+    world.desk.refuse = lambda command: NotFound("over") if isinstance(command, Append) else None
+    await world.adapter.deliver(outbound(threads=threads))
+    [note] = [command for command in world.desk.commands if isinstance(command, Remark)]
+    assert any(digest in note.text for digest in world.blobs.kept)
+
+
+async def test_a_copy_that_cannot_be_kept_sends_nothing_again(world: World, tmp_path: Path) -> None:
+    """The mail has left: whatever becomes of the copy, the delivery is over."""
+    await world.send(MAIL)
+    threads = world.arrived[0].threads
+    tell(world, ("customer", AT - 1_000, MAIL))
+    world.blobs.trouble = OSError(28, "no space left")
+    await world.adapter.deliver(outbound(threads=threads))
+    assert len(list((tmp_path / "outbox").iterdir())) == 1
 
 
 async def test_the_customers_last_mail_is_the_one_answered(world: World, tmp_path: Path) -> None:
