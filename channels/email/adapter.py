@@ -376,7 +376,7 @@ class EmailAdapter:
             _replies.labels("refused" if problem.final else "retried").inc()
             raise
         _replies.labels("sent").inc()
-        if self._settings.keep_sent:
+        if self._settings.keep_sent and outbound.action != COPY:  # of a transcript, all of it is there already
             await self._keep_copy(outbound, mail, data)
 
     async def _keep_copy(self, outbound: Outbound, mail: ReplyMail, data: bytes) -> None:
