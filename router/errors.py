@@ -25,6 +25,7 @@
     +-- JournalError          the log cannot be written or read
         +-- JournalFailed     an append is not durable
         |   +-- JournalHeld   another process leads, and this one must stand by
+        |   +-- JournalUnfit  what keeps the log is set up to keep less than was promised
         +-- JournalCorrupt    a record is damaged
         +-- JournalVersion    written by a version that this one cannot read
         +-- SequenceGap       an append that does not follow the last record
@@ -155,6 +156,12 @@ class JournalHeld(JournalFailed):
     def __init__(self, message: str, retry_s: float = 0.0) -> None:
         super().__init__(message)
         self.retry_s = retry_s
+
+
+class JournalUnfit(JournalFailed):
+    """Whatever is acknowledged from now on could be lost, though it is written: stop."""
+
+    code = "journal-unfit"
 
 
 class JournalCorrupt(JournalError):

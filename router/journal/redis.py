@@ -22,6 +22,7 @@ import threading
 import uuid
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -30,6 +31,7 @@ from router.errors import JournalCorrupt, JournalFailed, JournalHeld, SequenceGa
 from router.journal import codec, frames, redis_scripts, snapshots
 from router.journal.port import Opened, Snapshot
 from router.journal.redis_link import Link, check_url
+from router.journal.seen import Seen, SeenFile
 from router.journal.settings import JournalSettings
 from router.observe import counter
 
@@ -58,7 +60,11 @@ class Entry(Struct, frozen=True):
 
 
 class RedisJournal:
-    """See `port.Journal`. `owner` is how others see who leads; `format` and `upcasts` are those of `codec`."""
+    """See `port.Journal`.
+
+    `owner` is how others see who leads; `seen` a file that remembers which log it was; `format` and `upcasts` are those
+    of `codec`.
+    """
 
     def __init__(
         self,
@@ -66,6 +72,7 @@ class RedisJournal:
         *,
         read_only: bool = False,
         owner: str = "",
+        seen: Path | None = None,
         format: int = codec.FORMAT,
         upcasts: Mapping[int, codec.Upcast] = codec.UPCASTS,
     ) -> None:
@@ -88,6 +95,7 @@ class RedisJournal:
         self._identity = ""
         self._last_seq = 0
         self._formats: list[tuple[int, int]] = []
+        self._memory = SeenFile(seen) if seen is not None else None
         self._seen: tuple[int, str] = (0, "")  # the last record that was read, and the entry that it is in
         self.torn: int | None = None
         self.snapshot_notes: tuple[str, ...] = ()
@@ -158,6 +166,9 @@ class RedisJournal:
         return Opened(self._last_seq, closed_at is not None, self._notes(closed_at is not None))
 
     def _take_over(self) -> Opened:
+        if self._memory is not None and not self._identity:
+            known = self._memory.read()
+            self._identity, self._last_seq = known.identity, known.seq
         self._link.check(self.settings.durability)
         is_new = self._take_lease()
         try:
@@ -179,13 +190,19 @@ class RedisJournal:
         if what == b"other":
             raise JournalFailed(
                 f"{self.where}: this is not the log that was here before, or it was emptied; restore it from a backup, "
-                "or restart every daemon to go on with what is there"
+                f"or {self._way_on} to go on with what is there"
             )
         if what == b"headless":
             raise JournalCorrupt(1, f"{self._meta} is missing beside {self._log}; restore a backup")
         assert what == b"taken", what
         self._token = more[0].decode()
         return bool(more[1])
+
+    @property
+    def _way_on(self) -> str:
+        if self._memory is None:
+            return "restart every daemon"
+        return f"stop every daemon, remove {self._memory.path} on each machine, and start them"
 
     def _begin(self, is_new: bool) -> Opened:
         known, before = self._last_seq, self._identity
@@ -211,10 +228,19 @@ class RedisJournal:
         unreal = sorted(seq for seq in self.snapshot_seqs() if seq > last)
         self._put_in_order(entries[-1] if torn else None, last, unreal)
         self.torn = None
+        self._remember()
         notes += tuple(
             f"snapshot {seq}: removed, it is ahead of the log, which ends at record {last}" for seq in unreal
         )
         return Opened(last, closed_at is not None, notes)
+
+    def _remember(self) -> None:
+        if self._memory is None:
+            return
+        try:
+            self._memory.note(Seen(self._identity, self._last_seq))
+        except OSError as problem:
+            raise JournalFailed(f"{self._memory.path}: cannot be written: {problem.strerror}") from problem
 
     def _put_in_order(self, torn: Entry | None, last: int, unreal: list[int]) -> None:
         whole = torn.count - 1 if torn else 0
@@ -302,9 +328,10 @@ class RedisJournal:
                 raise self._refused(answer)
 
     def renew(self) -> int:
-        """Keep the lease; the answer is Redis's own time, Unix milliseconds.
+        """Keep the lease, and look whether Redis is still set up to keep what was promised.
 
-        Raises JournalHeld, and JournalFailed while Redis is away.
+        The answer is Redis's own time, Unix milliseconds. Raises JournalHeld, JournalUnfit where somebody has changed
+        its settings, and JournalFailed while it is away.
         """
         with self._renewing:
             token = self._token
@@ -313,6 +340,9 @@ class RedisJournal:
             answer = self._renewal.run(redis_scripts.RENEW, self.keys, token, self.owner, int(self.settings.lease))
             if answer[0] == b"fenced":
                 raise self._fenced(answer)
+            self._renewal.check(self.settings.durability)
+            if self._memory is not None:
+                self._memory.note_if_possible(Seen(self._identity, self._last_seq))
             return int(answer[0]) * 1_000 + int(answer[1]) // 1_000
 
     def _check_writable(self) -> None:
@@ -334,7 +364,9 @@ class RedisJournal:
 
     def _fenced(self, answer: list[bytes]) -> JournalHeld:
         self._token = ""
-        return JournalHeld(f"{_named(answer[1]) if answer[1] else 'somebody else'} leads", 0.0)
+        if not answer[1]:
+            return JournalHeld("the token is no longer there: others have led since, or Redis was emptied", 0.0)
+        return JournalHeld(f"{_named(answer[1])} leads", 0.0)
 
     # --- read ---
 

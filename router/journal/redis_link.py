@@ -17,7 +17,7 @@ from redis import exceptions as rx
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from router.errors import ConfigError, JournalFailed
+from router.errors import ConfigError, JournalFailed, JournalUnfit
 from router.journal.redis_scripts import Script
 from router.journal.settings import JournalSettings
 
@@ -111,12 +111,12 @@ class Link:
     # --- what it is ---
 
     def check(self, durability: str) -> None:
-        """Raise JournalFailed where the server keeps less than was promised."""
+        """Raise JournalUnfit where the server keeps less than was promised."""
         told = facts(self.call("INFO"))
         config = self._config("appendonly", "appendfsync", "no-appendfsync-on-rewrite")
         found = problems(told, config, durability)
         if found:
-            raise JournalFailed(f"{self.where}: " + "; ".join(found))
+            raise JournalUnfit(f"{self.where}: " + "; ".join(found))
 
     def _config(self, *names: str) -> dict[str, str]:
         answer = self.call("CONFIG", "GET", *names)
@@ -196,6 +196,7 @@ def _pool(s: JournalSettings) -> Any:
         "socket_connect_timeout": seconds,
         "retry": Retry(NoBackoff(), 0),  # whoever asks knows whether it may be asked twice
         "client_name": "switchboard",
+        "driver_info": None,  # Redis 7.0 has no CLIENT SETINFO, and its rights cannot name it
     }
     if s.username:
         options["username"] = s.username

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from router.engine.engine import Engine
-from router.errors import JournalCorrupt, JournalFailed, JournalHeld
+from router.errors import JournalCorrupt, JournalFailed, JournalHeld, JournalUnfit
 from router.journal.port import History
 from router.observe import gauge, get_logger
 from router.service.clock import Clock
@@ -43,7 +43,7 @@ class SharedJournal(History, Protocol):
         """How often the lease was taken, this time included; 0 while somebody else has it."""
 
     def renew(self) -> int:
-        """Keep the lease; the shared time in Unix milliseconds. Raises JournalHeld, JournalFailed."""
+        """Keep the lease; the shared time in Unix milliseconds. Raises JournalHeld, JournalUnfit, JournalFailed."""
 
     def mark(self) -> tuple[int, str]:
         """The last record that was read, and where it stood."""
@@ -102,8 +102,8 @@ class Lease:
     async def _renew(self) -> None:
         try:
             shared_ms = await asyncio.to_thread(self._journal.renew)
-        except JournalHeld as held:
-            self._give_up(held)
+        except (JournalHeld, JournalUnfit) as reason:
+            self._give_up(reason)
         except JournalFailed as error:
             self._trouble = f"the lease cannot be renewed: {error}"
             if self._clock.now_ms() - self._renewed_ms >= self._length_ms:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from router.engine.config import Duration
-from router.errors import ConfigError, JournalCorrupt, JournalFailed, JournalHeld, JournalVersion
+from router.errors import ConfigError, JournalCorrupt, JournalFailed, JournalHeld, JournalUnfit, JournalVersion
 from router.journal import frames, redis_scripts
 from router.journal.port import Journal, Snapshot
 from router.journal.redis import RedisJournal
@@ -263,6 +263,55 @@ def test_a_log_that_was_emptied_is_not_begun_anew_behind_our_back(valkey: RedisS
         journal.open()
 
 
+@pytest.mark.promise("DU-5")
+def test_a_restart_does_not_make_an_emptied_log_the_right_one(valkey: RedisServer, tmp_path: Path) -> None:
+    """Every daemon was restarted, so nobody has it in memory."""
+    settings, seen = JournalSettings(url=valkey.unix_url, prefix=f"t{next(_numbers)}"), tmp_path / "house.seen"
+    first = RedisJournal(settings, seen=seen)
+    first.open()
+    fill(first, [3])
+    first.close()
+    again = RedisJournal(settings, seen=seen)
+    assert again.open().last_seq == 3
+    again.close()
+    for key in first.keys:
+        valkey.command("DEL", key)
+    for _ in range(2):
+        with pytest.raises(JournalFailed, match=f"stop every daemon, remove {seen} on each machine"):
+            RedisJournal(settings, seen=seen).open()
+    seen.unlink()
+    new = RedisJournal(settings, seen=seen)
+    assert new.open().last_seq == 0
+    new.close()
+
+
+def test_a_restart_does_not_hide_that_records_were_lost(valkey: RedisServer, tmp_path: Path) -> None:
+    settings, seen = JournalSettings(url=valkey.unix_url, prefix=f"t{next(_numbers)}"), tmp_path / "house.seen"
+    first = RedisJournal(settings, seen=seen)
+    first.open()
+    fill(first, [3])
+    for key in first.keys[:2]:
+        valkey.command("COPY", key, f"{key}-replica")
+    fill(first, [3])
+    first.renew()
+    for key in first.keys[:2]:
+        valkey.command("COPY", f"{key}-replica", key, "REPLACE")
+    valkey.command("DEL", first.keys[2])
+    second = RedisJournal(settings, seen=seen)
+    assert any("records 4 to 6 were acknowledged" in note for note in second.open().notes)
+    second.close()
+    first.close()
+
+
+def test_what_is_remembered_must_be_readable(valkey: RedisServer, tmp_path: Path) -> None:
+    seen = tmp_path / "house.seen"
+    seen.write_text("nonsense")
+    journal = RedisJournal(JournalSettings(url=valkey.unix_url, prefix=f"t{next(_numbers)}"), seen=seen)
+    with pytest.raises(JournalFailed, match="remove it if the log is the right one"):
+        journal.open()
+    journal.close()
+
+
 # --- a server that keeps less than was promised -----------------------------------------------------------------------
 
 
@@ -284,6 +333,23 @@ def test_a_server_that_keeps_less_is_refused_with_what_to_set(
         journal = RedisJournal(JournalSettings(url=server.url, durability=durability))
         with pytest.raises(JournalFailed, match=said):
             journal.open()
+        journal.close()
+
+
+@pytest.mark.promise("DU-2", "DU-5")
+def test_a_server_that_is_told_to_keep_less_is_found_out_with_the_next_renewal(tmp_path: Path) -> None:
+    with redis_server(tmp_path / "redis") as server:
+        journal = RedisJournal(JournalSettings(url=server.unix_url))
+        journal.open()
+        journal.renew()
+        server.command("CONFIG", "SET", "appendonly", "no")
+        with pytest.raises(JournalUnfit, match="set appendonly yes"):
+            journal.renew()
+        with pytest.raises(JournalUnfit):
+            journal.open()
+        server.command("CONFIG", "SET", "appendonly", "yes")
+        journal.open()
+        journal.renew()
         journal.close()
 
 
@@ -321,8 +387,11 @@ def shipped_settings() -> list[str]:
 
 
 @pytest.mark.promise("OB-6")
-def test_the_shipped_rights_are_enough_and_no_more(tmp_path: Path) -> None:
-    with redis_server(tmp_path / "redis", "", *shipped_settings()) as server:
+@pytest.mark.parametrize(
+    "binary", [pytest.param(bundled, id="valkey"), pytest.param(installed, id="redis", marks=pytest.mark.system)]
+)
+def test_the_shipped_rights_are_enough_and_no_more(tmp_path: Path, binary: Callable[[], str]) -> None:
+    with redis_server(tmp_path / "redis", binary(), *shipped_settings()) as server:
         settings = JournalSettings(url=server.url, username="switchboard", password="secret")
         journal = RedisJournal(settings)
         journal.open()

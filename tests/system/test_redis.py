@@ -80,6 +80,21 @@ async def call(daemon: Daemon, number: int) -> Json:
 # --- one daemon -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("DU-2", "OB-1")
+async def test_a_daemon_stops_acknowledging_when_redis_is_told_to_keep_less_and_goes_on_when_it_keeps_it_again(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    async with Daemon(tmp_path / "data", shared(redis, tmp_path)) as daemon:
+        redis.command("CONFIG", "SET", "appendonly", "no")
+        found = await daemon.until(lambda status, _: status == 503)
+        assert "set appendonly yes" in found["parts"]["writer"]["detail"]
+        status, body = await phone(daemon.session, daemon.http, call_event("incoming", "call-1"))
+        assert (status, body["code"]) == (503, "unavailable")
+        redis.command("CONFIG", "SET", "appendonly", "yes")
+        await daemon.ready()
+        await call(daemon, 1)
+
+
 @pytest.mark.promise("DU-1", "IN-2")
 async def test_a_daemon_finds_everything_again_after_it_and_redis_were_killed(
     redis: RedisServer, tmp_path: Path
