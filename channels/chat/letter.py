@@ -23,7 +23,7 @@ def letter(
     message["Subject"] = " ".join(subject.split())
     digest = hashlib.sha256(f"{visitor}\n{ident}".encode()).hexdigest()[:32]
     message["Message-ID"] = f"<chat.{digest}@{to.rpartition('@')[2]}>"
+    message.set_content(text)  # which drops all headers of the content
     if language:
         message["Content-Language"] = language
-    message.set_content(text)
     return message.as_bytes()

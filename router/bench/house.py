@@ -28,6 +28,14 @@ NEEDS: tuple[dict[str, int], ...] = (
 )
 
 
+CHAT = """
+[channels.chat]
+[chat]
+default_topic = "chat"
+hello_rate = 0
+"""
+
+
 class House(Struct, frozen=True):
     """A daemon that runs, with the ports of its edges."""
 
@@ -52,12 +60,12 @@ def token(agent: int) -> str:
 
 
 @contextmanager
-def house(loop: str = "uvloop", agents: int = AGENTS) -> Iterator[House]:
-    """A daemon in a folder of its own, on ports that were free just now."""
+def house(loop: str = "uvloop", agents: int = AGENTS, chat: bool = False) -> Iterator[House]:
+    """A daemon in a folder of its own, on ports that were free just now; with visitors' chat if asked."""
     http, sockets, smtp, lmtp = _free_ports(4)
     with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as name:
         config = Path(name) / "bench.toml"
-        config.write_text(_document(agents, http, sockets, smtp, lmtp))
+        config.write_text(_document(agents, http, sockets, smtp, lmtp, chat) + (CHAT if chat else ""))
         serve = ("-m", "router", "serve", "--config", str(config), "--data", str(Path(name) / "data"), "--loop", loop)
         process = start(serve, SERVER_CORE, subprocess.STDOUT)
         try:
@@ -78,8 +86,12 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _document(agents: int, http: int, sockets: int, smtp: int, lmtp: int) -> str:
-    rules = ['{ name = "mail", queue = "support", channel = ["email"] }', *(_rule(kind) for kind in range(len(NEEDS)))]
+def _document(agents: int, http: int, sockets: int, smtp: int, lmtp: int, chat: bool = False) -> str:
+    written = ["email", *(["chat"] if chat else [])]
+    rules = [
+        f'{{ name = "written", queue = "support", channel = {json.dumps(written)} }}',
+        *(_rule(kind) for kind in range(len(NEEDS))),
+    ]
     lines = [
         f"skills = {json.dumps(SKILLS)}",
         f"rules = [{', '.join(rules)}]",

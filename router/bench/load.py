@@ -6,10 +6,11 @@
     python -m router.bench.load notes HTTP_PORT SOCKET_PORT PID CONNECTIONS SECONDS
     python -m router.bench.load idle floor|product SOCKET_PORT PID CONNECTIONS
     python -m router.bench.load mail SMTP_PORT PID CONNECTIONS SECONDS
+    python -m router.bench.load chat floor|product SOCKET_PORT PID VISITORS RATE SECONDS
 
 They are closed loops: a client says the next thing when it has its answer. With a RATE (a second), the pipeline's
-customers come by the clock instead. Protocols are spoken just well enough, so that the generator is not what is slow;
-an answer that is not expected ends the run.
+customers come by the clock instead; the chat's visitors always speak by it. Protocols are spoken just well enough, so
+that the generator is not what is slow; an answer that is not expected ends the run.
 """
 
 from __future__ import annotations
@@ -129,14 +130,15 @@ def masked(payload: bytes) -> bytes:
 class Socket(asyncio.Protocol):
     """A websocket client: `heard` gets each text message. Pings are not answered in so short a run."""
 
-    def __init__(self, heard: Callable[[Socket, bytes], None]) -> None:
+    def __init__(self, heard: Callable[[Socket, bytes], None], handshake: bytes = HANDSHAKE) -> None:
         self.heard = heard
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._handshake = handshake
         self._tail = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._write = cast(asyncio.Transport, transport).write  # uvloop's are no subclass
-        self._write(HANDSHAKE)
+        self._write(self._handshake)
 
     def connection_lost(self, error: Exception | None) -> None:
         fail("the server hung up on an agent")
@@ -169,11 +171,13 @@ async def connect_web(port: int, count: int, answered: Callable[[Web, bytes], No
     return [(await loop.create_connection(lambda: Web(answered), "127.0.0.1", port))[1] for _ in range(count)]
 
 
-async def connect_sockets(port: int, count: int, heard: Callable[[Socket, bytes], None]) -> list[Socket]:
+async def connect_sockets(
+    port: int, count: int, heard: Callable[[Socket, bytes], None], handshake: bytes = HANDSHAKE
+) -> list[Socket]:
     loop = asyncio.get_running_loop()
     found: list[Socket] = []
     for _ in range(count):
-        found.append((await loop.create_connection(lambda: Socket(heard), "127.0.0.1", port))[1])
+        found.append((await loop.create_connection(lambda: Socket(heard, handshake), "127.0.0.1", port))[1])
         await found[-1].ready
     return found
 
@@ -482,6 +486,53 @@ class Sender(asyncio.Protocol):
         self._tail = b""
 
 
+def word(ident: int) -> bytes:
+    """What a visitor says; the floor sends the same back."""
+    head = b'{"type":"message","id":"%d-%d","text":"' % (RUN, ident)
+    return head + b"x" * (MESSAGE_SIZE - len(head) - 2) + b'"}'
+
+
+async def chat(dialect: str, port: int, pid: int, visitors: int, rate: float, seconds: float) -> None:
+    """Visitors with an open chat each, who say something by the clock, in turn; a message is echoed when it is
+    recorded (of the floor: when it comes back)."""
+    sent: dict[bytes, float] = {}
+    took: list[float] = []
+    welcomed = 0
+    everybody: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def heard(socket: Socket, answer: bytes) -> None:
+        nonlocal welcomed
+        if answer.startswith(b'{"type":"error"'):
+            fail(f"a visitor was refused: {answer[:300]!r}")
+        if answer.startswith(b'{"type":"welcome"') or (dialect == "floor" and answer.startswith(b'{"type":"hello"')):
+            welcomed += 1
+            if welcomed == visitors:
+                everybody.set_result(None)
+            return
+        if answer.startswith(echoed):
+            took.append(time.perf_counter() - sent.pop(between(answer, mark, b'"')))
+
+    product = dialect == "product"
+    echoed, mark = (b'{"type":"delivered"', b'"re":"') if product else (b'{"type":"message"', b'"id":"')
+    handshake = HANDSHAKE.replace(b"/agent", b"/chat", 1)
+    sockets = await connect_sockets(port, visitors, heard, handshake)
+    for socket in sockets:
+        socket.say(b'{"type":"hello","topic":"chat"}')
+    await everybody
+    await asyncio.sleep(WARM_S)
+    loop = asyncio.get_running_loop()
+    with Meter(pid, os.getpid()) as meter:
+        start = loop.time()
+        for ident in range(int(rate * seconds)):
+            await asyncio.sleep(max(0.0, start + ident / rate - loop.time()))
+            sent[b"%d-%d" % (RUN, ident)] = time.perf_counter()
+            sockets[ident % visitors].say(word(ident))
+        await asyncio.sleep(WARM_S)
+    if sent:
+        fail(f"{len(sent)} messages were not confirmed in time")
+    tell(meter, len(took), p50_us=quantile(took, 0.5) * 1e6, p99_us=quantile(took, 0.99) * 1e6)
+
+
 async def mail(port: int, pid: int, connections: int, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     senders = [(await loop.create_connection(Sender, "127.0.0.1", port))[1] for _ in range(connections)]
@@ -498,6 +549,7 @@ KINDS: dict[str, tuple[Callable[..., Any], tuple[type, ...]]] = {
     "notes": (notes, (int, int, int, int, float)),
     "idle": (idle, (str, int, int, int)),
     "mail": (mail, (int, int, int, float)),
+    "chat": (chat, (str, int, int, int, float, float)),
 }
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from importlib import import_module
 from router.bench.measure import Figures, Step
 from router.bench.report import Row, report, show
 
-NAMES = ("engine", "pipeline", "journal", "redis", "recovery", "edges", "estimates", "theory")
+NAMES = ("engine", "pipeline", "journal", "redis", "recovery", "edges", "chat", "estimates", "theory")
 
 
 Draw = Callable[[dict[str, list[Figures]]], None]
