@@ -14,7 +14,8 @@ from router.cli.simulating import COUNTS
 from router.engine import commands as c
 from router.engine.config import Calendar, Config, Queue, Resort
 from router.journal import codec
-from router.simulate.replay import Answer, read, replay
+from router.simulate.past import read
+from router.simulate.replay import Answer, replay
 from tests.engine.support.office import OFFICE, Office
 from tests.engine.support.walk import Walk
 from tests.engine.test_callbacks import CALLING, KIM, ask, call, hang_up
