@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import socket
+import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.phone.sip import CALL_S, MISSING, SipGateway, Sipp, free_ports
+from tests.phone.sip import CALL_S, MISSING, SCENARIOS, Child, SipGateway, Sipp, free_ports
 from tests.system.clients import Agent
 from tests.system.daemon import CONFIG, Daemon
 
@@ -27,12 +29,12 @@ Json = dict[str, Any]
 class Office:
     """A gateway, the daemon behind it, agents with telephones, and callers."""
 
-    def __init__(self, folder: Path, position_every: str = "20s") -> None:
+    def __init__(self, folder: Path, position_every: str = "20s", **gateway: str) -> None:
         self.folder, self._position_every = folder, position_every
         [self.http_port] = free_ports(1, socket.SOCK_STREAM)
         self.phones = dict(zip(AGENTS, free_ports(len(AGENTS)), strict=True))
         hook = f"http://127.0.0.1:{self.http_port}/v1/phone/kamailio/events"
-        self.gateway = SipGateway(folder, hook, RING_S="2", FIRST_ANSWER_S="1", BEAT_S="1")
+        self.gateway = SipGateway(folder, hook, RING_S="2", FIRST_ANSWER_S="1", BEAT_S="1", **gateway)
         self.daemon = Daemon(folder / "data", self._env(), self._config())
         self._children: list[Sipp] = []
         self._agents: list[Agent] = []
@@ -342,3 +344,79 @@ async def test_a_call_that_rings_or_talks_outlives_the_router(office: Office) ->
     assert await telephone.ended() == 0
     assert len([line for line in telephone.heard() if line.startswith("INVITE")]) == 1
     await office.interactions(1, reason="customer-left")
+
+
+# --- music ------------------------------------------------------------------------------------------------------------
+
+
+class Ear(asyncio.DatagramProtocol):
+    """A telephone's side for sound: counts what comes, by the kind that RTP says it is."""
+
+    def __init__(self) -> None:
+        self.heard: dict[int, int] = {}
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        kind = data[1] & 0x7F
+        self.heard[kind] = self.heard.get(kind, 0) + 1
+
+
+@asynccontextmanager
+async def music(folder: Path, ng_port: int) -> AsyncIterator[Child]:
+    """rtpengine without a kernel module, and a second of a file for it."""
+    with wave.open(str(folder / "music.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8_000)
+        file.writeframes(bytes(range(256)) * 62)
+    engine = Child(folder / "rtpengine.log")
+    where = ("--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{ng_port}", "--port-min=39000", "--port-max=39400")
+    options = ("--foreground", "--log-stderr", "--log-level=6", "--table=-1", f"--pidfile={folder / 'rtpengine.pid'}")
+    try:
+        await engine.launch("rtpengine", *options, *where, cwd=folder)
+        yield engine
+    finally:
+        await engine.kill()
+
+
+@pytest.mark.skipif(shutil.which("rtpengine") is None, reason="not installed: rtpengine (./run test installs it)")
+async def test_a_caller_hears_music_while_they_wait_and_the_agent_afterwards(tmp_path: Path) -> None:
+    [ng_port, ear_port] = free_ports(2)
+    loop = asyncio.get_running_loop()
+    transport, ear = await loop.create_datagram_endpoint(Ear, local_addr=("127.0.0.1", ear_port))
+    scenario = tmp_path / "caller_listens.xml"
+    scenario.write_text((SCENARIOS / "caller_talks.xml").read_text().replace("[media_port]", str(ear_port)))
+    values = {"MUSIC": str(tmp_path / "music.wav"), "MEDIA": f"udp:127.0.0.1:{ng_port}"}
+    try:
+        async with music(tmp_path, ng_port) as engine, opened(Office(tmp_path, **values)) as office:
+            telephone = await office.phone("ana", "agent_answer", "-d", "100", "-m", "1")
+            caller = await office.call(str(scenario.with_suffix("")), "-d", "300")
+
+            async def hears() -> bool:
+                return ear.heard.get(0, 0) >= 25  # half a second of PCMU
+
+            await eventually(hears, lambda: f"heard {ear.heard}, {caller.heard()}: {engine.said()[-2_000:]}")
+            assert caller.heard()[0].startswith("SIP/2.0 183 Queued")
+            ana = await office.agent("ana")
+            interaction = await ana.accept()
+            await ana.until(lambda: ana.work[interaction].get("connected"))
+            assert await caller.ended() == 0, caller.said()[-2_000:]
+            assert await telephone.ended() == 0, telephone.said()[-2_000:]
+            assert "Received command 'delete'" in engine.said(), "the music has stopped"
+            assert "o=agent 1 1" in caller.messages.read_text(errors="replace"), "the agent answers for themselves"
+    finally:
+        transport.close()
+
+
+@pytest.mark.skipif(shutil.which("rtpengine") is None, reason="not installed: rtpengine (./run test installs it)")
+async def test_without_the_music_a_caller_waits_in_silence(tmp_path: Path) -> None:
+    """Nobody listens where the gateway looks for rtpengine."""
+    [nobody] = free_ports(1)
+    office = Office(tmp_path, MUSIC=str(tmp_path / "music.wav"), MEDIA=f"udp:127.0.0.1:{nobody}")
+    try:
+        await office.open()
+        caller = await office.call("caller_abandon", "-d", "300")
+        assert await caller.ended() == 0, caller.said()[-2_000:]
+        await office.interactions(1, state="closed", reason="abandoned")
+        assert caller.heard()[0].startswith("SIP/2.0 182 Queued")
+    finally:
+        await office.close()
