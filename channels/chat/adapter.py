@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from channels.chat.protocol import CHANNEL, HangUp, Post, Room, Send, Submit, Tell
+from channels.chat.conversation import CHANNEL, HangUp, Post, Send, Submit, Tell
+from channels.chat.protocol import Room
 from channels.chat.settings import Settings
 from channels.chat.tokens import keep_secret
 from channels.chat.uploads import FileRoutes

@@ -42,19 +42,39 @@ unavailable, draining. What carries `retry_after_s` may be sent again, with the 
 from __future__ import annotations
 
 import hashlib
-import secrets
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple, Protocol
-
-from msgspec import structs
 
 from channels.chat import render as out
 from channels.chat import tokens
-from channels.chat.attention import CLOSE, WARN, Attention
-from channels.chat.letter import letter
-from channels.chat.limits import Bucket, Buckets
+from channels.chat.aside import Aside
+from channels.chat.attention import CLOSE, WARN
+from channels.chat.conversation import (
+    CHANNEL,
+    COME_BACK_LATER,
+    FRESH,
+    GOING_AWAY,
+    IDLE,
+    IDS_KEPT,
+    LEFT,
+    NO_ROUTE,
+    NOT_BELIEVED,
+    NOT_UNDERSTOOD,
+    OPEN_STATES,
+    OPENING,
+    OVER,
+    RETRY_S,
+    SILENT,
+    TALKING,
+    THREAD,
+    TOO_FAST,
+    Conversation,
+    Line,
+    Pending,
+    Send,
+)
+from channels.chat.facts import Facts
+from channels.chat.limits import Bucket
 from channels.chat.parse import (
     CallMe,
     Frame,
@@ -71,208 +91,27 @@ from channels.chat.parse import (
     ident_of,
     parse,
 )
-from channels.chat.render import Attachment, Said
-from channels.chat.settings import Settings
-from channels.chat.stream import Entry, Stream
 from router.engine import commands as c
-from router.engine import events as e
-from router.engine.admission import CAUSES
 from router.engine.commands import Reply
 from router.engine.events import Blob, Message
 from router.engine.views import (
-    AgentView,
-    CallbackOffer,
     Estimate,
-    Inform,
-    InteractionView,
-    MessageView,
-    attachments_of,
     interaction_id,
     number_of,
 )
-from router.engine.views import Attachment as File
 from router.errors import (
-    BadMessage,
     ClientError,
-    IllegalMove,
     NoRoute,
     NotFound,
-    NotSupported,
     Refusal,
     RouterError,
     Unauthenticated,
 )
 from router.service.masking import mask_cards
-from router.service.signals import Marks, Signal, Writing
-
-CHANNEL = "chat"
-THREAD = "chat:"
-LEFT, GOING_AWAY, COME_BACK_LATER = 1000, 1001, 1013
-NOT_UNDERSTOOD, NOT_BELIEVED, NO_ROUTE, SILENT, TOO_MANY_WINDOWS, TOO_FAST = 4400, 4401, 4404, 4408, 4409, 4429
-OPEN_STATES = ("queued", "offered", "active")
-IDS_KEPT = 256  # of a visitor's latest messages, to tell a repetition from an id used twice
-RETRY_S = 5  # where we refuse ourselves
-LETTERS_MAX = 3  # that one visitor may leave in one conversation
-FILES = "/chat/files"  # on the HTTP port
-IDLE = "idle"
-
-FRESH, OPENING, TALKING, OVER = "fresh", "opening", "talking", "over"  # a line's stages
 
 
-class Look(Protocol):
-    """What of the desk is looked at."""
-
-    def now_ms(self) -> int: ...
-    def interaction(self, number: int) -> InteractionView: ...
-    def interactions(
-        self, state: str = "", queue: str = "", after: int = 0, limit: int = 100
-    ) -> list[InteractionView]: ...
-    def agent(self, agent: str) -> AgentView: ...
-    def find(self, thread: str) -> int | None: ...
-    def estimate(self, number: int) -> Estimate | None: ...
-    def callback_offer(self, number: int) -> CallbackOffer | None: ...
-    def routes(self, channel: str, to: str) -> bool: ...
-
-
-class Send(NamedTuple):
-    line: int
-    data: bytes
-
-
-class HangUp(NamedTuple):
-    line: int
-    code: int
-    reason: str
-
-
-class Submit(NamedTuple):
-    command: c.AnyCommand
-    answered: Callable[[Reply | RouterError], None]
-
-
-class Tell(NamedTuple):
-    """Something in passing, for the agent who has the conversation."""
-
-    agent: str
-    interaction: int
-    signal: Signal
-
-
-class Post(NamedTuple):
-    """A letter for the mail channel."""
-
-    raw: bytes
-    address: str
-    answered: Callable[[RouterError | None], None]
-
-
-Action = Send | HangUp | Submit | Tell | Post
-
-
-class Pending(NamedTuple):
-    """A message that was submitted and of which the fact has not come yet."""
-
-    line: int
-    ident: Ident
-
-
-class Line:
-    """One socket."""
-
-    __slots__ = (
-        "address",
-        "backlog",
-        "conversation",
-        "frames",
-        "leaving",
-        "mark",
-        "number",
-        "opened_ms",
-        "stage",
-        "strikes",
-    )
-
-    def __init__(self, number: int, address: str, frames: Bucket, now_ms: int) -> None:
-        self.number = number
-        self.address = address
-        self.frames = frames
-        self.opened_ms = now_ms
-        self.stage = FRESH
-        self.strikes = 0
-        self.conversation: Conversation | None = None
-        self.mark = 0  # where the stream stood when its hello opened an interaction
-        self.backlog: list[Frame] = []
-        self.leaving = False
-
-
-class Conversation:
-    """One visitor: what they are in, and who shows it."""
-
-    def __init__(self, visitor: str, stream: Stream, bucket: Bucket, now_ms: int) -> None:
-        self.visitor = visitor
-        self.stream = stream
-        self.bucket = bucket
-        self.topic = ""
-        self.name = ""
-        self.language = ""
-        self.identities: tuple[str, ...] = ()
-        self.claimed = ""  # what an unsigned `visitor` said
-        self.newest = 0  # the last interaction
-        self.open = 0  # the open interaction
-        self.state = "none"
-        self.agent = ""  # the name of who answers
-        self.holder = ""  # who that is, to us
-        self.answered = False  # somebody did, at some time
-        self.attention = Attention()
-        self.reason = ""
-        self.shown: Estimate | None = None
-        self.asked = False  # whether to call them back, and they have not said yes
-        self.opening: list[Line] = []  # wait for the answer to their hello
-        self.is_opening = False
-        self.hellos = 0
-        self.lines: list[Line] = []
-        self.since_ms = now_ms  # without a socket, or over, since
-        self.is_leaving = False
-        self.pending: dict[str, Pending] = {}
-        self.known_ids: OrderedDict[str, bytes] = OrderedDict()
-
-    @property
-    def thread(self) -> str:
-        return THREAD + self.visitor
-
-    @property
-    def idle(self) -> bool:
-        """Nothing holds it in memory but the hope that the visitor comes back."""
-        return not (self.open or self.lines or self.is_opening or self.pending)
-
-    def learn(self, number: int) -> None:
-        """An interaction of this visitor is known to be open. Numbers grow, so an older one is old news."""
-        if number > self.newest:
-            self.newest = self.open = number
-            self.state, self.agent, self.holder, self.reason, self.shown = "queued", "", "", "", None
-            self.is_leaving = self.asked = self.answered = False
-            self.attention.begin()
-            self.stream.begin()
-
-
-class Room:
+class Room(Aside, Facts):
     """All visitors. Call a method, then carry out `actions` in order."""
-
-    def __init__(
-        self, settings: Settings, look: Look, secret: bytes, chance: Callable[[int], bytes] = secrets.token_bytes
-    ) -> None:
-        self.actions: deque[Action] = deque()
-        self.conversations: dict[str, Conversation] = {}
-        self.refusals = 0
-        self._settings = settings
-        self._look = look
-        self._secret = secret
-        self._chance = chance
-        self._lines: dict[int, Line] = {}
-        self._open_ones = 0
-        self._openers = Buckets(settings.hello_rate / 60, settings.hello_burst)
-        self._openings = 0  # hellos on their way to the journal
-        self._draining = False
 
     # --- what the shell tells -----------------------------------------------------------------------------------------
 
@@ -316,29 +155,6 @@ class Room:
         line = self._lines.pop(number, None)
         if line is not None:
             self._detach(line)
-
-    def informed(self, news: Inform) -> None:
-        """A fact about an interaction of ours, durable, in the order of the journal."""
-        visitor = next((t.removeprefix(THREAD) for t in news.threads if t.startswith(THREAD)), "")
-        conversation = self.conversations.get(visitor)
-        if conversation is None:
-            if not visitor or not isinstance(news.event, e.InteractionArrived):
-                return
-            conversation = self._conversation(visitor, fresh=False)
-        self._fact(conversation, news)
-
-    def signalled(self, thread: str, signal: Signal) -> None:
-        """Something in passing from whoever has this conversation."""
-        conversation = self.conversations.get(thread.removeprefix(THREAD))
-        if conversation is None or conversation.state != "active":
-            return
-        if isinstance(signal, Writing):
-            self._whisper(conversation, out.AgentTyping(name=signal.name, on=signal.on))
-            return
-        at_ms = min(signal.read_ms, self._look.now_ms())
-        if conversation.attention.see(at_ms):
-            self._whisper(conversation, out.AgentRead(at_ms=at_ms))
-        self._tell_marks(conversation)  # whoever says how far they are has just come, or wants to know
 
     def sweep(self) -> Iterator[None]:
         """Look at everybody once. Yields now and then, so that the shell can let others run in between."""
@@ -634,135 +450,6 @@ class Room:
             if forget:
                 conversation.known_ids.pop(ident, None)
 
-    def _call_back(self, line: Line, frame: CallMe) -> None:
-        """What comes of it is told by the fact: the conversation ends, and they are called."""
-        conversation = line.conversation
-        assert conversation is not None
-        if not conversation.asked:
-            self._error(line, IllegalMove.code, "nobody asked whether to call you back")
-            return
-        command = c.RequestCallback(
-            key=f"{conversation.thread}:callback:{conversation.open}",
-            thread=conversation.thread,
-            to=frame.phone,
-            not_before_ms=frame.at_ms or 0,
-        )
-        self._submit(command, partial(self._not_called, line))
-
-    def _not_called(self, line: Line, answer: Reply | RouterError) -> None:
-        if isinstance(answer, RouterError):
-            retry_after_s = answer.retry_after_s if isinstance(answer, Refusal) else 0
-            self._error(line, answer.code, str(answer), None, retry_after_s)
-
-    # --- in passing ---------------------------------------------------------------------------------------------------
-
-    def _sign(self, conversation: Conversation | None, frame: Typing | Received | Read | Here) -> None:
-        """The visitor types, has got or read something, or is simply there."""
-        if conversation is None or not conversation.open:
-            return
-        now, attention = self._look.now_ms(), conversation.attention
-        if not isinstance(frame, Received) and attention.alive(now):
-            self._put(conversation, out.Idle(closes_at_ms=0))
-        match frame:
-            case Typing() if attention.types(frame.on, now):
-                self._tell(conversation, Writing(frame.on, conversation.name))
-            case Received() if attention.mark(min(frame.at_ms, now), 0):
-                self._tell_marks(conversation)
-            case Read() if attention.mark(0, min(frame.at_ms, now)):
-                self._tell_marks(conversation)
-            case _:
-                pass  # nothing new
-
-    def _tell(self, conversation: Conversation, signal: Signal) -> None:
-        if conversation.holder:
-            self.actions.append(Tell(conversation.holder, conversation.open, signal))
-
-    def _tell_marks(self, conversation: Conversation) -> None:
-        attention = conversation.attention
-        if attention.received_ms:
-            self._tell(conversation, Marks(attention.read_ms, attention.received_ms))
-
-    def _whisper(self, conversation: Conversation, frame: out.Frame) -> None:
-        """To every window, under no number of its own, never again."""
-        data = out.encode(frame, conversation.stream.last)
-        for line in conversation.lines:
-            self.actions.append(Send(line.number, data))
-
-    # --- mail ---------------------------------------------------------------------------------------------------------
-
-    def _may_write(self, conversation: Conversation) -> bool:
-        """Whether a letter can be left: where the door was closed, and not where somebody has just been talked to."""
-        is_closed = not conversation.open and conversation.reason in CAUSES
-        return self._settings.offline is not None and is_closed and conversation.attention.letters < LETTERS_MAX
-
-    def _leave_letter(self, line: Line, frame: LeaveLetter) -> None:
-        conversation, offline = line.conversation, self._settings.offline
-        assert conversation is not None
-        if offline is None or not self._may_write(conversation):
-            self._error(line, IllegalMove.code, "no letter can be left here now", frame.id)
-            return
-        wait_s = self._openers.wait_s(line.address, self._look.now_ms())
-        if wait_s:
-            self._error(line, "too-fast", "too many letters from this address", frame.id, wait_s)
-            return
-        try:
-            raw = letter(
-                visitor=conversation.visitor,
-                ident=frame.id,
-                to=offline.mail_to,
-                subject=f"{offline.subject}: {conversation.topic}",
-                email=frame.email,
-                name=frame.name or conversation.name,
-                language=conversation.language,
-                text=frame.text,
-            )
-        except ValueError:
-            self._error(line, BadMessage.code, "email: one address, such as eva@example.com", frame.id)
-            return
-        conversation.attention.letters += 1
-        self.actions.append(Post(raw, offline.mail_to, partial(self._posted, conversation, frame.id)))
-
-    def _posted(self, conversation: Conversation, ident: Ident, problem: RouterError | None) -> None:
-        if problem is None:
-            self._put(conversation, out.Delivered(re=ident, at_ms=self._look.now_ms()))
-            return
-        conversation.attention.letters -= 1
-        retry_after_s = problem.retry_after_s if isinstance(problem, Refusal) else 0
-        error = out.Error(code=problem.code, message=str(problem), re=ident, retry_after_s=retry_after_s)
-        self._put(conversation, error)
-
-    def _may_copy(self, conversation: Conversation) -> bool:
-        return self._settings.mailed_transcript is not None and conversation.answered
-
-    def _send_copy(self, line: Line, frame: SendCopy) -> None:
-        conversation, policy = line.conversation, self._settings.mailed_transcript
-        assert conversation is not None
-        if policy is None:
-            self._error(line, NotSupported.code, "no transcripts are sent here", frame.id)
-            return
-        if not self._may_copy(conversation):
-            self._error(line, IllegalMove.code, "nobody has answered yet", frame.id)
-            return
-        if policy.to == "signed" and f"mailto:{frame.email.lower()}" not in conversation.identities:
-            self._error(line, NotSupported.code, "transcripts go to the address that is known of you only", frame.id)
-            return
-        command = c.SendCopy(
-            key=f"{conversation.thread}:copy:{conversation.newest}",
-            thread=conversation.thread,
-            channel="email",
-            address=frame.email,
-            sender=policy.sender,
-        )
-        self._submit(command, partial(self._copied, conversation, frame.id))
-
-    def _copied(self, conversation: Conversation, ident: Ident, answer: Reply | RouterError) -> None:
-        if isinstance(answer, Reply):
-            self._put(conversation, out.Delivered(re=ident, at_ms=self._look.now_ms(), duplicate=answer.duplicate))
-            return
-        retry_after_s = answer.retry_after_s if isinstance(answer, Refusal) else 0
-        error = out.Error(code=answer.code, message=str(answer), re=ident, retry_after_s=retry_after_s)
-        self._put(conversation, error)
-
     # --- goodbye ------------------------------------------------------------------------------------------------------
 
     def _leave(self, line: Line) -> None:
@@ -784,93 +471,6 @@ class Room:
             line.leaving = False
             retry_after_s = answer.retry_after_s if isinstance(answer, Refusal) else 0
             self._error(line, answer.code, str(answer), None, retry_after_s)
-
-    # --- facts --------------------------------------------------------------------------------------------------------
-
-    def _fact(self, conversation: Conversation, news: Inform) -> None:
-        match news.event:
-            case e.InteractionArrived() as arrived:
-                self._learn(conversation, news.interaction)
-                self._queued(conversation)
-                if arrived.message is not None:
-                    self._word(conversation, "customer", arrived.message, "", news.at_ms)
-            case e.MessageAdded() as added if news.interaction == conversation.newest:
-                name = news.agent_name or conversation.agent if added.author == "agent" else ""
-                self._word(conversation, added.author, added.message, name, news.at_ms)
-            case _ if news.interaction != conversation.open:
-                pass  # about one that is over
-            case e.OfferAccepted() as accepted:
-                conversation.state, conversation.shown, conversation.asked = "active", None, False
-                self._answers(conversation, accepted.agent, news.agent_name)
-            case e.ConsultCompleted() as given:
-                self._answers(conversation, given.agent, news.agent_name)
-            case e.ConsultJoined():
-                self._put(conversation, out.Joined(name=news.agent_name, transcript=self._may_copy(conversation)))
-            case e.Requeued() | e.Transferred() | e.ConnectFailed() | e.Moved():
-                conversation.state, conversation.agent, conversation.holder = "queued", "", ""
-                conversation.attention.spoke("customer", news.at_ms)  # it is our turn again
-                self._queued(conversation, "moved" if isinstance(news.event, e.Transferred) else "returned")
-            case e.CallbackOffered() as asked:
-                self._ask(conversation, asked.told)
-            case e.InteractionEnded() as ended:
-                self._ended(conversation, IDLE if ended.why == IDLE else ended.reason, ended.told)
-            case _:
-                pass  # the desk's own business
-
-    def _answers(self, conversation: Conversation, holder: str, name: str) -> None:
-        """From here on it is this agent who has the conversation."""
-        conversation.holder, conversation.agent, conversation.answered = holder, name, True
-        conversation.attention.seen_ms = 0
-        self._put(conversation, out.Joined(name=name, transcript=self._may_copy(conversation)))
-
-    def _word(self, conversation: Conversation, author: str, message: Message, name: str, now: int) -> None:
-        """Something was said. A visitor's own word goes back to its sender as `delivered`, under the same number."""
-        ident: Ident | None = None
-        own, sender = None, 0
-        if author == "customer" and message.external_id:
-            pending = conversation.pending.pop(message.external_id, None)
-            ident = pending.ident if pending else message.external_id
-            if pending:
-                own, sender = out.Delivered(re=ident, at_ms=now), pending.line
-        if not message.text and not message.blobs:
-            return  # a hello that met an open interaction: nobody said anything
-        if author == "customer" and conversation.attention.alive(now):
-            self._put(conversation, out.Idle(closes_at_ms=0))
-        conversation.attention.spoke(author, now)
-        view = MessageView(author, now, message.text, name, attachments_of(message))
-        said = self._as_said(conversation, view, ident)
-        conversation.stream.say(said)
-        frame = out.Message(author=author, text=said.text, at_ms=now, id=ident, name=name, attachments=said.attachments)
-        self._put(conversation, frame, sender, own)
-
-    def _queued(self, conversation: Conversation, reason: str = "") -> None:
-        # Who is being offered, or was taken in the batch behind this fact, has no place in the line: they are next.
-        conversation.shown = self._look.estimate(conversation.open) or Estimate(1, None)
-        self._show_place(conversation, conversation.shown, reason)
-
-    def _show_place(self, conversation: Conversation, place: Estimate, reason: str) -> None:
-        name, wait = interaction_id(conversation.open), place.expected_wait_s
-        self._put(
-            conversation, out.Queued(interaction=name, position=place.position, expected_wait_s=wait, reason=reason)
-        )
-
-    def _ask(self, conversation: Conversation, told: str) -> None:
-        """Nobody is asked who cannot be called: where no gateway can, the fact is none of the visitor's business."""
-        if self._look.callback_offer(conversation.open) is not None:
-            conversation.asked = True
-            self._put(conversation, out.CallbackOffered(interaction=interaction_id(conversation.open), text=told))
-
-    def _ended(self, conversation: Conversation, reason: str, told: str = "") -> None:
-        frame = out.Ended(interaction=interaction_id(conversation.open), reason=reason, text=told)
-        conversation.open, conversation.state, conversation.agent, conversation.asked = 0, "ended", "", False
-        conversation.holder, conversation.reason, conversation.shown = "", reason, None
-        conversation.attention.asked_ms = conversation.attention.owing_ms = 0
-        frame.letter = self._may_write(conversation)
-        conversation.since_ms = self._look.now_ms()
-        self._open_ones -= 1
-        self._put(conversation, frame)
-        for line in [line for line in conversation.lines if line.leaving]:
-            self._hang_up(line, LEFT, "goodbye")
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -903,130 +503,12 @@ class Room:
             conversation.is_leaving = True
             self._submit(c.Leave(thread=conversation.thread, reason=IDLE), partial(self._gone, conversation))
 
-    def _closes_at(self, conversation: Conversation) -> int:
-        asked_ms = conversation.attention.asked_ms
-        return asked_ms + self._settings.idle_close if asked_ms else 0
-
     def _gone(self, conversation: Conversation, answer: Reply | RouterError) -> None:
         """Refused: the next sweep tries again. Unknown to the engine: it is over, and its end was missed."""
         if isinstance(answer, RouterError):
             conversation.is_leaving = False
         if isinstance(answer, NotFound) and conversation.open:
             self._ended(conversation, "closed")
-
-    # --- bookkeeping --------------------------------------------------------------------------------------------------
-
-    def _conversation(self, visitor: str, fresh: bool) -> Conversation:
-        """A new place in memory. `fresh`: this visitor never had one, so the numbers may start at 1."""
-        s, now = self._settings, self._look.now_ms()
-        epoch = int.from_bytes(self._chance(4), "big")
-        stream = Stream(epoch, 1 if fresh else now, s.ring, s.transcript, s.transcript_max)
-        conversation = Conversation(visitor, stream, Bucket(s.message_rate, s.message_burst, now), now)
-        self.conversations[visitor] = conversation
-        return conversation
-
-    def _rebuild(self, visitor: str, interaction: int) -> Conversation:
-        """From what the desk still knows of this interaction."""
-        conversation = self._conversation(visitor, fresh=False)
-        try:
-            view = self._look.interaction(interaction)
-        except NotFound:
-            return conversation
-        if view.sender != conversation.thread:
-            return conversation
-        self._learn(conversation, interaction)
-        conversation.topic, conversation.name, conversation.language = view.recipient, view.name, view.language
-        for said in view.messages:
-            self._recall(conversation, said)
-        conversation.answered = view.state == "active" or any(said.author == "agent" for said in view.messages)
-        if view.state == "active":
-            conversation.state, conversation.agent = "active", self._name_of(view.agent)
-            conversation.holder = view.agent
-        elif view.state in OPEN_STATES:
-            conversation.shown = self._look.estimate(interaction) or Estimate(1, None)
-            conversation.asked = self._look.callback_offer(interaction) is not None
-        else:
-            self._open_ones -= 1
-            conversation.open, conversation.state, conversation.reason = 0, "ended", view.reason
-        return conversation
-
-    def _recall(self, conversation: Conversation, said: MessageView) -> None:
-        if said.text or said.attachments:
-            name = self._name_of(said.agent) if said.author == "agent" else ""
-            conversation.stream.say(self._as_said(conversation, structs.replace(said, agent=name), None))
-            conversation.attention.spoke(said.author, said.at_ms)
-
-    def _as_said(self, conversation: Conversation, said: MessageView, ident: Ident | None) -> Said:
-        """As visitors see it; `said.agent` is a name here."""
-        files = tuple(self._file(conversation, blob) for blob in said.attachments)
-        return Said(author=said.author, text=said.text, at_ms=said.at_ms, id=ident, name=said.agent, attachments=files)
-
-    def _file(self, conversation: Conversation, blob: File) -> Attachment:
-        ticket = tokens.Ticket(conversation.visitor, blob.digest, blob.size, blob.media_type, blob.name)
-        url = f"{FILES}/{tokens.seal_file(self._secret, ticket)}"
-        return Attachment(blob.name, blob.media_type, blob.size, url)
-
-    def _name_of(self, agent: str) -> str:
-        """As visitors see the agent, who may no longer be in the configuration."""
-        try:
-            return self._look.agent(agent).name
-        except NotFound:
-            return agent
-
-    def _learn(self, conversation: Conversation, number: int) -> None:
-        was_open = bool(conversation.open)
-        conversation.learn(number)
-        self._open_ones += bool(conversation.open) - was_open
-        if not conversation.lines:
-            conversation.since_ms = self._look.now_ms()
-
-    def _forget(self, conversation: Conversation) -> None:
-        if self.conversations.get(conversation.visitor) is conversation:
-            del self.conversations[conversation.visitor]
-
-    def _attach(self, line: Line, conversation: Conversation) -> None:
-        conversation.lines.append(line)
-        if len(conversation.lines) > self._settings.sockets_per_visitor:
-            self._hang_up(conversation.lines[0], TOO_MANY_WINDOWS, "opened again elsewhere too often")
-
-    def _detach(self, line: Line) -> None:
-        """The line shows nothing any more. Who was only trying to come in leaves no trace."""
-        conversation, line.conversation, line.stage, line.backlog = line.conversation, None, OVER, []
-        if conversation is None:
-            return
-        for lines in (conversation.lines, conversation.opening):
-            if line in lines:
-                lines.remove(line)
-        if not conversation.lines:
-            conversation.since_ms = self._look.now_ms()
-        if conversation.idle and not conversation.newest:
-            self._forget(conversation)
-
-    def _hang_up(self, line: Line, code: int, reason: str) -> None:
-        if line.stage != OVER:
-            self._detach(line)
-            self.actions.append(HangUp(line.number, code, reason))
-
-    def _submit(self, command: c.AnyCommand, answered: Callable[[Reply | RouterError], None]) -> None:
-        self.actions.append(Submit(command, answered))
-
-    def _put(self, conversation: Conversation, frame: out.Frame, sender: int = 0, own: out.Frame | None = None) -> None:
-        entry = conversation.stream.put(frame, sender, own)
-        self._show(entry, conversation.lines)
-
-    def _show(self, entry: Entry, lines: Iterable[Line]) -> None:
-        for line in lines:
-            self.actions.append(Send(line.number, entry.seen_by(line.number)))
-
-    def _error(self, line: Line, code: str, message: str, re: Ident | None = None, retry_after_s: int = 0) -> None:
-        """In the stream once there was a welcome: other windows see it too, and nobody's numbers have a gap."""
-        if line.stage == OVER:
-            return
-        error = out.Error(code=code, message=message, re=re, retry_after_s=retry_after_s)
-        if line.stage == TALKING and line.conversation is not None:
-            self._put(line.conversation, error)
-        else:
-            self.actions.append(Send(line.number, out.encode(error, 0)))
 
 
 def _is_news(shown: Estimate | None, place: Estimate) -> bool:

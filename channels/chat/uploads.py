@@ -18,8 +18,8 @@ from urllib.parse import quote
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from channels.chat.conversation import FILES
 from channels.chat.limits import Buckets
-from channels.chat.protocol import FILES
 from channels.chat.settings import Settings
 from channels.chat.tokens import Ticket, seal_file, unseal, unseal_file
 from router.errors import BadMessage, Forbidden, NotFound, Overloaded, TooLarge, Unauthenticated, Unavailable

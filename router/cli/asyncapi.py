@@ -15,8 +15,8 @@ from msgspec import Struct
 from websockets.frames import CloseCode
 
 from channels.chat import adapter as chat_edge
+from channels.chat import conversation as chat
 from channels.chat import parse as chat_in
-from channels.chat import protocol as chat
 from channels.chat import render as chat_out
 from channels.chat.settings import Settings as ChatSettings
 from router import __version__

@@ -31,6 +31,11 @@ def test_a_frame_is_told_by_its_type(data: str, frame: object) -> None:
     assert parse(data.encode(), MAX) == frame
 
 
+def test_half_a_character_costs_that_character_and_not_the_message() -> None:
+    """Old browsers cut emoji in two where a field is full."""
+    assert parse(b'{"type":"message","id":"a","text":"hi \\ud83d"}', MAX) == Text(id="a", text="hi \ufffd")
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -49,7 +54,6 @@ def test_a_frame_is_told_by_its_type(data: str, frame: object) -> None:
         '{"type":"message","id":"a","text":""}',
         '{"type":"message","id":"a","text":" \\n "}',
         '{"type":"message","id":"a\\u0000","text":"hi"}',
-        '{"type":"message","id":"a","text":"\\ud800"}',
         '{"type":"hello","last_seq":-1}',
         '{"type":"hello","last_seq":1e400}',
         '{"type":"hello","topic":["support"]}',
@@ -57,7 +61,7 @@ def test_a_frame_is_told_by_its_type(data: str, frame: object) -> None:
         '{"type":"typing","deep":' + "[" * 100_000,
         '{"type":"typing","deep":' + "[" * 100_000 + "]" * 100_000 + "}",
     ],
-    ids=range(22),
+    ids=range(21),
 )
 @pytest.mark.promise("IN-4")
 def test_anything_else_is_a_bad_message(data: str) -> None:

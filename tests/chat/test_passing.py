@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.chat.attention import CLOSE, WARN, Attention
-from channels.chat.protocol import Post, Tell
+from channels.chat.conversation import Post, Tell
 from router.engine import commands as c
 from router.engine import config as cfg
 from router.engine import events as e

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from channels.chat.adapter import SUBPROTOCOL, ChatAdapter
-from channels.chat.protocol import THREAD
+from channels.chat.conversation import THREAD
 from channels.chat.settings import Settings
 from router.engine import commands as c
 from router.engine.config import Duration

@@ -11,7 +11,8 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
-from channels.chat.protocol import HangUp, Room, Send, Submit
+from channels.chat.conversation import HangUp, Send, Submit
+from channels.chat.protocol import Room
 from channels.chat.settings import Settings
 from router.engine import commands as c
 from router.engine import config as cfg

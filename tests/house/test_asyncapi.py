@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft7Validator, meta
 
-from channels.chat import protocol as chat_protocol
+from channels.chat import conversation as chat_protocol
 from router.agents import messages
 from router.agents import protocol as agent_protocol
 from router.cli import asyncapi
