@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
@@ -16,6 +17,7 @@ from router.desk.files import WEB, Files
 from router.desk.guest import desk_routes
 from router.desk.pages import PageRoutes
 from router.desk.settings import Settings, check
+from router.desk.widget import WIDGET, widget_files
 from router.errors import ConfigError
 from router.http.access import Access
 from router.http.house import House
@@ -135,19 +137,33 @@ def test_what_is_vendored_is_what_was_published() -> None:
         assert package["files"].keys() <= files.keys()
 
 
+def test_the_widget_has_what_it_names_and_is_small() -> None:
+    files = widget_files().files
+    asked = {"js/main.js", "tokens.css", "widget.css"}
+    while asked:
+        name = asked.pop()
+        assert name in files, name
+        for found in re.findall(r'from "\.\.?/([^"]+)"', files[name].body.decode()):
+            asked.add(found if found.startswith("vendor/") else f"js/{found}")
+    assert sum(len(file.packed) for file in files.values()) < 40_000, (
+        "bytes over the wire, the page to try it on included"
+    )
+
+
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def dictionaries() -> dict[str, dict[str, str]]:
-    text = (WEB / "js" / "words.js").read_text()
+def dictionaries(web: Path = WEB) -> dict[str, dict[str, str]]:
+    text = (web / "js" / "words.js").read_text()
     blocks = re.findall(r"^const (\w\w) = \{\n(.*?)^\};", text, re.DOTALL | re.MULTILINE)
     return {
         name: dict(re.findall(r'^  "([^"]+)": "((?:[^"\\]|\\.)*)",$', block, re.MULTILINE)) for name, block in blocks
     }
 
 
-def test_every_language_says_all_that_english_says_with_the_same_blanks() -> None:
-    spoken = dictionaries()
+@pytest.mark.parametrize("web", [WEB, WIDGET], ids=["desk", "widget"])
+def test_every_language_says_all_that_english_says_with_the_same_blanks(web: Path) -> None:
+    spoken = dictionaries(web)
     assert {"en", "es"} <= spoken.keys()
     for name, words in spoken.items():
         assert words.keys() == spoken["en"].keys(), name
@@ -155,9 +171,10 @@ def test_every_language_says_all_that_english_says_with_the_same_blanks() -> Non
             assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", spoken["en"][key])), (name, key)
 
 
-def test_every_word_that_is_said_is_known() -> None:
-    known = dictionaries()["en"].keys()
-    for path in (WEB / "js").glob("*.js"):
+@pytest.mark.parametrize("web", [WEB, WIDGET], ids=["desk", "widget"])
+def test_every_word_that_is_said_is_known(web: Path) -> None:
+    known = dictionaries(web)["en"].keys()
+    for path in (web / "js").glob("*.js"):
         for key in re.findall(r'\bt\("([a-z0-9.-]+)"', path.read_text()):
             assert key in known, f"{path.name}: {key}"
 
