@@ -241,7 +241,7 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
             if getattr(section, "token_secret", None) == "":
                 expected = 'a secret that all daemons share, since journal.kind is "redis"'
                 raise ConfigError(f"{kind}.token_secret", expected, "none")
-    check_desk(settings.desk)
+    check_desk(settings.desk, config.queues)
     check_accounts(settings.accounts, config.teams)
     check_exposure(settings.http, settings.operators.tokens)
     demo = any(token.startswith(DEMO) for token in settings.agent_link.tokens)

@@ -58,6 +58,8 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("SmartHost", "host"): "smtp.example.org",
     ("Wording", "template"): "{text} ({agent})",
     ("FaxMail", "senders"): ["fax@pbx.example.org"],
+    ("Template", "name"): "Greeting",
+    ("Template", "text"): "Dear {name}, thank you for writing to us.",
     ("OidcSettings", "issuer"): "https://login.example/realms/main",
     ("OidcSettings", "client_id"): "switchboard",
     ("Site", "prefix"): "N",

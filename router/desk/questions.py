@@ -7,6 +7,7 @@ those who meet its requirement.
 
 from __future__ import annotations
 
+import asyncio
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -14,19 +15,30 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from router import __version__
-from router.desk.settings import Settings
-from router.engine.commands import Pick
-from router.engine.views import AgentView, InteractionView, brief, number_of
-from router.errors import ClientError, Forbidden, NotFound, Unauthenticated
-from router.http.house import House
+from router.desk.settings import QueueTexts, Settings
+from router.engine.commands import Pick, RequestCallback
+from router.engine.views import AgentView, InteractionView, NoteView, brief, number_of
+from router.errors import (
+    BadMessage,
+    ClientError,
+    Forbidden,
+    NotFound,
+    NotSupported,
+    Overloaded,
+    Unauthenticated,
+    UnknownName,
+)
+from router.http.house import House, interaction_of
+from router.http.interactions import InteractionId
 from router.service.roles import Identity, Permission, Role
-from router.service.routes import describe, json_response
+from router.service.routes import describe, json_response, read_json, shaped
 
 Presence = Literal["ready", "not_ready", "signed-out"]
 
 COLLEAGUES_MAX = 1_000  # one page of the list of agents; a larger house is searched by name
 LOOKED_AT = 300  # waiting interactions, oldest first, that are compared with an agent; about two milliseconds
 SHOWN = 50
+PAST_SHOWN = 20  # of what a customer came with before
 
 # Reasons why an agent has not got something that are no obstacle to taking it by hand.
 TAKEABLE = frozenset({"could-get-it", "cool-off", "pausing", "lost-tie", "not-ready", "going-not-ready", "place-held"})
@@ -47,6 +59,7 @@ class Me(Struct, frozen=True):
     may: tuple[Permission, ...] = ()
     teams: tuple[str, ...] | None = None  # whose work they see beside their own; None: all
     bands: tuple[str, ...] = ()  # of the order, the most urgent first
+    calls: bool = False  # a gateway can call a customer
 
 
 class Colleague(Struct, frozen=True):
@@ -76,6 +89,36 @@ class Waiting(Struct, frozen=True):
     more: Annotated[bool, Meta(description="There may be more that waits than was looked at")]
 
 
+class Past(Struct, frozen=True):
+    """An interaction that is over."""
+
+    id: str
+    channel: str
+    queue: str
+    subject: str
+    enqueued_at_ms: int
+    agent: str
+    disposition: str
+    notes: tuple[NoteView, ...]
+
+
+class History(Struct, frozen=True):
+    interactions: tuple[Past, ...]
+
+
+class AgentsCallback(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    interaction: Annotated[str, Meta(max_length=64)]
+    to: Annotated[str, shaped(r"^\+[1-9][0-9]{5,14}$", "a telephone number such as +15550199")]
+    queue: Annotated[str, Meta(max_length=64)] = ""  # left out: that of the interaction
+    subject: Annotated[str, Meta(max_length=1_000)] = ""
+    not_before_ms: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
+    until_ms: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
+
+
+class CallbackAsked(Struct, frozen=True):
+    to: str
+
+
 class QuestionRoutes:
     def __init__(self, house: House, settings: Settings) -> None:
         self._house = house
@@ -87,6 +130,9 @@ class QuestionRoutes:
             web.get("/v1/desk/me", self.me),
             web.get("/v1/desk/floor", self.floor),
             web.get("/v1/desk/waiting", self.waiting),
+            web.get("/v1/desk/queues/{id}", self.texts),
+            web.get("/v1/desk/history/{id}", self.history),
+            web.post("/v1/desk/callbacks", self.callback),
         ]
 
     @describe("Who this token stands for", group="desk", who="agent", answer=Me, refuses=(Unauthenticated,))
@@ -107,6 +153,7 @@ class QuestionRoutes:
                 may=tuple(sorted(who.may)),
                 teams=who.teams,
                 bands=self._house.scope.bands(),
+                calls=self._house.scope.can_call(),
             )
         )
 
@@ -127,6 +174,70 @@ class QuestionRoutes:
         queues = tuple(Line(q.queue, q.open, q.waiting) for q in self._desk.queues())
         colleagues = tuple(map(_colleague, self._desk.agents(limit=COLLEAGUES_MAX)))
         return json_response(Floor(queues, colleagues))
+
+    @describe(
+        "Script, guidelines and templates of a queue; empty where it has none",
+        group="desk",
+        who="agent",
+        answer=QueueTexts,
+        refuses=(Unauthenticated,),
+    )
+    async def texts(self, request: web.Request) -> web.Response:
+        self._house.access.both(request)
+        return json_response(self._settings.queues.get(request.match_info["id"], QueueTexts()))
+
+    @describe(
+        "What the customer of an interaction came with before, the newest first, of what is kept at hand",
+        group="desk",
+        who="agent",
+        parameters={"id": InteractionId},
+        answer=History,
+        refuses=(Unauthenticated, Forbidden, NotFound),
+    )
+    async def history(self, request: web.Request) -> web.Response:
+        who, now = self._house.access.who(request), self._desk.interaction(interaction_of(request))
+        if not (who.agent and now.agent == who.agent) and "words" not in who.may:
+            raise Forbidden(f"{now.id} is not yours")
+        past: list[InteractionView] = []
+        after = 0
+        while now.customer:
+            found, after = self._desk.portion("closed", "", after, LOOKED_AT)
+            past += [view for view in found if view.customer == now.customer and view.id != now.id]
+            if not after:
+                break
+            await asyncio.sleep(0)  # decisions first (OB-2)
+        numbers = [number_of(view.id, "i") for view in past[-PAST_SHOWN:]]
+        return json_response(History(tuple(_past(self._desk.interaction(number)) for number in reversed(numbers))))
+
+    @describe(
+        "Call the customer of an interaction that is mine, now or in a window of time",
+        group="desk",
+        who="agent",
+        body=AgentsCallback,
+        answer=CallbackAsked,
+        refuses=(Unauthenticated, Forbidden, NotFound, BadMessage, UnknownName, NotSupported, Overloaded),
+    )
+    async def callback(self, request: web.Request) -> web.Response:
+        who, body = self._house.access.who(request), await read_json(request, AgentsCallback)
+        if not who.agent:
+            raise Forbidden("only an agent promises a call")
+        found = self._desk.interaction(number_of(body.interaction, "i"))
+        if found.agent != who.agent:
+            raise Forbidden(f"{found.id} is not yours")
+        command = RequestCallback(
+            channel="phone",
+            to=body.to,
+            queue=body.queue or found.queue,
+            name=found.name,
+            subject=body.subject or found.subject,
+            language=found.language,
+            not_before_ms=body.not_before_ms,
+            until_ms=body.until_ms,
+            by=f"agent:{who.agent}",
+        )
+        await self._desk.ask(command)
+        await self._house.note(request, who, "callback", found.id, body.to)
+        return json_response(CallbackAsked(body.to))
 
     @describe(
         "What waits and meets what this agent can do",
@@ -154,6 +265,19 @@ class QuestionRoutes:
         except ClientError:
             return False
         return True
+
+
+def _past(view: InteractionView) -> Past:
+    return Past(
+        view.id,
+        view.channel,
+        view.queue,
+        view.subject,
+        view.enqueued_at_ms,
+        view.agent,
+        view.disposition,
+        view.notes,
+    )
 
 
 def _colleague(view: AgentView) -> Colleague:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from router.errors import ConfigError
 
@@ -13,6 +14,22 @@ Word = Annotated[str, Meta(min_length=1, max_length=100)]
 
 # What may stand in a Content-Security-Policy as one source, and be opened as a websocket.
 _SOCKET = re.compile(r"wss?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+
+class Template(Struct, frozen=True, forbid_unknown_fields=True):
+    """A text that agents begin a reply or a note with. {name}, {agent} and {subject} are filled in."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]  # as the list shows it
+    text: Annotated[str, Meta(min_length=1, max_length=20_000)]
+    language: Annotated[str, Meta(max_length=35)] = ""  # shown first where the customer speaks it
+
+
+class QueueTexts(Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands beside a conversation of one queue. Plain text; blank lines part paragraphs."""
+
+    script: Annotated[str, Meta(max_length=20_000)] = ""  # what is said, in its order
+    guidelines: Annotated[str, Meta(max_length=20_000)] = ""  # what holds, whatever is said
+    templates: Annotated[tuple[Template, ...], Meta(max_length=200)] = ()
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,9 +51,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         "no-answer",
         "spam",
     )
+    # By queue: script, guidelines and templates. A queue that is left out has none.
+    queues: dict[str, QueueTexts] = field(default_factory=dict)
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings, queues: Container[str]) -> None:
     """Raises ConfigError."""
+    for name in settings.queues:
+        if name not in queues:
+            raise ConfigError(f"desk.queues.{name}", "a queue of `queues`", repr(name))
     if settings.socket_url and not _SOCKET.fullmatch(settings.socket_url):
         raise ConfigError("desk.socket_url", 'an address such as "wss://desk.example:8443"', settings.socket_url)

@@ -36,6 +36,11 @@ class Scope:
         self._fresh()
         return tuple(band.name for band in self._config.bands)
 
+    def can_call(self) -> bool:
+        """Whether a gateway can be told to call a customer."""
+        self._fresh()
+        return any(channel.calls for channel in self._config.channels.values())
+
     def agent(self, teams: Teams, name: str) -> bool:
         if teams is None:
             return True

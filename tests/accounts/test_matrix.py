@@ -61,6 +61,9 @@ GET  /v1/blobs/{digest}/pages/{page}          x       -          x          x   
 POST /v1/blobs                                x       -          x          x         x
 GET  /v1/desk/me                              x       x          x          x         x
 GET  /v1/desk/floor                           x       x          x          x         x
+GET  /v1/desk/queues/{id}                     x       x          x          x         x
+GET  /v1/desk/history/{id}                    x       -          x          x         x
+POST /v1/desk/callbacks                       x       -          -          -         -
 GET  /v1/desk/waiting                         x       -          -          -         -
 GET  /v1/session                              x       x          x          x         x
 DELETE /v1/session                            x       x          x          x         x
@@ -68,7 +71,11 @@ POST /v1/session/ticket                       x       -          -          -   
 POST /v1/session/password                     x       x          x          x         x
 """
 OPEN = {"/v1/openapi.json", "/v1/session/ways"}  # of no rights; POST /v1/session is the door itself
-BODIES: dict[str, Any] = {"/assign": {"agent": "ana"}, "/state": {"state": "ready"}}
+BODIES: dict[str, Any] = {
+    "/desk/callbacks": {"interaction": "i-2", "to": "+15550199"},
+    "/assign": {"agent": "ana"},
+    "/state": {"state": "ready"},
+}
 
 
 def rows() -> list[tuple[str, str, set[Role]]]:
@@ -86,6 +93,8 @@ def filled(path: str) -> str:
     given = {"{id}": "i-3", "{agent}": "ana", "{callback}": "c-1", "{number}": "1", "{digest}": "0" * 64, "{page}": "1"}
     if "/agents/" in path:
         given["{id}"] = "ana"
+    if "/desk/history" in path:
+        given["{id}"] = "i-2"
     if "/accounts/" in path:
         given["{id}"] = "ana"
     for name, value in given.items():

@@ -190,13 +190,13 @@ def test_what_we_ship_as_defaults_is_translated() -> None:
 
 @pytest.mark.parametrize("address", ["wss://desk.example", "ws://10.0.0.1:81", "wss://[::1]:8443"])
 def test_a_socket_address_may_be_named(address: str) -> None:
-    check(Settings(socket_url=address))
+    check(Settings(socket_url=address), ())
 
 
 @pytest.mark.parametrize("address", ["https://x", "wss://", "wss://x/agent", "wss://x; script-src *", "ws://a b"])
 def test_what_is_no_socket_address_is_refused_with_its_path(address: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        check(Settings(socket_url=address))
+        check(Settings(socket_url=address), ())
     assert refused.value.path == "desk.socket_url"
 
 

@@ -455,6 +455,18 @@ export class Desk {
     return answer?.type === "ok";
   }
 
+  /** A call to a customer; true when it is recorded. */
+  async promise(body) {
+    try {
+      const { to } = await this.api.post("/v1/desk/callbacks", body);
+      this.tell(t("callback.done", { to }));
+      return true;
+    } catch (problem) {
+      this.tell(problem.code === "bad-message" ? problem.message : refusal(problem), "bad");
+      return false;
+    }
+  }
+
   hold(id, on) {
     return this.ask(`hold ${id}`, on ? "hold" : "resume", { interaction: id });
   }

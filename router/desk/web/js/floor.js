@@ -1,7 +1,7 @@
 // The wallboard: queues by how much of their promise is used, people by what they do, and whatever waits, with the reason.
 
 import { span } from "./format.js";
-import { html, useEffect, useMemo, useState } from "./html.js";
+import { html, kept, useEffect, useMemo, useState } from "./html.js";
 import { who } from "./desk.js";
 import { Broadcast, Overheard } from "./lead.js";
 import { Button, Channel, IconButton, Since } from "./parts.js";
@@ -72,7 +72,7 @@ function Queues({ desk, watch }) {
   </section>`;
 }
 
-function QueueRow({ desk, queue, chosen }) {
+const QueueRow = kept(function QueueRow({ desk, queue, chosen }) {
   const nobody = (queue.servability["signed-out"] || 0) + (queue.servability.nobody || 0);
   return html`<tr class=${chosen ? "chosen" : ""}>
     <th scope="row"><button type="button" class="link" aria-pressed=${String(chosen)} onClick=${() => desk.watch.choose({ queue: chosen ? "" : queue.queue })}>${queue.queue}</button>
@@ -84,7 +84,7 @@ function QueueRow({ desk, queue, chosen }) {
     <td class="number figures">${queue.service_level === null ? "–" : `${Math.round(queue.service_level * 100)} %`}</td>
     <td class="number figures">${queue.offered || ""}</td><td class="number figures">${queue.active || ""}</td>
   </tr>`;
-}
+});
 
 const STATES = ["queued", "offered", "active", "wrap-up"];
 
@@ -124,7 +124,7 @@ function People({ desk, watch }) {
   </section>`;
 }
 
-function Person({ desk, agent }) {
+const Person = kept(function Person({ desk, agent }) {
   const presence = presenceOf(agent);
   const reason = presence === "not_ready" && agent.reason && agent.reason !== "signed-out" ? named("reason", agent.reason) : "";
   const other = agent.state === "ready" && !agent.pending ? "not_ready" : "ready";
@@ -137,7 +137,7 @@ function Person({ desk, agent }) {
     ${agent.sessions > 0 && desk.watch.may("people") && html`<${IconButton} icon=${other === "ready" ? "play" : "pause"} label=${t(other === "ready" ? "make.ready" : "make.notready", { who: agent.name })}
       onClick=${() => desk.watch.act(`/v1/agents/${encodeURIComponent(agent.agent)}/state`, { state: other, reason: other === "ready" ? "" : "supervisor" })} />`}
   </li>`;
-}
+});
 
 // --- one of those who wait ---------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import { drafts } from "./keep.js";
 import { IconButton, Words } from "./parts.js";
 import { Matches } from "./rail.js";
 import { inWords } from "./requirement.js";
+import { CallBack, History, Script } from "./texts.js";
 import { now } from "./time.js";
 import { languageName, named, spoken, t } from "./words.js";
 
@@ -13,11 +14,14 @@ export function Side({ desk, state, one }) {
   return html`<aside class="side" aria-label=${t("details")}>
     <div class="side-back"><${IconButton} icon="back" label=${t("conversation")} onClick=${() => desk.showPane("talk")} /><h2>${t("details")}</h2></div>
     <${Why} one=${one} />
+    <${Script} desk=${desk} one=${one} />
     <${Customer} one=${one} />
+    <${History} desk=${desk} one=${one} />
     <${Attributes} one=${one} />
     ${one.state === "active" && (!one.consult || one.consult.role === "owner") &&
     html`<section><h2 class="label">${t("outcome")}</h2><${Outcome} desk=${desk} state=${state} one=${one} /></section>`}
     <${Notes} one=${one} state=${state} />
+    ${state.me.calls && one.state === "active" && (!one.consult || one.consult.role === "owner") && html`<${CallBack} desk=${desk} one=${one} />`}
   </aside>`;
 }
 

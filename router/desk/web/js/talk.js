@@ -8,6 +8,7 @@ import { Banner, Button, Channel, File, IconButton, isPicture, Picture, Since, W
 import { hasPages, Pages } from "./pages.js";
 import { Outcome } from "./side.js";
 import { flagOf } from "./rail.js";
+import { Templates } from "./texts.js";
 import { now, useNow } from "./time.js";
 import { who } from "./desk.js";
 import { named, refusal, spoken, t } from "./words.js";
@@ -194,7 +195,7 @@ function Composer({ desk, state, one, speaks }) {
   </div>`;
 }
 
-function Reply({ desk, one }) {
+function Reply({ desk, state, one }) {
   const [text, setText] = useDraft(one.id, "say");
   const [files, setFiles] = useDraft(one.id, "files");
   const mail = one.channel === "email";
@@ -214,6 +215,7 @@ function Reply({ desk, one }) {
   };
   return html`<${Writing} id="reply" label=${label} text=${text} setText=${write} onSend=${send} quick=${!mail} tall=${mail}>
     <${Files} desk=${desk} list=${list} setList=${(next) => setFiles(next.length ? next : "")} />
+    <${Templates} desk=${desk} state=${state} one=${one} add=${(more) => setText([text.trimEnd(), more].filter(Boolean).join("\n\n"))} />
     <span class="grow"></span>
     <${Button} kind="primary" icon="send" keys=${mail ? "Ctrl ↵" : "↵"} onClick=${send}>${t("send")}<//>
   <//>`;

@@ -25,8 +25,33 @@ export const UNSEEN = {
   dead: null,
 };
 
+function same(a, b) {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || !a || !b) return false;
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => same(a[name], b[name]));
+}
+
+/** The rows of an answer, each the very object that was there before where it says the same: that is not drawn again. */
+export function settled(before, after, key) {
+  const known = new Map(before.map((row) => [row[key], row]));
+  return after.map((row) => {
+    const old = known.get(row[key]);
+    return old && same(old, row) ? old : row;
+  });
+}
+
 export function may(state, what) {
   return Boolean(state.me?.may?.includes(what));
+}
+
+/** What is seen with these answers over it. */
+export function overlaid(seen, fields) {
+  const next = { ...seen, ...fields };
+  if (fields.queues) next.queues = settled(seen.queues, fields.queues, "queue");
+  if (fields.agents) next.agents = settled(seen.agents, fields.agents, "agent");
+  if (fields.items) next.items = settled(seen.items, fields.items, "id");
+  return next;
 }
 
 export class Watch {
@@ -52,7 +77,7 @@ export class Watch {
   }
 
   _set(fields) {
-    this.desk.store.set((state) => ({ ...state, watch: { ...state.watch, ...fields } }));
+    this.desk.store.set((state) => ({ ...state, watch: overlaid(state.watch, fields) }));
   }
 
   get seen() {

@@ -1,0 +1,32 @@
+"""What an agent's desk asks over HTTP about work in hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from router.engine import commands as c
+from tests.accounts.conftest import House
+
+
+@pytest.mark.promise("MV-5")
+async def test_an_agent_promises_a_call_to_a_customer_of_their_own(house: House) -> None:
+    house.add("ana", "agent")
+    house.desk.threads[""] = 1  # this desk has no telephones: it takes the order as one about i-1
+    token = await house.sign_in("ana")
+    status, said = await house.post("/v1/desk/callbacks", {"interaction": "i-1", "to": "+15550177"}, token)
+    assert (status, said) == (200, {"to": "+15550177"})
+    asked = house.desk.commands[-1]
+    assert isinstance(asked, c.RequestCallback)
+    assert (asked.to, asked.queue, asked.by, asked.channel) == ("+15550177", "support", "agent:ana", "phone")
+    assert house.acts()[-1] == ("agent:ana", "callback", "i-1")
+    assert (await house.post("/v1/desk/callbacks", {"interaction": "i-2", "to": "+15550177"}, token))[0] == 403
+    status, said = await house.post("/v1/desk/callbacks", {"interaction": "i-1", "to": "555-0177"}, token)
+    assert status == 422
+    assert "a telephone number such as +15550199" in said["detail"]
+
+
+async def test_an_agent_sees_the_past_of_their_own_customers_only(house: House) -> None:
+    house.add("ana", "agent")
+    token = await house.sign_in("ana")
+    assert (await house.ask("GET", "/v1/desk/history/i-1", token))[0] == 200
+    assert (await house.ask("GET", "/v1/desk/history/i-2", token))[0] == 403
