@@ -71,7 +71,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("ImapBox", "address"): "support@example.org",
 }
 # Rows whose example would contradict the queue that it stands in: they stand as comments.
-SHOWN_ONLY = {"Step", "Borrow", "Overflow"}
+SHOWN_ONLY = {"Step", "Borrow", "Overflow", "QueueTexts"}
 # What is never written by hand, and replaced if it is.
 WORKED_OUT = {("Calendar", "almanac")}
 WIDTH = 118
@@ -113,7 +113,8 @@ def _body(kind: type[Struct], path: str, skip: tuple[str, ...] = ()) -> tuple[li
 def _below(kind: type[Struct], f: FieldInfo, inner: type[Struct], many: str, path: str) -> list[str]:
     said = _comment(" ".join(_told(kind, f.name)))
     if many == "dict":
-        return ["", *said, *_table(inner, f"{path}.{_key(NAMES.get(f.name, 'example'))}")]
+        lines = _table(inner, f"{path}.{_key(NAMES.get(f.name, 'example'))}")
+        return ["", *said, *(_as_comments(lines) if inner.__name__ in SHOWN_ONLY else lines)]
     if many == "list" and inner.__name__ in SHOWN_ONLY:
         return ["", *said, *_as_comments(_table(inner, path, "[[{}]]"))]
     if many == "list":

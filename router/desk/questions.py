@@ -28,10 +28,11 @@ from router.errors import (
     Unauthenticated,
     UnknownName,
 )
+from router.http.callbacks import Telephone
 from router.http.house import House, interaction_of
 from router.http.interactions import InteractionId
 from router.service.roles import Identity, Permission, Role
-from router.service.routes import describe, json_response, read_json, shaped
+from router.service.routes import describe, json_response, read_json
 
 Presence = Literal["ready", "not_ready", "signed-out"]
 
@@ -108,7 +109,7 @@ class History(Struct, frozen=True):
 
 class AgentsCallback(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     interaction: Annotated[str, Meta(max_length=64)]
-    to: Annotated[str, shaped(r"^\+[1-9][0-9]{5,14}$", "a telephone number such as +15550199")]
+    to: Telephone
     queue: Annotated[str, Meta(max_length=64)] = ""  # left out: that of the interaction
     subject: Annotated[str, Meta(max_length=1_000)] = ""
     not_before_ms: Annotated[int, Meta(ge=0, le=1 << 53)] = 0

@@ -22,7 +22,7 @@ async def test_an_agent_promises_a_call_to_a_customer_of_their_own(house: House)
     assert (await house.post("/v1/desk/callbacks", {"interaction": "i-2", "to": "+15550177"}, token))[0] == 403
     status, said = await house.post("/v1/desk/callbacks", {"interaction": "i-1", "to": "555-0177"}, token)
     assert status == 422
-    assert "a telephone number such as +15550199" in said["detail"]
+    assert "a telephone number in E.164 form" in said["detail"]
 
 
 async def test_an_agent_sees_the_past_of_their_own_customers_only(house: House) -> None:
