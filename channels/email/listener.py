@@ -131,6 +131,7 @@ class Session(SMTP):
             auth_exclude_mechanism=("LOGIN", "PLAIN"),
             loop=asyncio.get_running_loop(),
         )
+        del self._smtp_methods["AUTH"]  # nobody signs in here: neither named by HELP nor promised beyond TLS
 
     # --- the connection ---------------------------------------------------------------------------------------------
 

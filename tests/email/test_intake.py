@@ -496,6 +496,13 @@ async def test_a_client_that_speaks_something_else_is_told_before_the_line_is_cl
         assert await line.hear() == ""
 
 
+async def test_signing_in_is_neither_offered_nor_known(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world, world.dial() as line:
+        await line.greet()
+        assert "AUTH" not in await line.ask("HELP")
+        assert (await line.ask("AUTH PLAIN AGEAYg==")).startswith("500 5.5.2")
+
+
 @pytest.mark.promise("IN-5")
 async def test_a_clumsy_client_is_dismissed(tmp_path: Path) -> None:
     async with open_world(tmp_path, max_errors=3) as world, world.dial() as line:
