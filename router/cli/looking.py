@@ -134,10 +134,12 @@ def from_journal(log: History, interaction: str, as_json: bool) -> None:
     ]
     known = number in state.interactions
     at_the_end = explain(state, number, state.now_ms) if known else {"interaction": interaction}
-    told = {**at_the_end, "way": past.way, "decisions": past.decisions, "history": history}
+    as_of = iso(state.now_ms)
+    told = {**at_the_end, "as_of": as_of, "way": past.way, "decisions": past.decisions, "history": history}
     if as_json:
         show(told, as_json)
         return
+    click.echo(f"As of {as_of}, the last record of the journal:\n")
     say(telling.story(told))
     click.echo("\nWhat happened:")
     for row in map(_line, history):
