@@ -46,7 +46,7 @@ TURN = 16  # answers in a row before others get their turn
 _refused = counter("email_refused_total", "Connections, commands and messages refused.", ("code",))
 
 _ADDRESS = re.compile(r"<((?:[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+)?)>[ \t]*(.*)")
-_UNKNOWN = "502 5.5.1 Too many unrecognized commands"  # the library's, at the fifth: it closes without our codes
+_UNKNOWN = "Too many unrecognized commands"  # the library's, at the fifth: it closes without our codes
 _BARE_STATUS = re.compile(r"([245]\d\d)([ -])(?!\d\.\d)")
 _ENHANCED = {"501": ".5.4", "502": ".5.1", "503": ".5.1", "500": ".5.2", "552": ".3.4", "553": ".1.3", "555": ".5.4"}
 
@@ -195,7 +195,7 @@ class Session(SMTP):
 
     async def push(self, status: str | bytes) -> None:
         text = status.decode("utf-8", "replace") if isinstance(status, bytes) else status
-        if text.startswith(_UNKNOWN):
+        if text.startswith("502") and _UNKNOWN in text:
             text = "421 4.7.0 Too many commands that nobody knows"
         if found := _BARE_STATUS.match(text):
             code = found[1]

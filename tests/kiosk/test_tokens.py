@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DESK = (ROOT / "router" / "desk" / "web" / "desk.css").read_text()
+DESK = (ROOT / "router" / "desk" / "web" / "tokens.css").read_text()
 KIOSK = (ROOT / "channels" / "kiosk" / "pages" / "style.css").read_text()
 
 
