@@ -21,6 +21,7 @@ async def test_script_guidelines_and_templates_stand_beside_the_conversation(hou
     side = ana.page.get_by_role("complementary")
     await expect(side).to_contain_text("Say your name and ask for theirs.")
     await expect(side).to_contain_text("Promise no date that the carrier has not confirmed.")
+    await expect(ana.log().get_by_text("0", exact=True)).to_have_count(0)  # nothing of ours yet: no mark, and no number
     await ana.writing().fill("Good morning.")
     await ana.page.get_by_role("combobox", name="Templates").select_option("Greeting")
     await expect(ana.writing()).to_have_value("Good morning.\n\nHello Mira, this is Ana. How can I help you?")

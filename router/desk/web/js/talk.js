@@ -97,7 +97,7 @@ function Passing({ state, one }) {
   const { typing, receivedMs = 0, readMs = 0 } = state.signals[one.id] || {};
   const last = one.messages[one.messages.length - 1];
   const ours = last?.author === "agent" ? last.at_ms : 0;
-  const mark = ours && (ours <= readMs ? "mark.read" : ours <= receivedMs ? "mark.received" : "mark.sent");
+  const mark = ours > 0 && (ours <= readMs ? "mark.read" : ours <= receivedMs ? "mark.received" : "mark.sent");
   return html`${mark && html`<p class="mark quiet">${t(mark)}</p>`}
     <p class="typing quiet" role="status">${typing ? t("typing", { who: who(one) }) : ""}</p>`;
 }
