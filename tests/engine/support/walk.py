@@ -671,6 +671,10 @@ class Walk:
         agent, number = self._own(ACTIVE)
         return c.Recall(agent=agent, interaction=number)
 
+    def _announce(self) -> c.AnyCommand:
+        some = tuple(name for name in AGENTS if self.r.random() < 0.5)
+        return c.Announce(agents=some or (self._agent(),), text="lunch is here", by="supervisor:sue")
+
     def _meet(self) -> c.MeetCustomer:
         agent, number = self._own(ACTIVE)
         return c.MeetCustomer(agent=agent, interaction=number)
@@ -770,8 +774,9 @@ CHOICES: dict[str, float] = {
     "retry": 3,
 }
 
-# Where customers come when they are called, papers are read after they came, and operators know who is who.
-HALL: dict[str, float] = {**CHOICES, "enrich": 12, "merge": 3, "split": 3, "recall": 5, "meet": 3}
+# Where customers come when they are called, papers are read after they came, operators know who is who, and
+# supervisors have a word for everybody.
+HALL: dict[str, float] = {**CHOICES, "enrich": 12, "merge": 3, "split": 3, "recall": 5, "meet": 3, "announce": 2}
 
 
 def a_hall(r: Random) -> Config:
