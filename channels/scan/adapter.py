@@ -327,6 +327,8 @@ class ScanAdapter:
             silent_s = time.monotonic() - self._beat_s
             if silent_s > longest_s:
                 found.append(f"no pass for {silent_s:.0f} s")
+        if self._settings.reading.enabled and not self._lane.alive:
+            found.append("what comes is taken, but nobody reads it")
         if self._paused_for:
             found.append(f"files stay in their folders: {self._paused_for}")
         for one in self._folders:

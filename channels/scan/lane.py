@@ -78,6 +78,10 @@ class Lane:
         return len(self._due)
 
     @property
+    def alive(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    @property
     def reads_pixels(self) -> bool:
         return self._program is not None
 

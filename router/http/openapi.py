@@ -162,7 +162,8 @@ def query_parameters(info: RouteInfo, schemas: Schemas) -> list[dict[str, Any]]:
     if info.query is None:
         return []
     properties = schemas.query(info.query).items()
-    return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in properties]
+    must = {field.encode_name for field in msgspec.structs.fields(info.query) if field.required}
+    return [{"name": name, "in": "query", "required": name in must, "schema": schema} for name, schema in properties]
 
 
 def responses(info: RouteInfo, schemas: Schemas) -> dict[str, Any]:

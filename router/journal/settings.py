@@ -44,9 +44,6 @@ class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         for name, value, least, most in (("lease", self.lease, 500, 600_000), ("timeout", self.timeout, 100, 60_000)):
             if not least <= value <= most:
                 raise ConfigError(f"journal.{name}", f"{least} ms to {most // 1_000} s", f"{value} ms")
-        if self.kind == "redis" and self.timeout >= self.lease:
-            expected = f"less than journal.lease ({self.lease} ms), or one slow answer costs the lead"
-            raise ConfigError("journal.timeout", expected, f"{self.timeout} ms")
 
     @property
     def replicas(self) -> int:

@@ -39,6 +39,9 @@ GET  /v1/queues                               -       x          x          x   
 GET  /v1/calendars                            -       x          x          x         x
 POST /v1/calendars/{id}/close                 -       -          -          -         x
 POST /v1/calendars/{id}/open                  -       -          -          -         x
+GET  /v1/customers                            -       -          -          -         x
+POST /v1/customers/merge                      -       -          -          -         x
+POST /v1/customers/split                      -       -          -          -         x
 GET  /v1/quarantine                           -       -          -          -         x
 GET  /v1/quarantine/{id}                      -       -          -          -         x
 GET  /v1/quarantine/{id}/raw                  -       -          -          -         x

@@ -221,7 +221,7 @@ async def test_a_megabyte_pasted_is_refused_in_words_and_stays_where_it_was(hous
     visitor = await chat(house, name="Mira")
     await ana.accept("Mira")
     await ana.write("x" * MEGABYTE)
-    await expect(ana.told("This is too large to send.")).to_be_visible()
+    await expect(ana.told("This is too long to send: at most")).to_be_visible()
     assert len(await ana.writing().input_value()) == MEGABYTE
     await ana.write("shorter")
     await visitor.until(lambda: visitor.heard == ["shorter"])

@@ -101,7 +101,6 @@ MISTAKES = [
     ("[kiosk]", '[scan.folders.x]\npath = "drop/fax/"\n[kiosk]', "scan.folders.x.path", "that of fax"),
     ("[kiosk]", '[scan.folders.x]\npath = "quarantine"\n[kiosk]', "scan.folders.x.path", "a folder of its own"),
     ("[kiosk]", '[scan.folders.x]\npath = "../x"\n[kiosk]', "scan.folders.x.path", "a folder of its own"),
-    ("[kiosk]", '[journal]\nkind = "redis"\nlease = "1s"\n[kiosk]', "journal.timeout", "less than journal.lease"),
     ("[kiosk]", '[sockets]\nhost = "::"\n[kiosk]', "sockets.host", "no demo tokens (dev-...) in agent_link.tokens"),
 ]
 

@@ -373,6 +373,12 @@ async def music(folder: Path, ng_port: int) -> AsyncIterator[Child]:
     options = ("--foreground", "--log-stderr", "--log-level=6", "--table=-1", f"--pidfile={folder / 'rtpengine.pid'}")
     try:
         await engine.launch("rtpengine", *options, *where, cwd=folder)
+
+        async def starts() -> bool:
+            return "Startup complete" in engine.said()
+
+        # A gateway that finds nobody there when it starts asks again only after a while.
+        await eventually(starts, engine.said)
         yield engine
     finally:
         await engine.kill()

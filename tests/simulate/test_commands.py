@@ -176,7 +176,7 @@ def test_a_wrong_use_is_one_line_that_says_what_to_do(switchboard: Run, words: t
 def test_an_unknown_policy_is_refused_with_the_known_ones(switchboard: Run, small: Path) -> None:
     ran = switchboard("simulate", str(small), "--policy", "astrology")
     assert ran.code == 2
-    assert "--policy: expected one of share-of-target, ratio" in ran.err
+    assert "--policy: expected one of adaptive, share-of-target, ratio" in ran.err
 
 
 @pytest.mark.parametrize("file", ["day.bmp", "day", "nowhere/day.png"])

@@ -162,7 +162,8 @@ async def test_readiness_sees_that_requests_are_no_longer_timed(app: App) -> Non
 async def test_every_lasting_task_of_the_process_is_one_that_readiness_watches(app: App) -> None:
     """A task that is added later must be added to the list above, or said here to do no harm."""
     names = {_name(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()}
-    watched = {"Figures._watch", "Snapshots._watch", "ScanAdapter._run", "ChatAdapter._sweep"}
+    watched = {"Figures._watch", "Snapshots._watch", "ScanAdapter._run", "Lane._run", "ChatAdapter._sweep"}
+    watched |= {"Doorkeeper._watch"}
     # The first only wakes the passes, which come anyway; the phone's own tests kill the second.
     harmless = {"ScanAdapter._listen", "Positions._run"}
     assert watched <= names
