@@ -170,6 +170,19 @@ async def test_an_agent_who_completes_hangs_up(office: Office) -> None:
     await office.interactions(1, state="closed", reason="completed")
 
 
+async def test_both_are_hung_up_on_however_fast_the_first_of_them_answers(office: Office) -> None:
+    calls = 15  # one in six went wrong while nothing held the answer of the first back
+    telephone = await office.phone("ana", "agent_answer", "-m", str(calls), "-d", "0")
+    ana = await office.agent("ana")
+    for _ in range(calls):
+        caller = await office.call("caller_hung_up")
+        interaction = await ana.accept()
+        await ana.until(lambda: ana.work[interaction].get("connected"))  # noqa: B023
+        await ana.complete(interaction)
+        assert await caller.ended() == 0, caller.said()[-2_000:]
+    assert await telephone.ended() == 0, telephone.said()[-2_000:]
+
+
 async def test_an_agents_telephone_may_hang_up(office: Office) -> None:
     telephone = await office.phone("ana", "agent_hangs_up", "-m", "1", "-d", "200")
     caller = await office.call("caller_hung_up")
