@@ -16,9 +16,10 @@ from pathlib import Path
 from string import Template
 
 from channels.kiosk.settings import Settings
+from router.service.look import TOKENS
 
 _PAGES = Path(__file__).with_name("pages")
-_STYLE = (_PAGES / "style.css").read_text(encoding="utf-8")
+_STYLE = TOKENS.read_text(encoding="utf-8") + (_PAGES / "style.css").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
+from router.service.look import TOKENS
+
 MEDIA_TYPES = {
     ".html": "text/html",
     ".js": "text/javascript",
@@ -23,6 +25,7 @@ MEDIA_TYPES = {
     ".json": "application/json",
 }
 WEB = Path(__file__).parent / "web"
+TOO = MappingProxyType({"tokens.css": TOKENS})  # what every page has, under its name in each
 
 
 def etag_of(body: bytes) -> str:
@@ -45,7 +48,7 @@ class File:
 class Files:
     """Everything below a folder, by its path from there, and `also` files from elsewhere."""
 
-    def __init__(self, root: Path = WEB, also: Mapping[str, Path] = MappingProxyType({})) -> None:
+    def __init__(self, root: Path = WEB, also: Mapping[str, Path] = TOO) -> None:
         found = {path.relative_to(root).as_posix(): path for path in _files(root)} | dict(also)
         self.files = {name: File(path) for name, path in sorted(found.items())}
         digest = hashlib.sha256()

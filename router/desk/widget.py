@@ -21,20 +21,20 @@ from typing import Any
 from aiohttp import web
 
 from channels.chat.settings import Settings
-from router.desk.files import WEB, Files, etag_of
+from router.desk.files import TOO, WEB, Files, etag_of
 from router.desk.pages import EACH_TIME, FOR_EVER, HEADERS, POLICY, Socket, answer, host_of
 from router.errors import NotFound
 
 PATH = "/chat"
 WIDGET = Path(__file__).parent / "widget"
-SHARED = ("tokens.css", "vendor/preact.js", "vendor/hooks.js", "vendor/htm.js")
+SHARED = ("vendor/preact.js", "vendor/hooks.js", "vendor/htm.js")
 
 OPEN = HEADERS | {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
 _LANGUAGE = re.compile(r"en|es")
 
 
 def widget_files() -> Files:
-    return Files(WIDGET, {name: WEB / name for name in SHARED})
+    return Files(WIDGET, TOO | {name: WEB / name for name in SHARED})
 
 
 class WidgetRoutes:

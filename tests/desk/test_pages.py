@@ -13,7 +13,7 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from router.desk.files import WEB, Files
+from router.desk.files import TOO, WEB, Files
 from router.desk.guest import desk_routes
 from router.desk.pages import PageRoutes
 from router.desk.settings import Settings, check
@@ -23,6 +23,7 @@ from router.http.access import Access
 from router.http.house import House
 from router.http.settings import HttpSettings
 from router.service.blobs import BlobStore
+from router.service.look import TOKENS
 from router.service.quarantine import Quarantine
 from router.service.sockets import SocketSettings
 from tests.support.desk import RecordingDesk
@@ -77,7 +78,7 @@ async def test_a_file_is_the_same_packed_and_unpacked(session: ClientSession) ->
             content = gzip.decompress(await packed.read())
         async with session.get(f"/desk/{version}/{name}", headers={"Accept-Encoding": "identity"}) as plain:
             assert "Content-Encoding" not in plain.headers
-            assert await plain.read() == content == (WEB / name).read_bytes()
+            assert await plain.read() == content == TOO.get(name, WEB / name).read_bytes()
 
 
 async def test_files_are_kept_for_ever_and_the_page_is_asked_for_each_time(session: ClientSession) -> None:
@@ -135,6 +136,13 @@ def test_what_is_vendored_is_what_was_published() -> None:
     for package in told["packages"]:
         assert package["text"] in files, f"the licence of {package['name']}"
         assert package["files"].keys() <= files.keys()
+
+
+def test_only_one_file_says_what_the_colours_are() -> None:
+    """A second one would be forgotten when the first is changed."""
+    root = Path(__file__).parents[2]
+    sheets = [sheet for room in ("router", "channels") for sheet in (root / room).rglob("*.css")]
+    assert [sheet for sheet in sheets if re.search(r"--accent\s*:", sheet.read_text())] == [TOKENS]
 
 
 def test_the_widget_has_what_it_names_and_is_small() -> None:
