@@ -6,11 +6,12 @@
 
 and a word to all of their agents at once, which is about nobody's work.
 
-To join is a consult that the supervisor begins in the owner's name, answers and makes a conference, in one turn of the
-loop: nothing else is decided in between, and if one step is refused the consult is over. So the engine needs no third
-way for two people to have one contact, and what a channel cannot do for a consult it refuses here as well. Whoever
-joins or takes over must be an agent who is signed in: it is at the desk that they talk. Neither asks for room, since a
-supervisor decides on what they do; the journal says who it was.
+To join is a consult that the supervisor begins in the owner's name, answers and makes a conference, and if one step is
+refused the consult is over. In the engine's own process that is one turn of the loop, and nothing else is decided in
+between; at an edge the supervisor may see the offer for a moment. So the engine needs no third way for two people to
+have one contact, and what a channel cannot do for a consult it refuses here as well. Whoever joins or takes over must
+be an agent who is signed in: it is at the desk that they talk. Neither asks for room, since a supervisor decides on
+what they do; the journal says who it was.
 """
 
 from __future__ import annotations
@@ -106,14 +107,20 @@ class JoiningRoutes:
         return json_response(Done(f"i-{number}"))
 
     async def _joined(self, number: int, owner: str, me: str, by: str, why: str) -> None:
-        """All steps are asked before any is waited for."""
+        """Where this process decides, all steps are asked before any is waited for.
+
+        Where another one does, nothing is to be seen of a step before it is answered.
+        """
+        if self._leg(number):
+            raise IllegalMove(f"{owner} asks somebody about i-{number}; join when that is over")
         target = c.Target(requirement=Node(agent=(me,)))
         begun = self._ask(c.Consult(agent=owner, interaction=number, to=target, why=f"{by} joins. {why}".strip()))
-        consult = self._desk.interaction(number).consult
-        if consult is UNSET or not consult.id or consult.state != "asking":
+        if not self._leg(number):
+            await begun
+        leg = self._leg(number)
+        if not leg:
             await begun
             raise IllegalMove(f"i-{number} cannot be joined now; try again")
-        leg = number_of(consult.id, "i")
         given = self._ask(c.Assign(interaction=leg, agent=me, by=by, override=True, why=why))
         joined = self._ask(c.JoinConsult(agent=owner, interaction=number))
         await begun
@@ -124,6 +131,15 @@ class JoiningRoutes:
             await asyncio.gather(given, joined, return_exceptions=True)
             await self._desk.ask(c.EndConsult(agent=owner, interaction=number))
             raise
+
+    def _leg(self, number: int) -> int:
+        """The consult about it, 0 where there is none; raises IllegalMove where the outside is asked."""
+        consult = self._desk.interaction(number).consult
+        if consult is UNSET:
+            return 0
+        if not consult.id:
+            raise IllegalMove(f"{consult.owner} asks {consult.address} about i-{number}; join when that is over")
+        return number_of(consult.id, "i")
 
     def _ask(self, command: AnyCommand) -> asyncio.Future[Reply]:
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,9 @@ from router.errors import ConfigError
 from router.settings import load
 from tests.faults.campaign import free_ports
 from tests.support.redis import RedisServer, redis_server
-from tests.system.clients import Agent, call_event, phone
+from tests.system.clients import Agent, Visitor, call_event, phone
 from tests.system.conftest import QUICK
-from tests.system.daemon import CONFIG, LOOK_S, OPERATOR, Daemon, Json
+from tests.system.daemon import CONFIG, LOOK_S, OPERATOR, ROOT, Daemon, Json
 
 SECRET = "of-these-tests-and-no-others"
 
@@ -201,6 +203,51 @@ async def test_what_the_agents_of_a_killed_edge_were_offered_goes_to_others(esta
     finally:
         await ana.cut()
         await ben.cut()
+
+
+@pytest.mark.promise("MV-1", "AG-3")
+@pytest.mark.timeout(120)
+async def test_a_supervisor_at_one_edge_joins_an_agent_at_the_other(estate: Estate) -> None:
+    password = "correct horse battery"
+    who = ("lena", "--role", "supervisor", "--role", "agent", "--agent", "chen", "--team", "front")
+    command = [sys.executable, "-m", "router", "user", "add", *who, "--data", str(estate.west.data), "--password-stdin"]
+    subprocess.run(command, input=password + "\n", text=True, check=True, timeout=60, cwd=ROOT)
+    ana, chen, visitor = (
+        Agent("ana", estate.east.socket),
+        Agent("chen", estate.west.socket),
+        Visitor(estate.east.socket),
+    )
+    try:
+        await ana.sign_in()
+        await ana.ready()
+        await chen.sign_in()
+        await visitor.open()
+        await visitor.hello()
+        await visitor.say("m1", "hello")
+        interaction = await ana.accept()
+        await until(estate.west, interaction, lambda i: i["agent"] == "ana")
+
+        async def post(path: str, body: Json, token: str = "") -> tuple[int, Json]:
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            async with estate.west.session.post(estate.west.http + path, json=body, headers=headers) as answer:
+                return answer.status, await answer.json()
+
+        status, signed_in = await post("/v1/session", {"name": "lena", "password": password})
+        assert status == 200, signed_in
+        token = signed_in["token"]
+        await chen.ready()
+        status, body = await post(f"/v1/interactions/{interaction}/join", {}, token)
+        assert status == 200, body
+        await ana.until(lambda: ana.work[interaction]["consult"]["state"] == "conference")
+        await chen.until(lambda: chen.work)
+        status, body = await post(f"/v1/interactions/{interaction}/join", {}, token)
+        assert (status, body["code"]) == (409, "illegal-move")
+        [leg] = chen.work
+        assert chen.work[leg]["consult"]["owner"] == "ana"
+    finally:
+        await ana.cut()
+        await chen.cut()
+        await visitor.cut()
 
 
 @pytest.mark.promise("DU-6")
