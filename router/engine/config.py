@@ -13,7 +13,7 @@ import re
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from router.engine.requirements import ANYBODY, Node
@@ -492,6 +492,13 @@ class Balance(Struct, frozen=True, forbid_unknown_fields=True):
     overflows: Annotated[int, Meta(ge=1, le=10)] = 2  # what rules have moved so often overflows no more; and never back
 
 
+class Figures(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is counted of each queue's day: answered, answered in time, abandoned (`/v1/queues`, the wallboard)."""
+
+    keep: Duration = Duration(90_000_000)  # so long: the longest day of a zone with summer time; 0s: nothing is counted
+    short: Duration = Duration(5_000)  # whoever gives up sooner is counted apart, and in no rate; 0s: nobody
+
+
 class Memory(Struct, frozen=True, forbid_unknown_fields=True):
     """How long the engine remembers what is over."""
 
@@ -523,10 +530,18 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     callbacks: Callbacks = Callbacks()
     balance: Balance = Balance()
     memory: Memory = Memory()
+    figures: Figures = Figures()
+
+
+class _Since(Struct):
+    """Which of the parts stand in a document that older versions did not have."""
+
+    figures: Raw | UnsetType = UNSET
 
 
 _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
 _decode = msgspec.json.Decoder(Config, dec_hook=decode_hook).decode
+_since = msgspec.json.Decoder(_Since).decode
 
 
 def to_bytes(config: Config) -> bytes:
@@ -539,4 +554,6 @@ def from_bytes(document: bytes) -> Config:
     config = _decode(document)
     if b'"order":' not in document:  # from before there was a choice: this was the rule
         config = replace(config, order=Order(policy="share-of-target"))
+    if _since(document).figures is UNSET:  # nothing was counted then
+        config = replace(config, figures=Figures(keep=Duration(0)))
     return config

@@ -15,7 +15,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from router.engine import asking, customers, drain, interrupts, levels, occupancy, preferred, rounds, showing, upkeep
+from router.engine import (
+    asking,
+    customers,
+    drain,
+    interrupts,
+    levels,
+    occupancy,
+    preferred,
+    rounds,
+    showing,
+    tally,
+    upkeep,
+)
 from router.engine import events as e
 from router.engine.admission import REFUSED
 from router.engine.capacity import SUSPENDED
@@ -369,10 +381,11 @@ def _configured(s: State, ev: e.Configured, at_ms: int) -> None:
 
 
 def _forget_helping(s: State) -> None:
-    """What is known of gates and service levels that the configuration has no more."""
+    """What is known of gates, service levels and figures that the configuration has no more."""
     rules = {(name, rule.lender) for name, loans in s.loans.items() for rule in loans.rules}
     s.gates = {pair: gate for pair, gate in s.gates.items() if pair in rules}
     levels.forget(s)
+    tally.forget(s)
 
 
 def _start_clocks(s: State, at_ms: int) -> None:
@@ -852,7 +865,7 @@ def _priority(s: State, ev: e.PriorityChanged, at_ms: int) -> None:
 def _ended(s: State, ev: e.InteractionEnded, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
     if s.scoring and not item.accepted_at_ms:
-        _learn(s, item, at_ms, served=False)
+        _learn(s, item, at_ms, served=False, gave_up=ev.reason == "abandoned")
     item.reason = ev.reason
     if ev.disposition:
         item.disposition = ev.disposition
@@ -951,11 +964,14 @@ def _attend(s: State, item: Interaction, agent: Agent, offer: Offer) -> None:
         s.queues[item.queue].standing.value = -offer.number
 
 
-def _learn(s: State, item: Interaction, at_ms: int, served: bool) -> None:
-    """The adaptive policy and service levels hear how the wait ended. Whoever left before the target was up says
-    nothing about it."""
-    kept = s.waited_ms(item, at_ms) <= s.target_ms(item)
+def _learn(s: State, item: Interaction, at_ms: int, served: bool, gave_up: bool = False) -> None:
+    """Figures, the adaptive policy and service levels hear how the wait ended. Of the last two, whoever left before the
+    target was up says nothing about it."""
+    waited = s.waited_ms(item, at_ms)
+    kept = waited <= s.target_ms(item)
     queue = s.queues.get(item.queue)
+    if s.tallied and queue is not None and (served or gave_up):
+        tally.note(s, item, waited, kept, served, at_ms)
     if queue is None or (kept and not served):
         return
     if s.levelled:

@@ -35,6 +35,7 @@ from router.engine.model import (
     Unserved,
 )
 from router.engine.order import Memory
+from router.engine.tally import Tally
 from router.engine.upkeep import rewind
 from router.engine.views import Outbound
 from router.engine.waits import Pace
@@ -111,6 +112,7 @@ class Image(Struct, array_like=True):
     kinship: list[Kinship] = []
     failing: dict[str, int] = {}
     copies: list[Copy] = []
+    tallies: dict[str, Tally] = {}
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -157,7 +159,7 @@ def _later(s: State) -> list[Any]:
     found += [list(s.gates.values()), s.levels, list(s.preferred.values()), s.last_agents]
     found += [list(s.drains.values()), list(s.rests.values())]
     found += [s.first_queues, list(s.summons.values()), s.kinship]
-    found += [s.failing, list(s.copies.values())]
+    found += [s.failing, list(s.copies.values()), s.tallies]
     while found and not found[-1]:
         found.pop()
     return found
@@ -203,7 +205,7 @@ def from_bytes(data: bytes) -> State:
     s.channels, s.memory, s.paces = image.channels, image.memory, image.paces
     s.turns, s.empty, s.deserted, s.left = image.turns, image.empty, image.deserted, image.left
     s.gates = {(gate.queue, gate.lender): gate for gate in image.gates}
-    s.levels = image.levels
+    s.levels, s.tallies = image.levels, image.tallies
     s.closed.extend(image.closed)
     s.interactions = {item.number: item for item in image.interactions}
     s.offers = {offer.number: offer for offer in image.offers}

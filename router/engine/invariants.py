@@ -55,6 +55,7 @@ from router.engine.order import ITEM_BITS
 from router.engine.personal import GroupKey, named
 from router.engine.requirements import Node, fits
 from router.engine.rounds import LONGEST_MS, is_paused
+from router.engine.tally import QUARTER_MS, Tally
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 
 
@@ -813,6 +814,20 @@ def _helping(s: State) -> Iterator[str]:
         for channel, level in levels.items():
             if len(level.slots) > SLOTS + 1 or any(not 0 <= kept <= n for _, kept, n in level.slots):
                 yield f"{queue}/{channel}: kept targets are {level.slots}"
+    for queue, tally in s.tallies.items():
+        yield from _counted(s, queue, tally)
+
+
+def _counted(s: State, queue: str, tally: Tally) -> Iterator[str]:
+    """Quarters follow one another, are bounded, and no part is more than its whole."""
+    begins, keep = tally.begins, s.config.figures.keep
+    if not s.tallied or any(len(column) != len(begins) for column in tally.columns()):
+        yield f"{queue}: figures are {tally}"
+    if begins != sorted(set(begins)) or (begins and begins[-1] - begins[0] >= keep + QUARTER_MS):
+        yield f"{queue}: quarters are {begins}"
+    parts = [(tally.kept, tally.answered), (tally.late, tally.abandoned), (tally.short, tally.abandoned)]
+    if any(not 0 <= n <= of for part, whole in parts for n, of in zip(part, whole, strict=True)):
+        yield f"{queue}: figures are {tally}"
 
 
 def _meets_queue(s: State, agent: Agent, queue: configuration.Queue) -> bool:

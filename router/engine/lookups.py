@@ -10,7 +10,7 @@ from itertools import chain, islice
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from router.engine import asking, lending, levels, outside, waits
+from router.engine import asking, lending, levels, outside, tally, waits
 from router.engine.admission import REFUSED
 from router.engine.capacity import count
 from router.engine.matching import ITEM_MASK
@@ -24,6 +24,7 @@ from router.engine.views import (
     CallbackOffer,
     CallbackView,
     ConsultView,
+    DayView,
     Estimate,
     InteractionView,
     MessageView,
@@ -268,7 +269,8 @@ def _callback_view(s: State, callback: Callback) -> CallbackView:
     )
 
 
-def queue_views(s: State, now_ms: int) -> list[QueueView]:
+def queue_views(s: State, now_ms: int, since_ms: int = 0) -> list[QueueView]:
+    """`since_ms`: from when what became of contacts is told; as far back as is kept."""
     oldest: dict[str, int] = {}
     shares: dict[str, float] = {}
     matcher = s.matcher
@@ -294,6 +296,7 @@ def queue_views(s: State, now_ms: int) -> list[QueueView]:
             deserted=n in s.deserted,
             borrows=lending.views(s, n, now_ms),
             service_level=service_level(s, n, now_ms),
+            day=_day(s, n, since_ms, now_ms),
             share_of_target=round(shares.get(n, 0.0), 3),
         )
         for n, q in s.queues.items()
@@ -304,6 +307,24 @@ def service_level(s: State, queue: str, now_ms: int) -> float | None:
     """Of late; None where it is not counted, or nothing was."""
     kept, total = levels.counts(s, queue, now_ms) if s.levelled else (0, 0)
     return round(kept / total, 4) if total else None
+
+
+def _day(s: State, queue: str, since_ms: int, now_ms: int) -> DayView | None:
+    found = tally.counts(s, queue, since_ms, now_ms)
+    if found is None:
+        return None
+    judged, meant = found.answered + found.late, found.abandoned - found.short
+    heard = found.answered + meant
+    return DayView(
+        since_ms=tally.begin_of(s, since_ms, now_ms),
+        answered=found.answered,
+        in_target=found.kept,
+        abandoned=found.abandoned,
+        late=found.late,
+        short=found.short,
+        service_level=round(found.kept / judged, 4) if judged else None,
+        abandon_rate=round(meant / heard, 4) if heard else None,
+    )
 
 
 def servability(s: State, item: Interaction) -> str:

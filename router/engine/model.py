@@ -33,6 +33,7 @@ from router.engine.matching import ITEM_MASK, NONE, ClassKey, Matcher
 from router.engine.order import NEVER_MS, TIERS, Memory, Promise, Standing, Tier, factor
 from router.engine.relaxation import Ladder
 from router.engine.requirements import Node, both
+from router.engine.tally import Tally
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 from router.engine.views import Outbound
 from router.engine.waits import Pace
@@ -479,6 +480,8 @@ class State:
         "summons",
         "suspensions",
         "taking_turns",
+        "tallied",
+        "tallies",
         "threads",
         "timers",
         "turns",
@@ -525,6 +528,7 @@ class State:
         self.deserted: dict[str, int] = {}  # and when that had lasted for too long
         self.gates: dict[tuple[str, str], Gate] = {}  # (queue, lender), of those that ever opened
         self.levels: dict[str, dict[str, Level]] = {}  # queue -> channel -> how many targets were kept of late
+        self.tallies: dict[str, Tally] = {}  # queue -> its day in figures
         self.preferred: dict[int, Preferred] = {}
         self.last_agents: dict[str, str] = {}  # customer -> who last served them; who came longest ago is first
         self.first_queues: dict[int, str] = {}  # interaction -> where it came to, of those that the plan put elsewhere
@@ -563,6 +567,7 @@ class State:
         self.matcher = Matcher()
         self.learning = self.taking_turns = False  # by the order's policy
         self.levelled = False  # some rule looks at a service level
+        self.tallied = False  # what becomes of contacts is counted
         self.summoning = False  # some channel calls its customers
         self.scoring = False  # somebody wants to know whether targets are kept
         self.loans: dict[str, Loans] = {}  # of the queues that may borrow
@@ -742,7 +747,8 @@ class State:
         for name in self.loans:
             self._note_gates(name)
         self.levelled = any(rule.looks_at_level for queue in queues.values() for rule in queue.borrow)
-        self.scoring = self.learning or self.levelled
+        self.tallied = self.config.figures.keep > 0
+        self.scoring = self.learning or self.levelled or self.tallied
         self.balance_ms = 0
         helping = any(queue.borrow or queue.overflow for queue in queues.values())
         if helping or any(plan.foresees(0) for plan in (*self.ladders.values(), *self.plans.values())):

@@ -28,6 +28,7 @@ from router.engine.order import DIVISIBLE
 from router.engine.preferred import check_prefer
 from router.engine.relaxation import MAX_STEPS, Ladder, asked_by, asked_on_top, idle_steps
 from router.engine.requirements import Names, Node, check
+from router.engine.tally import check_figures
 from router.errors import ConfigError, NoRoute, UnknownName
 
 MAX_RULES = 10_000
@@ -181,6 +182,7 @@ def check_config(config: Config) -> Plan:
         if queue.handle_time is not None:
             _positive(queue.handle_time, f"queues.{name}.handle_time")
     _check_order(config)
+    check_figures(config)
     check_helping(config, _one_of, lambda node, path: _requirement(node, names, path))
     for name, calendar in config.calendars.items():
         check_calendar(calendar, f"calendars.{name}")

@@ -183,6 +183,21 @@ class LoanView(Struct, frozen=True):
     why: str
 
 
+class DayView(Struct, frozen=True, kw_only=True):
+    """What became of a queue's contacts since a moment: of each, how its first wait ended."""
+
+    since_ms: int
+    answered: int
+    in_target: int  # of the answered: within their target
+    abandoned: int  # the customer left before anybody had accepted
+    late: int  # of the abandoned: after their target
+    short: int  # of the abandoned: sooner than `figures.short`
+    # The share of contacts that were answered within their target, of those answered or abandoned after it.
+    service_level: float | None
+    # The share that gave up, of all but the short ones. None, both: there was nothing to tell from.
+    abandon_rate: float | None
+
+
 class QueueView(Struct, frozen=True, kw_only=True):
     queue: str
     waiting: int
@@ -196,6 +211,7 @@ class QueueView(Struct, frozen=True, kw_only=True):
     borrows: tuple[LoanView, ...] = ()  # by its rules, in their order
     # Of late (`balance.window`): the share of contacts that were answered within their target; None: nobody counts.
     service_level: float | None = None
+    day: DayView | None = None  # None: nothing is counted (`figures.keep`)
     share_of_target: float = 0.0  # how much of its promise whoever has used most has used: 1 is all of it
 
 

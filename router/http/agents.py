@@ -32,6 +32,12 @@ class StateBody(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=200)] = ""
 
 
+class QueuesQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    since_ms: Annotated[
+        int, Meta(ge=0, le=1 << 53, description="Figures of the day since then; left out: as far back as is kept")
+    ] = 0
+
+
 class QueueList(Struct, frozen=True):
     queues: list[QueueView]
 
@@ -107,8 +113,15 @@ class AgentRoutes:
         return json_response(self._desk.agent(agent))
 
     @describe(
-        "Every queue", group="queues", who="operator", needs="floor", answer=QueueList, refuses=(Unauthenticated,)
+        "Every queue",
+        group="queues",
+        who="operator",
+        needs="floor",
+        query=QueuesQuery,
+        answer=QueueList,
+        refuses=(Unauthenticated, BadMessage),
     )
     async def queues(self, request: web.Request) -> web.Response:
         teams, scope = self._house.access.allowed(request).teams, self._house.scope
-        return json_response(QueueList([view for view in self._desk.queues() if scope.queue(teams, view.queue)]))
+        found = self._desk.queues(read_query(request, QueuesQuery).since_ms)
+        return json_response(QueueList([view for view in found if scope.queue(teams, view.queue)]))

@@ -125,8 +125,8 @@ class EngineDesk:
     def callback_of(self, identity: str) -> CallbackView | None:
         return lookups.callback_of(self._state, identity)
 
-    def queues(self) -> list[QueueView]:
-        return lookups.queue_views(self._state, self._writer.clock.now_ms())
+    def queues(self, since_ms: int = 0) -> list[QueueView]:
+        return lookups.queue_views(self._state, self._writer.clock.now_ms(), since_ms)
 
     def calendars(self) -> list[CalendarView]:
         return lookups.calendar_views(self._state)

@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from router.engine import lookups
 from router.engine.events import Event
 from router.engine.reach import NEARNESS
+from router.engine.views import DayView
 from router.observe import counter, gauge
 from router.service.ports import Health
 from router.service.writer import Writer
 
 LOOK_S = 5.0
+DAY_MS = 86_400_000
 
 events = counter("events_total", "Facts that were decided, by type.", ("type",))
 waiting = gauge("queue_waiting", "Interactions that wait.", ("queue",))
@@ -34,6 +36,11 @@ level = gauge(
     "queue_service_level",
     "The share of contacts of late (balance.window) that were answered within their target; kept where a rule looks.",
     ("queue",),
+)
+contacts = gauge(
+    "queue_contacts",
+    "Contacts of the last 24 hours, by how their first wait ended: in-target, past-target, abandoned, abandoned-soon.",
+    ("queue", "outcome"),
 )
 lending = gauge("queue_lending", "Whether agents of another queue help out: 1 or 0.", ("queue", "lender"))
 agents = gauge("agents", "Agents by state: all that are configured, and those who are ready and signed in.", ("state",))
@@ -71,7 +78,7 @@ class Figures:
             events.labels(str(kind.__struct_config__.tag)).inc(n)
         state = self._writer.engine.state
         now_ms = self._writer.clock.now_ms()
-        for view in lookups.queue_views(state, now_ms):
+        for view in lookups.queue_views(state, now_ms, now_ms - DAY_MS):
             waiting.labels(view.queue).set(view.waiting)
             offered.labels(view.queue).set(view.offered)
             active.labels(view.queue).set(view.active)
@@ -81,6 +88,8 @@ class Figures:
             oldest.labels(view.queue).set(max(0, now_ms - since) / 1_000 if since else 0)
             if view.service_level is not None:
                 level.labels(view.queue).set(view.service_level)
+            if view.day is not None:
+                _tell_day(view.queue, view.day)
             for loan in view.borrows:
                 lending.labels(view.queue, loan.lender).set(loan.open)
         places_held.set(len(state.drains))
@@ -91,3 +100,10 @@ class Figures:
         while True:
             self.look()
             await asyncio.sleep(LOOK_S)
+
+
+def _tell_day(queue: str, day: DayView) -> None:
+    contacts.labels(queue, "in-target").set(day.in_target)
+    contacts.labels(queue, "past-target").set(day.answered - day.in_target)
+    contacts.labels(queue, "abandoned").set(day.abandoned - day.short)
+    contacts.labels(queue, "abandoned-soon").set(day.short)

@@ -85,7 +85,8 @@ class Desk(Protocol):
     def agents(self, after: str = "", limit: int = 1_000) -> list[AgentView]:
         """In order of id, without offers and interactions; `limit` at most 1,000."""
 
-    def queues(self) -> list[QueueView]: ...
+    def queues(self, since_ms: int = 0) -> list[QueueView]:
+        """`since_ms`: from when what became of contacts is told; as far back as is kept."""
 
     def callbacks(self, after: int = 0, limit: int = 100) -> list[CallbackView]:
         """Customers who are to be called, in order of number; `limit` at most 1,000."""

@@ -90,11 +90,11 @@ def free_port() -> int:
 
 
 def unhurried(demo: str) -> str:
-    """The demo with timed wrap-up, where a busy machine lets no offer run out and gives no work back."""
+    """The demo with timed wrap-up; on a busy machine no offer runs out, no work goes back, and whoever gives up counts."""
     given = demo.replace('wrap_up = { mode = "optional" }', 'wrap_up = { mode = "timed", time = "60s" }')
     for queue in ("support", "sales", "mailroom"):
         given = given.replace(f"[queues.{queue}]", f'[queues.{queue}]\noffer_timeout = "5m"')
-    return given + '\n[presence]\ngrace = "5m"\n'
+    return given + '\n[figures]\nshort = "0s"\n\n[presence]\ngrace = "5m"\n'
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.system]
 
 
 def cell(sam: Desk, queue: str, column: str) -> Locator:
-    columns = ["Waiting", "Oldest", "Target used", "Service level", "Offered", "Active"]
+    columns = ["Waiting", "Oldest", "Target used", "Service level", "Abandoned", "Offered", "Active"]
     row = sam.page.get_by_role("row").filter(has=sam.page.get_by_role("rowheader", name=queue))
     return row.get_by_role("cell").nth(columns.index(column))
 
@@ -69,6 +69,28 @@ async def test_a_supervisor_makes_an_agent_ready(house: Daemon, sign_in: SignIn)
     await expect(ana.button("Not ready")).to_be_enabled()
     await sam.button("Make Ana not ready").click()
     await expect(ana.button("Ready")).to_be_enabled()
+
+
+async def test_who_gives_up_is_counted_and_still_is_after_a_restart(house: Daemon, sign_in: SignIn) -> None:
+    sam = await sign_in("sam")
+    before = await day_of(house, "support")
+    visitor = await chat(house, name="Mira")
+    await expect(cell(sam, "support", "Waiting")).to_have_text("1")
+    await visitor.leave()
+    await expect(cell(sam, "support", "Waiting")).to_have_text("")
+    after = await day_of(house, "support")
+    assert after["abandoned"] == before["abandoned"] + 1
+    house.kill()
+    await house.start()
+    assert await day_of(house, "support") == after
+    share = round(100 * after["abandoned"] / (after["abandoned"] + after["answered"]))
+    shown = f"{after['abandoned']} ({share} %)"
+    await expect(cell(sam, "support", "Abandoned")).to_have_text(shown, timeout=30_000)
+
+
+async def day_of(house: Daemon, queue: str) -> dict[str, int]:
+    _, page = await house.get("/v1/queues")
+    return {view["queue"]: dict(view["day"]) for view in page["queues"]}[queue]
 
 
 @pytest.mark.promise("IN-4")

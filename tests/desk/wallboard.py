@@ -36,7 +36,10 @@ BOARD = """async ([base, queues, agents]) => {
   const start = Date.now();
   const queue = (n, at) => ({
     queue: `queue ${n}`, waiting: (n + at) % 40, offered: at % 3, active: n % 17, open: true, servability: {},
-    oldest_enqueued_at_ms: start - (n % 90) * 1000, service_level: 0.8, share_of_target: ((n * 7 + at) % 130) / 100,
+    oldest_enqueued_at_ms: start - (n % 90) * 1000, service_level: 0.8,
+    day: { since_ms: start, answered: 90, in_target: 80, abandoned: at % 7, late: at % 7, short: 0, service_level: 0.9,
+      abandon_rate: (at % 7) / 97 },
+    share_of_target: ((n * 7 + at) % 130) / 100,
   });
   const agent = (n, at) => ({
     agent: `agent-${n}`, name: `Agent ${n}`, state: (n + at) % 5 ? "ready" : "not_ready", reason: "", pending: "",

@@ -30,3 +30,17 @@ async def test_queues_and_facts_are_shown_as_they_are() -> None:
         h.ask(c.Close(interaction=1, by="operator:x"))
         figures.look()
         assert figure(f'switchboard_queue_waiting{{queue="{queue}"}}') == 1
+
+
+async def test_what_became_of_contacts_is_that_of_a_day() -> None:
+    async with house() as h:
+        figures = Figures(h.writer)
+        h.ask(arrive("a"))
+        h.clock.advance(30_000)
+        h.ask(c.Leave(thread="phone:a"))
+        figures.look()
+        series = f'switchboard_queue_contacts{{outcome="abandoned",queue="{h.desk.queues()[0].queue}"}}'
+        assert figure(series) == 1
+        h.clock.advance(25 * 3_600_000)
+        figures.look()
+        assert figure(series) == 0

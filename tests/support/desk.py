@@ -137,7 +137,7 @@ class RecordingDesk:
     def callback_offer(self, number: int) -> CallbackOffer | None:
         return self.callback_offers.get(number)
 
-    def queues(self) -> list[QueueView]:
+    def queues(self, since_ms: int = 0) -> list[QueueView]:
         return []
 
     def calendars(self) -> list[CalendarView]:

@@ -28,6 +28,7 @@ from router.engine.config import (
     Config,
     Consulting,
     Duration,
+    Figures,
     Memory,
     Need,
     Order,
@@ -284,6 +285,7 @@ def a_config(r: Random) -> Config:
         callbacks=Callbacks(r.randint(1, 3), seconds(r.choice((0, 20))), seconds(r.choice((0, 60))), "agent"),
         consult=Consulting(seconds(r.choice((0, 10, 60)))),
         memory=Memory(seconds(600), seconds(30), r.choice((1, 2, 5, 50)), 3, r.choice((1, 100))),
+        figures=Figures(seconds(r.choice((0, 900, 90_000))), seconds(r.choice((0, 5)))),
     )
 
 

@@ -38,6 +38,7 @@ function Tiles({ watch }) {
   const waiting = watch.queues.reduce((sum, queue) => sum + queue.waiting, 0);
   const oldest = Math.min(...watch.queues.filter((queue) => queue.oldest_enqueued_at_ms).map((queue) => queue.oldest_enqueued_at_ms));
   const late = watch.queues.filter((queue) => queue.share_of_target > 1).length;
+  const abandoned = watch.queues.reduce((sum, { day }) => sum + (day ? day.abandoned - day.short : 0), 0);
   const here = watch.agents.filter((agent) => agent.sessions);
   const ready = here.filter((agent) => agent.state === "ready");
   const free = ready.filter((agent) => !total(agent.load));
@@ -45,6 +46,7 @@ function Tiles({ watch }) {
     ["tile.waiting", waiting, ""],
     ["tile.oldest", Number.isFinite(oldest) ? span(at - oldest) : "–", ""],
     ["tile.late", late, late ? "bad" : ""],
+    ["tile.abandoned", watch.queues.some((queue) => queue.day) ? abandoned : "–", ""],
     ["tile.free", free.length, waiting && !free.length ? "warn" : ""],
     ["tile.busy", ready.length - free.length, ""],
     ["tile.notready", here.length - ready.length, ""],
@@ -66,10 +68,21 @@ function Queues({ desk, watch }) {
   return html`<section class="panel"><h2 id="queues-title">${t("queues")}</h2>
     <div class="scroll" tabindex="0" role="region" aria-labelledby="queues-title"><table>
       <thead><tr><th scope="col">${t("queue")}</th><th scope="col" class="number">${t("tile.waiting")}</th><th scope="col" class="number">${t("tile.oldest")}</th>
-        <th scope="col">${t("share")}</th><th scope="col" class="number">${t("level")}</th><th scope="col" class="number">${t("offered")}</th><th scope="col" class="number">${t("active")}</th></tr></thead>
+        <th scope="col">${t("share")}</th><th scope="col" class="number" title=${t("level.about")}>${t("level")}</th><th scope="col" class="number" title=${t("abandoned.about")}>${t("abandoned")}</th><th scope="col" class="number">${t("offered")}</th><th scope="col" class="number">${t("active")}</th></tr></thead>
       <tbody>${rows.map((queue) => html`<${QueueRow} key=${queue.queue} desk=${desk} queue=${queue} chosen=${watch.queue === queue.queue} />`)}</tbody>
     </table></div>
   </section>`;
+}
+
+function percent(share) {
+  return share === null ? "–" : `${Math.round(share * 100)} %`;
+}
+
+/** How many gave up today, and what part of those who meant it that is. */
+function abandoned(day) {
+  if (!day || day.abandon_rate === null) return "–";
+  const given = day.abandoned - day.short;
+  return given ? `${given} (${percent(day.abandon_rate)})` : "0";
 }
 
 const QueueRow = kept(function QueueRow({ desk, queue, chosen }) {
@@ -81,7 +94,8 @@ const QueueRow = kept(function QueueRow({ desk, queue, chosen }) {
     <td class="number figures">${queue.waiting || ""}</td>
     <td class="number">${queue.oldest_enqueued_at_ms ? html`<${Since} ms=${queue.oldest_enqueued_at_ms} />` : ""}</td>
     <td>${queue.waiting ? html`<${Share} share=${queue.share_of_target} />` : ""}</td>
-    <td class="number figures">${queue.service_level === null ? "–" : `${Math.round(queue.service_level * 100)} %`}</td>
+    <td class="number figures">${percent(queue.day ? queue.day.service_level : queue.service_level)}</td>
+    <td class="number figures">${abandoned(queue.day)}</td>
     <td class="number figures">${queue.offered || ""}</td><td class="number figures">${queue.active || ""}</td>
   </tr>`;
 });

@@ -14,6 +14,11 @@ export function now() {
   return Date.now() + ahead;
 }
 
+/** When the day began where this browser is. */
+export function midnight() {
+  return new Date(now()).setHours(0, 0, 0, 0);
+}
+
 function tick() {
   for (const follower of followers) follower();
 }

@@ -2,7 +2,7 @@
 // that it has not (docs/operators.md). What is asked last counts; an answer that comes late is dropped.
 
 import { Api } from "./api.js";
-import { setServerTime } from "./time.js";
+import { midnight, setServerTime } from "./time.js";
 import { refusal, t } from "./words.js";
 
 const EVERY_MS = 2000;
@@ -105,7 +105,7 @@ export class Watch {
     const { queue, state, item } = this.seen;
     const list = `/v1/interactions?state=${state}&queue=${encodeURIComponent(queue)}&limit=${SHOWN}`;
     const [queues, agents, page, story, content] = await Promise.all([
-      this.api.get("/v1/queues"),
+      this.api.get(`/v1/queues?since_ms=${midnight()}`),
       this._agents(),
       this.may("contacts") ? this.api.get(list) : { interactions: [] },
       item ? this.api.get(`/v1/interactions/${item}/explain?decisions=no`).catch(() => null) : null,
