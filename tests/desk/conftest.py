@@ -90,7 +90,7 @@ def free_port() -> int:
 
 
 def unhurried(demo: str) -> str:
-    """The demo with timed wrap-up. On a busy machine no offer runs out and no work goes back; whoever gives up counts."""
+    """The demo with timed wrap-up. On a busy machine no offer runs out, no work goes back. Whoever gives up counts."""
     given = demo.replace('wrap_up = { mode = "optional" }', 'wrap_up = { mode = "timed", time = "60s" }')
     for queue in ("support", "sales", "mailroom"):
         given = given.replace(f"[queues.{queue}]", f'[queues.{queue}]\noffer_timeout = "5m"')
