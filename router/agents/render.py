@@ -197,6 +197,7 @@ NOT_TOLD: frozenset[type[e.Event]] = frozenset(
         e.Moved,
         e.Rerouted,
         e.CustomersMerged,
+        e.CustomerDescribed,
         e.CustomerSplit,
         e.DrainBegan,
         e.DrainEnded,

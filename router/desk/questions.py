@@ -15,13 +15,15 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from router import __version__
-from router.desk.settings import QueueTexts, Settings
-from router.engine.commands import Pick, RequestCallback
-from router.engine.views import AgentView, InteractionView, NoteView, brief, number_of
+from router.desk.settings import FieldName, QueueTexts, Settings
+from router.engine.cards import VALUE_MAX
+from router.engine.commands import DescribeCustomer, Pick, RequestCallback
+from router.engine.views import AgentView, CardChange, InteractionView, NoteView, brief, number_of
 from router.errors import (
     BadMessage,
     ClientError,
     Forbidden,
+    IllegalMove,
     NotFound,
     NotSupported,
     Overloaded,
@@ -60,6 +62,7 @@ class Me(Struct, frozen=True):
     may: tuple[Permission, ...] = ()
     teams: tuple[str, ...] | None = None  # whose work they see beside their own; None: all
     bands: tuple[str, ...] = ()  # of the order, the most urgent first
+    customer_fields: tuple[str, ...] = ()  # of a card, in their order
     calls: bool = False  # a gateway can call a customer
 
 
@@ -107,6 +110,25 @@ class History(Struct, frozen=True):
     interactions: tuple[Past, ...]
 
 
+class CustomerCard(Struct, frozen=True):
+    """Who the customer of an interaction is, and what people wrote of them."""
+
+    customer: str
+    identities: tuple[str, ...]
+    version: int
+    fields: dict[str, str]
+    changes: tuple[CardChange, ...]  # the latest first
+    history: tuple[dict[str, object], ...]  # what operators joined and parted
+    editable: bool  # by whoever asks
+
+
+class CardBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Only what changes; "" takes a text away. `version`: that of the card which was seen."""
+
+    version: Annotated[int, Meta(ge=0, le=1 << 53)]
+    fields: Annotated[dict[FieldName, Annotated[str, Meta(max_length=VALUE_MAX)]], Meta(min_length=1, max_length=30)]
+
+
 class AgentsCallback(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     interaction: Annotated[str, Meta(max_length=64)]
     to: Telephone
@@ -133,6 +155,8 @@ class QuestionRoutes:
             web.get("/v1/desk/waiting", self.waiting),
             web.get("/v1/desk/queues/{id}", self.texts),
             web.get("/v1/desk/history/{id}", self.history),
+            web.get("/v1/desk/customers/{id}", self.card),
+            web.post("/v1/desk/customers/{id}", self.describe_customer),
             web.post("/v1/desk/callbacks", self.callback),
         ]
 
@@ -154,6 +178,7 @@ class QuestionRoutes:
                 may=tuple(sorted(who.may)),
                 teams=who.teams,
                 bands=self._house.scope.bands(),
+                customer_fields=self._settings.customer_fields,
                 calls=self._house.scope.can_call(),
             )
         )
@@ -209,6 +234,65 @@ class QuestionRoutes:
             await asyncio.sleep(0)  # decisions first (OB-2)
         numbers = [number_of(view.id, "i") for view in past[-PAST_SHOWN:]]
         return json_response(History(tuple(_past(self._desk.interaction(number)) for number in reversed(numbers))))
+
+    @describe(
+        "The card of the customer of an interaction",
+        group="desk",
+        who="agent",
+        parameters={"id": InteractionId},
+        answer=CustomerCard,
+        refuses=(Unauthenticated, Forbidden, NotFound),
+    )
+    async def card(self, request: web.Request) -> web.Response:
+        who, view = self._card_of(request, "words")
+        if view.agent != who.agent:
+            await self._house.looked(request, who, view.id)
+        return json_response(self._shown(who, view))
+
+    @describe(
+        "Write on the card of the customer of an interaction",
+        group="desk",
+        who="agent",
+        parameters={"id": InteractionId},
+        body=CardBody,
+        answer=CustomerCard,
+        refuses=(Unauthenticated, Forbidden, NotFound, BadMessage, IllegalMove, Overloaded),
+    )
+    async def describe_customer(self, request: web.Request) -> web.Response:
+        who, view = self._card_of(request, "lead")
+        body = await read_json(request, CardBody)
+        unknown = [name for name in body.fields if name not in self._settings.customer_fields]
+        if unknown:
+            raise BadMessage(f"fields: {unknown[0]} is none of desk.customer_fields")
+        by = f"agent:{who.agent}" if view.agent == who.agent else who.by
+        command = DescribeCustomer(identity=view.customer, fields=body.fields, version=body.version, by=by)
+        await self._desk.ask(command)
+        await self._house.note(request, who, "customer", view.id, ", ".join(body.fields))
+        return json_response(self._shown(who, view))
+
+    def _card_of(self, request: web.Request, permission: Permission) -> tuple[Identity, InteractionView]:
+        """Raises Forbidden to who neither works on it nor has that permission for it."""
+        who, view = self._house.access.who(request), self._desk.interaction(interaction_of(request))
+        if not (who.agent and view.agent == who.agent):
+            if permission not in who.may:
+                raise Forbidden(f"{view.id} is not yours")
+            self._house.scope.demand(who, view)
+        if not view.customer:
+            raise NotFound(f"nobody knows who the customer of {view.id} is")
+        return who, view
+
+    def _shown(self, who: Identity, view: InteractionView) -> CustomerCard:
+        found = self._desk.customer(view.customer)
+        mine = bool(who.agent) and view.agent == who.agent
+        return CustomerCard(
+            found.customer,
+            found.identities,
+            found.card.version,
+            found.card.fields,
+            found.card.changes,
+            found.history,
+            editable=mine or "lead" in who.may,
+        )
 
     @describe(
         "Call the customer of an interaction that is mine, now or in a window of time",

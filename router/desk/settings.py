@@ -12,6 +12,9 @@ from router.errors import ConfigError
 
 Word = Annotated[str, Meta(min_length=1, max_length=100)]
 
+# As `customer_fields` names them and a card keeps them.
+FieldName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
 # What may stand in a Content-Security-Policy as one source, and be opened as a websocket.
 _SOCKET = re.compile(r"wss?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
@@ -51,6 +54,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         "no-answer",
         "spam",
     )
+    # What the card of a customer asks for, in this order. Left out: these four, which the desk shows in the reader's
+    # language; names of your own are shown as they stand here, with blanks for "_". An empty list: there is no card to
+    # write on. What was written under a name that is taken off this list stays, and is shown.
+    customer_fields: Annotated[tuple[FieldName, ...], Meta(max_length=30)] = ("name", "company", "address", "notes")
     # By queue: script, guidelines and templates. A queue that is left out has none.
     queues: dict[str, QueueTexts] = field(default_factory=dict)
 

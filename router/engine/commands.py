@@ -378,6 +378,15 @@ class MergeCustomers(Command, frozen=True, kw_only=True):
     why: str = ""
 
 
+class DescribeCustomer(Command, frozen=True, kw_only=True):
+    """Texts of the card of whoever this identity leads to; `version` is that of the card which was seen (`cards`)."""
+
+    identity: str
+    fields: dict[str, str]
+    version: int
+    by: str
+
+
 class SplitCustomer(Command, frozen=True, kw_only=True):
     """This identity is not of the customer whom it leads to."""
 
@@ -474,6 +483,7 @@ AnyCommand = (
     | Recall
     | MeetCustomer
     | MergeCustomers
+    | DescribeCustomer
     | SplitCustomer
     | Requeue
     | Assign

@@ -508,6 +508,9 @@ class Memory(Struct, frozen=True, forbid_unknown_fields=True):
     transcript: Annotated[int, Meta(ge=1, le=10_000)] = 200  # messages kept at hand of one interaction
     # Of so many customers it is known who served them last, where a rule asks for that (`prefer.last_agent`).
     customers: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
+    # Customers of whom people wrote something down (their cards at the desk), a kilobyte each. None is ever dropped:
+    # beyond this a new one is refused.
+    cards: Annotated[int, Meta(ge=0, le=10_000_000)] = 100_000
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,11 +18,12 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from router.engine import cards
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import Kinship, State
-from router.engine.views import CustomerView, interaction_id
+from router.engine.views import CardChange, CardView, CustomerView, interaction_id
 from router.errors import BadMessage, IllegalMove, NotFound
 
 KEPT = 10_000  # acts that are remembered; the journal holds them all
@@ -58,6 +59,12 @@ def merge(s: State, ask: c.MergeCustomers, now_ms: int) -> list[Event]:
     return [e.CustomersMerged(customer, other, ask.by, ask.why)]
 
 
+def describe(s: State, ask: c.DescribeCustomer, now_ms: int) -> list[Event]:
+    customer = root(s, ask.identity)
+    cards.demand(is_known(s, customer), ask.identity)
+    return cards.describe(s, ask, customer)
+
+
 def split(s: State, ask: c.SplitCustomer, now_ms: int) -> list[Event]:
     customer = root(s, ask.identity)
     if customer == ask.identity:
@@ -85,6 +92,7 @@ def merged(s: State, ev: e.CustomersMerged, at_ms: int) -> None:
             s.links[identity] = ev.customer
     s.links[ev.other] = ev.customer
     _rename(s, ev.other, ev.customer, "")
+    cards.merged(s, ev, at_ms)
     _note(s, Kinship(at_ms, "merged", ev.customer, ev.other, ev.by, ev.why))
 
 
@@ -146,4 +154,10 @@ def view(s: State, identity: str) -> CustomerView:
         interactions=tuple(map(interaction_id, reversed(contacts[-SHOWN:]))),
         last_agent=s.last_agents.get(customer, ""),
         history=tuple(story(s, customer)),
+        card=_card(cards.of(s, customer)),
     )
+
+
+def _card(card: cards.Card) -> CardView:
+    changes = tuple(CardChange(x.at_ms, x.by, x.field, x.before, x.after) for x in reversed(card.changes))
+    return CardView(version=card.version, fields=dict(card.fields), changes=changes)

@@ -140,6 +140,7 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, int], list[Event]]] = {
     c.Recall: showing.recall,
     c.MeetCustomer: showing.meet,
     c.MergeCustomers: customers.merge,
+    c.DescribeCustomer: customers.describe,
     c.SplitCustomer: customers.split,
     c.Requeue: work.requeue,
     c.Assign: work.assign,

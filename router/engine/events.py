@@ -442,6 +442,14 @@ class CustomerSplit(Event, frozen=True, tag="customer-split"):
     why: str = ""
 
 
+class CustomerDescribed(Event, frozen=True, tag="customer-described"):
+    """Somebody wrote these texts on the customer's card; "" takes one away (`cards`)."""
+
+    customer: str
+    fields: dict[str, str]
+    by: str
+
+
 # --- offers -----------------------------------------------------------------------------------------------------------
 
 
@@ -707,6 +715,7 @@ AnyEvent = (
     | ConnectionConfirmed
     | CustomerCalled
     | CustomersMerged
+    | CustomerDescribed
     | CustomerSplit
     | ConnectFailed
     | Held

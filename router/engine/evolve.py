@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from router.engine import (
     asking,
+    cards,
     customers,
     drain,
     interrupts,
@@ -1245,6 +1246,7 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.Rerouted: _rerouted,
     e.CustomerCalled: showing.called,
     e.CustomersMerged: customers.merged,
+    e.CustomerDescribed: cards.described,
     e.CustomerSplit: customers.split_off,
     e.MessageAdded: _message,
     e.NoteAdded: _note,

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from router.engine import config as configuration
+from router.engine.cards import Card
 from router.engine.lending import Gate
 from router.engine.levels import Level
 from router.engine.model import (
@@ -113,6 +114,7 @@ class Image(Struct, array_like=True):
     failing: dict[str, int] = {}
     copies: list[Copy] = []
     tallies: dict[str, Tally] = {}
+    cards: dict[str, Card] = {}
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -159,7 +161,7 @@ def _later(s: State) -> list[Any]:
     found += [list(s.gates.values()), s.levels, list(s.preferred.values()), s.last_agents]
     found += [list(s.drains.values()), list(s.rests.values())]
     found += [s.first_queues, list(s.summons.values()), s.kinship]
-    found += [s.failing, list(s.copies.values()), s.tallies]
+    found += [s.failing, list(s.copies.values()), s.tallies, s.cards]
     while found and not found[-1]:
         found.pop()
     return found
@@ -205,7 +207,7 @@ def from_bytes(data: bytes) -> State:
     s.channels, s.memory, s.paces = image.channels, image.memory, image.paces
     s.turns, s.empty, s.deserted, s.left = image.turns, image.empty, image.deserted, image.left
     s.gates = {(gate.queue, gate.lender): gate for gate in image.gates}
-    s.levels, s.tallies = image.levels, image.tallies
+    s.levels, s.tallies, s.cards = image.levels, image.tallies, image.cards
     s.closed.extend(image.closed)
     s.interactions = {item.number: item for item in image.interactions}
     s.offers = {offer.number: offer for offer in image.offers}

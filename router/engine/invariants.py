@@ -20,6 +20,7 @@ from router.engine import admission, waits
 from router.engine import config as configuration
 from router.engine import events as e
 from router.engine.capacity import CHANNELS_MAX, DRAINING, RESUMING, SOFT, SUSPENDED, count, takes
+from router.engine.cards import CHANGES_KEPT, FIELDS_MAX
 from router.engine.crews import belongs
 from router.engine.customers import root
 from router.engine.events import Event
@@ -724,6 +725,11 @@ def _kinship(s: State) -> Iterator[str]:
         end = root(s, identity)
         if root(s, end) != end:
             yield f"identity {identity!r} leads to {end!r}, which leads further"
+    for customer, card in s.cards.items():
+        if root(s, customer) != customer:
+            yield f"the card of {customer!r} is of a customer who has another name"
+        if len(card.fields) > FIELDS_MAX or len(card.changes) > CHANGES_KEPT or not all(card.fields.values()):
+            yield f"the card of {customer!r} is {card}"
 
 
 def _attempts(s: State) -> Iterator[str]:

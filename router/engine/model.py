@@ -26,6 +26,7 @@ from router.engine import config as configuration
 from router.engine.admission import is_guarded
 from router.engine.calendars import Hours
 from router.engine.capacity import DRAINING, LOAD_BITS, RESUMING, SOFT, SUSPENDED, Capacity
+from router.engine.cards import Card
 from router.engine.events import InteractionArrived, Message
 from router.engine.lending import Gate, Loans, Origin
 from router.engine.levels import Level
@@ -418,6 +419,7 @@ class State:
         "callers",
         "calls",
         "capacities",
+        "cards",
         "channel_index",
         "channels",
         "closed",
@@ -533,6 +535,7 @@ class State:
         self.last_agents: dict[str, str] = {}  # customer -> who last served them; who came longest ago is first
         self.first_queues: dict[int, str] = {}  # interaction -> where it came to, of those that the plan put elsewhere
         self.summons: dict[int, Summons] = {}  # interaction -> of those whose customers were called
+        self.cards: dict[str, Card] = {}  # customer -> what people wrote of them
         self.kinship: list[Kinship] = []  # what operators said of who is who
         # primary, with retention by configuration
         self.intake_keys = KeyMemory(0)

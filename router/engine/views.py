@@ -125,6 +125,22 @@ def brief(view: InteractionView) -> InteractionView:
     return replace(view, messages=UNSET, notes=UNSET, consult=consult)
 
 
+class CardChange(Struct, frozen=True):
+    at_ms: int
+    by: str
+    field: str
+    before: str  # "": it was not there
+    after: str  # "": it was taken away
+
+
+class CardView(Struct, frozen=True, kw_only=True):
+    """What people wrote of a customer. `version` is named by whoever changes it; the latest change is first."""
+
+    version: int = 0
+    fields: dict[str, str] = {}
+    changes: tuple[CardChange, ...] = ()
+
+
 class CustomerView(Struct, frozen=True, kw_only=True):
     """Who is one customer: their identities, their contacts at hand (the latest first) and what operators said."""
 
@@ -133,6 +149,7 @@ class CustomerView(Struct, frozen=True, kw_only=True):
     interactions: tuple[str, ...]
     last_agent: str = ""
     history: tuple[dict[str, object], ...] = ()
+    card: CardView = CardView()
 
 
 class CallbackView(Struct, frozen=True, kw_only=True):

@@ -66,6 +66,8 @@ GET  /v1/desk/me                              x       x          x          x   
 GET  /v1/desk/floor                           x       x          x          x         x
 GET  /v1/desk/queues/{id}                     x       x          x          x         x
 GET  /v1/desk/history/{id}                    x       -          x          x         x
+GET  /v1/desk/customers/{id}                  x       -          x          x         x
+POST /v1/desk/customers/{id}                  x       -          x          -         x
 POST /v1/desk/callbacks                       x       -          -          -         -
 GET  /v1/desk/waiting                         x       -          -          -         -
 GET  /v1/session                              x       x          x          x         x
@@ -76,6 +78,7 @@ POST /v1/session/password                     x       x          x          x   
 OPEN = {"/v1/openapi.json", "/v1/session/ways"}  # of no rights; POST /v1/session is the door itself
 BODIES: dict[str, Any] = {
     "/desk/callbacks": {"interaction": "i-2", "to": "+15550199"},
+    "/desk/customers/{id}": {"version": 0, "fields": {"company": "ACME"}},
     "/assign": {"agent": "ana"},
     "/state": {"state": "ready"},
 }
@@ -96,7 +99,7 @@ def filled(path: str) -> str:
     given = {"{id}": "i-3", "{agent}": "ana", "{callback}": "c-1", "{number}": "1", "{digest}": "0" * 64, "{page}": "1"}
     if "/agents/" in path:
         given["{id}"] = "ana"
-    if "/desk/history" in path:
+    if "/desk/history" in path or "/desk/customers" in path:
         given["{id}"] = "i-2"
     if "/accounts/" in path:
         given["{id}"] = "ana"

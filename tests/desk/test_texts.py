@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from tests.desk.conftest import SignIn
+from tests.desk.people import Desk
 from tests.desk.test_trouble import chat
 from tests.system.clients import Visitor
 from tests.system.daemon import Daemon
@@ -57,3 +58,48 @@ async def test_no_call_is_promised_where_no_gateway_can_make_it(house: Daemon, s
     await ana.accept("Mira")
     await expect(ana.page.get_by_text("Promise a call")).to_have_count(0)
     await visitor.cut()
+
+
+def card(desk: Desk) -> Locator:
+    return desk.page.get_by_role("region", name="About the customer")
+
+
+@pytest.mark.promise("IN-6")
+async def test_what_an_agent_writes_of_a_customer_is_there_the_next_time(house: Daemon, sign_in: SignIn) -> None:
+    ana = await sign_in("ana")
+    await ana.ready()
+    visitor = await chat(house, name="Olu")
+    await ana.accept("Olu")
+    await card(ana).get_by_role("button", name="Edit").click()
+    await card(ana).get_by_label("Company").fill("<b>ACME</b>")
+    await ana.page.reload()
+    await expect(card(ana).get_by_label("Company")).to_have_value("<b>ACME</b>")  # half written, and not lost
+    await card(ana).get_by_role("button", name="Save").click()
+    await expect(card(ana).get_by_role("definition")).to_have_text("<b>ACME</b>")
+    await card(ana).get_by_text("Changes").click()
+    await expect(card(ana)).to_contain_text("Company: nothing → <b>ACME</b>")
+    _, page = await house.get("/v1/audit?who=agent:ana")
+    assert any(act["act"] == "customer" and act["detail"] == "company" for act in page["acts"])
+
+    number = (await house.interactions("active"))[0]["id"]
+    operator = {"Authorization": "Bearer dev-operator"}
+    at = f"{house.http}/v1/desk/customers/{number}"
+    await card(ana).get_by_role("button", name="Edit").click()
+    await card(ana).get_by_label("Remarks").fill("prefers mornings")
+    async with house.session.post(at, headers=operator, json={"version": 1, "fields": {"name": "Olu O."}}) as answer:
+        assert answer.status == 200
+    await card(ana).get_by_role("button", name="Save").click()
+    await expect(card(ana).get_by_role("alert")).to_contain_text("Somebody changed this meanwhile")
+    await expect(card(ana).get_by_role("definition").first).to_have_text("Olu O.")
+    await card(ana).get_by_role("button", name="Save").click()
+    await expect(card(ana).get_by_text("prefers mornings", exact=True)).to_be_visible()
+    await ana.complete("Olu")
+    await visitor.cut()
+
+    again = Visitor(house.socket)
+    again.token = visitor.token
+    await again.hello()
+    await again.say("n1", "hello again")
+    await ana.accept()
+    await expect(card(ana)).to_contain_text("prefers mornings")
+    await again.cut()

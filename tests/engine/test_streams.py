@@ -48,6 +48,7 @@ TELLS_NOBODY = {
     e.Moved,
     e.Rerouted,
     e.CustomersMerged,
+    e.CustomerDescribed,
     e.CustomerSplit,
     e.LendingChanged,
     e.CalendarTurned,

@@ -13,6 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 from msgspec.structs import replace
 
+from router.engine import cards
 from router.engine import commands as c
 from router.engine.config import (
     END,
@@ -44,6 +45,7 @@ from router.engine.config import (
     WrapUp,
     to_bytes,
 )
+from router.engine.customers import root
 from router.engine.events import Message
 from router.engine.invariants import has_room
 from router.engine.model import State
@@ -666,6 +668,12 @@ class Walk:
     def _merge(self) -> c.MergeCustomers:
         return c.MergeCustomers(customer=self._identity(), other=self._identity(), by="operator:sam")
 
+    def _describe(self) -> c.DescribeCustomer:
+        r, identity = self.r, self._identity()
+        version = cards.of(self.state, root(self.state, identity)).version + (r.random() < 0.1)
+        fields = {r.choice(("name", "company")): r.choice(("", "Kim", "ACME"))}
+        return c.DescribeCustomer(identity=identity, fields=fields, version=version, by="agent:ana")
+
     def _split(self) -> c.SplitCustomer:
         return c.SplitCustomer(identity=self._identity(), by="operator:sam")
 
@@ -778,7 +786,16 @@ CHOICES: dict[str, float] = {
 
 # Where customers come when they are called, papers are read after they came, operators know who is who, and
 # supervisors have a word for everybody.
-HALL: dict[str, float] = {**CHOICES, "enrich": 12, "merge": 3, "split": 3, "recall": 5, "meet": 3, "announce": 2}
+HALL: dict[str, float] = {
+    **CHOICES,
+    "enrich": 12,
+    "merge": 3,
+    "split": 3,
+    "describe": 6,
+    "recall": 5,
+    "meet": 3,
+    "announce": 2,
+}
 
 
 def a_hall(r: Random) -> Config:

@@ -456,13 +456,18 @@ export class Desk {
   }
 
   /** A call to a customer; true when it is recorded. */
+  /** A refusal over HTTP, in words. */
+  refused(problem) {
+    this.tell(problem.code === "bad-message" ? problem.message : refusal(problem), "bad");
+  }
+
   async promise(body) {
     try {
       const { to } = await this.api.post("/v1/desk/callbacks", body);
       this.tell(t("callback.done", { to }));
       return true;
     } catch (problem) {
-      this.tell(problem.code === "bad-message" ? problem.message : refusal(problem), "bad");
+      this.refused(problem);
       return false;
     }
   }

@@ -1,5 +1,6 @@
 // The right side: why this is mine, who it is, how it came out, what colleagues should know.
 
+import { Card } from "./card.js";
 import { moment } from "./format.js";
 import { html, useState } from "./html.js";
 import { drafts } from "./keep.js";
@@ -16,6 +17,7 @@ export function Side({ desk, state, one }) {
     <${Why} one=${one} />
     <${Script} desk=${desk} one=${one} />
     <${Customer} one=${one} />
+    ${one.customer && html`<${Card} key=${one.customer} desk=${desk} state=${state} one=${one} />`}
     <${History} desk=${desk} one=${one} />
     <${Attributes} one=${one} />
     ${one.state === "active" && (!one.consult || one.consult.role === "owner") &&
