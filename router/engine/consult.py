@@ -69,8 +69,7 @@ def start(s: State, ask: c.Consult, now_ms: int) -> list[Event]:
 
 
 def _must_be_possible(s: State, item: Interaction) -> None:
-    able = s.config.channels[item.born.channel].consults
-    if able is not None and not any(thread.startswith(able) for thread in item.threads):
+    if outside.cannot_consult(s, item):
         gateway = item.threads[0].partition(":")[0]
         raise NotSupported(f"the gateway {gateway} cannot bring a third party into a contact; transfer it instead")
 

@@ -105,6 +105,7 @@ def interaction_view(s: State, item: Interaction, agent: Agent | None = None, fu
         messages=transcript(_customers(s, item)) if full else (),
         notes=tuple(NoteView(r.by, r.at_ms, r.text) for r in _customers(s, item).remarks or ()) if full else (),
         consult=consult_view(s, item, agent, full) if s.consults else UNSET,
+        unable=outside.unable(s, item) if born.channel in s.limited else UNSET,
     )
     if s.summons and item.number in s.summons and item.state == ACTIVE:
         summons = s.summons[item.number]

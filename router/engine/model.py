@@ -458,6 +458,7 @@ class State:
         "lent",
         "levelled",
         "levels",
+        "limited",
         "links",
         "loans",
         "matcher",
@@ -571,6 +572,7 @@ class State:
         self.learning = self.taking_turns = False  # by the order's policy
         self.levelled = False  # some rule looks at a service level
         self.tallied = False  # what becomes of contacts is counted
+        self.limited: frozenset[str] = frozenset()  # channels with gateways that cannot hold, or bring in a third party
         self.summoning = False  # some channel calls its customers
         self.scoring = False  # somebody wants to know whether targets are kept
         self.loans: dict[str, Loans] = {}  # of the queues that may borrow
@@ -629,6 +631,9 @@ class State:
         self.aging = any(band.cap for band in config.bands[1:])
         self.hours = {name: Hours(calendar) for name, calendar in config.calendars.items()}
         self.closed_max = config.memory.closed
+        self.limited = frozenset(
+            name for name, channel in config.channels.items() if channel.unheld or channel.consults is not None
+        )
         self.summoning = any(channel.show_within is not None for channel in config.channels.values())
         self.remembers = any(rule.prefer is not None and rule.prefer.last_agent for rule in config.rules)
         self.intake_keys.retention_ms = config.memory.intake_keys

@@ -17,6 +17,22 @@ from router.errors import BadMessage, NotSupported
 _compiled = lru_cache(maxsize=64)(re.compile)
 
 
+def cannot_hold(s: State, item: Interaction) -> bool:
+    unable = s.config.channels[item.born.channel].unheld
+    return bool(unable) and any(thread.startswith(unable) for thread in item.threads)
+
+
+def cannot_consult(s: State, item: Interaction) -> bool:
+    """Whether its gateway has no way to bring a third party in."""
+    able = s.config.channels[item.born.channel].consults
+    return able is not None and not any(thread.startswith(able) for thread in item.threads)
+
+
+def unable(s: State, item: Interaction) -> tuple[str, ...]:
+    """What would be refused, so that nobody need try it to learn that."""
+    return ("hold",) * cannot_hold(s, item) + ("consult",) * cannot_consult(s, item)
+
+
 def must_be_in_reach(s: State, item: Interaction, address: str) -> None:
     """Raises NotSupported, BadMessage."""
     for reach in s.config.channels[item.born.channel].reaches:
@@ -61,4 +77,4 @@ def _may_have(s: State, agent: Agent, channel: str) -> bool:
     return any(s.matcher.meets_node(agent, s.queues[name].config.requirement) for name in sorted(queues))
 
 
-__all__ = ["Reach", "must_be_in_reach", "warnings"]
+__all__ = ["Reach", "cannot_consult", "cannot_hold", "must_be_in_reach", "unable", "warnings"]

@@ -115,6 +115,8 @@ class InteractionView(Struct, frozen=True, kw_only=True):
     messages: tuple[MessageView, ...] = ()
     notes: tuple[NoteView, ...] = ()
     consult: ConsultView | UnsetType = UNSET  # there only while there is one
+    # hold, consult: what the gateway that brought it cannot do and would refuse. Left out where there is no such limit.
+    unable: tuple[str, ...] | UnsetType = UNSET
 
 
 def brief(view: InteractionView) -> InteractionView:

@@ -181,8 +181,7 @@ def note(s: State, ask: c.Note, now_ms: int) -> list[Event]:
 def hold(s: State, ask: c.Hold, now_ms: int) -> list[Event]:
     item = _contact(owned(s, ask.interaction, ask.agent))
     demand(item.number, item.state, e.Held)
-    unable = s.config.channels[item.born.channel].unheld
-    if unable and any(thread.startswith(unable) for thread in item.threads):
+    if outside.cannot_hold(s, item):
         gateway = item.threads[0].partition(":")[0]
         raise NotSupported(f"the gateway {gateway} cannot hold a contact; stay with the customer, or transfer them")
     return [] if item.held else [e.Held(item.number, ask.agent)]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import WebSocketRoute, expect
 
-from tests.desk.conftest import SignIn
+from tests.desk.conftest import NewPage, SignIn
 from tests.desk.people import Desk
 from tests.desk.test_trouble import chat
+from tests.system.clients import call_event, phone
 from tests.system.daemon import Daemon
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.system]
@@ -200,3 +202,36 @@ async def test_signing_out_ends_the_offers(house: Daemon, sign_in: SignIn) -> No
     assert shown["state"] == "not_ready"
     await ana.page.reload()
     await expect(ana.button("Sign in")).to_be_visible()
+
+
+@pytest.mark.promise("MV-1")
+async def test_what_a_gateway_cannot_do_is_not_offered_and_said(
+    house: Daemon, new_page: NewPage, sign_in: SignIn
+) -> None:
+    """No gateway of the demo has such a limit; here the line says so, as the server does where there is one."""
+
+    def laid(window: WebSocketRoute) -> None:
+        def heard(message: str | bytes) -> None:
+            said = json.loads(message)
+            if said["type"] == "assigned":
+                said["interaction"]["unable"] = ["hold", "consult"]
+            window.send(json.dumps(said))
+
+        window.connect_to_server().on_message(heard)
+
+    page = await new_page()
+    await page.route_web_socket(re.compile("/agent$"), laid)
+    ana = Desk(page, house, "ana")
+    await ana.sign_in()
+    await ana.ready()
+    status, _ = await phone(house.session, house.http, call_event("incoming", "limited"))
+    assert status == 200
+    await ana.offer().get_by_role("button", name="Accept").click()
+    hold = ana.button("Hold")
+    await expect(hold).to_be_disabled()
+    await expect(hold).to_have_accessible_description(re.compile("cannot be put on hold"))
+    await expect(page.get_by_text("This line cannot be put on hold.")).to_be_visible()
+    await ana.button("Transfer").click()
+    await expect(page.get_by_role("radio", name="Ask first")).to_be_disabled()
+    await expect(page.get_by_text("Nobody can be brought into this call.")).to_be_visible()
+    await phone(house.session, house.http, call_event("ended", "limited"))

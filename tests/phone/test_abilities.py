@@ -14,7 +14,7 @@ from channels.phone.kinds import KINDS
 from channels.phone.telephones import can_ring, described
 from router.engine import commands as c
 from router.engine.config import Agent, Channel, Config, Queue, Rule
-from router.engine.lookups import agent_view
+from router.engine.lookups import agent_view, interaction_view
 from router.engine.requirements import Node
 from router.errors import BadMessage, ConfigError, NotSupported
 from router.settings import from_data
@@ -61,6 +61,8 @@ def test_an_agent_who_asks_to_hold_such_a_call_is_told_so_and_nothing_changes() 
     with pytest.raises(NotSupported, match=r"the gateway phone\.sip cannot hold a contact"):
         office.do(c.Hold(agent=owner[unable], interaction=unable))
     assert not office.item(unable).held
+    shown = [interaction_view(office.state, office.item(number)).unable for number in (able, unable)]
+    assert shown == [(), ("hold",)], "and need not have asked"
 
 
 # --- outside addresses ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "./html.js";
 import { Button } from "./parts.js";
+import { cannot } from "./talk.js";
 import { t } from "./words.js";
 
 const SHOWN = 40;
@@ -70,8 +71,9 @@ function Transfer({ desk, state, one }) {
         ${floor && !queues.length && !people.length && html`<p class="none">${t("transfer.none")}</p>`}
       </fieldset>
       <fieldset class="modes"><legend class="label">${t("transfer.how")}</legend>
-        ${["blind", "consult"].map((name) => html`<label class="option"><input type="radio" name="mode" checked=${mode === name}
-          onChange=${() => setMode(name)} /><span>${t(`transfer.${name}`)}</span></label>`)}
+        ${["blind", "consult"].map((name) => html`<label class="option"><input type="radio" name="mode" checked=${mode === name} disabled=${cannot(one, name)}
+          aria-describedby=${cannot(one, name) ? "cannot-consult" : undefined} onChange=${() => setMode(name)} /><span>${t(`transfer.${name}`)}</span></label>`)}
+        ${cannot(one, "consult") && html`<p class="quiet" id="cannot-consult">${t("cannot.consult")}</p>`}
       </fieldset>
       <label class="field"><span>${t("transfer.reason")}</span><input maxlength="200" value=${reason} onInput=${(e) => setReason(e.target.value)} /></label>
       <div class="dialog-acts"><${Button} onClick=${close}>${t("cancel")}<//>

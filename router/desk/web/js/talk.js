@@ -30,6 +30,11 @@ export function Talk({ desk, state, one }) {
   </section>`;
 }
 
+/** What the gateway that brought it cannot do is not offered, and said. */
+export function cannot(one, what) {
+  return Boolean(one.unable?.includes(what));
+}
+
 function Head({ desk, state, one }) {
   const since = state.since[one.id];
   const active = one.state === "active";
@@ -47,7 +52,8 @@ function Head({ desk, state, one }) {
     <span class="to-side"><${IconButton} icon="other" label=${t("details")} onClick=${() => desk.showPane("side")} /></span>
     <div class="talk-acts">
       ${active && mine && one.channel === "phone" &&
-      html`<${Button} icon=${one.on_hold ? "play" : "pause"} busy=${!live || state.busy[`hold ${one.id}`]} aria-pressed=${String(one.on_hold)}
+      html`<${Button} icon=${one.on_hold ? "play" : "pause"} busy=${!live || state.busy[`hold ${one.id}`]} disabled=${cannot(one, "hold") || !live || state.busy[`hold ${one.id}`]}
+        title=${cannot(one, "hold") ? t("cannot.hold") : undefined} aria-describedby=${cannot(one, "hold") ? "cannot-hold" : undefined} aria-pressed=${String(one.on_hold)}
         onClick=${() => desk.hold(one.id, !one.on_hold)}>${t(one.on_hold ? "resume" : "hold")}<//>`}
       ${active && mine && one.calls > 0 && !one.connected &&
       html`<${Button} icon="again" busy=${!live || state.busy[`recall ${one.id}`]} onClick=${() => desk.recall(one.id)}>${t("visitor.again", { n: one.calls })}<//>
@@ -57,6 +63,7 @@ function Head({ desk, state, one }) {
       ${active && mine &&
       html`<${Button} kind="primary" icon="check" busy=${!live || state.busy[`complete ${one.id}`]} onClick=${() => desk.complete(one.id)}>${t("complete")}<//>`}
     </div>
+    ${active && mine && one.channel === "phone" && cannot(one, "hold") && html`<p class="talk-cannot quiet" id="cannot-hold">${t("cannot.hold")}</p>`}
   </header>`;
 }
 

@@ -239,6 +239,8 @@ const en = {
   "card.company": "Company",
   "card.address": "Address",
   "card.notes": "Remarks",
+  "cannot.hold": "This line cannot be put on hold. Stay with the customer, or transfer them.",
+  "cannot.consult": "Nobody can be brought into this call. Transfer it instead.",
   // supervisors and operators
   "pages": "Pages",
   "page.work": "Work",
@@ -590,6 +592,8 @@ const es = {
   "card.company": "Empresa",
   "card.address": "Dirección",
   "card.notes": "Observaciones",
+  "cannot.hold": "Esta línea no admite retención. Siga con el cliente o transfiéralo.",
+  "cannot.consult": "No se puede sumar a nadie a esta llamada. Transfiérala.",
   "pages": "Páginas",
   "page.work": "Trabajo",
   "floor": "Sala",
