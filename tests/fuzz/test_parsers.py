@@ -1,188 +1,30 @@
 """Each parser of what strangers send stands anything: it answers, or it refuses with an error of the product.
 
-How many inputs each gets is `SWITCHBOARD_FUZZ` (20,000); a million takes an hour or two in all. The seed is
-`SWITCHBOARD_FUZZ_SEED`, and a failure prints seed, number and input: such inputs join `FOUND`, which every run tries.
-Where an input does not come to an end, the run ends with a word of where it stands.
+Every run tries real inputs, those that once broke something (`FOUND`) and some hundreds with a few things done to them;
+a long one tries as many as `SWITCHBOARD_FUZZ` says (20,000), and `./run fuzz` a million of each, in processes of their
+own. A failure prints seed, number and input.
 """
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import os
-import resource
-from collections.abc import Callable, Sequence
-from io import BytesIO
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from types import ModuleType
 
 import pytest
 
-from channels.chat.parse import parse as chat_frame
-from channels.email.automatic import look_closer
-from channels.email.body import readable_text
-from channels.email.parse import read_letter
-from channels.email.reply import split
-from channels.email.results import authentication
-from channels.email.tnef import SIGNATURE, unpack
-from channels.kiosk.appointments import parse as appointment
-from channels.kiosk.parse import arrival, e164
-from channels.kiosk.parse import parse as check_in
-from channels.kiosk.settings import Settings as Kiosk
-from channels.phone.generic import parse as generic
-from channels.phone.jambonz import parse as jambonz
-from channels.phone.kamailio import parse as kamailio
-from channels.phone.plivo import parse as plivo
-from channels.phone.request import Raw
-from channels.phone.twilio import parse as twilio
-from channels.scan.finding import kind_of
-from channels.scan.parse import identity_of, parse_sidecar
-from channels.scan.recognise import attributes_of
-from channels.scan.tiff import read_chain
-from router.agents.messages import decode as agents_message
-from router.errors import RouterError
+from router.errors import BadMessage, RouterError
+from tests.fuzz.hunt import GROWTH_MAX_KIB, Broken, Hunt, file_of
 from tests.fuzz.mutation import mutated
-from tests.phone.support import DEV
-from tests.scan.pictures import fax, tiff_chain
+from tests.fuzz.parsers import PARSERS
 
 COUNT = int(os.environ.get("SWITCHBOARD_FUZZ", "20000"))
 SEED = int(os.environ.get("SWITCHBOARD_FUZZ_SEED", "1"))
-GROWTH_MAX = 256 << 10  # KiB that a parser's whole run may add to what the process had at most
-HANGS_S = 900  # a thousand inputs that take so long hang, on the busiest machine
-
-MAIL = b"""\
-Received: from a.example by b.example; Mon, 23 Nov 2026 10:00:00 +0100\r
-Authentication-Results: mx.shop.example; dkim=pass header.d=a.example; spf=fail smtp.mailfrom=a@a.example\r
-From: =?utf-8?q?J=C3=BCrgen?= <j@a.example>\r
-To: "Support, Team" <support@shop.example>\r
-Subject: Re: =?iso-8859-1?b?SOlsbG8=?=\r
-Message-ID: <m2@a.example>\r
-In-Reply-To: <m1@shop.example>\r
-References: <m0@a.example>\r
- <m1@shop.example>\r
-Auto-Submitted: auto-replied\r
-MIME-Version: 1.0\r
-Content-Type: multipart/mixed; boundary="=_b"\r
-\r
---=_b\r
-Content-Type: multipart/alternative; boundary=c\r
-\r
---c\r
-Content-Type: text/plain; charset=utf-8\r
-Content-Transfer-Encoding: quoted-printable\r
-\r
-Hello =E2=82=AC\r
-\r
-On Mon, 23 Nov 2026, Support wrote:\r
-> old words\r
--- \r
-J\xc3\xbcrgen\r
---c\r
-Content-Type: text/html; charset=windows-1252\r
-\r
-<p onclick="x()">Hello <b>there</b><blockquote type="cite">old</blockquote>\r
---c--\r
---=_b\r
-Content-Type: application/pdf; name*=utf-8''a%20b.pdf\r
-Content-Transfer-Encoding: base64\r
-Content-Disposition: attachment; filename="a.pdf"\r
-\r
-JVBERi0xLjQK\r
---=_b\r
-Content-Type: message/delivery-status\r
-\r
-Reporting-MTA: dns; mx.a.example\r
-\r
-Final-Recipient: rfc822; k@a.example\r
-Action: failed\r
-Status: 5.1.1\r
---=_b--\r
-"""
-TNEF = SIGNATURE.ljust(4, b"\0") + b"\1\0" + b"\x02\x02\x90\x06\0\x0e\0\0\0" + b"\0" * 14 + b"\0\0"
-FRAMES = [
-    json.dumps(one).encode()
-    for one in (
-        {"type": "hello", "token": "t", "topic": "support", "last_seq": 3},
-        {"type": "message", "id": "m1", "text": "hello \u20ac"},
-        {"type": "typing"},
-        {"type": "accept", "id": "a", "offer": "o-1"},
-        {"type": "say", "id": "b", "interaction": "i-1", "text": "x", "attachments": [{"digest": "0" * 64}]},
-        {"type": "transfer", "id": "c", "interaction": "i-1", "to": {"requirement": {"all": [{"skill": "x"}]}}},
-    )
-]
-CHECK_INS = [
-    b'{"topic":"support","name":"Ana","language":"es","phone":"+15550100"}',
-    b'{"code":"K7M2","site":"north"}',
-]
-SIDECARS = [
-    b'{"from":"+15550199","to":"+15550100","received_at":"2026-11-22T20:00:00Z","attributes":{"line":3,"x":true}}',
-    b'\xef\xbb\xbf{"id":"1","name":"Kim","language":"de","subject":"Fax"}',
-]
-BOOKED = [b'{"at":"2026-11-23T10:30:00+01:00","topic":"support","name":"Kim","agent":"ana","language":"es"}']
-TIFFS = [fax(2)[-2_000:], fax(1), tiff_chain([1, 2, 0]), tiff_chain([-1], 5), b"MM\0+\0\x08\0\0" + b"\0" * 7 + b"\x10"]
-
-
-GENERIC = [
-    b'{"event_id":"e","call_id":"c","type":"incoming","from":"+15550199","to":"+15550100","attributes":{"a":"b"}}',
-    b'{"event_id":"f","call_id":"c","type":"dtmf","at":1763800000.5,"attributes":{"digits":"1"}}',
-]
-JAMBONZ = [
-    b'{"call_sid":"c","account_sid":"a","direction":"inbound","from":"+15550199","to":"+15550100","call_status":"trying"}',
-    b'{"call_sid":"c","queue_sid":"q","queue_time":3,"queue_result":"hangup","sip_status":200}',
-]
-FORMS = [
-    b"CallSid=CA1&AccountSid=AC1&From=%2B15550199&To=%2B15550100&CallStatus=ringing&ApiVersion=2010-04-01&Direction=inbound",
-    b"CallUUID=u&From=15550199&To=15550100&CallStatus=in-progress&Event=StartApp&Direction=inbound&HangupCause=NORMAL",
-]
-
-
-def gateway(module: ModuleType, path: str) -> Callable[[bytes], object]:
-    return lambda data: module.parse(Raw(path, f"/v1/phone/dev/{path}", {}, data), DEV)
-
-
-def text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
-
-
-def kiosk(data: bytes) -> object:
-    return arrival(check_in(data, Kiosk()), "k", "US", 1)
-
-
-def scan_texts(data: bytes) -> object:
-    said = text(data)
-    return attributes_of(said, [said, f"SWB:{said}"], {"x": ("old words", said[:20] or "y")}, "SWB:")
-
-
-def numbers(data: bytes) -> object:
-    return e164(text(data)[:64], "DE"), identity_of(text(data), "US")
-
-
-PARSERS: dict[str, tuple[Callable[[bytes], object], Sequence[bytes]]] = {
-    "mail head": (read_letter, [MAIL]),
-    "mail body": (readable_text, [MAIL]),
-    "mail of programs": (look_closer, [MAIL]),
-    "quoted replies": (lambda data: split(text(data)), [MAIL[700:]]),
-    "authentication results": (
-        lambda data: authentication(text(data).split("\n"), {"mx.shop.example"}),
-        [b"mx.shop.example; dkim=pass header.d=a.example; spf=fail (x (y)) smtp.mailfrom=a@a.example; dmarc=none"],
-    ),
-    "winmail.dat": (lambda data: unpack(SIGNATURE + data), [TNEF]),
-    "chat frames": (lambda data: chat_frame(data, 4_000), FRAMES),
-    "agents' messages": (agents_message, FRAMES),
-    "calls, generic": (gateway(generic, "events"), GENERIC),
-    "calls, Kamailio": (gateway(kamailio, "events"), GENERIC),
-    "calls, jambonz": (gateway(jambonz, "call"), JAMBONZ),
-    "calls, Twilio": (gateway(twilio, "voice"), FORMS),
-    "calls, Plivo": (gateway(plivo, "answer"), FORMS),
-    "check-ins": (kiosk, CHECK_INS),
-    "appointments": (appointment, BOOKED),
-    "sidecars": (parse_sidecar, SIDECARS),
-    "TIFF directories": (lambda data: read_chain(BytesIO(data), 1_000), TIFFS),
-    "kinds of files": (lambda data: kind_of(data[:1_024], text(data[-20:])), [*TIFFS, b"%PDF-1.7", b"\0\0\x01"]),
-    "what was read": (scan_texts, [MAIL[700:1_200], b"SWB:dept=claims;urgent=yes"]),
-    "telephone numbers": (numbers, [b"+49 (0)30 1234-567", b"0015550100", b"tel:+1555;ext=7", b"a@b.example"]),
-}
 # Inputs that once broke something, by parser.
 FOUND: dict[str, list[bytes]] = {}
 
@@ -213,17 +55,55 @@ def test_real_inputs_and_those_that_once_broke_it_are_read(name: str) -> None:
 @pytest.mark.promise("IN-4")
 @pytest.mark.parametrize("name", PARSERS)
 def test_so_many_inputs_break_nothing(name: str, tmp_path: Path) -> None:
-    _, seeds = PARSERS[name]
-    r = Random(SEED)
-    now = tmp_path / "input"
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{name}: {COUNT} inputs, seed {SEED}")
-    with now.open("wb") as hanging:
+    job = [name, "--inputs", str(COUNT), "--seed", str(SEED), "--into", str(tmp_path), "--plain"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.hunt", *job],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(file_of(name, tmp_path).read_text())
+    assert told["inputs"] == COUNT
+    assert told["grown_mib"] <= GROWTH_MAX_KIB >> 10
+
+
+def hunted(tmp_path: Path, parser: Callable[[bytes], object]) -> Hunt:
+    return Hunt("x", parser, RouterError, tmp_path / "x.json")
+
+
+def test_a_long_run_names_the_input_that_broke_a_parser(tmp_path: Path) -> None:
+    def parser(data: bytes) -> object:
+        if data == b"refused":
+            raise BadMessage("no")
+        return {b"good": 1}[data]
+
+    hunt = hunted(tmp_path, parser)
+    hunt.one(b"good")
+    hunt.one(b"refused")
+    with pytest.raises(Broken, match="KeyError") as broken:
+        hunt.one(b"odd")
+    assert (broken.value.data, hunt.inputs) == (b"odd", 3)
+    assert json.loads((tmp_path / "x.json").read_text())["inputs"] == 0, "it stands where the last thousand began"
+
+
+def test_a_long_run_names_the_input_that_has_no_end(tmp_path: Path) -> None:
+    def parser(data: bytes) -> object:
         try:
-            for number in range(COUNT):
-                if number % 1_000 == 0:  # a hang is told with where it stands, and ends the run
-                    faulthandler.dump_traceback_later(HANGS_S, exit=True, file=hanging)
-                tried(name, mutated(r, seeds), f"seed {SEED}, input {number}")
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < GROWTH_MAX
+            signal.raise_signal(signal.SIGALRM)  # as the timer does
+        except Exception:
+            return "hidden"
+        return "not heard"
+
+    before = signal.getsignal(signal.SIGALRM)
+    hunt = hunted(tmp_path, parser)
+    try:
+        hunt.begin()
+        with pytest.raises(Broken, match="no end") as broken:
+            hunt.one(b"slow")
+        assert broken.value.data == b"slow"
+        hunt.end()
+    finally:
+        signal.signal(signal.SIGALRM, before)
