@@ -21,7 +21,7 @@ import msgspec
 from channels.scan.finding import Finding, from_bytes
 from channels.scan.inspector import Inspector, InspectorDown
 from channels.scan.settings import Inspector as Limits
-from channels.scan.show import ANSWER_MAX, PICTURE, READ, Reading
+from channels.scan.show import CUT, CUT_MAX, PICTURE, READ, Reading
 from router.errors import BadMessage, NotFound, Overloaded, Unavailable
 from router.service.pictures import Shown
 
@@ -43,15 +43,22 @@ class Drawer(Inspector):
         answer = self._exchange(fd, {"job": "draw", "name": name[-100:], "page": page, "width": width}, _counted)
         return answer[1:] if answer[:1] == PICTURE else _finding(answer)
 
-    def read(self, fd: int, name: str, pages: int) -> Reading | Finding:
-        """Text and bar codes of the first pages, or why there are none."""
-        answer = self._exchange(fd, {"job": "read", "name": name[-100:], "pages": pages}, _counted)
+    def read(self, fd: int, name: str, pages: int, first: int = 0) -> Reading | Finding:
+        """Text and bar codes of so many pages, or why there are none."""
+        request = {"job": "read", "name": name[-100:], "pages": pages, "first": first}
+        answer = self._exchange(fd, request, _counted)
         if answer[:1] != READ:
             return _finding(answer)
         try:
             return msgspec.json.decode(answer[1:], type=Reading)
         except msgspec.DecodeError:
             return _finding(answer)
+
+    def cut(self, fd: int, name: str, first: int, pages: int) -> bytes | Finding:
+        """A file of so many pages of this one, of its kind, or why there is none."""
+        request = {"job": "cut", "name": name[-100:], "first": first, "pages": pages}
+        answer = self._exchange(fd, request, _counted)
+        return answer[1:] if answer[:1] == CUT else _finding(answer)
 
 
 def _finding(answer: bytes) -> Finding:
@@ -65,7 +72,7 @@ def _counted(link: socket.socket, seconds: float) -> bytes:
     """An answer with its length in front. Raises OSError if it does not come in time, or is too long."""
     deadline_s = time.monotonic() + seconds
     size = int.from_bytes(_exactly(link, 4, deadline_s), "big")
-    if size > ANSWER_MAX + 1:
+    if size > CUT_MAX + 1:
         raise OSError("its answer is too long")
     return _exactly(link, size, deadline_s)
 

@@ -6,6 +6,9 @@ remembered over a restart. What cannot be read has `read` = `failed` and is not 
 
 First the file itself is asked (text of a PDF, bar codes), in a child that may die of it. Where a page has no text, the
 child draws it, and tesseract, as another limited process, reads the picture: text, and a PDF with the text under it.
+
+What has separator sheets after its first page is parted first (`batch`). All of its documents are cut out and recorded,
+and only then the batch is told to be read: a crash in between finds it unread, and does the same again.
 """
 
 from __future__ import annotations
@@ -24,12 +27,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
+from channels.scan.batch import Document, Slice, arrival, documents, may_be_parted
 from channels.scan.drawing import Drawer
 from channels.scan.finding import MEDIA_TYPES, Finding
 from channels.scan.inspector import InspectorDown
 from channels.scan.recognise import attributes_of
 from channels.scan.settings import Reading as Settings
-from channels.scan.show import READING_WIDTH, Reading
+from channels.scan.show import READING_WIDTH, Page, Reading
 from router.engine.commands import Enrich
 from router.engine.events import Blob, Message
 from router.engine.views import InteractionView, number_of
@@ -47,6 +51,8 @@ T = TypeVar("T")
 PORTION = 500
 AGAIN_S = 5.0  # after a refusal of the engine
 TEXT_MAX = 200_000  # characters of one item
+PAGES_AT_ONCE = 20  # that one child looks through: so a long batch takes many of them, each within its limits
+PAGES_MAX = 100_000  # of one file: as many as a folder may be set to take
 LETTERS_MIN = 12  # a page with less text of its own is a picture
 _read = counter("scan_read_total", "Items of the slow lane, by what came of them.", ("outcome",))
 
@@ -156,19 +162,77 @@ class Lane:
         view = self._context.desk.interaction(number)
         if view.state == "closed" or "read" in view.attributes:
             return
-        found = [await self._file(blob) for blob in files_of(view)]
-        if not found:
+        blobs = files_of(view)
+        if not blobs:
             return
-        await self._tell(view, found)
+        said = [await self._said(blob) for blob in blobs]
+        parts = self._documents(said)
+        attributes = {"documents": str(len(parts))} if len(parts) > 1 else {}
+        own = {number: len(one) for number, one in enumerate(said) if not isinstance(one, str)}
+        first = await self._part(view, blobs, said, parts) if len(parts) > 1 else None
+        if first is not None:
+            attributes["document"] = "1"
+            own = {one.file: one.count for one in parts[0].slices}
+        found = [
+            Found(one) if isinstance(one, str) else await self._file(blob, one[: own[index]])
+            for index, (blob, one) in enumerate(zip(blobs, said, strict=True))
+            if isinstance(one, str) or index in own
+        ]
+        await self._tell(view, found, attributes, first or [])
 
-    async def _tell(self, view: InteractionView, found: list[Found]) -> None:
+    def _documents(self, said: Sequence[list[Page] | str]) -> list[Document]:
+        pages = [[] if isinstance(one, str) else [page.codes for page in one] for one in said]
+        return documents(pages, self._settings.separator) if self._settings.split else []
+
+    async def _part(
+        self, view: InteractionView, blobs: list[Blob], said: Sequence[list[Page] | str], parts: list[Document]
+    ) -> list[Blob] | None:
+        """Record each document but the first as an item of its own; the files of the first. None: it stays whole."""
+        if not may_be_parted(view) or any(isinstance(one, str) for one in said):
+            return None
+        cut = []
+        for place, one in enumerate(parts, 1):
+            files = [await self._cut(blobs[x.file], len(said[x.file]), x, place) for x in one.slices]
+            cut.append([file for file in files if file is not None])
+            if None in files:
+                return None
+        begins, of = self._settings.separator, len(parts)
+        later = list(zip(range(2, of + 1), parts[1:], cut[1:], strict=True))
+        arrivals = [arrival(view, place, of, one, files, begins) for place, one, files in later]
+        try:
+            for command in arrivals:
+                self._context.desk.rehearse(command)
+        except ClientError as problem:
+            log.warning("Batch stays whole", action="scan_batch_whole", interaction=view.id, why=problem)
+            return None
+        for command in arrivals:
+            await self._context.desk.ask(command)
+        log.info("Batch parted", action="scan_batch_parted", interaction=view.id, documents=of)
+        return [file for file in cut[0] if file not in blobs]
+
+    async def _cut(self, blob: Blob, pages: int, wanted: Slice, place: int) -> Blob | None:
+        """The pages as content of their own; the file itself where these are all it has."""
+        if (wanted.first, wanted.count) == (0, pages):
+            return blob
+        made = await self._off(self._cut_out, blob, wanted)
+        if isinstance(made, Finding):
+            return None
+        stem, dot, end = blob.name.rpartition(".")
+        name = f"{stem}.{place}.{end}" if dot else f"{blob.name}.{place}"
+        return await self._context.blobs.put(made, blob.media_type, name[-200:])
+
+    def _cut_out(self, blob: Blob, wanted: Slice) -> bytes | Finding:
+        with self._context.blobs.open(blob.digest) as file:
+            return self._drawer.cut(file.fileno(), blob.name, wanted.first, wanted.count)
+
+    async def _tell(self, view: InteractionView, found: list[Found], more: dict[str, str], files: list[Blob]) -> None:
         settings = self._settings
         text = "\n\f\n".join(one.text for one in found if one.text)[:TEXT_MAX]
         codes = tuple(dict.fromkeys(code for one in found for code in one.codes))
         if settings.mask_cards:
             text, codes = mask_cards(text), tuple(mask_cards(code) for code in codes)
         how = next((how for how in ("ocr", "text", "failed") if any(one.how == how for one in found)), "none")
-        blobs = [blob for one in found for blob in one.blobs]
+        blobs = files + [blob for one in found for blob in one.blobs]
         if how == "ocr":
             blobs.insert(0, await self._context.blobs.put(text.encode(), "text/plain", "read.txt"))
         language = ""
@@ -179,7 +243,7 @@ class Lane:
             Enrich(
                 key=f"scan.read:{number}",
                 thread=self._thread(number),
-                attributes={"read": how, **attributes_of(text, codes, settings.words, settings.separator)},
+                attributes={**attributes_of(text, codes, settings.words, settings.separator), "read": how, **more},
                 language=language,
                 message=Message(blobs=tuple(blobs)) if blobs else None,
             )
@@ -193,15 +257,28 @@ class Lane:
 
     # --- one file -----------------------------------------------------------------------------------------------------
 
-    async def _file(self, blob: Blob) -> Found:
-        try:
-            said = await self._off(self._ask, blob)
-        except NotFound:
-            return Found("failed")
-        if isinstance(said, Finding):
-            return Found("none" if said.condition in ("not-shown", "foreign") else "failed")
-        pages = said.pages
+    async def _said(self, blob: Blob) -> list[Page] | str:
+        """What each page says by itself; where nothing of it can be shown, `none` or `failed`."""
+        settings, pages, of = self._settings, list[Page](), 1
+        most = settings.batch_pages if settings.split else settings.pages
+        while len(pages) < min(of, most) and of <= PAGES_MAX:
+            try:
+                said = await self._off(self._ask, blob, len(pages), min(PAGES_AT_ONCE, most - len(pages)))
+            except NotFound:
+                return "failed"
+            if isinstance(said, Finding):
+                if pages:  # what was read of it counts; the rest belongs to what came before
+                    break
+                return "none" if said.condition in ("not-shown", "foreign") else "failed"
+            pages, of = [*pages, *said.pages], said.of
+            if not said.pages:
+                break
+        return pages + [Page()] * (of - len(pages)) if of <= PAGES_MAX else "failed"
+
+    async def _file(self, blob: Blob, pages: list[Page]) -> Found:
+        """Those of its first pages that are this item's."""
         codes = tuple(code for page in pages for code in page.codes)
+        pages = pages[: self._settings.pages]
         text = "\n\f\n".join(page.text for page in pages if page.text)
         blank = [number for number, page in enumerate(pages) if len(page.text.strip()) < LETTERS_MIN]
         if self._program is None or not blank:
@@ -210,9 +287,9 @@ class Lane:
         both = "\n\f\n".join(part for part in (text, read.text) if part.strip())
         return Found(read.how if not text.strip() else "text", both, codes, read.blobs)
 
-    def _ask(self, blob: Blob) -> Reading | Finding:
+    def _ask(self, blob: Blob, first: int, pages: int) -> Reading | Finding:
         with self._context.blobs.open(blob.digest) as file:
-            return self._drawer.read(file.fileno(), blob.name, self._settings.pages)
+            return self._drawer.read(file.fileno(), blob.name, pages, first)
 
     async def _pixels(self, blob: Blob, pages: list[int]) -> Found:
         with tempfile.TemporaryDirectory(prefix="switchboard-read-") as place:

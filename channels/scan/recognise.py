@@ -17,7 +17,10 @@ ATTRIBUTES_MAX = 16  # of one separator sheet
 VALUE_MAX = 500
 CODES_MAX = 500  # characters of the attribute `codes`
 # What the looker measured, and what a sidecar may name, is not for a sheet of paper to say.
-_RESERVED = frozenset({"folder", "file", "kind", "condition", "pages", "detail", "sidecar", "read", "words", "codes"})
+_RESERVED = frozenset(
+    {"folder", "file", "kind", "condition", "pages", "detail", "sidecar", "read", "words", "codes"}
+    | {"batch", "document", "documents"}
+)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 

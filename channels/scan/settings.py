@@ -87,6 +87,11 @@ class Reading(Struct, frozen=True, forbid_unknown_fields=True):
     words: dict[Name, tuple[Word, ...]] = field(default_factory=dict)
     # A bar code that begins so is a separator sheet: what follows are attributes ("SWB:dept=claims;urgent=yes").
     separator: Annotated[str, Meta(min_length=2, max_length=20)] = "SWB:"
+    # What waits and has such a sheet after its first page is a batch: each document becomes an item of its own. false:
+    # it stays one item, with what its sheets say.
+    split: bool = True
+    # Pages of one file that are looked through for sheets; what comes after belongs to the last document.
+    batch_pages: Annotated[int, Meta(ge=1, le=10_000)] = 500
     # Numbers of payment cards become `•••• 1234` in the text and in `codes`. The pages and the searchable PDF stay as
     # they came.
     mask_cards: bool = True

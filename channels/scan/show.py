@@ -3,8 +3,9 @@
     python -m channels.scan.show '{"seconds": 30, "memory_bytes": 536870912, "max_pixels": 120000000}'
 
 Each request names a job: `draw` makes a picture of one page, `read` tells the text that a PDF carries and the bar codes
-of its pages. Answers have their length in front (four bytes, big-endian) and a letter for their kind: `P` is a PNG, `R`
-what was read, as JSON, and `{` begins a `Finding` that says why there is nothing to show.
+of some pages, `cut` makes a file of them. Answers have their length in front (four bytes, big-endian) and a letter for
+their kind: `P` is a PNG, `R` what was read, as JSON, `C` the new file, and `{` begins a `Finding` that says why there
+is nothing to show.
 
 What is drawn is for eyes and for a reading program: grey, never larger than asked for, and with square pixels, since a
 fax in normal resolution has half as many lines as columns. Of a damaged file that is drawn which can be.
@@ -25,12 +26,13 @@ import msgspec
 import pypdfium2
 import zxingcpp
 from msgspec import Struct
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from channels.scan.finding import HEAD_BYTES, Finding, kind_of, line, to_bytes
 from channels.scan.inspect import READY, REQUEST_MAX, limit_child, nurse_one, prepare
 
-PICTURE, READ = b"P", b"R"
+PICTURE, READ, CUT = b"P", b"R", b"C"
+CUT_MAX = 64 << 20  # a file of some pages is no larger than what a folder takes
 ANSWER_MAX = 8 << 20  # a grey page at 2,400 pixels is smaller than that, whatever is on it
 WIDTH_MAX = 2_400
 READING_WIDTH = 1_700  # pixels: A4 at 200 dpi, which bar codes and letters of a fax need
@@ -53,6 +55,7 @@ class Page(Struct, frozen=True):
 
 class Reading(Struct, frozen=True):
     pages: tuple[Page, ...]
+    of: int = 0  # so many has the file
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -90,6 +93,32 @@ class Pages:
             return ""
         with contextlib.closing(self._pdf[number]) as page, contextlib.closing(page.get_textpage()) as text:
             return str(text.get_text_bounded())[:TEXT_MAX]
+
+    def cut(self, first: int, count: int) -> bytes:
+        """So many pages as a file of the same kind, as they are: a picture loses nothing."""
+        if first + count > len(self):
+            raise NotShown(f"it has {len(self)} pages")
+        return self._cut_pdf(first, count) if self._pdf is not None else self._cut_tiff(first, count)
+
+    def _cut_pdf(self, first: int, count: int) -> bytes:
+        out = io.BytesIO()
+        with contextlib.closing(pypdfium2.PdfDocument.new()) as new:
+            new.import_pages(self._pdf, list(range(first, first + count)))
+            new.save(out)
+        return out.getvalue()
+
+    def _cut_tiff(self, first: int, count: int) -> bytes:
+        image = self._image
+        if image is None or self.kind != "tiff":
+            raise NotShown("only a PDF and a TIFF have pages that can be parted")
+        out = io.BytesIO()
+        with TiffImagePlugin.AppendingTiffWriter(out) as writer:  # page by page: a hundred at once are 400 MB
+            for number in range(first, first + count):
+                image.seek(number)
+                packed = "group4" if image.mode == "1" else "tiff_adobe_deflate"
+                image.copy().save(writer, "TIFF", compression=packed, dpi=image.info.get("dpi", (204, 196)))
+                writer.newFrame()
+        return out.getvalue()
 
     def _drawn(self, number: int, width: int) -> Image.Image:
         with contextlib.closing(self._pdf[number]) as page:
@@ -131,11 +160,13 @@ def draw(pages: Pages, request: dict[str, Any]) -> bytes:
 
 
 def read(pages: Pages, request: dict[str, Any]) -> bytes:
-    return READ + msgspec.json.encode(Reading(tuple(_read(pages, min(len(pages), request["pages"])))))
+    first = request["first"]
+    wanted = range(first, min(len(pages), first + request["pages"]))
+    return READ + msgspec.json.encode(Reading(tuple(_read(pages, wanted)), len(pages)))
 
 
-def _read(pages: Pages, count: int) -> Iterator[Page]:
-    for number in range(count):
+def _read(pages: Pages, wanted: range) -> Iterator[Page]:
+    for number in wanted:
         try:
             yield Page(pages.text(number), codes_of(pages.picture(number, READING_WIDTH)))
         except MemoryError:
@@ -150,7 +181,15 @@ def codes_of(picture: Image.Image) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text))[:CODES_MAX]
 
 
-JOBS = {"draw": draw, "read": read}
+def cut(pages: Pages, request: dict[str, Any]) -> bytes:
+    return CUT + pages.cut(request["first"], request["pages"])
+
+
+JOBS = {"draw": draw, "read": read, "cut": cut}
+
+
+def answer_max(request: dict[str, Any]) -> int:
+    return CUT_MAX if request["job"] == "cut" else ANSWER_MAX
 
 
 def child_answer(fd: int, request: dict[str, Any], limits: dict[str, int]) -> bytes:
@@ -178,7 +217,8 @@ def serve(link: socket.socket, limits: dict[str, int]) -> None:
         if not data:
             return
         try:
-            said = nurse_one(fds[0], json.loads(data), limits, child_answer, ANSWER_MAX)
+            request = json.loads(data)
+            said = nurse_one(fds[0], request, limits, child_answer, answer_max(request))
             link.sendall(len(said).to_bytes(4, "big") + said)
         finally:
             for fd in fds:

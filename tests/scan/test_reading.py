@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from tests.scan.pictures import a_letter, fax, with_code
+from tests.scan.test_batch import batch
 from tests.system.daemon import CONFIG, Daemon
 
 pytestmark = pytest.mark.system
@@ -174,8 +175,10 @@ async def test_pages_of_a_scanner_become_one_item(house: Daemon, tmp_path: Path)
     assert "Scanned page 3" in complaint.decode()
     one = await until(house, lambda one: True)
     assert (one["channel"], one["attributes"]["pages"]) == ("mail", "3")
-    _, told = await house.get(f"/v1/interactions/{one['id']}/content")
-    names = [x["name"] for message in told["messages"] for x in message["attachments"]]
+    end = time.monotonic() + PATIENCE_S
+    while len(names := list(await files_of(house, one))) < 3:  # they are recorded one after the other
+        assert time.monotonic() < end
+        await asyncio.sleep(0.05)
     assert names == ["scan001.tif", "scan002.tif", "scan003.tif"]
 
 
@@ -213,3 +216,55 @@ async def test_hylafax_hands_a_fax_over_by_its_own_hook(house: Daemon, tmp_path:
     assert one["attributes"]["error"] == 'cut "off" \\ here'
     assert (one["attributes"]["pages"], one["attributes"]["comm_id"]) == ("2", "000000042")
     assert sorted(os.listdir(house.data / "drop" / "fax")) == []
+
+
+BATCH = ("-", "SWB:dept=claims;box=7", "-", "SWB:dept=other")
+
+
+async def all_read(house: Daemon, count: int) -> list[dict[str, Any]]:
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        found = await house.interactions()
+        if len(found) >= count and all(is_read(one) for one in found):
+            return sorted(found, key=lambda one: int(one["attributes"]["document"]))
+        assert time.monotonic() < end, found
+        await asyncio.sleep(0.05)
+
+
+async def files_of(house: Daemon, one: dict[str, Any]) -> dict[str, int]:
+    """Name -> pages of what came with it from the customer."""
+    _, told = await house.get(f"/v1/interactions/{one['id']}/content")
+    found = {}
+    for message in told["messages"]:
+        for x in message["attachments"] if message["author"] == "customer" else ():
+            _, shown = await house.get(f"/v1/blobs/{x['digest']}/pages")
+            found[x["name"]] = shown["pages"]
+    return found
+
+
+@pytest.mark.promise("IN-2")
+async def test_a_batch_is_parted_at_its_sheets_and_each_document_goes_where_it_belongs(house: Daemon) -> None:
+    drop(house, "batch.tif", batch(*BATCH))
+    first, claims, other = await all_read(house, 3)
+    assert [one["attributes"]["documents"] for one in (first, claims, other)] == ["3", "3", "3"]
+    assert [one["attributes"]["pages"] for one in (claims, other)] == ["2", "1"]
+    assert (claims["attributes"]["batch"], other["attributes"]["batch"]) == (first["id"], first["id"])
+    assert (first["queue"], claims["queue"], claims["attributes"]["box"]) == ("mailroom", "sales", "7")
+    assert {one["enqueued_at_ms"] for one in (claims, other)} == {first["enqueued_at_ms"]}
+    assert await files_of(house, first) == {"batch.tif": 4}, "the file as it came stays"
+    assert await files_of(house, claims) == {"batch.2.tif": 2}
+    assert await files_of(house, other) == {"batch.3.tif": 1}
+
+
+@pytest.mark.promise("IN-2", "DU-1")
+async def test_a_batch_that_is_being_parted_when_the_daemon_is_killed_is_parted_once(house: Daemon) -> None:
+    """Killed as soon as the first of its documents is there, which is in the middle of it."""
+    drop(house, "batch.tif", batch(*["SWB:dept=claims", "-"] * 6))
+    end = time.monotonic() + PATIENCE_S
+    while len(await house.interactions()) < 2:
+        assert time.monotonic() < end
+    house.kill()
+    await house.start()
+    found = await all_read(house, 6)
+    assert [one["attributes"]["document"] for one in found] == ["1", "2", "3", "4", "5", "6"]
+    assert [one["attributes"]["pages"] for one in found] == ["12", "2", "2", "2", "2", "2"]
