@@ -47,7 +47,7 @@ WIDGET = frozenset(  # what its tag is told, which is read in a browser
 FOREIGN = WIDGET | frozenset("flock fcntl transport_maps venv curl sales support body".split())  # noqa: SIM905
 REPOSITORY = ("config/", "docs/", "deploy/", "router/", "channels/", "tests/")
 FILES = (".db", ".secret", ".toml", ".py")
-SCRIPT_VERBS = frozenset("test faults calls lint types format bench lock clean help".split())  # noqa: SIM905
+SCRIPT_VERBS = frozenset("test faults calls fuzz lint types format bench lock clean help".split())  # noqa: SIM905
 
 
 # --- what there is ----------------------------------------------------------------------------------------------------
