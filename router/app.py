@@ -257,6 +257,7 @@ class App:
             adapter.reset("recovered")
         if self.links is not None:
             self.links.lead()
+        log.info("Leads", action="leads", seq=self.writer.engine.state.seq)
 
     def _deliver_again(self) -> None:
         """Begin anew with what the state holds, if this process is the one that delivers."""
@@ -330,8 +331,10 @@ class App:
     async def _wait_for_an_engine(self, remote: RemoteWriter) -> None:
         """As a standby: the doors open when it is linked for the first time."""
         self.http.closed = "standing by: this edge is not linked to an engine yet"
+        await self.door.prepare()
         await self.http.start()
         remote.stand_by("standby: not linked to an engine yet")
+        _settle_memory()
         log.info("Started", action="stands_by", data=str(self.data))
 
     async def _open_doors(self) -> None:
@@ -364,9 +367,11 @@ class App:
         assert self.lease is not None, "only a shared journal can be held"
         assert self.own is not None
         self.http.closed = f"standing by: {why}; ask there"
+        await self.door.prepare()
         await self.http.start()
         self.own.stand_by(f"standby: {why}")
         self.lease.start()
+        _settle_memory()
         log.info("Started", action="stands_by", data=str(self.data))
 
     async def _lead(self, before: asyncio.Future[None] | None) -> None:
@@ -383,7 +388,7 @@ class App:
             return
         if not self.writer.failed:
             self.http.closed = self.sockets.closed = ""
-        _settle_memory()
+        _settle_memory(look=False)
         did = ("Leads", "leads") if self.is_engine else ("Serves", "serves")
         log.info(did[0], action=did[1], seq=self.writer.engine.state.seq)
 
@@ -516,12 +521,14 @@ def _quiet(engine: Engine) -> Engine:
     return engine
 
 
-def _settle_memory() -> None:
+def _settle_memory(look: bool = True) -> None:
     """What was read at the start stays: keep the garbage collector off it, and let it look seldom.
 
     A full pass over a million tracked objects stops the loop for 0.2 s; the bulk of the state is not tracked at all.
+    Who takes over has no time for one (`look`), and has had one while it stood by.
     """
-    gc.collect()
+    if look:
+        gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 

@@ -31,6 +31,7 @@ class Doorkeeper:
         self.failures = Failures(failures)
         self.on_change: list[Callable[[Welcome], None]] = []
         self._now_ms = now_ms
+        self._prepared = False
         self._task: asyncio.Task[None] | None = None
 
     def identity(self, token: bytes) -> Identity | None:
@@ -44,17 +45,26 @@ class Doorkeeper:
     def _stands(self, found: Identity) -> bool:
         return not found.session or self.identity(found.session) is not None
 
+    async def prepare(self) -> None:
+        """Open the files, which may have to be made: nothing that anybody should wait for at a takeover.
+
+        Raises ConfigError.
+        """
+        if not self._prepared:
+            await asyncio.to_thread(self.accounts.open)
+            await asyncio.to_thread(self.audit.open)
+            self._prepared = True
+
     async def start(self) -> None:
         """Raises ConfigError."""
-        await asyncio.to_thread(self.accounts.open)
-        await asyncio.to_thread(self.audit.open)
+        await self.prepare()
         self._task = asyncio.ensure_future(self._watch())
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        self._task = None
+        self._task, self._prepared = None, False
         self.accounts.close()
         self.audit.close()
 

@@ -114,7 +114,12 @@ class Writer:
         self.durable_seq = self.engine.state.seq
         self._mailbox.open = Batch(self.engine.state.seq + 1)
         self.failed = ""
-        self.submit(c.Restart(), _nobody)
+        self.submit(c.Restart(), self._writes)
+
+    def _writes(self, outcome: object) -> None:
+        """The first facts of this leader are durable: what a takeover is measured by."""
+        if not isinstance(outcome, Exception):
+            log.info("Writes", action="writes", seq=self.durable_seq)
 
     async def drain(self) -> None:
         """Refuse new contacts and wait until everything that was taken is durable and answered."""

@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.audit import Findings, audit
+from tests.faults.takeover import Takeover
 from tests.faults.world import Served, World
 from tests.system.daemon import ROOT, Daemon, Json
 
@@ -67,7 +68,7 @@ class Result:
     troubles: list[str] = field(default_factory=list)  # broken streams, damage, errors in the log
     ways: Counter[str] = field(default_factory=Counter)
     records: int = 0
-    takeovers_s: list[float] = field(default_factory=list)  # of several daemons: until somebody else was ready
+    takeovers: list[Takeover] = field(default_factory=list)  # of several daemons
 
     def add(self, other: Result) -> None:
         self.rounds += other.rounds
@@ -76,7 +77,7 @@ class Result:
         self.troubles += other.troubles
         self.ways += other.ways
         self.records += other.records
-        self.takeovers_s += other.takeovers_s
+        self.takeovers += other.takeovers
 
     @property
     def good(self) -> bool:

@@ -33,6 +33,7 @@ from typing import NamedTuple
 import aiohttp
 
 from tests.faults.campaign import ROUNDS_MAX, SETTINGS, Result, finish, free_ports
+from tests.faults.takeover import Takeover, Watch
 from tests.faults.wire import Wire
 from tests.faults.world import World
 from tests.support.redis import SYSTEM, RedisServer, bundled
@@ -47,9 +48,11 @@ LEASE_S = 1.5
 TIMEOUT_S = 1.0
 WELL_S = 90.0  # two daemons start on a busy machine
 LOOK_S = 2.0  # so does an answer of `/readyz`; who is stopped gives none
+PREFIX = "laboratory"
+LEASE_KEY = f"{PREFIX}:lease"
 SHARED = {
     "JOURNAL__KIND": "redis",
-    "JOURNAL__PREFIX": "laboratory",
+    "JOURNAL__PREFIX": PREFIX,
     "JOURNAL__LEASE": f"{LEASE_S * 1_000:.0f}ms",
     "JOURNAL__TIMEOUT": f"{TIMEOUT_S * 1_000:.0f}ms",
     "CHAT__TOKEN_SECRET": "of-the-laboratory-of-the-laboratory-of-the-laboratory",
@@ -101,6 +104,8 @@ class Member(Daemon):
 class Cluster:
     """Both, as one house that the crowd comes to."""
 
+    kind: type[Member] = Member
+
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self.data = folder / "shared"
         for part in ("outbox", "drop/fax", "blobs"):
@@ -115,7 +120,7 @@ class Cluster:
 
     async def start(self) -> None:
         self.members = [
-            Member(self._folder, name, wire.port) for name, wire in zip(("one", "two"), self.wires, strict=True)
+            self.kind(self._folder, name, wire.port) for name, wire in zip(("one", "two"), self.wires, strict=True)
         ]
         self._watching = [asyncio.create_task(self._watch(number)) for number in range(len(self.members))]
 
@@ -154,6 +159,10 @@ class Cluster:
             tails = [member.log_tail()[-500:] for member in self.members]
             assert time.monotonic() < end, f"not well within {within_s} s: {states} {tails}"
             await asyncio.sleep(0.05)
+
+    @property
+    def living_edges(self) -> list[Member]:
+        return []
 
     # --- as a daemon, for those who look at the end -----------------------------------------------------------------
 
@@ -197,7 +206,7 @@ class Cluster:
 
     def epochs(self) -> list[int]:
         """Who wrote, entry by entry."""
-        return [int(ident.split(b"-")[1]) for ident, _ in self.redis.command("XRANGE", "laboratory:log", "-", "+")]
+        return [int(ident.split(b"-")[1]) for ident, _ in self.redis.command("XRANGE", f"{PREFIX}:log", "-", "+")]
 
     def troubles(self) -> list[str]:
         return [f"{member.name}: {line}" for member in self.members for line in member.troubles()]
@@ -272,27 +281,30 @@ class Campaign(NamedTuple):
             await world.close()
         result.acknowledged = world.ledger.acknowledged
         result.troubles += world.ledger.faults + rounds_.troubles
-        result.takeovers_s += rounds_.takeovers_s
+        result.takeovers += rounds_.takeovers
 
 
 class Rounds:
     def __init__(self, cluster: Cluster, chance: random.Random) -> None:
         self.cluster, self.chance = cluster, chance
-        self.takeovers_s: list[float] = []
+        self.takeovers: list[Takeover] = []
         self.troubles: list[str] = []
 
     async def one(self, way: str) -> None:
         leader, standby = await self.cluster.well()
         await self._for(0.1, 1.2)
-        began = time.monotonic()
         after = await getattr(self, f"_{way}")(leader, standby)
         if way in TAKEOVERS:
-            await self._served(standby)
-            self.takeovers_s.append(time.monotonic() - began)
+            await self._taken_over(way, standby)
         if after is not None:
             await after
         with contextlib.suppress(ProcessLookupError):
             leader.signal(signal.SIGCONT)
+
+    async def _taken_over(self, way: str, standby: Member) -> None:
+        watch = Watch(way, self.cluster.redis, LEASE_KEY, standby, self.cluster.living_edges)
+        await self._served(standby)
+        self.takeovers.append(watch.over())
 
     async def _served(self, standby: Member) -> None:
         """Until the crowd is served again."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +76,10 @@ class Estate(Cluster):
             return self._chance.choice(self.edges)
         return self.edges[self._chance.choice(ready)]
 
+    @property
+    def living_edges(self) -> list[Member]:
+        return [edge for edge in self.edges if edge.running]
+
     async def well(self, within_s: float = WELL_S) -> tuple[Member, Member]:
         for edge in self.edges:
             if not edge.running:
@@ -112,17 +115,15 @@ class EdgeRounds(Rounds):
             return
         leader, standby = await self.cluster.well()
         await self._for(0.1, 1.2)
-        began = time.monotonic()
         await getattr(self, f"_{way.replace('-', '_')}")(leader, self.chance.choice(self.cluster.edges))
         if way == "everything":
-            await self._served(standby)
-            self.takeovers_s.append(time.monotonic() - began)
+            await self._taken_over(way, standby)
 
     async def _served(self, standby: Member) -> None:
         """Not before an edge is linked to the one that took over."""
         await super()._served(standby)
-        running = [edge for edge in self.cluster.edges if edge.running]
-        await asyncio.gather(*(edge.until(lambda status, _: status == 200, WELL_S) for edge in running))
+        living = self.cluster.living_edges
+        await asyncio.gather(*(edge.until(lambda status, _: status == 200, WELL_S) for edge in living))
 
     async def _edge_kill(self, leader: Member, edge: Member) -> None:
         edge.kill()

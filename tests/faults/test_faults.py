@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import cluster, edges
+from tests.faults import campaign, cluster, edges
 from tests.faults.__main__ import summary
 from tests.faults.audit import audit
 from tests.faults.campaign import Result, run
@@ -123,3 +123,35 @@ def test_what_is_there_twice_is_doubled(lines: list[dict[str, object]]) -> None:
 
 def test_what_never_ends_is_stuck() -> None:
     assert audit(journal(ARRIVED, OFFERED), ledger()).stuck
+
+
+# --- the laboratory finds what it should ------------------------------------------------------------------------------
+
+
+class Unfenced(cluster.Member):
+    program = "tests.faults.unfenced"
+
+
+class WithoutFence(cluster.Cluster):
+    kind = Unfenced
+
+
+class TwoLead(cluster.Rounds):
+    """Who was stopped goes on beside the one that took over; then it dies, and nobody knows what it said."""
+
+    async def one(self, way: str) -> None:
+        leader, _ = await self.cluster.well()
+        await super().one(way)
+        await self._for(2.0, 2.5)
+        leader.kill()
+
+
+@pytest.mark.promise("DU-5")
+@pytest.mark.timeout(400)
+def test_without_the_fence_the_laboratory_finds_what_was_acknowledged_and_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaign, "DRAIN_S", 3.0)  # what is lost never comes to its end
+    broken = cluster.Campaign(WithoutFence, TwoLead, {"pause": 1}, "unfenced", "u")
+    result = cluster.run(1, SEED, tmp_path, campaign=broken)
+    assert result.findings.lost

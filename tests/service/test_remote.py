@@ -408,6 +408,47 @@ async def test_an_edge_tells_a_stranger_at_the_engines_address_nothing(valkey: R
         await server.wait_closed()
 
 
+@pytest.mark.promise("DU-5")
+async def test_an_edge_does_not_wait_for_an_engine_that_hangs_once_another_leads(valkey: RedisServer) -> None:
+    """A stopped process still takes connections; its silence would be waited for, an hour here."""
+    patient = LinkSettings(listen=LINK.listen, secret=SECRET, silence=type(LINK.silence)(3_600_000))
+    callers: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: callers.append(writer), "127.0.0.1", 0)
+    hangs = f"host:1 at 127.0.0.1:{server.sockets[0].getsockname()[1]} x"
+    try:
+        async with estate(valkey, edges=0) as e:
+            lease = f"{e.settings.prefix}:lease"
+            named = valkey.command("GET", lease)
+            valkey.command("SET", lease, hangs)
+            edge = Edge(e.settings, patient)
+            e.edges.append(edge)
+            await until(lambda: callers)
+            assert edge.writer.failed
+            valkey.command("SET", lease, named)
+            await edge.linked()
+    finally:
+        for caller in callers:
+            caller.close()
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.mark.promise("DU-5")
+async def test_an_edge_that_misses_a_beat_looks_whether_another_engine_leads(valkey: RedisServer) -> None:
+    async with estate(valkey, edges=0) as e:
+        brief = LinkSettings(listen=LINK.listen, secret=SECRET, silence=type(LINK.silence)(600))
+        edge = await e.edge(brief)
+        first = e.engines[0]
+        first.journal.close()
+        await e.engine()
+        assert first.links._beating is not None
+        first.links._beating.cancel()  # it hangs, and its connections stay
+        await until(lambda: edge.lost)
+        assert "another engine leads" in edge.lost[0]
+        await edge.linked()
+        assert (await edge.desk.ask(arrive("1"))).interaction
+
+
 async def test_whoever_says_nothing_or_nonsense_is_cut_off(valkey: RedisServer) -> None:
     async with estate(valkey, edges=0) as e:
         e.engines[0].links.settings = LinkSettings(listen=LINK.listen, secret=SECRET, silence=type(LINK.silence)(300))

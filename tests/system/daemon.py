@@ -39,6 +39,8 @@ Json = dict[str, Any]
 class Daemon:
     """One data folder and, from `launch` to `kill` or `stop`, the process that serves it."""
 
+    program = "router"  # what is run; the laboratory has one that is broken on purpose
+
     def __init__(
         self, data: Path, env: Mapping[str, str] | None = None, config: Path = CONFIG, roles: str = ""
     ) -> None:
@@ -88,7 +90,7 @@ class Daemon:
     def launch(self) -> None:
         """Start the process and return at once."""
         assert not self.running, "it runs already"
-        command = [sys.executable, "-m", "router", "serve", "--config", str(self._config), "--data", str(self.data)]
+        command = [sys.executable, "-m", self.program, "serve", "--config", str(self._config), "--data", str(self.data)]
         command += self._options
         with open(self._said, "wb") as said, open(self.log, "ab") as log:
             self._process = subprocess.Popen(

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
@@ -229,7 +229,7 @@ class RemoteWriter:
         """From finding an engine to losing it."""
         address = await self._in_thread(self._find)
         line = self._line = _Line(self, address)
-        welcome = await line.greeted(self._settings, self._name)
+        welcome = await self._greeted(line)
         engine, records, mark = await self._in_thread(lambda: self._copy.catch_up(welcome.seq))
         self.renewed = engine is not None
         if engine is not None:
@@ -243,7 +243,27 @@ class RemoteWriter:
             self._release()
         for call in self.on_recovery:
             safely(call)
-        await line.lives(self._settings.silence)
+        await line.lives(self._settings.silence, self._leads_elsewhere)
+
+    async def _greeted(self, line: _Line) -> m.Welcome:
+        """Raises Away, also as soon as another engine leads: the one that hangs would be waited for in vain."""
+        greeting = asyncio.ensure_future(line.greeted(self._settings, self._name))
+        try:
+            while not greeting.done():
+                await asyncio.wait((greeting,), timeout=RETRY_S)
+                if not greeting.done() and await self._leads_elsewhere(line.address):
+                    raise Away(f"another engine leads than that at {line.address}, which does not answer")
+            return greeting.result()
+        finally:
+            greeting.cancel()
+
+    async def _leads_elsewhere(self, address: str) -> bool:
+        """Whether the lease names another engine. Without Redis nobody can tell."""
+        try:
+            found = await self._in_thread(self._log.address)
+        except JournalFailed:
+            return False
+        return found not in ("", address)
 
     def _find(self) -> str:
         address = self._log.address()
@@ -402,8 +422,11 @@ class _Line(asyncio.Protocol):
             raise Away(self._over.result())
         return self._welcome.result()
 
-    async def lives(self, silence_ms: int) -> None:
-        """Give the writer what comes, until the end. Raises Away, always."""
+    async def lives(self, silence_ms: int, leads_elsewhere: Callable[[str], Awaitable[bool]]) -> None:
+        """Give the writer what comes, until the end. Raises Away, always.
+
+        Who misses a beat asks whether another engine leads, and goes there without waiting for the silence to end.
+        """
         backlog, self._backlog = self._backlog or [], None
         for kind, body in backlog:
             self._take(kind, body)
@@ -414,6 +437,8 @@ class _Line(asyncio.Protocol):
                 raise Away(f"the engine at {self.address} says nothing any more")
             if self._transport is not None:
                 self._transport.write(m.BEAT_FRAME)
+            if self._silent_beats > 1 and await leads_elsewhere(self.address):
+                raise Away(f"another engine leads than that at {self.address}, which says nothing any more")
         raise Away(self._over.result())
 
     def ask(self, number: int, encoded: bytes) -> None:
