@@ -33,7 +33,9 @@ from router.journal.port import Opened, Snapshot
 from router.journal.redis_link import Link, check_url
 from router.journal.seen import Seen, SeenFile
 from router.journal.settings import JournalSettings
-from router.observe import counter
+from router.observe import counter, get_logger
+
+log = get_logger("journal")
 
 # Entries fetched at once when reading. A batch has some hundred records at most unless the disk was very slow.
 SLICE = 64
@@ -95,6 +97,7 @@ class RedisJournal:
         self._identity = ""
         self._last_seq = 0
         self._formats: list[tuple[int, int]] = []
+        self._kept: tuple[int, str] = (0, "")  # the last record that was acknowledged here, and the entry that it is in
         self._memory = SeenFile(seen) if seen is not None else None
         self._seen: tuple[int, str] = (0, "")  # the last record that was read, and the entry that it is in
         self.torn: int | None = None
@@ -183,6 +186,7 @@ class RedisJournal:
         arguments = (self.owner, int(self.settings.lease), uuid.uuid4().hex, uuid.uuid4().hex, self._identity)
         what, *more = self._link.run(redis_scripts.TAKE, self.keys, *arguments, self.format)
         if what == b"held":
+            self._tell_lost()
             wait_s = min(max(int(more[1]), 1) / 1_000 + 0.005, ASK_AGAIN_S)
             raise JournalHeld(f"{_named(more[0])} leads", wait_s)
         if what == b"newer":
@@ -218,10 +222,9 @@ class RedisJournal:
         notes = self._notes(closed_at is not None, last)
         if before and last < known:
             lost_records.inc(known - last)
-            notes += (
-                f"{self.where}: records {last + 1} to {known} were acknowledged, and Redis has lost them; "
-                "see journal.durability",
-            )
+            notes += (self._gone(last + 1, known),)
+            self._kept = (0, "")
+        self._tell_lost()
         self._last_seq = last
         if self._formats[-1][1] < self.format:
             self._formats = [*self._formats, (last + 1, self.format)]
@@ -233,6 +236,38 @@ class RedisJournal:
             f"snapshot {seq}: removed, it is ahead of the log, which ends at record {last}" for seq in unreal
         )
         return Opened(last, closed_at is not None, notes)
+
+    def _gone(self, first: int, last: int) -> str:
+        return (
+            f"{self.where}: records {first} to {last} were acknowledged, and Redis has lost them; "
+            "see journal.durability"
+        )
+
+    def _tell_lost(self) -> None:
+        """Once, by whoever acknowledged it: after a failover others may have written in the place of what was lost."""
+        last, entry = self._kept
+        if not last or self._link.call("XRANGE", self._log, entry, entry):
+            return
+        self._kept = (0, "")
+        oldest = self._link.call("XRANGE", self._log, "-", "+", "COUNT", 1)
+        if oldest and _entry(oldest[0]).first_seq > last:
+            return  # trimmed
+        first = self._first_foreign(last, _epoch(entry))
+        if first <= last:
+            lost_records.inc(last + 1 - first)
+            log.error("Records lost", action="records_lost", first=first, last=last, problem=self._gone(first, last))
+
+    def _first_foreign(self, last: int, epoch: int) -> int:
+        """From where on the log, up to that record, is not what we wrote or read in that epoch."""
+        first, cursor = last + 1, str(last)
+        while found := self._link.call("XREVRANGE", self._log, cursor, "-", "COUNT", SLICE):
+            for raw in found:
+                entry = _entry(raw)
+                if _epoch(entry.id) <= epoch:
+                    return min(first, entry.last_seq + 1)
+                first = entry.first_seq
+            cursor = "(" + found[-1][0].decode()
+        return first
 
     def _remember(self) -> None:
         if self._memory is None:
@@ -316,6 +351,7 @@ class RedisJournal:
             if type(answer) is list:
                 raise self._refused(answer)
             self._last_seq = last
+            self._kept = (last, entry)
 
     def probe(self) -> None:
         with self._mutex:
@@ -465,6 +501,10 @@ def _entry(raw: Any) -> Entry:
         return Entry(ident.decode(), first, int(fields[b"n"]), fields[b"d"])
     except (KeyError, ValueError):
         raise JournalCorrupt(first, f"entry {ident.decode()} is none of ours; restore a backup") from None
+
+
+def _epoch(entry: str) -> int:
+    return int(entry.partition("-")[2])
 
 
 def _formats(text: bytes) -> list[tuple[int, int]]:

@@ -26,10 +26,19 @@ class Script:
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
+# A lease that would last longer than any is given for comes of a clock that was set back. It is cut down, or nobody could
+# follow a leader that has died; one that lives renews it long before.
 # ARGV: owner, lease_ms, nonce, identity for a new log, identity expected or "", newest format that the caller reads
 TAKE = Script("""
 local held = redis.call('GET', KEYS[3])
-if held and held ~= ARGV[1] then return {'held', held, redis.call('PTTL', KEYS[3])} end
+if held and held ~= ARGV[1] then
+  local left = redis.call('PTTL', KEYS[3])
+  if left > tonumber(ARGV[2]) then
+    redis.call('PEXPIRE', KEYS[3], ARGV[2])
+    left = tonumber(ARGV[2])
+  end
+  return {'held', held, left}
+end
 local found = redis.call('HMGET', KEYS[2], 'identity', 'formats')
 if ARGV[5] ~= '' and found[1] ~= ARGV[5] then return {'other'} end
 if found[2] and tonumber(string.match(found[2], '(%d+)$')) > tonumber(ARGV[6]) then return {'newer', found[2]} end

@@ -14,6 +14,13 @@ the other one. A round waits until one leads and the other stands by; then, in o
     redis     kill -9 of Redis, which starts again a moment later
     hang      Redis is stopped for a moment, or for longer than anybody waits
     hush      Redis takes no writes for a while (CLIENT PAUSE)
+    slow      Redis stands still again and again, as when a disk stalls under its append-only file (DEBUG SLEEP)
+    full      the file system under Redis is full for a while; only where one may be mounted
+    clock-on  Redis's clock is set forward: the lease of who leads has ended before its time, more than once
+    clock-back  kill -9 of who leads, and Redis's clock is set back: the lease would last for another hour
+
+The lease is the only thing in Redis that has to do with a clock, and what a step of the clock does to it is to move its
+end; that is how `clock-on` and `clock-back` are done.
 
 A daemon that died is started again, and after the last round everything comes to its end as in `campaign`.
 """
@@ -22,9 +29,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -41,9 +50,9 @@ from tests.system.daemon import Daemon, Json
 
 WAYS = {
     "kill": 4, "pause": 3, "stall": 1, "cut": 3, "silent": 2, "handover": 2, "standby": 1, "both": 1, "redis": 2,
-    "hang": 1, "hush": 1,
+    "hang": 1, "hush": 1, "slow": 1, "full": 1, "clock-on": 1, "clock-back": 1,
 }  # fmt: skip
-TAKEOVERS = ("kill", "pause", "cut", "silent")  # after which somebody else must lead
+TAKEOVERS = ("kill", "pause", "cut", "silent", "clock-back")  # after which somebody else must lead
 LEASE_S = 1.5
 TIMEOUT_S = 1.0
 WELL_S = 240.0  # two daemons start on a busy machine
@@ -111,12 +120,18 @@ class Cluster:
         for part in ("outbox", "drop/fax", "blobs"):
             (self.data / part).mkdir(parents=True)
         self._chance = random.Random(chance.random())
-        self.redis = RedisServer(folder / "redis", shutil.which(SYSTEM) or bundled()).start()
+        self.disk = small_disk(folder / "redis")
+        self.servers = [server(folder / "redis").start()]
         self.wires = [Wire(self.redis.port), Wire(self.redis.port)]
         self._folder = folder
         self.members: list[Member] = []
         self._at = 0
         self._watching: list[asyncio.Task[None]] = []
+
+    @property
+    def redis(self) -> RedisServer:
+        """The one that takes writes."""
+        return self.servers[0]
 
     async def start(self) -> None:
         self.members = [
@@ -220,7 +235,24 @@ class Cluster:
             await member.close()
         for wire in self.wires:
             wire.close()
-        self.redis.close()
+        for one in self.servers:
+            one.close()
+        if self.disk is not None:
+            subprocess.run(["umount", "--lazy", str(self.disk)], check=True)
+
+
+def server(folder: Path, *options: str) -> RedisServer:
+    """The distribution's where there is one, which is what most will run."""
+    return RedisServer(folder, shutil.which(SYSTEM) or bundled(), "--enable-debug-command", "local", *options)
+
+
+def small_disk(folder: Path) -> Path | None:
+    """A file system of its own there, which can be filled up; None where none may be mounted."""
+    folder.mkdir(parents=True)
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        return None
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)], capture_output=True)
+    return None if done.returncode else folder
 
 
 def run(
@@ -270,6 +302,8 @@ class Campaign(NamedTuple):
             world.begin()
             for _ in range(rounds):
                 way = chance.choices(list(self.ways), list(self.ways.values()))[0]
+                if way == "full" and cluster.disk is None:
+                    way = "hush"
                 await rounds_.one(way)
                 result.rounds += 1
                 result.ways[way] += 1
@@ -293,7 +327,7 @@ class Rounds:
     async def one(self, way: str) -> None:
         leader, standby = await self.cluster.well()
         await self._for(0.1, 1.2)
-        after = await getattr(self, f"_{way}")(leader, standby)
+        after = await getattr(self, f"_{way.replace('-', '_')}")(leader, standby)
         if way in TAKEOVERS:
             await self._taken_over(way, standby)
         if after is not None:
@@ -302,7 +336,7 @@ class Rounds:
             leader.signal(signal.SIGCONT)
 
     async def _taken_over(self, way: str, standby: Member) -> None:
-        watch = Watch(way, self.cluster.redis, LEASE_KEY, standby, self.cluster.living_edges)
+        watch = Watch(way, self.cluster.redis, LEASE_KEY, LEASE_S, standby, self.cluster.living_edges)
         await self._served(standby)
         self.takeovers.append(watch.over())
 
@@ -365,3 +399,28 @@ class Rounds:
 
     async def _hush(self, leader: Member, standby: Member) -> None:
         await asyncio.to_thread(self.cluster.redis.command, "CLIENT", "PAUSE", self.chance.randint(100, 2_000), "WRITE")
+
+    async def _slow(self, leader: Member, standby: Member) -> None:
+        end = time.monotonic() + 2 * LEASE_S
+        while time.monotonic() < end:
+            await asyncio.to_thread(self.cluster.redis.command, "DEBUG", "SLEEP", self.chance.uniform(0.1, 1.2))
+            await self._for(0.0, 0.3)
+
+    async def _full(self, leader: Member, standby: Member) -> None:
+        """Until nothing can be appended; who leads must say so and wait."""
+        assert self.cluster.disk is not None
+        filler = self.cluster.disk / "filler"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4_096))
+        await self._for(0.2, 3.0)
+        filler.unlink()
+
+    async def _clock_on(self, leader: Member, standby: Member) -> None:
+        for _ in range(4):
+            self.cluster.redis.command("PEXPIRE", LEASE_KEY, 1)
+            await self._for(0.0, 0.6)
+
+    async def _clock_back(self, leader: Member, standby: Member) -> None:
+        leader.kill()
+        self.cluster.redis.command("PEXPIRE", LEASE_KEY, 3_600_000)

@@ -54,12 +54,16 @@ class Takeover(NamedTuple):
 class Watch:
     """From a fault to the end of what it made necessary. `who` takes over; `edges` must find it."""
 
-    def __init__(self, way: str, redis: RedisServer, key: str, who: Member, edges: Iterable[Member]) -> None:
+    def __init__(
+        self, way: str, redis: RedisServer, key: str, lease_s: float, who: Member, edges: Iterable[Member]
+    ) -> None:
         self.way = way
         self._began_s = time.time()
         self._who, self._edges = who, tuple(edges)
-        # When the leader can renew it no longer; a lease that is gone already could be taken at once.
-        self._free_s = max(self._began_s, redis.command("PEXPIRETIME", key) / 1_000)
+        # When the leader can renew it no longer; a lease that is gone already could be taken at once. None lasts longer
+        # than it is given for, whatever somebody does to Redis's clock.
+        left_ms = min(max(0, redis.command("PTTL", key)), lease_s * 1_000)
+        self._free_s = self._began_s + left_ms / 1_000
         self._starved_s = 0.0
         self._sampling = asyncio.create_task(self._sample())
 

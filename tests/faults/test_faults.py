@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import campaign, cluster, edges
+from tests.faults import campaign, cluster, edges, sentinels
 from tests.faults.__main__ import summary
 from tests.faults.audit import audit
 from tests.faults.campaign import Result, run
@@ -155,3 +155,10 @@ def test_without_the_fence_the_laboratory_finds_what_was_acknowledged_and_lost(
     broken = cluster.Campaign(WithoutFence, TwoLead, {"pause": 1}, "unfenced", "u")
     result = cluster.run(1, SEED, tmp_path, campaign=broken)
     assert result.findings.lost
+
+
+@pytest.mark.long
+@pytest.mark.promise("DU-5", "DU-2", "OF-2")
+@pytest.mark.timeout(3_600)
+def test_what_every_replica_had_survives_fifty_failovers(tmp_path: Path) -> None:
+    hold(sentinels.run(50, SEED, tmp_path), 50)

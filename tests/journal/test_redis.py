@@ -25,6 +25,7 @@ from router.journal.redis import RedisJournal
 from router.journal.redis_inspection import verify
 from router.journal.redis_link import Link, problems
 from router.journal.settings import JournalSettings
+from router.observe import REGISTRY
 from tests.journal.contract import JournalContract, fill, payloads, records
 from tests.support.redis import RedisServer, bundled, free_port, installed, redis_server
 
@@ -171,6 +172,20 @@ def test_closing_lets_the_next_one_in_at_once(journal: RedisJournal) -> None:
     second.close()
 
 
+@pytest.mark.promise("DU-5")
+def test_a_clock_of_redis_that_was_set_back_keeps_nobody_waiting_for_longer_than_a_lease(
+    valkey: RedisServer, journal: RedisJournal
+) -> None:
+    """What such a step does: the end of the lease is further away than it was given for."""
+    lease = f"{journal.settings.prefix}:lease"
+    valkey.command("PEXPIRE", lease, 3_600_000)
+    second = RedisJournal(journal.settings, owner="second")
+    with pytest.raises(JournalHeld):
+        second.open()
+    assert 0 < valkey.command("PTTL", lease) <= int(journal.settings.lease)
+    second.close()
+
+
 def test_renewing_keeps_the_lease_and_tells_the_servers_time(valkey: RedisServer, journal: RedisJournal) -> None:
     valkey.command("PEXPIRE", f"{journal.settings.prefix}:lease", 10)
     before_s, _ = valkey.command("TIME")
@@ -251,6 +266,58 @@ def test_records_that_redis_has_lost_are_told(valkey: RedisServer, journal: Redi
     assert any("records 4 to 9 were acknowledged" in note for note in notes)
     fill(journal, [4])
     assert list(journal.read()) == records(1, 7)
+
+
+@pytest.mark.promise("DU-5")
+def test_lost_records_are_told_by_who_acknowledged_them_although_others_have_written_in_their_place(
+    valkey: RedisServer, journal: RedisJournal
+) -> None:
+    """A failover without the last records, and another leader before the first one has looked."""
+    fill(journal, [3])
+    for key in journal.keys[:2]:
+        valkey.command("COPY", key, f"{key}-replica")
+    fill(journal, [3, 3])
+    for key in journal.keys[:2]:
+        valkey.command("COPY", f"{key}-replica", key, "REPLACE")
+    lease_ends(valkey, journal.settings)
+    second = RedisJournal(journal.settings, owner="second")
+    assert second.open().last_seq == 3
+    fill(second, [2, 9])
+    before = counted()
+    for _ in range(2):  # once is enough
+        with pytest.raises(JournalHeld):
+            journal.open()
+    assert counted() - before == 6
+    second.close()
+    assert journal.open().last_seq == 14
+    assert counted() - before == 6
+
+
+def test_nothing_is_told_lost_that_was_written_on_or_trimmed(valkey: RedisServer, journal: RedisJournal) -> None:
+    fill(journal, [3, 3])
+    lease_ends(valkey, journal.settings)
+    second = RedisJournal(journal.settings, owner="second")
+    second.open()
+    fill(second, [3])
+    before = counted()
+    with pytest.raises(JournalHeld):
+        journal.open()
+    second.close()
+    journal.open()
+    fill(journal, [3])
+    lease_ends(valkey, journal.settings)
+    third = RedisJournal(journal.settings, owner="third")
+    third.open()
+    fill(third, [1])
+    valkey.command("XTRIM", journal.keys[0], "MAXLEN", 1)
+    with pytest.raises(JournalHeld):
+        journal.open()
+    assert counted() == before
+    third.close()
+
+
+def counted() -> float:
+    return float(REGISTRY.get_sample_value("switchboard_journal_lost_records_total") or 0)
 
 
 def test_a_log_that_was_emptied_is_not_begun_anew_behind_our_back(valkey: RedisServer, journal: RedisJournal) -> None:
