@@ -26,8 +26,8 @@ class Script:
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-# A lease that would last longer than any is given for comes of a clock that was set back. It is cut down, or nobody could
-# follow a leader that has died; one that lives renews it long before.
+# A lease that would last longer than any is given for comes of a clock that was set back. It is cut down, or nobody
+# could follow a leader that has died; one that lives renews it long before.
 # ARGV: owner, lease_ms, nonce, identity for a new log, identity expected or "", newest format that the caller reads
 TAKE = Script("""
 local held = redis.call('GET', KEYS[3])

@@ -2,7 +2,8 @@
 
 The promise is that what was acknowledged survives any failover, because every replica had it. With fewer than all it
 would not: while Sentinel changes over, the master of before goes on, and replicas that still follow it are enough for
-its WAIT, though another one was promoted and they are about to forget. The same crowd, ledgers and audit as in `cluster`; what befalls the daemons is a part of that, and besides:
+its WAIT, though another one was promoted and they are about to forget. The same crowd, ledgers and audit as in
+`cluster`; what befalls the daemons is a part of that, and besides:
 
     failover  kill -9 of the master, which comes again when another one was promoted and is made a replica
     stale     the master is stopped until another one was promoted, and goes on: for a moment there are two

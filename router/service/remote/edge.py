@@ -230,6 +230,9 @@ class RemoteWriter:
         address = await self._in_thread(self._find)
         line = self._line = _Line(self, address)
         welcome = await self._greeted(line)
+        if welcome.seq < self.engine.state.seq and await self._leads_elsewhere(address):
+            # It was stopped for a while and does not know yet: its picture of the world is an old one.
+            raise Away(f"another engine leads than that at {address}")
         engine, records, mark = await self._in_thread(lambda: self._copy.catch_up(welcome.seq))
         self.renewed = engine is not None
         if engine is not None:
