@@ -31,6 +31,7 @@ from channels.email.copies import copy_subject, copy_text
 from channels.email.faxes import fax_files
 from channels.email.files import write_durably
 from channels.email.gate import Gate
+from channels.email.hiding import NotHidden, without_cards
 from channels.email.listener import Hooks, LmtpSession, Recipient, Session
 from channels.email.parse import Letter, arrive, read_letter, token_of, unreadable, with_findings
 from channels.email.poller import Poller
@@ -61,6 +62,7 @@ CANDIDATES = 5  # of the customer's last messages, looked at to find the one tha
 RECIPIENTS_MAX = 10  # of one reply
 
 _messages = counter("email_messages_total", "Messages received whole, by what became of each delivery.", ("outcome",))
+_not_masked = counter("email_not_masked_total", "Mails kept as they came, since they could not be written anew.")
 _replies = counter("email_replies_total", "Replies handed on, by outcome.", ("outcome",))
 _connections = gauge("email_connections", "Open SMTP and LMTP connections.")
 _in_flight = gauge("email_in_flight", "Messages between DATA and its answer.")
@@ -247,7 +249,8 @@ class EmailAdapter:
             if answer:
                 return [answer] * len(recipients)
         try:
-            blob = await self._context.blobs.put(raw, media_type=RAW_TYPE, name="message.eml")
+            kept = await self._to_keep(raw) if self._settings.mask_raw else raw
+            blob = await self._context.blobs.put(kept, media_type=RAW_TYPE, name="message.eml")
         except (RouterError, OSError) as problem:
             log.warning("Message not stored", action="email_not_stored", error=type(problem).__name__)
             _messages.labels("refused").inc(len(recipients))
@@ -258,6 +261,16 @@ class EmailAdapter:
         commands = [arrive(letter, address, blob, detail) for address, detail in details.items()]
         answers = dict(zip(details, await self._record(commands), strict=True))
         return [answers[recipient.address] for recipient in recipients]
+
+    async def _to_keep(self, raw: bytes) -> bytes:
+        """Without numbers of payment cards. Where that cannot be done it is kept as it is: no mail is lost for this."""
+        try:
+            async with self._reading:
+                return await asyncio.to_thread(without_cards, raw)
+        except NotHidden as problem:
+            log.warning("Mail not masked", action="email_not_masked", why=problem)
+            _not_masked.inc()
+            return raw
 
     async def _take_letter(self, raw: bytes, address: str) -> None:
         """From another channel, which keeps it until this returns. Raises RouterError."""
@@ -384,7 +397,8 @@ class EmailAdapter:
         key, thread = f"mail.sent:{outbound.outbound}", outbound.threads[0]
         to = ", ".join(box.address for box in mail.recipients)
         try:
-            copy = await self._context.blobs.put(data, media_type=RAW_TYPE, name="sent.eml")
+            kept = await self._to_keep(data) if self._settings.mask_raw else data
+            copy = await self._context.blobs.put(kept, media_type=RAW_TYPE, name="sent.eml")
             said = Message(f"Sent to {to}", (copy,), external_id=mail.message_id)
             try:
                 await self._context.desk.ask(Append(key=key, thread=thread, message=said, author="system"))

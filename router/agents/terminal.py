@@ -396,7 +396,7 @@ class Screen(Face):
         for offer in self.mirror.offers.values():
             what = offer["interaction"]
             left = max(0, -(-(offer["expires_at_ms"] - now) // 1000))
-            who = plain(what["name"] or what["sender"], 40)
+            who = plain(" ".join(filter(None, [what["attributes"].get("ticket"), what["name"] or what["sender"]])), 40)
             about = plain(what["subject"], 60)
             countdown = Text(f"{left:3d} " + "▮" * min(left, 20), style="red" if left <= 5 else "green")
             table.add_row(offer["offer"], what["channel"], what["queue"], Text(who), Text(about), countdown)

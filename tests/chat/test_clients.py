@@ -1,22 +1,27 @@
 """Independent websocket clients, none of which names a subprotocol, hold the same conversation.
 
-The fifth is the browser's own: tests/desk/test_widget.py.
+The last is the browser's own: tests/desk/test_widget.py.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+import websocket
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_in_a_thread
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, CloseConnection, Request, TextMessage
 
 from tests.chat.test_sockets import running
 
@@ -89,8 +94,65 @@ async def by_node(url: str) -> tuple[int, list[Json]]:
     return found["code"], found["heard"]
 
 
-@pytest.mark.system
-@pytest.mark.parametrize("client", [by_websockets, by_websockets_in_a_thread, by_aiohttp, by_node])
+async def by_websocket_client(url: str) -> tuple[int, list[Json]]:
+    def talk() -> tuple[int, list[Json]]:
+        heard: list[Json] = []
+        socket = websocket.create_connection(url, timeout=30)
+        try:
+            assert socket.subprotocol is None
+            socket.send(json.dumps(HELLO))
+            while True:
+                kind, data = socket.recv_data()
+                if kind == websocket.ABNF.OPCODE_CLOSE:
+                    return int.from_bytes(data[:2], "big"), heard
+                heard.append(json.loads(data))
+                for frame in answer(heard[-1]):
+                    socket.send(json.dumps(frame))
+        finally:
+            socket.shutdown()  # after the server's close, `close` would leave it open
+
+    return await asyncio.to_thread(talk)
+
+
+async def by_wsproto(url: str) -> tuple[int, list[Json]]:
+    """A protocol without a socket of its own: the test carries the bytes."""
+    at = urlsplit(url)
+    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+    link = WSConnection(ConnectionType.CLIENT)
+    heard: list[Json] = []
+    text = ""
+    try:
+        writer.write(link.send(Request(host=at.netloc, target=at.path)))
+        while True:
+            data = await reader.read(65_536)
+            link.receive_data(data or None)
+            for event in link.events():
+                match event:
+                    case AcceptConnection():
+                        assert event.subprotocol is None
+                        writer.write(link.send(TextMessage(json.dumps(HELLO))))
+                    case TextMessage():
+                        text += event.data
+                        if event.message_finished:
+                            heard.append(json.loads(text))
+                            text = ""
+                            for frame in answer(heard[-1]):
+                                writer.write(link.send(TextMessage(json.dumps(frame))))
+                    case CloseConnection():
+                        with contextlib.suppress(ConnectionError):
+                            writer.write(link.send(event.response()))
+                        return int(event.code), heard
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+# Of six hands: two of websockets, on which the server stands, aiohttp's, and three that share nothing with it.
+ANYWHERE = [by_websockets, by_websockets_in_a_thread, by_aiohttp, by_websocket_client, by_wsproto]
+
+
+@pytest.mark.parametrize("client", [*ANYWHERE, pytest.param(by_node, marks=pytest.mark.system)])
 async def test_every_client_holds_the_same_conversation_in_order_and_nothing_twice(
     client: Client, tmp_path: Path
 ) -> None:

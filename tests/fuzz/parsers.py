@@ -15,6 +15,7 @@ from types import ModuleType
 from channels.chat.parse import parse as chat_frame
 from channels.email.automatic import look_closer
 from channels.email.body import readable_text
+from channels.email.hiding import NotHidden, without_cards
 from channels.email.parse import read_letter
 from channels.email.reply import split
 from channels.email.results import authentication
@@ -140,6 +141,13 @@ def kiosk(data: bytes) -> object:
     return arrival(check_in(data, Kiosk()), "k", "US", 1)
 
 
+def hidden(data: bytes) -> object:
+    try:
+        return without_cards(data)
+    except NotHidden:
+        return None
+
+
 def scan_texts(data: bytes) -> object:
     said = text(data)
     return attributes_of(said, [said, f"SWB:{said}"], {"x": ("old words", said[:20] or "y")}, "SWB:")
@@ -153,6 +161,7 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], Sequence[bytes]]] = {
     "mail head": (read_letter, [MAIL]),
     "mail body": (readable_text, [MAIL]),
     "mail of programs": (look_closer, [MAIL]),
+    "mail without cards": (hidden, [MAIL.replace(b"old", b"4111 1111 1111 1111"), MAIL]),
     "quoted replies": (lambda data: split(text(data)), [MAIL[700:]]),
     "authentication results": (
         lambda data: authentication(text(data).split("\n"), {"mx.shop.example"}),
