@@ -62,7 +62,7 @@ def _hide_head(part: Message, name: str) -> bool:
     if hidden == said:
         return False
     del part[name]
-    part[name] = Header(" ".join(hidden).replace("\r", "").replace("\n", " "), "utf-8")
+    part[name] = Header(" ".join(hidden).replace("\r", "").replace("\n", " "), "utf-8").encode()
     return True
 
 

@@ -109,7 +109,7 @@ async def by_websocket_client(url: str) -> tuple[int, list[Json]]:
                 for frame in answer(heard[-1]):
                     socket.send(json.dumps(frame))
         finally:
-            socket.shutdown()  # after the server's close, `close` would leave it open
+            socket.shutdown()  # type: ignore[no-untyped-call]  # after the end, `close` would leave it open
 
     return await asyncio.to_thread(talk)
 
