@@ -103,8 +103,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mask_cards: bool = True
     # true: the mail itself, as it came and as it left, is kept without them, too. Then it is not what was signed: a
     # later check of DKIM fails, though what your own servers found stays known. Attached texts are covered, PDF and
-    # pictures are not; the rare mail that cannot be written anew is kept as it came (`switchboard_email_not_masked_total`). Costs a
-    # look at every body: a millisecond for a common mail.
+    # pictures are not; the rare mail that cannot be written anew is kept as it came
+    # (`switchboard_email_not_masked_total`). Costs a look at every body: a millisecond for a common mail.
     mask_raw: bool = False
 
     fax: FaxMail | None = None  # left out: what a fax server mails is mail
