@@ -33,6 +33,7 @@ URL = click.option(
 )
 TOKEN = click.option("--token", envvar="SWITCHBOARD_TOKEN", default="dev-operator", help="an operator's token")
 JSON = click.option("--json", "as_json", is_flag=True, help="for machines")
+OF_DOMAIN = click.option("--domain", default="", metavar="NAME", help="with --config: the log of this routing domain")
 OF_CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="the journal that this configuration names"
 )
@@ -71,7 +72,14 @@ def _roles(_: click.Context, __: click.Parameter, roles: str) -> frozenset[str]:
     callback=_roles,
     help="engine decides, edge takes channels and agents; one alone needs [link]",
 )
-def serve(config: Path, data: Path | None, loop: str, roles: frozenset[str]) -> None:
+@click.option(
+    "--domains",
+    default="",
+    metavar="NAME,NAME",
+    callback=lambda _, __, named: frozenset(name.strip() for name in named.split(",") if name.strip()),
+    help="the routing domains that this process serves; left out: all",
+)
+def serve(config: Path, data: Path | None, loop: str, roles: frozenset[str], domains: frozenset[str]) -> None:
     """Run the daemon until SIGTERM or Ctrl-C, then drain and stop.
 
     With a journal in Redis any number of daemons may run on one configuration: one leads, the others stand by.
@@ -86,7 +94,7 @@ def serve(config: Path, data: Path | None, loop: str, roles: frozenset[str]) -> 
     if data is not None:
         loaded = replace(loaded, settings=replace(loaded.settings, data=str(data)))
     observe.setup(loaded.settings.log_level, loaded.settings.log_json)
-    sys.exit(app.run(loaded, lambda running: click.echo(welcome.text(running)), loop, roles))
+    sys.exit(app.run(loaded, lambda running: click.echo(welcome.text(running)), loop, roles, domains))
 
 
 @cli.command(epilog=example("switchboard check --config config/router.toml"))
@@ -128,7 +136,7 @@ def explain(interaction: str, url: str, token: str, journal: Path | None, config
     from router.cli import looking, telling
 
     if journal is not None or config is not None:
-        looking.from_journal(_journal_of(journal, config), interaction, as_json)
+        looking.from_journal(_journal_of(journal, config, about=interaction), interaction, as_json)
         return
     told = looking.get(url, looking.path_of(interaction, "explain"), token)
     if as_json:
@@ -152,7 +160,7 @@ def why_not(
     from router.cli import looking, telling
 
     if journal is not None or config is not None:
-        told = looking.why_not_from_journal(_journal_of(journal, config), interaction, agent)
+        told = looking.why_not_from_journal(_journal_of(journal, config, about=interaction), interaction, agent)
     else:
         told = looking.get(url, looking.path_of(interaction, "why-not", agent), token)
     if as_json:
@@ -184,6 +192,34 @@ def customer(identity: str, other: str, split: bool, why: str, url: str, token: 
     else:
         told = looking.get(url, f"/v1/customers?identity={quote(identity, safe='')}", token)
     looking.show(told, as_json)
+
+
+@cli.command(epilog=example("switchboard domains"))
+@URL
+@TOKEN
+@JSON
+def domains(url: str, token: str, as_json: bool) -> None:
+    """Routing domains, the engine that leads each, and those that stand by; from a running edge."""
+    from router.cli import looking
+
+    looking.show(looking.get(url, "/v1/domains", token), as_json)
+
+
+@cli.command(epilog=example("switchboard move north --to engine-2 --why 'engine-1 gets new memory'"))
+@click.argument("domain")
+@click.option("--to", required=True, metavar="ENGINE", help="the name of an engine that stands by (link.name)")
+@click.option("--why", default="", help="kept in the journal")
+@URL
+@TOKEN
+@JSON
+def move(domain: str, to: str, why: str, url: str, token: str, as_json: bool) -> None:
+    """Give a routing domain to another engine, by a running edge. Nothing is lost; for a moment all come back later."""
+    from urllib.parse import quote
+
+    from router.cli import looking
+
+    path = f"/v1/domains/{quote(domain, safe='')}/move"
+    looking.show(looking.post(url, path, token, {"to": to, "why": why}), as_json)
 
 
 @cli.command(epilog=example("switchboard agent ana"))
@@ -250,13 +286,14 @@ def journal() -> None:
 @JOURNAL
 @DATA
 @OF_CONFIG
+@OF_DOMAIN
 @JSON
-def verify(journal: Path | None, data: Path, config: Path | None, as_json: bool) -> None:
+def verify(journal: Path | None, data: Path, config: Path | None, domain: str, as_json: bool) -> None:
     """Check every record: checksums, gaps, a torn tail. Exit 1 when something is damaged."""
     from router.cli import looking
     from router.journal.sqlite import SqliteJournal
 
-    log = _log(journal, data, config)
+    log = _log(journal, data, config, domain)
     if isinstance(log, SqliteJournal):
         from router.journal.inspection import verify as look
 
@@ -273,23 +310,25 @@ def verify(journal: Path | None, data: Path, config: Path | None, as_json: bool)
 @JOURNAL
 @DATA
 @OF_CONFIG
+@OF_DOMAIN
 @click.option("--after", type=click.IntRange(0), default=0, metavar="SEQ", help="only records after this one")
-def export(journal: Path | None, data: Path, config: Path | None, after: int) -> None:
+def export(journal: Path | None, data: Path, config: Path | None, domain: str, after: int) -> None:
     """Write the records as JSON lines to stdout."""
     from router.journal.inspection import export_from
 
-    export_from(_log(journal, data, config), sys.stdout.buffer, after)
+    export_from(_log(journal, data, config, domain), sys.stdout.buffer, after)
 
 
 @journal.command(epilog=example("switchboard journal snapshot --data var"))
 @JOURNAL
 @DATA
 @OF_CONFIG
-def snapshot(journal: Path | None, data: Path, config: Path | None) -> None:
+@OF_DOMAIN
+def snapshot(journal: Path | None, data: Path, config: Path | None, domain: str) -> None:
     """Make a snapshot, which shortens the next start. May run beside the daemon, which does it by itself."""
     from router.service.recovery import make_snapshot
 
-    log = _log(journal, data, config)
+    log = _log(journal, data, config, domain)
     log.open()
     try:
         click.echo(f"snapshot of record {make_snapshot(log)}")
@@ -297,24 +336,29 @@ def snapshot(journal: Path | None, data: Path, config: Path | None) -> None:
         log.close()
 
 
-def _log(journal: Path | None, data: Path, config: Path | None) -> SqliteJournal | RedisJournal:
+def _log(journal: Path | None, data: Path, config: Path | None, domain: str = "") -> SqliteJournal | RedisJournal:
     """To read: JOURNAL, else that of --config, else that of --data."""
     if journal is not None or config is None:
         return _journal_of(_journal_file(journal or data), None)
-    return _journal_of(None, config)
+    return _journal_of(None, config, domain)
 
 
-def _journal_of(journal: Path | None, config: Path | None) -> SqliteJournal | RedisJournal:
-    """The journal of a file or of a configuration, to be read."""
+def _journal_of(
+    journal: Path | None, config: Path | None, domain: str = "", about: str = ""
+) -> SqliteJournal | RedisJournal:
+    """The journal of a file or of a configuration, to be read; with routing domains the one that is `about` it."""
+    from router.cli import looking
     from router.journal import choice
     from router.journal.sqlite import SqliteJournal
+    from router.service.domains.parts import of_domain
     from router.settings import load
 
     if journal is not None:
         return SqliteJournal(journal, read_only=True)
     assert config is not None
     settings = load(config).settings
-    return choice.make(settings.journal, Path(settings.data), read_only=True)
+    named = looking.log_of(settings.domains, domain, about)
+    return choice.make(of_domain(settings.journal, settings.domains, named), Path(settings.data), read_only=True)
 
 
 def _journal_file(data: Path) -> Path:

@@ -14,6 +14,9 @@ after any failure of the journal.
 Roles. A process is engine and edge in one, or one of both: an engine without channels serves edges in other processes,
 an edge has a writer whose engine is elsewhere (`service.remote`), and is otherwise built of the same parts. When the
 engine is away its clients stay where they are and are told to come back with what they ask.
+
+With routing domains (`service.domains`) a process with the role engine leads or stands by for each of them, and one
+with the role edge has a copy of each; desk and outbox are then those of the whole house.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +42,7 @@ from router.engine import commands as c
 from router.engine.config import to_bytes
 from router.engine.engine import Engine
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
-from router.errors import JournalHeld, RouterError
+from router.errors import ConfigError, JournalHeld, RouterError
 from router.http.access import is_loopback
 from router.http.house import Decisions, no_decisions
 from router.http.server import HttpServer
@@ -50,6 +54,12 @@ from router.observe import get_logger, report_stray
 from router.service.blobs import BlobStore
 from router.service.clock import SystemClock
 from router.service.desk import EngineDesk
+from router.service.domains import build
+from router.service.domains.copies import Copies, Copy, Outboxes
+from router.service.domains.desk import Domain, DomainsDesk
+from router.service.domains.leads import Leads
+from router.service.domains.moving import Moving
+from router.service.domains.parts import split
 from router.service.doorkeeper import Doorkeeper
 from router.service.figures import Figures
 from router.service.hindsight import Hindsight
@@ -78,7 +88,21 @@ ROLES = frozenset((ENGINE, EDGE))
 class App:
     """One process with everything in it, or with one of its roles."""
 
-    def __init__(self, loaded: Loaded, journal: Journal | None = None, roles: frozenset[str] = ROLES) -> None:
+    # One of these decides, or knows who does; the latter two where there are routing domains.
+    own: Writer | None = None
+    remote: RemoteWriter | None = None
+    leads: Leads | None = None
+    copies: Copies | None = None
+    moving: Moving | None = None
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        journal: Journal | None = None,
+        roles: frozenset[str] = ROLES,
+        domains: frozenset[str] = frozenset(),
+    ) -> None:
+        """`domains`: the routing domains that this process serves; none named: all."""
         loaded.settings.check_roles(roles)
         self.is_engine, self.is_edge = ENGINE in roles, EDGE in roles
         settings = loaded.settings
@@ -91,9 +115,7 @@ class App:
         self.fatal = asyncio.Event()  # it must end: what it needs to lead could not be started
         self.opened: Opened | None = None
         self.links: Links | None = None  # to edges in other processes
-        self.own = Writer(self.journal, self.clock, settings.mailbox) if self.is_engine else None
-        self.remote = None if self.own else self._remote_writer()
-        self.desk = EngineDesk(self.writer)
+        self.desk: EngineDesk | DomainsDesk = self._parted(domains) if settings.domains else self._whole()
         self.figures = Figures(self.own) if self.own else None
         self.blobs = self._blob_store()
         self.quarantine = Quarantine(self.data / "quarantine", settings.quarantine)
@@ -103,22 +125,58 @@ class App:
         self.door = Doorkeeper(self.data, settings.accounts, settings.agent_link.failures_per_minute, self.clock.now_ms)
         self.adapters = self._build_adapters()
         self._by_channel = {channel: a for a in self.adapters for channel in a.channels}
-        self.outbox = Outbox(self.desk, self.clock, settings.outbox, self._by_channel)
-        self.snapshots = Snapshots(
-            self._journal_named(), settings.journal.snapshot_every, lambda: self.writer.engine.state.seq
-        )
+        self.outbox = self._outbox()
+        self.snapshots = Snapshots(self._journal_named(), settings.journal.snapshot_every, lambda: self.writer.seq)
         self.pictures = pictures(settings.adapters)
         self.http = self._build_http()
+        self._domain_of: dict[str, str] = {}  # agent -> routing domain, as far as this edge has heard
         self._wire()
         self._started: list[str] = []
         self.has_led = False
         self._opening: asyncio.Future[None] | None = None
 
     @property
-    def writer(self) -> Writer | RemoteWriter:
-        found = self.own or self.remote
+    def writer(self) -> Writer | RemoteWriter | Leads | Copies:
+        found = self.own or self.remote or self.leads or self.copies
         assert found is not None, "it has one of both roles"
         return found
+
+    def _whole(self) -> EngineDesk:
+        """The house is one domain."""
+        if self.is_engine:
+            self.own = Writer(self.journal, self.clock, self.settings.mailbox)
+            return EngineDesk(self.own)
+        self.remote = self._remote_writer()
+        return EngineDesk(self.remote)
+
+    def _parted(self, named: frozenset[str]) -> DomainsDesk:
+        """The house has routing domains. Raises ConfigError."""
+        s = self.settings
+        for name in named:
+            if name not in s.domains:
+                raise ConfigError("--domains", f"routing domains ({', '.join(s.domains)})", repr(name))
+        plans = build.Plans(
+            s.domains,
+            split(self.loaded.config, s.domains),
+            named or frozenset(s.domains),
+            s.journal,
+            s.link,
+            s.mailbox,
+            self.clock,
+            self.data,
+            self.loaded.path,
+        )
+        if self.is_edge:
+            self.copies, desk, self.moving = build.copies(plans)
+            return desk
+        self.leads = build.leads(plans)
+        found = [Domain(lead.name, lead.number, lead.writer, plans.parts[lead.name]) for lead in self.leads.leads]
+        return DomainsDesk(found, s.domains, self.clock, plans.others())
+
+    def _outbox(self) -> Outbox | Outboxes:
+        if self.copies is not None:
+            return Outboxes(self.copies.copies, self.clock, self.settings.outbox, self._by_channel)
+        return Outbox(self.desk, self.clock, self.settings.outbox, self._by_channel)
 
     def _remote_writer(self) -> RemoteWriter:
         from router.journal.redis import RedisJournal
@@ -168,6 +226,7 @@ class App:
             decisions=self._hindsight(),
             pictures=self.pictures,
             entrance=Entrance(self.door, s.accounts, s.http),
+            domains=self.moving,
         )
         for adapter in self.adapters:
             server.add_routes(adapter.routes())
@@ -195,13 +254,14 @@ class App:
         return hooks
 
     def _wire(self) -> None:
-        writer = self.writer
-        writer.tell = self.agents.tell
-        writer.inform = self._inform
-        writer.post = self._post
         hub = self.agents.hub
         hub.redeem, hub.failures = self.door.redeem, self.door.failures
         self.door.on_change.append(hub.keep_welcome)
+        if self.copies is not None:
+            self._wire_copies(self.copies)
+        for writer in (self.own, self.remote):
+            if writer is not None:
+                writer.tell, writer.inform, writer.post = self.agents.tell, self._inform, self._post
         if self.remote is not None:
             self.remote.on_failure.append(self._cut_off)
             self.remote.on_recovery.append(self._linked)
@@ -262,7 +322,7 @@ class App:
     def _deliver_again(self) -> None:
         """Begin anew with what the state holds, if this process is the one that delivers."""
         if self.is_edge and (self.remote is None or self.remote.delivers):
-            self.outbox.reload()
+            self.outbox.reload()  # with routing domains: of those that it delivers for
 
     # --- an edge whose engine is elsewhere -------------------------------------------------------------------------
 
@@ -291,15 +351,66 @@ class App:
 
     def _configured(self) -> None:
         """Whoever decided it, on whatever edge."""
-        self.agents.keep_only(self.writer.engine.state.agents)
+        assert self.remote is not None, "this is its hook"
+        self.agents.keep_only(self.remote.engine.state.agents)
+
+    # --- an edge of several routing domains ------------------------------------------------------------------------
+
+    def _wire_copies(self, copies: Copies) -> None:
+        copies.wire(self.agents.tell, self._inform)
+        for copy in copies.copies:
+            copy.writer.on_failure.append(partial(self._copy_away, copy))
+            copy.writer.on_recovery.append(partial(self._copy_linked, copy))
+            copy.writer.on_duty = partial(self._copy_duty, copy)
+            copy.writer.on_configured = self._parts_configured
+
+    def _copy_away(self, copy: Copy, why: str) -> None:
+        """The others go on; what is asked of this one is refused by its own link."""
+        assert copy.outbox is not None, "each has one"
+        copy.outbox.stop()
+        if self.writer.failed:
+            self._cut_off(why)
+
+    def _copy_linked(self, copy: Copy) -> None:
+        if not self.has_led:
+            self._opening = asyncio.ensure_future(self._lead(self._opening))
+            return
+        of = copy.domain.state.agents
+        if copy.writer.renewed:
+            self.agents.reset("restarting", of)
+            for adapter in self._running():
+                adapter.reset("recovered")
+        self.http.closed = self.sockets.closed = ""
+        self._parts_configured()
+        self.agents.reopen(of)
+
+    def _copy_duty(self, copy: Copy) -> None:
+        if self.has_led and copy.outbox is not None:
+            copy.outbox.stop()
+            if copy.writer.delivers:
+                copy.outbox.reload()
+
+    def _parts_configured(self) -> None:
+        """Who is an agent no more is told so. Who is one in another domain begins with that one's stream."""
+        assert self.copies is not None, "this is its hook"
+        known = {name: d.name for d in self.copies.domains for name in d.state.agents if d.has_agent(name)}
+        moved = {name for name, domain in known.items() if self._domain_of.get(name, domain) != domain}
+        self._domain_of.update(known)
+        if moved:
+            self.agents.reset("restarting", moved)
+        if not any(copy.writer.failed for copy in self.copies.copies):
+            self.agents.keep_only(known)
 
     # --- start -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Returns when everything listens. Raises RouterError with what to do; then `stop` cleans up."""
         self.data.mkdir(parents=True, exist_ok=True)
-        if self.remote is not None:
-            await self._wait_for_an_engine(self.remote)
+        if self.leads is not None:
+            await self._lead_domains(self.leads)
+            return
+        if self.remote is not None or self.copies is not None:
+            await self._wait_for_an_engine()
             return
         await self._listen_for_edges()
         try:
@@ -318,7 +429,7 @@ class App:
         else:
             leading.set(1)
         _settle_memory()
-        log.info("Started", action="started", seq=self.writer.engine.state.seq, data=str(self.data))
+        log.info("Started", action="started", seq=self.writer.seq, data=str(self.data))
 
     async def _listen_for_edges(self) -> None:
         """Before the lease is taken, which says where."""
@@ -328,8 +439,19 @@ class App:
             await self.links.start()
             self.journal.reachable_at(self.links.address)
 
-    async def _wait_for_an_engine(self, remote: RemoteWriter) -> None:
+    async def _lead_domains(self, leads: Leads) -> None:
+        """It leads what nobody leads, and answers health; everything else is asked of an edge."""
+        self.http.closed = "this process leads routing domains and serves nobody; ask an edge"
+        await self.http.start()
+        await leads.start()
+        self.has_led = True
+        _settle_memory()
+        log.info("Started", action="started", domains=len(leads.leads), data=str(self.data))
+
+    async def _wait_for_an_engine(self) -> None:
         """As a standby: the doors open when it is linked for the first time."""
+        remote = self.remote or self.copies
+        assert remote is not None, "it is an edge"
         self.http.closed = "standing by: this edge is not linked to an engine yet"
         await self.door.prepare()
         await self.http.start()
@@ -341,7 +463,7 @@ class App:
         """Everything but HTTP, now that the engine is there."""
         for adapter in self._running():  # a lease that was lost on the way here does not close what is open
             adapter.reset("recovered")
-        if self.is_engine:
+        if self.own is not None:
             await self.desk.ask(c.Configure(document=self.loaded.document, by="file"))
         self._deliver_again()
         for name, start in self._doors():
@@ -390,7 +512,7 @@ class App:
             self.http.closed = self.sockets.closed = ""
         _settle_memory(look=False)
         did = ("Leads", "leads") if self.is_engine else ("Serves", "serves")
-        log.info(did[0], action=did[1], seq=self.writer.engine.state.seq)
+        log.info(did[0], action=did[1], seq=self.writer.seq)
 
     # --- stop ------------------------------------------------------------------------------------------------------
 
@@ -420,6 +542,8 @@ class App:
         if self.lease is not None:
             await self.lease.stop()
         await _stage("writer", self.writer.stop(), limits.intake)
+        if self.moving is not None:
+            await _stage("domains", self.moving.stop(), limits.edges)
         await _stage("blobs", asyncio.to_thread(self.blobs.close), limits.edges)
         try:
             self.journal.close()
@@ -435,11 +559,16 @@ class App:
     def health(self) -> dict[str, Health]:
         """Each part's state for `/readyz` (OB-1). Who has never led has little more than a journal."""
         shared = {"journal": self._journal_health()} if self.lease is not None else {}
+        if self.leads is not None:
+            leads = {"engine": self.leads.health(), **self.leads.parts()}
+            return {**leads, "clock": self._clock_health(), "http": self.http.health()}
+        domains = self.copies.parts() if self.copies is not None else {}
         if not self.has_led:
             doors = Health(False, "they open when this process leads")
-            return {"writer": self.writer.health(), "doors": doors, **shared, "http": self.http.health()}
+            return {"writer": self.writer.health(), **domains, "doors": doors, **shared, "http": self.http.health()}
         parts = {
             "writer": self.writer.health(),
+            **domains,
             **(self._engine_parts(self.figures) if self.figures is not None else {}),
             "clock": self._clock_health(),
             "blobs": self.blobs.health(),
@@ -452,7 +581,7 @@ class App:
     def _engine_parts(self, figures: Figures) -> dict[str, Health]:
         links = {"links": self.links.health()} if self.links is not None else {}
         return {
-            "matching": matching_health(self.writer.engine),
+            **({"matching": matching_health(self.own.engine)} if self.own is not None else {}),
             "figures": figures.health(),
             "snapshots": self.snapshots.health(),
             **links,
@@ -482,7 +611,7 @@ class App:
         version, document = self.desk.configuration()
         # What gateways are told is up to the adapters that run, whatever the new file says of theirs.
         wanted = to_bytes(with_actions(loaded.config, self.settings.adapters))
-        changed = wanted != document
+        changed = not self.desk.decides_by(wanted) if isinstance(self.desk, DomainsDesk) else wanted != document
         command = c.Configure(document=wanted, by=by)
         changes = None
         if changed and dry_run:
@@ -536,9 +665,15 @@ def _settle_memory(look: bool = True) -> None:
 # --- the process ------------------------------------------------------------------------------------------------------
 
 
-def run(loaded: Loaded, ready: Callable[[App], None], loop: str = "auto", roles: frozenset[str] = ROLES) -> int:
+def run(
+    loaded: Loaded,
+    ready: Callable[[App], None],
+    loop: str = "auto",
+    roles: frozenset[str] = ROLES,
+    domains: frozenset[str] = frozenset(),
+) -> int:
     """Run the daemon until it is told to stop; the process's exit code."""
-    main = _main(loaded, ready, roles)
+    main = _main(loaded, ready, roles, domains)
     if loop in ("auto", "uvloop"):
         try:
             import uvloop
@@ -562,10 +697,10 @@ def _tune_stock_loop() -> None:
         transport.max_size = 64 * 1024
 
 
-async def _main(loaded: Loaded, ready: Callable[[App], None], roles: frozenset[str]) -> int:
+async def _main(loaded: Loaded, ready: Callable[[App], None], roles: frozenset[str], domains: frozenset[str]) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(report_stray)
-    app = App(loaded, roles=roles)
+    app = App(loaded, roles=roles, domains=domains)
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)

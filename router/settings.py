@@ -40,6 +40,7 @@ from router.journal.settings import JournalSettings
 from router.service.accounts import AccountSettings
 from router.service.accounts import check as check_accounts
 from router.service.blobs import BlobSettings
+from router.service.domains.parts import DomainSettings, split
 from router.service.mailbox import MailboxSettings
 from router.service.outbox import OutboxSettings
 from router.service.quarantine import QuarantineSettings
@@ -85,6 +86,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     desk: Desk = Desk()
     journal: JournalSettings = JournalSettings()
     link: LinkSettings = LinkSettings()
+    # Parts of the house with an engine and a log of their own each: which agents and queues can meet. Each queue and
+    # each agent is in one of them. Left out: the house is one.
+    domains: dict[engine.Name, DomainSettings] = field(default_factory=dict)
     mailbox: MailboxSettings = MailboxSettings()
     outbox: OutboxSettings = OutboxSettings()
     blobs: BlobSettings = BlobSettings()
@@ -95,6 +99,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def check_roles(self, roles: frozenset[str]) -> None:
         """Raise ConfigError for roles that these settings do not allow: "engine", "edge" or both."""
         if len(roles) == 2:
+            if self.domains:
+                expected = "engines and edges that are processes of their own (--roles engine, --roles edge)"
+                raise ConfigError("domains", expected, "one process with both roles")
             return
         if self.journal.kind != "redis":
             raise ConfigError("journal.kind", "redis, for engines and edges that are processes of their own", "sqlite")
@@ -233,6 +240,10 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
     settings.link.check()
     if settings.link.listen and settings.journal.kind != "redis":
         raise ConfigError("link.listen", 'nothing unless journal.kind is "redis"', repr(settings.link.listen))
+    if settings.domains:
+        if settings.journal.kind != "redis":
+            raise ConfigError("journal.kind", "redis, since there are routing domains", repr(settings.journal.kind))
+        split(config, settings.domains)
     if settings.journal.kind == "redis":
         from router.journal.redis_link import check_url  # its client takes a third of a second to import
 

@@ -575,6 +575,8 @@ class AgentHub:
             self.desk.agent(agent)
         except NotFound as problem:
             return NO_SUCH_AGENT, _error(problem, hello.id)
+        except Refusal as problem:  # their routing domain is out of reach
+            return TRY_AGAIN_LATER, _error(problem, hello.id)
         if len(self.line(agent).sessions) >= self.settings.max_sessions:
             text = f"this agent has {self.settings.max_sessions} sessions already; close one"
             return TOO_MANY, m.Error(re=hello.id, code="too-many-sessions", message=text)
@@ -597,10 +599,14 @@ class AgentHub:
 
         ask()
 
-    def reopen(self) -> None:
-        """The engine has forgotten every session, and no client has missed anything: open them there again."""
+    def reopen(self, of: Container[str] | None = None) -> None:
+        """The engine has forgotten every session, and no client has missed anything: open them there again.
+
+        `of`: only those of these agents; here and in `reset`.
+        """
         for conversation in list(self.conversations):
-            self._reopen(conversation)
+            if of is None or conversation.agent in of:
+                self._reopen(conversation)
 
     def _reopen(self, conversation: Conversation) -> None:
         """For as long as it takes."""
@@ -639,11 +645,12 @@ class AgentHub:
         for session in list(line.sessions):
             session.goodbye("out-of-step", 0)
 
-    def reset(self, reason: str) -> None:
+    def reset(self, reason: str, of: Container[str] | None = None) -> None:
         """The engine was restored: what clients were told may no longer be so."""
-        for line in self.lines.values():
-            line.kept.start_after(-1)
-        self._dismiss(reason)
+        for agent, line in self.lines.items():
+            if of is None or agent in of:
+                line.kept.start_after(-1)
+        self._dismiss(reason, of)
 
     def drain(self, reason: str = "draining") -> None:
         """Stop: nobody comes in, everybody is told when to look again."""
@@ -662,9 +669,10 @@ class AgentHub:
             if conversation.proof and not welcome(conversation.proof):
                 conversation.goodbye("signed-out", 0, UNAUTHENTICATED)
 
-    def _dismiss(self, reason: str) -> None:
+    def _dismiss(self, reason: str, of: Container[str] | None = None) -> None:
         for conversation in list(self.conversations):
-            conversation.goodbye(reason, int(self.settings.retry_after))
+            if of is None or conversation.agent in of:
+                conversation.goodbye(reason, int(self.settings.retry_after))
 
     def retoken(self, tokens: Mapping[str, str]) -> None:
         """Other tokens from now on; sessions that are open stay."""

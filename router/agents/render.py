@@ -196,6 +196,8 @@ NOT_TOLD: frozenset[type[e.Event]] = frozenset(
         e.LendingChanged,
         e.Moved,
         e.Rerouted,
+        e.NumbersAssigned,
+        e.LeadGiven,
         e.CustomersMerged,
         e.CustomerDescribed,
         e.CustomerSplit,

@@ -48,12 +48,12 @@ class AgentServer:
     def tell(self, news: Tell) -> None:
         self.hub.tell(news)
 
-    def reset(self, reason: str) -> None:
-        self.hub.reset(reason)
+    def reset(self, reason: str, of: Container[str] | None = None) -> None:
+        self.hub.reset(reason, of)
 
-    def reopen(self) -> None:
-        """Another engine decides now: sessions go on there, and clients need not come again."""
-        self.hub.reopen()
+    def reopen(self, of: Container[str] | None = None) -> None:
+        """Another engine decides now: sessions go on there, and clients need not come again. `of`: only these."""
+        self.hub.reopen(of)
 
     def keep_only(self, agents: Container[str]) -> None:
         """Close the sessions of everybody who is no longer an agent."""

@@ -18,15 +18,35 @@ from router.cli import telling
 from router.cli.addresses import one_line
 from router.engine.engine import Engine
 from router.engine.explain import explain, why_not
+from router.engine.partition import domain_of
 from router.engine.views import number_of
 from router.errors import RouterError
 from router.journal import codec
 from router.journal.inspection import iso
 from router.journal.port import History
+from router.service.domains.parts import Domains
 from router.service.hindsight import look_back
 from router.service.recovery import restore
 
 WIDTH = 110
+
+
+def log_of(domains: Domains, named: str, about: str) -> str:
+    """The routing domain whose log is wanted: as named, or that of an interaction; "" where the house is one."""
+    known = ", ".join(domains) or "none"
+    if named:
+        if named not in domains:
+            raise RouterError(f"--domain {named}: there is no such routing domain; known: {known}")
+        return named
+    if not domains:
+        return ""
+    if not about:
+        raise RouterError(f"each routing domain has a log of its own: name one with --domain ({known})")
+    number = domain_of(number_of(about, "i"))
+    found = next((name for name, domain in domains.items() if domain.number == number), "")
+    if not found:
+        raise RouterError(f"{about} is of no routing domain of this configuration (known: {known})")
+    return found
 
 
 def get(url: str, path: str, token: str) -> Any:

@@ -36,6 +36,7 @@ queues.support ...) are examples: name yours as you like. Lines that are comment
 # What stands in for names and for options that have no default.
 NAMES = {
     "channels": "fax",
+    "domains": "north",
     "calendars": "office",
     "queues": "support",
     "agents": "ana",
@@ -45,6 +46,7 @@ NAMES = {
 }
 SAMPLES: dict[tuple[str, str], Any] = {
     ("Band", "name"): "normal",
+    ("DomainSettings", "number"): 1,
     ("Rule", "name"): "everything",
     ("Rule", "queue"): "support",
     ("Borrow", "lender"): "sales",
@@ -71,9 +73,9 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("ImapBox", "address"): "support@example.org",
 }
 # Rows whose example would contradict the queue that it stands in: they stand as comments.
-SHOWN_ONLY = {"Step", "Borrow", "Overflow", "QueueTexts"}
+SHOWN_ONLY = {"Step", "Borrow", "Overflow", "QueueTexts", "DomainSettings"}
 # What is never written by hand, and replaced if it is.
-WORKED_OUT = {("Calendar", "almanac")}
+WORKED_OUT = {("Calendar", "almanac"), ("Rule", "place")}
 WIDTH = 118
 
 

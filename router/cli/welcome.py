@@ -18,6 +18,12 @@ def text(app: App) -> str:
     """The lines for the terminal."""
     s = app.settings
     http = app.http.url
+    if app.leads is not None:
+        rows = [f"  {'health':<16}{http}/readyz", f"  {'data':<16}{app.data}"]
+        rows += [
+            f"  {lead.name:<16}edges come to {lead.links.address} while it is led here" for lead in app.leads.leads
+        ]
+        return "\n".join(["", "Switchboard's engine is ready. Ctrl-C drains and stops it.", "", *rows, ""])
     if not app.has_led:
         why = app.writer.failed.removeprefix("standby: ")
         rows = [f"  {'health':<16}{http}/readyz", f"  {'data':<16}{app.data}"]

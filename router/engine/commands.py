@@ -402,6 +402,14 @@ class Configure(Command, frozen=True, kw_only=True):
     by: str = ""
 
 
+class GiveLead(Command, frozen=True, kw_only=True):
+    """Another engine is to lead this routing domain (`partition`): the one that stands by under the name `to`."""
+
+    to: str
+    by: str
+    why: str = ""
+
+
 class CloseCalendar(Command, frozen=True, kw_only=True):
     """An emergency: every queue with this calendar is closed now, until somebody says otherwise or `until_ms`."""
 
@@ -424,6 +432,12 @@ class OpenCalendar(Command, frozen=True, kw_only=True):
 
 class Restart(Command, frozen=True, kw_only=True):
     """Said once after a start from a journal."""
+
+
+class AssignNumbers(Command, frozen=True, kw_only=True):
+    """This log is that of a routing domain (`partition`). Said before anything else, and refused later."""
+
+    domain: int
 
 
 class Tick(Command, frozen=True, kw_only=True):
@@ -493,7 +507,9 @@ AnyCommand = (
     | Configure
     | CloseCalendar
     | OpenCalendar
+    | GiveLead
     | Restart
+    | AssignNumbers
     | Tick
     | SettleOutbound
     | FailOutbound

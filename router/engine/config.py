@@ -437,6 +437,8 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True):
     # What its contacts ask for less of the longer they wait, while they are in this queue: in place of the queue's
     # plan; an empty list: never less. Left out: as the queue says.
     relax: tuple[Step, ...] | None = None
+    # Where it stands among the rules of all routing domains; worked out, not written by hand. 0: there is one domain.
+    place: Annotated[int, Meta(ge=0)] = 0
 
 
 class Agent(Struct, frozen=True, forbid_unknown_fields=True):

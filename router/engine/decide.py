@@ -17,7 +17,19 @@ from typing import Any
 
 import msgspec
 
-from router.engine import callbacks, config, consult, copies, customers, enrich, intake, presence, showing, work
+from router.engine import (
+    callbacks,
+    config,
+    consult,
+    copies,
+    customers,
+    enrich,
+    intake,
+    partition,
+    presence,
+    showing,
+    work,
+)
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.capacity import CHANNELS_MAX
@@ -150,7 +162,9 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, int], list[Event]]] = {
     c.Configure: configure,
     c.CloseCalendar: close_calendar,
     c.OpenCalendar: open_calendar,
+    c.GiveLead: partition.give,
     c.Restart: restart,
+    c.AssignNumbers: partition.assign,
     c.Tick: lambda s, ask, now_ms: [],
     c.SettleOutbound: settle_outbound,
     c.FailOutbound: fail_outbound,

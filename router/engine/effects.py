@@ -28,8 +28,8 @@ def effects(state: State, event: Event, out: list[Effect]) -> None:
     rule = EFFECTS.get(type(event))
     if rule is not None:
         rule(state, event, out)
-    if state.outbound and state.seq in state.outbound:
-        out.append(state.outbound[state.seq])
+    if state.outbound and state.first_letter + state.seq in state.outbound:
+        out.append(state.outbound[state.first_letter + state.seq])
 
 
 def _tell(s: State, agent: str, event: Any, out: list[Effect]) -> None:

@@ -608,6 +608,20 @@ class EmergencyEnded(Event, frozen=True, tag="emergency-ended"):
     why: str = ""
 
 
+class NumbersAssigned(Event, frozen=True, tag="numbers-assigned"):
+    """This log is that of a routing domain: its numbers begin behind those of the domains before it."""
+
+    domain: int
+
+
+class LeadGiven(Event, frozen=True, tag="lead-given"):
+    """An operator has given this routing domain to the engine of that name."""
+
+    to: str
+    by: str = ""
+    why: str = ""
+
+
 class QueueDeserted(Event, frozen=True, tag="queue-deserted"):
     """Nobody who meets its requirement has been signed in for as long as the queue allows."""
 
@@ -771,6 +785,8 @@ AnyEvent = (
     | OutboundSettled
     | OutboundFailed
     | OutboundRetried
+    | NumbersAssigned
+    | LeadGiven
 )
 EVENT_TYPES: tuple[type[Event], ...] = get_args(AnyEvent)
 

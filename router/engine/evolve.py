@@ -23,6 +23,7 @@ from router.engine import (
     interrupts,
     levels,
     occupancy,
+    partition,
     preferred,
     rounds,
     showing,
@@ -302,8 +303,9 @@ def _post(s: State, action: str, item: Interaction, at_ms: int, **more: Any) -> 
     agent = s.agents.get(more.pop("agent", item.owner))
     born = item.born
     values: dict[str, Any] = {"endpoint": agent.config.endpoint if agent else "", **more}
-    s.outbound[s.seq] = Outbound(
-        outbound=s.seq,
+    number = s.first_letter + s.seq
+    s.outbound[number] = Outbound(
+        outbound=number,
         at_ms=at_ms,
         action=action,
         channel=born.channel,
@@ -326,8 +328,9 @@ def _copy_asked(s: State, ev: e.CopyAsked, at_ms: int) -> None:
 def _copy_due(s: State, ev: e.CopyDue, at_ms: int) -> None:
     """By the channel that carries it, as if the customer had written to us there."""
     item, wish = s.interactions[ev.interaction], s.copies[ev.interaction]
-    s.outbound[s.seq] = Outbound(
-        outbound=s.seq,
+    number = s.first_letter + s.seq
+    s.outbound[number] = Outbound(
+        outbound=number,
         at_ms=at_ms,
         action=COPY,
         channel=wish.channel,
@@ -1301,5 +1304,7 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.OutboundRetried: _outbound_retried,
     e.Moved: _moved,
     e.LendingChanged: _lending,
+    e.NumbersAssigned: partition.assigned,
+    e.LeadGiven: partition.given,
     **upkeep.EVOLVE,
 }

@@ -36,6 +36,7 @@ from router.engine.model import (
     Unserved,
 )
 from router.engine.order import Memory
+from router.engine.partition import LETTERS
 from router.engine.tally import Tally
 from router.engine.upkeep import rewind
 from router.engine.views import Outbound
@@ -115,6 +116,7 @@ class Image(Struct, array_like=True):
     copies: list[Copy] = []
     tallies: dict[str, Tally] = {}
     cards: dict[str, Card] = {}
+    domain: tuple[int, ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=configuration.encode_hook).encode
@@ -162,6 +164,7 @@ def _later(s: State) -> list[Any]:
     found += [list(s.drains.values()), list(s.rests.values())]
     found += [s.first_queues, list(s.summons.values()), s.kinship]
     found += [s.failing, list(s.copies.values()), s.tallies, s.cards]
+    found += [[s.domain] if s.domain else []]
     while found and not found[-1]:
         found.pop()
     return found
@@ -222,6 +225,8 @@ def from_bytes(data: bytes) -> State:
     s.rests = {found.agent: found for found in image.rests}
     s.failing = image.failing
     s.copies = {found.interaction: found for found in image.copies}
+    s.domain = sum(image.domain)
+    s.first_letter = s.domain * LETTERS
     s.rounds = {found.interaction: found for found in image.rounds}
     s.suspensions = {found.interaction: found for found in image.suspensions}
     s.preferred = {found.interaction: found for found in image.preferred}

@@ -226,7 +226,7 @@ def portion(s: State, state: str, queue: str, after: int, limit: int) -> tuple[l
     decisions through between two portions (OB-2).
     """
     known = s.interactions
-    first = max(after + 1, next(iter(known), 1))  # the dictionary is in order of number
+    first = max(after + 1, next(iter(known), s.last_interaction + 1))  # the dictionary is in order of number
     end = min(first + PORTION, s.last_interaction + 1)
     found: list[InteractionView] = []
     for number in range(first, end):

@@ -431,12 +431,14 @@ class State:
         "dead",
         "deserted",
         "document",
+        "domain",
         "drainable",
         "drains",
         "eases",
         "empty",
         "entered",
         "failing",
+        "first_letter",
         "first_queues",
         "gates",
         "given",
@@ -517,6 +519,7 @@ class State:
         self.consults: dict[int, Consult] = {}  # interaction whose owner asks somebody -> the consult
         self.callbacks: dict[int, Callback] = {}
         self.last_callback = 0
+        self.domain = 0  # whose log this is (`partition`)
         self.paces: dict[str, dict[str, Pace]] = {}  # queue -> channel -> how fast its work went of late
         self.unserved: dict[UnservedKey, Unserved] = {}
         self.drains: dict[int, Drain] = {}  # interaction -> the place that is held for it
@@ -542,6 +545,7 @@ class State:
         self.intake_keys = KeyMemory(0)
         self.command_keys = KeyMemory(0)
         # derived
+        self.first_letter = 0  # what goes out has numbers behind this one
         self.config = configuration.Config()
         self.channels: tuple[str, ...] = ()
         self.channel_index: dict[str, int] = {}

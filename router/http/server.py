@@ -32,6 +32,7 @@ from router.http.calendars import CalendarRoutes
 from router.http.callbacks import CallbackRoutes
 from router.http.configuration import ConfigurationRoutes
 from router.http.customers import CustomerRoutes
+from router.http.domains import DomainRoutes
 from router.http.health import HealthRoutes
 from router.http.house import (
     Configure,
@@ -56,6 +57,7 @@ from router.http.settings import HttpSettings
 from router.observe import PREFIX, REGISTRY, get_logger
 from router.service import problems
 from router.service.blobs import BlobStore
+from router.service.domains.moving import DomainsOffice
 from router.service.pictures import NoPictures, Pictures
 from router.service.ports import Desk, Health
 from router.service.quarantine import Quarantine
@@ -143,6 +145,7 @@ class HttpServer:
         entrance: Entrance | None = None,
         links: Sequence[tuple[str, str]] = LINKS,
         pictures: Pictures | None = None,
+        domains: DomainsOffice | None = None,
     ) -> None:
         self._settings = settings
         self._operators = dict(operators)
@@ -191,6 +194,8 @@ class HttpServer:
             PageRoutes,
         ):
             self.app.add_routes(group(house).routes())
+        if domains is not None:
+            self.app.add_routes(DomainRoutes(house, domains).routes())
         if entrance is not None:
             self.app.add_routes(SessionRoutes(house, entrance).routes())
             self.app.add_routes(AccountRoutes(house, entrance.door.accounts).routes())

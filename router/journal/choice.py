@@ -20,4 +20,4 @@ def make(settings: JournalSettings, data: Path, *, read_only: bool = False) -> S
         return SqliteJournal(data / NAME, read_only=read_only)
     from router.journal.redis import RedisJournal
 
-    return RedisJournal(settings, read_only=read_only, seen=data / f"{settings.prefix}.seen")
+    return RedisJournal(settings, read_only=read_only, seen=data / f"{settings.prefix.replace(':', '.')}.seen")

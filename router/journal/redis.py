@@ -40,6 +40,8 @@ log = get_logger("journal")
 # Entries fetched at once when reading. A batch has some hundred records at most unless the disk was very slow.
 SLICE = 64
 AT = " at "  # in the lease, between who leads and where
+GIVEN = b"for "  # begins a lease that is kept for whom it was given to
+HEARD_S = 3.0  # who stands by asks each second at least
 ASK_AGAIN_S = 0.2  # how often somebody who stands by looks whether the lease is free
 
 lost_records = counter("switchboard_journal_lost_records", "Acknowledged records that Redis no longer had")
@@ -64,8 +66,8 @@ class Entry(Struct, frozen=True):
 class RedisJournal:
     """See `port.Journal`.
 
-    `owner` is how others see who leads; `seen` a file that remembers which log it was; `format` and `upcasts` are those
-    of `codec`.
+    `owner` is how others see who leads, and `can_be_given` whether it may be named to lead (`hand_over`); `seen` is a
+    file that remembers which log it was; `format` and `upcasts` are those of `codec`.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class RedisJournal:
         *,
         read_only: bool = False,
         owner: str = "",
+        can_be_given: bool = False,
         seen: Path | None = None,
         format: int = codec.FORMAT,
         upcasts: Mapping[int, codec.Upcast] = codec.UPCASTS,
@@ -84,6 +87,8 @@ class RedisJournal:
         self.format, self.upcasts = format, upcasts
         self._named = owner or f"{socket.gethostname()}:{os.getpid()}"
         self.owner = f"{self._named} {uuid.uuid4().hex[:8]}"
+        self._can_be_given = can_be_given
+        self._standbys = (f"{settings.prefix}:standbys",)
         names = ("log", "meta", "lease", "snapshots")
         self.keys = tuple(f"{settings.prefix}:{name}" for name in names)
         self._log, self._meta, self._lease, self._snapshots = self.keys
@@ -127,6 +132,39 @@ class RedisJournal:
         with self._mutex:
             holder = self._link.call("GET", self._lease)
         return _named(holder).partition(AT)[2] if holder else ""
+
+    @property
+    def name(self) -> str:
+        """By which others may give this one the lead."""
+        return self._named
+
+    def leader(self) -> str:
+        """The name of who leads; "" while nobody does. Raises JournalFailed."""
+        with self._mutex:
+            holder = self._link.call("GET", self._lease)
+        return "" if not holder or holder.startswith(GIVEN) else _named(holder).partition(AT)[0]
+
+    def standbys(self) -> list[str]:
+        """Who could be given the lead: heard of within the length of a lease, or of the last seconds."""
+        with self._mutex:
+            found = self._link.run(redis_scripts.STANDING_BY, self._standbys)
+        recent_s = max(self.settings.lease / 1_000, HEARD_S)
+        names = {name.decode() for name, ago in zip(found[::2], found[1::2], strict=True) if int(ago) <= recent_s}
+        return sorted(names)
+
+    def hand_over(self, to: str) -> None:
+        """Give the lead to somebody who stands by. Raises JournalHeld and JournalFailed; then nothing was given."""
+        with self._mutex:
+            self._check_writable()
+            more = (to, int(self.settings.lease), self._last_seq)
+            answer = self._link.run(
+                redis_scripts.HAND_OVER, self.keys, self._token, *more, replicas=self.settings.replicas
+            )
+            was_given = type(answer) is list and answer[1] == GIVEN + to.encode()  # and the first answer was lost
+            if answer != b"given" and not was_given:
+                raise self._fenced(answer)
+            self._stopped = f"it was handed over to {to}"
+            self._token = ""
 
     @property
     def identity(self) -> str:
@@ -184,11 +222,13 @@ class RedisJournal:
     def _take_lease(self) -> bool:
         """Whether the log is a new one. Raises JournalHeld."""
         arguments = (self.owner, int(self.settings.lease), uuid.uuid4().hex, uuid.uuid4().hex, self._identity)
-        what, *more = self._link.run(redis_scripts.TAKE, self.keys, *arguments, self.format)
+        what, *more = self._link.run(redis_scripts.TAKE, self.keys, *arguments, self.format, self._named)
         if what == b"held":
             self._tell_lost()
+            if self._can_be_given:
+                self._link.run(redis_scripts.STANDS_BY, self._standbys, self._named)
             wait_s = min(max(int(more[1]), 1) / 1_000 + 0.005, ASK_AGAIN_S)
-            raise JournalHeld(f"{_named(more[0])} leads", wait_s)
+            raise JournalHeld(_holder(more[0]), wait_s)
         if what == b"newer":
             codec.check_format(_formats(more[0])[-1][1], self.format)
         if what == b"other":
@@ -402,7 +442,7 @@ class RedisJournal:
         self._token = ""
         if not answer[1]:
             return JournalHeld("the token is no longer there: others have led since, or Redis was emptied", 0.0)
-        return JournalHeld(f"{_named(answer[1])} leads", 0.0)
+        return JournalHeld(_holder(answer[1]), 0.0)
 
     # --- read ---
 
@@ -515,3 +555,10 @@ def _formats(text: bytes) -> list[tuple[int, int]]:
 def _named(owner: bytes) -> str:
     """Host and process, without the mark that tells two processes of the same number apart."""
     return owner.decode().rpartition(" ")[0] or owner.decode()
+
+
+def _holder(lease: bytes) -> str:
+    """Why a lease cannot be taken."""
+    if lease.startswith(GIVEN):
+        return f"it is kept for {lease.removeprefix(GIVEN).decode()}, to whom it was given"
+    return f"{_named(lease)} leads"

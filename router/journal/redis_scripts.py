@@ -4,7 +4,7 @@ Keys, all of one prefix:
 
     log        the stream; an entry is a batch: ID `FIRST-EPOCH`, fields n (how many records) and d (their frame)
     meta       identity, epoch, token, last (number of the last record), formats, closed_at, probe
-    lease      who leads, with a time to live
+    lease      who leads, with a time to live; or "for NAME": kept for a moment for whom it was given to
     snapshots  record -> snapshot
 
 The fence is the token, never the lease and never a clock: whoever takes the lease raises the epoch and writes a token
@@ -28,10 +28,11 @@ class Script:
 
 # A lease that would last longer than any is given for comes of a clock that was set back. It is cut down, or nobody
 # could follow a leader that has died; one that lives renews it long before.
-# ARGV: owner, lease_ms, nonce, identity for a new log, identity expected or "", newest format that the caller reads
+# ARGV: owner, lease_ms, nonce, identity for a new log, identity expected or "", newest format that the caller reads,
+# name by which the caller may be given the lead
 TAKE = Script("""
 local held = redis.call('GET', KEYS[3])
-if held and held ~= ARGV[1] then
+if held and held ~= ARGV[1] and held ~= 'for ' .. ARGV[7] then
   local left = redis.call('PTTL', KEYS[3])
   if left > tonumber(ARGV[2]) then
     redis.call('PEXPIRE', KEYS[3], ARGV[2])
@@ -105,6 +106,32 @@ if redis.call('GET', KEYS[3]) == ARGV[2] then redis.call('DEL', KEYS[3]) end
 return 'released'
 """
 )
+
+# Nobody can write from here on until somebody takes the lease, and for its length only `to` can.
+# ARGV: token, to, lease_ms, record at which the log ends
+HAND_OVER = Script(
+    _FENCE
+    + """
+redis.call('HSET', KEYS[2], 'closed_at', ARGV[4])
+redis.call('HDEL', KEYS[2], 'token')
+redis.call('SET', KEYS[3], 'for ' .. ARGV[2], 'PX', ARGV[3])
+return 'given'
+"""
+)
+
+# Who stands by says so, where a log can be handed over: one field for each in KEYS[1], when it was last heard of.
+# ARGV: name
+STANDS_BY = Script("redis.call('HSET', KEYS[1], ARGV[1], redis.call('TIME')[1])\nreturn 'noted'")
+
+# How many seconds ago each of them was: name, seconds, name, seconds ...
+STANDING_BY = Script("""
+local now, found = tonumber(redis.call('TIME')[1]), {}
+for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
+  found[#found + 1] = name
+  found[#found + 1] = tostring(now - tonumber(redis.call('HGET', KEYS[1], name)))
+end
+return found
+""")
 
 # Keep two snapshots, and trim. A snapshot is made beside the writer from what was read a moment before, so it may be of
 # records that Redis has lost since: the entry that its last record was read from must still be there.

@@ -37,6 +37,7 @@ level = gauge(
     "The share of contacts of late (balance.window) that were answered within their target; kept where a rule looks.",
     ("queue",),
 )
+OUTCOMES = ("in-target", "past-target", "abandoned", "abandoned-soon")
 contacts = gauge(
     "queue_contacts",
     "Contacts of the last 24 hours, by how their first wait ended: in-target, past-target, abandoned, abandoned-soon.",
@@ -48,13 +49,18 @@ places_held = gauge("places_held", "Places that agents keep free for something t
 
 
 class Figures:
-    """Observes a writer. `look` takes the figures over at once; `start` does so every LOOK_S seconds."""
+    """Observes a writer, or those of several routing domains, whose queues have names of their own.
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+    `look` takes the figures over at once; `start` does so every LOOK_S seconds.
+    """
+
+    def __init__(self, *writers: Writer) -> None:
+        self._writers = writers
+        self._shown: dict[Writer, tuple[str, ...]] = {}  # the queues that it has figures of
         self._counts: Counts[type[Event]] = Counts()
         self._task: asyncio.Task[None] | None = None
-        writer.observers.append(self._count)
+        for writer in writers:
+            writer.observers.append(self._count)
 
     def _count(self, first_seq: int, at_ms: int, happened: Sequence[Event]) -> None:
         for event in happened:
@@ -76,9 +82,22 @@ class Figures:
         counted, self._counts = self._counts, Counts()
         for kind, n in counted.items():
             events.labels(str(kind.__struct_config__.tag)).inc(n)
-        state = self._writer.engine.state
-        now_ms = self._writer.clock.now_ms()
-        for view in lookups.queue_views(state, now_ms, now_ms - DAY_MS):
+        states = [writer.engine.state for writer in self._writers if len(self._writers) == 1 or not writer.failed]
+        for writer in self._writers:
+            self._look_at(writer)
+        places_held.set(sum(len(state.drains) for state in states))
+        agents.labels("configured").set(sum(len(state.agents) for state in states))
+        agents.labels("ready").set(sum(sum(state.matcher.present.values()) for state in states))
+
+    def _look_at(self, writer: Writer) -> None:
+        if len(self._writers) > 1 and writer.failed:  # another process has the domain, and tells of it
+            for name in self._shown.pop(writer, ()):
+                _forget(name)
+            return
+        now_ms = writer.clock.now_ms()
+        views = lookups.queue_views(writer.engine.state, now_ms, now_ms - DAY_MS)
+        self._shown[writer] = tuple(view.queue for view in views)
+        for view in views:
             waiting.labels(view.queue).set(view.waiting)
             offered.labels(view.queue).set(view.offered)
             active.labels(view.queue).set(view.active)
@@ -92,9 +111,6 @@ class Figures:
                 _tell_day(view.queue, view.day)
             for loan in view.borrows:
                 lending.labels(view.queue, loan.lender).set(loan.open)
-        places_held.set(len(state.drains))
-        agents.labels("configured").set(len(state.agents))
-        agents.labels("ready").set(sum(state.matcher.present.values()))
 
     async def _watch(self) -> None:
         while True:
@@ -107,3 +123,18 @@ def _tell_day(queue: str, day: DayView) -> None:
     contacts.labels(queue, "past-target").set(day.answered - day.in_target)
     contacts.labels(queue, "abandoned").set(day.abandoned - day.short)
     contacts.labels(queue, "abandoned-soon").set(day.short)
+
+
+def _forget(queue: str) -> None:
+    """What is wanted is that nothing is told; that there was nothing to forget is as good."""
+    for figure in (waiting, offered, active, oldest):
+        figure.labels(queue)
+        figure.remove(queue)
+    for near in NEARNESS:
+        servability.labels(queue, near)
+        servability.remove(queue, near)
+    for outcome in OUTCOMES:
+        contacts.labels(queue, outcome)
+        contacts.remove(queue, outcome)
+    level.labels(queue)
+    level.remove(queue)

@@ -65,6 +65,7 @@ class Writer:
         self.engine = Engine()
         self.failed = "not started"
         self.draining = False
+        self._gives_up = False  # nothing more is decided here: the lead is being handed over
         self.tell: Callable[[Tell], None] = lambda news: None
         self.inform: Callable[[Inform], None] = lambda news: None
         self.post: Callable[[Outbound], None] = lambda letter: None
@@ -120,6 +121,10 @@ class Writer:
         """The first facts of this leader are durable: what a takeover is measured by."""
         if not isinstance(outcome, Exception):
             log.info("Writes", action="writes", seq=self.durable_seq)
+
+    @property
+    def seq(self) -> int:
+        return self.engine.state.seq
 
     async def drain(self) -> None:
         """Refuse new contacts and wait until everything that was taken is durable and answered."""
@@ -199,8 +204,11 @@ class Writer:
     def _refusal(self, command: c.AnyCommand) -> RouterError | None:
         if self.failed:
             return Unavailable(AWAY)
-        if self.draining and type(command) is c.Arrive:
-            return Draining("stopping; come back in a moment")
+        if self.draining:
+            if self._gives_up:
+                return Unavailable(AWAY)
+            if type(command) is c.Arrive:
+                return Draining("stopping; come back in a moment")
         return self._mailbox.refusal(command)
 
     def _wait(self, batch: Batch, done: Done, outcome: Any, effects: list[Tell | Inform | Outbound]) -> None:
@@ -316,6 +324,21 @@ class Writer:
     def give_up(self, error: JournalFailed) -> None:
         """Somebody else must lead: the lease is lost."""
         self._fail(f"the journal failed: {error}", error)
+
+    async def step_aside(self, hand_over: Callable[[], None], why: str) -> None:
+        """Decide nothing more, answer what was decided, call `hand_over` in a thread, and stand by.
+
+        Raises what `hand_over` raises; then nothing has changed.
+        """
+        before, self.draining, self._gives_up = self.draining, True, True
+        try:
+            await self._idle.wait()
+            if self.failed:
+                raise JournalFailed(self.failed)
+            await asyncio.to_thread(hand_over)
+        finally:
+            self.draining, self._gives_up = before, False
+        self._fail(why, JournalHeld(why))
 
     def _fail(self, why: str, error: BaseException) -> None:
         """Stop deciding; tell everybody who waits to come back; begin to recover."""

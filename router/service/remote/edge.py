@@ -54,6 +54,7 @@ BEHIND_MOST = 64 * 1_048_576  # bytes of commands that the engine does not take
 # What outsiders are told; health and log say why. Another engine leads within seconds.
 NO_ENGINE = "not recorded: there is no engine to be reached just now; come back in a moment"
 COME_BACK_S = 1
+NO_LEADER = "standby: no engine leads"
 
 _restarts = counter("edge_copies_total", "How often this edge read the engine's state anew.")
 _links = counter("edge_links_total", "How often this edge was linked to an engine.")
@@ -173,6 +174,10 @@ class RemoteWriter:
     def engine(self) -> Engine:
         return self._copy.engine
 
+    @property
+    def seq(self) -> int:
+        return self.engine.state.seq
+
     # --- life -------------------------------------------------------------------------------------------------------
 
     def stand_by(self, why: str) -> None:
@@ -271,7 +276,7 @@ class RemoteWriter:
     def _find(self) -> str:
         address = self._log.address()
         if not address:
-            raise Away("standby: no engine leads")
+            raise Away(NO_LEADER)
         return address
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

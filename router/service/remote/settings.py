@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ssl
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from router.engine.config import Duration
 from router.errors import ConfigError
@@ -15,12 +16,15 @@ SECRET_LEAST = 16  # characters: it is all that keeps strangers from being taken
 class LinkSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The link between engines and edges. Left out: every connection ends at the process that leads."""
 
-    # HOST:PORT where an engine listens for edges; port 0: any free one. Left out: it takes none, so `serve --roles
-    # engine` is refused.
+    # HOST:PORT where an engine listens for edges; port 0: any free one. With routing domains each has a port of its
+    # own: this one and as many further as the domain's number. Left out: it takes none, so `serve --roles engine` is
+    # refused.
     listen: str = ""
     # HOST:PORT by which edges reach this engine; it stands in the lease, where they look. Left out: what it listens on,
     # which is right unless that is 0.0.0.0 or behind a translation of addresses.
     address: str = ""
+    # What this engine is called where routing domains are given to it (`switchboard move`). Left out: HOST:PID.
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{0,64}$")] = ""
     # What engines and edges prove to each other that they know; the same on all machines. Better as
     # SWITCHBOARD__LINK__SECRET than in the file. Left out: no link.
     secret: str = ""
