@@ -48,6 +48,8 @@ def test_every_option_stands_in_the_reference_with_its_default() -> None:
         structs(kind, everything)
     for kind in everything - {Almanac}:  # which is worked out, never written
         for f in fields(kind):
+            if (kind.__name__, f.name) in reference.WORKED_OUT:
+                continue
             if f.name == "adapters" or reference._inner(f.type)[0] not in (None, Node):
                 continue
             default = f.default if f.default is not msgspec.NODEFAULT else None

@@ -186,6 +186,55 @@ def test_a_clock_of_redis_that_was_set_back_keeps_nobody_waiting_for_longer_than
     second.close()
 
 
+@pytest.mark.promise("DU-5")
+def test_who_is_given_the_lead_gets_it_and_who_gave_it_writes_nothing_more(
+    valkey: RedisServer, settings: JournalSettings
+) -> None:
+    first, second, third = (RedisJournal(settings, owner=name, can_be_given=True) for name in ("one", "two", "three"))
+    try:
+        first.open()
+        first.append(1, [b"a"])
+        for other in (second, third):
+            with pytest.raises(JournalHeld, match="one leads"):
+                other.open()
+        assert first.standbys() == ["three", "two"]
+        assert first.leader() == "one"
+        first.hand_over("two")
+        assert first.leader() == ""
+        with pytest.raises(JournalFailed):
+            first.append(2, [b"b"])
+        with pytest.raises(JournalFailed):
+            first.renew()
+        for other in (first, third):
+            with pytest.raises(JournalHeld, match="it is kept for two"):
+                other.open()
+        opened = second.open()
+        assert (opened.last_seq, opened.clean, opened.notes) == (1, True, ())
+        second.append(2, [b"b"])
+        assert third.leader() == "two"
+    finally:
+        for each in (first, second, third):
+            each.close()
+
+
+def test_what_nobody_takes_who_was_given_it_is_free_after_the_length_of_a_lease(
+    valkey: RedisServer, settings: JournalSettings
+) -> None:
+    first, second = (RedisJournal(settings, owner=name, can_be_given=True) for name in ("one", "two"))
+    try:
+        first.open()
+        first.hand_over("who-died-meanwhile")
+        with pytest.raises(JournalHeld):
+            second.open()
+        assert 0 < int(valkey.command("PTTL", f"{settings.prefix}:lease")) <= settings.lease
+        lease_ends(valkey, settings)
+        second.open()
+        assert second.leader() == "two"
+    finally:
+        first.close()
+        second.close()
+
+
 def test_renewing_keeps_the_lease_and_tells_the_servers_time(valkey: RedisServer, journal: RedisJournal) -> None:
     valkey.command("PEXPIRE", f"{journal.settings.prefix}:lease", 10)
     before_s, _ = valkey.command("TIME")

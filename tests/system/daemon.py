@@ -48,7 +48,7 @@ class Daemon:
         self.log = data.parent / f"{data.name}.log"
         self._said = data.parent / f"{data.name}.out"
         self._config = config
-        self._options = ("--roles", roles) if roles else ()
+        self.options: tuple[str, ...] = ("--roles", roles) if roles else ()
         self._env = {k: v for k, v in os.environ.items() if not k.startswith("SWITCHBOARD__")}
         self._env |= ANY_PORT | dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -91,7 +91,7 @@ class Daemon:
         """Start the process and return at once."""
         assert not self.running, "it runs already"
         command = [sys.executable, "-m", self.program, "serve", "--config", str(self._config), "--data", str(self.data)]
-        command += self._options
+        command += self.options
         with open(self._said, "wb") as said, open(self.log, "ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=said, stderr=log, env=self._env, cwd=ROOT

@@ -545,4 +545,4 @@ SEVERAL: dict[type[c.Command], Callable[[DomainsDesk, Any], list[tuple[Domain, A
     c.Configure: _D._configurations,
 }
 # What is said by an engine to itself, or to one domain by name.
-NOT_HERE = frozenset({c.Restart, c.Tick, c.AssignNumbers, c.GiveLead})
+NOT_HERE: frozenset[type[c.Command]] = frozenset({c.Restart, c.Tick, c.AssignNumbers, c.GiveLead})
