@@ -309,6 +309,20 @@ async def test_one_customer_is_joined_in_every_domain_that_knows_them() -> None:
             t.desk.customer("tel:+999")
 
 
+async def test_a_customer_has_one_card_wherever_it_was_written() -> None:
+    async with town() as t:
+        await t.call("b", "+2", identities=("tel:+49",))
+        card = {"name": "Eva"}
+        await t.desk.ask(c.DescribeCustomer(identity="tel:+49", fields=card, version=0, by="agent:ben"))
+        await t.call("a", "+1", identities=("tel:+49",))
+        assert t.desk.customer("tel:+49").card.fields == card, "although a domain before it knows them now"
+        with pytest.raises(IllegalMove, match="changed meanwhile"):
+            await t.desk.ask(c.DescribeCustomer(identity="tel:+49", fields={}, version=0, by="agent:ana"))
+        more = {"mail": "eva@example.org"}
+        await t.desk.ask(c.DescribeCustomer(identity="tel:+49", fields=more, version=1, by="agent:ana"))
+        assert t.desk.customer("tel:+49").card.fields == card | more
+
+
 async def test_an_emergency_closes_what_goes_by_the_calendar_everywhere() -> None:
     async with town() as t:
         await t.desk.ask(c.CloseCalendar(calendar="office", by="operator:sam"))
