@@ -317,7 +317,7 @@ class App:
             adapter.reset("recovered")
         if self.links is not None:
             self.links.lead()
-        log.info("Leads", action="leads", seq=self.writer.engine.state.seq)
+        log.info("Leads", action="leads", seq=self.writer.seq)
 
     def _deliver_again(self) -> None:
         """Begin anew with what the state holds, if this process is the one that delivers."""
