@@ -475,6 +475,8 @@ def simulate(
 def replay(journal: Path, config: Path, seed: int, plot: Path | None, as_json: bool) -> None:
     """What if yesterday: the contacts and people of a journal under another configuration.
 
+    JOURNAL is a file, or a configuration (.toml) that says where the log is: in Redis, for several machines.
+
     Agents miss and decline as large a share of their offers as they did. Transfers, consults and what operators did are
     not repeated: a contact is the work of the first agent who has it.
     """

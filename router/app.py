@@ -280,7 +280,8 @@ class App:
         if not isinstance(journal, RedisJournal):
             return
         settings = self.settings.journal
-        self.follower = Follower(journal, RedisJournal(settings, read_only=True))
+        own_queues = frozenset(self.loaded.config.queues)
+        self.follower = Follower(journal, RedisJournal(settings, read_only=True), own_queues)
         writer.follow, writer.rebuild = self.follower.follow, self.follower.take
         self.lease = Lease(journal, settings.lease, self.clock, lambda: not writer.failed, writer.give_up)
         if self.settings.link.listen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from msgspec.structs import replace
@@ -11,12 +12,15 @@ from msgspec.structs import replace
 from router.cli.simulating import COUNTED, COUNTS, json_out, print_table, progress, said, table_of
 from router.engine.config import Config
 from router.engine.events import Record
-from router.journal import codec
+from router.journal import choice, codec
 from router.journal.sqlite import SqliteJournal
 from router.settings import load
 from router.simulate.replay import Answer
 from router.simulate.replay import replay as run_again
 from router.simulate.report import Metrics, Report
+
+if TYPE_CHECKING:
+    from router.journal.redis import RedisJournal
 
 SHOWN = (*COUNTS, "sl_x", "mean_wait", "p50", "p90")
 TITLES = (*COUNTED, "in time", "mean s", "p50 s", "p90 s")
@@ -25,7 +29,7 @@ PEOPLE = 40  # a page; --json has all
 
 def run(journal: Path, config: Path, seed: int, as_json: bool, plot: Path | None) -> int:
     other = _plain(load(config).config)
-    log = SqliteJournal(journal, read_only=True)
+    log = _log(journal)
     log.open()
 
     def records() -> Iterator[Record]:
@@ -45,6 +49,14 @@ def run(journal: Path, config: Path, seed: int, as_json: bool, plot: Path | None
     else:
         _tables(found)
     return 0
+
+
+def _log(journal: Path) -> SqliteJournal | RedisJournal:
+    """A journal's file, or the log of the house whose configuration this is."""
+    if journal.suffix != ".toml":
+        return SqliteJournal(journal, read_only=True)
+    settings = load(journal).settings
+    return choice.make(settings.journal, Path(settings.data), read_only=True)
 
 
 def _plain(config: Config) -> Config:

@@ -106,6 +106,9 @@ class Link:
                 f"{self.where}: {error}; check journal.username, journal.password and the server's ACL"
             ) from error
         except (rx.RedisError, OSError) as error:
+            if "unknown command" in str(error).lower():
+                wanted = ".".join(map(str, OLDEST))
+                raise JournalUnfit(f"{self.where}: {error}; run Redis {wanted} or newer, or Valkey") from error
             raise JournalFailed(f"{self.where}: {error}; check that it runs and takes writes") from error
 
     # --- what it is ---

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from router.engine.engine import Engine
-from router.errors import JournalCorrupt, JournalFailed, JournalHeld, JournalUnfit
+from router.errors import JournalCorrupt, JournalError, JournalFailed, JournalHeld, JournalUnfit
 from router.journal.port import History
 from router.observe import gauge, get_logger
 from router.service.clock import Clock
@@ -120,8 +120,9 @@ class Lease:
 class Follower:
     """All of it in the writer's thread of recovery, one call after another. `log` reads beside the leader."""
 
-    def __init__(self, journal: SharedJournal, log_: SharedJournal) -> None:
-        self._journal, self._log = journal, log_
+    def __init__(self, journal: SharedJournal, log_: SharedJournal, queues: frozenset[str] = frozenset()) -> None:
+        """`queues`: of this process's configuration; a log that has none of them is another house's."""
+        self._journal, self._log, self._queues = journal, log_, queues
         self._engine: Engine | None = None
 
     @property
@@ -147,7 +148,29 @@ class Follower:
             pass  # Redis is away: whoever waits for the lease says so
 
     def take(self) -> Engine:
-        """The engine as the open journal has it."""
+        """The engine as the open journal has it.
+
+        Who cannot go on from it gives the lease back at once, for others may: an older version that does not know a
+        record (JournalVersion), a damaged log, another house's log (JournalUnfit).
+        """
+        try:
+            engine = self._take()
+            self._check_house(engine)
+        except JournalError:
+            self._journal.close()
+            raise
+        return engine
+
+    def _check_house(self, engine: Engine) -> None:
+        theirs = frozenset(engine.state.queues)
+        if self._queues and theirs and not self._queues & theirs:
+            named = ", ".join(sorted(theirs)[:5])
+            raise JournalUnfit(
+                f"{self._journal.where}: this log is another house's, for none of its queues ({named}) is in this "
+                "configuration; set another journal.prefix, or keep one queue's name while all others change"
+            )
+
+    def _take(self) -> Engine:
         engine, mark = self._engine, self._log.mark()
         self._forget()
         if engine is None or engine.state.seq != mark[0] or not self._journal.has(mark):

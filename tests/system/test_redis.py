@@ -113,6 +113,8 @@ async def test_a_daemon_finds_everything_again_after_it_and_redis_were_killed(
         assert await daemon.stop() == 0
         assert daemon.verify()["clean"]
         assert daemon.export()[0]["type"] == "configured"
+        again = json.loads(daemon.command("replay", str(CONFIG), "--config", str(CONFIG), "--json"))
+        assert again["was"]["contacts"] == 1
 
 
 @pytest.mark.promise("DU-2", "OB-1")
