@@ -177,6 +177,7 @@ class PhoneAdapter:
             answer=line.kind.gives,
             media=line.kind.media,
             refuses=(BadMessage, TooLarge, Unauthenticated, Unavailable),
+            busy=True,
         )
         async def hook(request: web.Request) -> web.Response:
             try:

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.hdrs import EXPECT
 from aiohttp.http_exceptions import BadHttpMessage
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -61,7 +62,7 @@ from router.service.domains.moving import DomainsOffice
 from router.service.pictures import NoPictures, Pictures
 from router.service.ports import Desk, Health
 from router.service.quarantine import Quarantine
-from router.service.routes import UNHURRIED
+from router.service.routes import UNHURRIED, described
 from router.service.sources import source_of
 
 log = get_logger("http")
@@ -354,9 +355,9 @@ class HttpServer:
         if task is not None:
             self._running.pop(task, None)
 
-    def _around(self, handler: Handler) -> Handler:
+    def _around(self, application: Handler) -> Handler:
         """The application, refusing in our words."""
-        running, answers = self._running, self.answers
+        running, answers, busy = self._running, self.answers, self._busy()
 
         async def guarded(request: web.BaseRequest) -> web.StreamResponse:
             task = request.task  # the one that runs us
@@ -366,6 +367,9 @@ class HttpServer:
                     raise Draining("stopping; come back in a few seconds")
                 if self.closed and request.path not in ALWAYS:
                     raise Unavailable(self.closed, retry_after_s=1)
+                handler = busy.get(request.raw_path)
+                if handler is None or request.method != "POST" or EXPECT in request.headers:
+                    handler = application
                 response = await handler(request)
             except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
                 response = self._answer_to(request, error)
@@ -377,6 +381,16 @@ class HttpServer:
             return response
 
         return guarded
+
+    def _busy(self) -> dict[str, Handler]:
+        """What is posted to most, by its address as it is written most: any other way of writing it is looked up."""
+        found: dict[str, Handler] = {}
+        for route in self.app.router.routes():
+            info = described(route.handler)
+            if info is not None and info.busy:
+                assert isinstance(route.resource, web.PlainResource), "an address with parameters is looked up"
+                found[route.resource.canonical] = cast(Handler, route.handler)
+        return found
 
     def _answer_to(self, request: web.BaseRequest, error: Exception) -> web.StreamResponse:
         if isinstance(error, web.HTTPException):

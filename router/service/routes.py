@@ -47,6 +47,9 @@ class RouteInfo(Struct, frozen=True, kw_only=True):
     media: str = JSON_TYPE  # of a good answer
     refuses: tuple[type[RouterError], ...] = ()
     parameters: dict[str, Any] = {}  # path parameters that are not plain texts: name -> type
+    # One fixed address, posted to so often that it is found without the library's table of routes. The handler takes
+    # nothing from the application or the path.
+    busy: bool = False
 
 
 def describe(summary: str, **more: Any) -> Callable[[H], H]:
