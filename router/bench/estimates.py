@@ -23,7 +23,7 @@ from msgspec import Struct, field
 
 from router.bench.measure import Figures, Step
 from router.bench.report import Row, compared
-from router.engine import evolve, waits
+from router.engine import facts, waits
 from router.engine.config import Agent, Band, Channel, Config, Duration, Memory, Queue, Rule
 from router.engine.requirements import Node
 from router.engine.views import Estimate
@@ -226,14 +226,16 @@ def _cost(hours: float) -> Figures:
 @contextlib.contextmanager
 def _forgetful() -> Iterator[None]:
     """An engine that learns nothing of waits."""
-    kept = {name: getattr(evolve, name) for name in ("learn", "learn_left", "follow")}
+    contact, ending = facts.contacts, facts.endings
+    lessons = [(contact, "follow"), (contact, "learn"), (ending, "learn"), (ending, "learn_left")]
+    kept = [getattr(module, name) for module, name in lessons]
     try:
-        for name in kept:
-            setattr(evolve, name, _nothing)
+        for module, name in lessons:
+            setattr(module, name, _nothing)
         yield
     finally:
-        for name, function in kept.items():
-            setattr(evolve, name, function)
+        for (module, name), function in zip(lessons, kept, strict=True):
+            setattr(module, name, function)
 
 
 def _nothing(*ignored: object) -> None:
