@@ -20,7 +20,7 @@ TOUCHED = """async (answers) => {
   watch.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
   for (let at = 1; at <= answers; at++) {
     window.answer(0);
-    await new Promise((done) => setTimeout(done));
+    await Promise.resolve(); // no timer comes in between: running times are another matter
   }
   watch.disconnect();
   return touched.reduce((sum, n) => sum + n, 0);

@@ -129,6 +129,7 @@ async def traced(page: Page, seconds: int) -> dict[str, float]:
     names = [event["name"] for event in events]
     times, work = sorted(told["times"]), sorted(told["work"])
     return {
+        **parts_of(events, len(times)),
         "frames": len(times),
         "median_ms": round(times[len(times) // 2], 1),
         "p99_ms": round(times[len(times) * 99 // 100], 1),
@@ -138,6 +139,31 @@ async def traced(page: Page, seconds: int) -> dict[str, float]:
         "script_p99_ms": round(work[len(work) * 99 // 100], 1),
         **{f"cpu_{name}_ms": round((after[name] - before[name]) * 1_000 / len(plain["times"]), 2) for name in after},
     }
+
+
+# What the tracing names of each part of a frame. Script, style and layout run for each answer wherever it is seen;
+# painting records what is to be drawn, and rasterising draws it: without a graphics processor by the same two cores.
+PARTS = {
+    "script": ("FireAnimationFrame", "FunctionCall", "TimerFire", "RunMicrotasks"),
+    "style_and_layout": ("UpdateLayoutTree", "Layout"),
+    "paint": ("PrePaint", "Paint", "Layerize", "Commit", "UpdateLayer"),
+    "raster": ("RasterTask", "ImageDecodeTask", "GPUTask"),
+}
+
+
+def parts_of(events: list[dict[str, Any]], frames: int) -> dict[str, float]:
+    """Processor time of each part of a frame, in milliseconds; what lies within another of its kind counts once."""
+    found = {}
+    for part, names in PARTS.items():
+        spans = [event for event in events if event["name"] in names and "tdur" in event]
+        spans.sort(key=lambda event: (event["pid"], event["tid"], event["ts"], -event["dur"]))
+        total, end, thread = 0, 0.0, (0, 0)
+        for event in spans:
+            at = (event["pid"], event["tid"])
+            if at != thread or event["ts"] >= end:
+                total, end, thread = total + event["tdur"], event["ts"] + event["dur"], at
+        found[f"traced_{part}_ms"] = round(total / 1_000 / frames, 2)
+    return found
 
 
 async def spent(session: CDPSession) -> dict[str, float]:

@@ -59,13 +59,13 @@ export function Card({ desk, state, one }) {
   const names = [...new Set([...state.me.customer_fields, ...Object.keys(card?.fields || {})])];
   const written = names.filter((name) => card?.fields[name]);
   const editable = card?.editable && state.me.customer_fields.length > 0;
-  return html`<section class="card" aria-labelledby="card-title">
-    <div class="card-head"><h2 class="label grow" id="card-title">${t("card")}</h2>
+  return html`<section class="about" aria-labelledby="card-title">
+    <div class="about-head"><h2 class="label grow" id="card-title">${t("card")}</h2>
       ${editable && !draft && html`<${Button} onClick=${() => write({})}>${t("card.edit")}<//>`}</div>
     ${failed && !card && html`<p class="none">${t("card.failed")} <button type="button" class="link" onClick=${read}>${t("again")}</button></p>`}
     ${stale && html`<p class="banner warn" role="alert">${t("card.stale")}</p>`}
     ${card && (!draft || stale) && (written.length ? html`<dl class="table">${written.map((name) => html`<div key=${name}><dt>${label(name)}</dt><dd dir="auto"><${Words} text=${card.fields[name]} /></dd></div>`)}</dl>` : !draft && html`<p class="none">${t("card.none")}</p>`)}
-    ${card && draft && html`<form class="card-form" onSubmit=${save}>
+    ${card && draft && html`<form class="about-form" onSubmit=${save}>
       ${state.me.customer_fields.map((name) => {
         const more = { dir: "auto", maxlength: 4000, value: draft[name] ?? card.fields[name] ?? "", onInput: (e) => write({ ...draft, [name]: e.target.value }) };
         return html`<label class="field" key=${name}>${label(name)}${LONG.has(name) ? html`<textarea rows="3" ...${more}></textarea>` : html`<input ...${more} />`}</label>`;
@@ -85,7 +85,7 @@ function Changes({ card }) {
     ...card.history.map((x) => ({ at_ms: x.at_ms, by: x.by, text: x.what })),
   ].sort((a, b) => b.at_ms - a.at_ms);
   if (!rows.length) return null;
-  return html`<details class="card-changes"><summary class="label">${t("card.changes")} <span class="count">${rows.length}</span></summary>
+  return html`<details class="about-changes"><summary class="label">${t("card.changes")} <span class="count">${rows.length}</span></summary>
     <ol class="notes">${rows.map((row, index) => html`<li key=${index}>
       <p class="said-by"><span>${row.by.replace(/^agent:/, "")}</span><time class="quiet figures">${moment(row.at_ms, spoken(), now())}</time></p>
       <p class="note-text" dir="auto">${row.text}</p></li>`)}</ol></details>`;

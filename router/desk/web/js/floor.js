@@ -33,6 +33,15 @@ export function Floor({ desk, state }) {
 
 const byName = new Intl.Collator(undefined, { numeric: true }).compare;
 
+/** Where each name stands among all of them. Names hardly ever change and comparing them is slow, numbers are not. */
+function usePlaces(rows, key, name) {
+  const names = rows.map((row) => `${row[key]}\n${row[name]}`).join("\n");
+  return useMemo(() => {
+    const sorted = [...rows].sort((a, b) => byName(a[name], b[name]));
+    return new Map(sorted.map((row, place) => [row[key], place]));
+  }, [names]);
+}
+
 function Tiles({ watch }) {
   const at = useNow();
   const waiting = watch.queues.reduce((sum, queue) => sum + queue.waiting, 0);
@@ -61,15 +70,16 @@ function Share({ share }) {
 }
 
 function Queues({ desk, watch }) {
+  const places = usePlaces(watch.queues, "queue", "queue");
   const rows = useMemo(
-    () => [...watch.queues].sort((a, b) => b.share_of_target - a.share_of_target || b.waiting - a.waiting || byName(a.queue, b.queue)),
-    [watch.queues],
+    () => [...watch.queues].sort((a, b) => b.share_of_target - a.share_of_target || b.waiting - a.waiting || places.get(a.queue) - places.get(b.queue)),
+    [watch.queues, places],
   );
   return html`<section class="panel"><h2 id="queues-title">${t("queues")}</h2>
-    <div class="scroll" tabindex="0" role="region" aria-labelledby="queues-title"><table>
-      <thead><tr><th scope="col">${t("queue")}</th><th scope="col" class="number">${t("tile.waiting")}</th><th scope="col" class="number">${t("tile.oldest")}</th>
-        <th scope="col">${t("share")}</th><th scope="col" class="number" title=${t("level.about")}>${t("level")}</th><th scope="col" class="number" title=${t("abandoned.about")}>${t("abandoned")}</th><th scope="col" class="number">${t("offered")}</th><th scope="col" class="number">${t("active")}</th></tr></thead>
-      <tbody>${rows.map((queue) => html`<${QueueRow} key=${queue.queue} desk=${desk} queue=${queue} chosen=${watch.queue === queue.queue} />`)}</tbody>
+    <div class="scroll" tabindex="0" role="region" aria-labelledby="queues-title"><table class="queues" role="table">
+      <thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">${t("queue")}</th><th role="columnheader" scope="col" class="number">${t("tile.waiting")}</th><th role="columnheader" scope="col" class="number">${t("tile.oldest")}</th>
+        <th role="columnheader" scope="col">${t("share")}</th><th role="columnheader" scope="col" class="number" title=${t("level.about")}>${t("level")}</th><th role="columnheader" scope="col" class="number" title=${t("abandoned.about")}>${t("abandoned")}</th><th role="columnheader" scope="col" class="number">${t("offered")}</th><th role="columnheader" scope="col" class="number">${t("active")}</th></tr></thead>
+      <tbody role="rowgroup">${rows.map((queue) => html`<${QueueRow} key=${queue.queue} desk=${desk} queue=${queue} chosen=${watch.queue === queue.queue} />`)}</tbody>
     </table></div>
   </section>`;
 }
@@ -87,16 +97,16 @@ function abandoned(day) {
 
 const QueueRow = kept(function QueueRow({ desk, queue, chosen }) {
   const nobody = (queue.servability["signed-out"] || 0) + (queue.servability.nobody || 0);
-  return html`<tr class=${chosen ? "chosen" : ""}>
-    <th scope="row"><button type="button" class="link" aria-pressed=${String(chosen)} onClick=${() => desk.watch.choose({ queue: chosen ? "" : queue.queue })}>${queue.queue}</button>
+  return html`<tr role="row" class=${chosen ? "chosen" : ""}>
+    <th role="rowheader" scope="row"><button type="button" class="link" aria-pressed=${String(chosen)} onClick=${() => desk.watch.choose({ queue: chosen ? "" : queue.queue })}>${queue.queue}</button>
       ${!queue.open && html`<span class="flag warn">${t("closed")}</span>`}
       ${nobody > 0 && html`<span class="flag bad">${t("nobody.there", { n: nobody })}</span>`}</th>
-    <td class="number figures">${queue.waiting || ""}</td>
-    <td class="number">${queue.oldest_enqueued_at_ms ? html`<${Since} ms=${queue.oldest_enqueued_at_ms} />` : ""}</td>
-    <td>${queue.waiting ? html`<${Share} share=${queue.share_of_target} />` : ""}</td>
-    <td class="number figures">${percent(queue.day ? queue.day.service_level : queue.service_level)}</td>
-    <td class="number figures">${abandoned(queue.day)}</td>
-    <td class="number figures">${queue.offered || ""}</td><td class="number figures">${queue.active || ""}</td>
+    <td role="cell" class="number figures">${queue.waiting || ""}</td>
+    <td role="cell" class="number">${queue.oldest_enqueued_at_ms ? html`<${Since} ms=${queue.oldest_enqueued_at_ms} />` : ""}</td>
+    <td role="cell">${queue.waiting ? html`<${Share} share=${queue.share_of_target} />` : ""}</td>
+    <td role="cell" class="number figures">${percent(queue.day ? queue.day.service_level : queue.service_level)}</td>
+    <td role="cell" class="number figures">${abandoned(queue.day)}</td>
+    <td role="cell" class="number figures">${queue.offered || ""}</td><td role="cell" class="number figures">${queue.active || ""}</td>
   </tr>`;
 });
 
@@ -129,9 +139,10 @@ export function presenceOf(agent) {
 }
 
 function People({ desk, watch }) {
+  const places = usePlaces(watch.agents, "agent", "name");
   const rows = useMemo(
-    () => [...watch.agents].sort((a, b) => RANK[presenceOf(a)] - RANK[presenceOf(b)] || byName(a.name, b.name)),
-    [watch.agents],
+    () => [...watch.agents].sort((a, b) => RANK[presenceOf(a)] - RANK[presenceOf(b)] || places.get(a.agent) - places.get(b.agent)),
+    [watch.agents, places],
   );
   return html`<section class="panel people" aria-labelledby="people-title"><h2 id="people-title">${t("people")}</h2>
     <ul tabindex="0" aria-labelledby="people-title">${rows.map((agent) => html`<${Person} key=${agent.agent} desk=${desk} agent=${agent} />`)}</ul>
