@@ -36,9 +36,9 @@ def payloads_of(path: Path) -> Iterator[bytes]:
 def record(name: str, seed: int, steps: int, kind: str) -> None:
     # Imported here: replaying needs no walk.
     from tests.engine.support.crowd import crowd
-    from tests.engine.support.walk import Walk, hall
+    from tests.engine.support.walk import Walk, hall, parted
 
-    kinds = {"--crowd": crowd, "--hall": hall}
+    kinds = {"--crowd": crowd, "--hall": hall, "--domain": parted}
     checked = (kinds[kind](seed, steps) if kind else Walk(seed, thrift=100).run(steps)).checked
     path = HISTORIES / f"{name}.records"
     path.write_bytes(b"".join(len(p).to_bytes(4, "big") + p for p in checked.payloads))

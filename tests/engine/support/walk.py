@@ -816,3 +816,13 @@ def _shows(r: Random, queues: list[str]) -> dict[str, Any]:
 
 def hall(seed: int, steps: int) -> Walk:
     return Walk(seed, 20, a_hall, HALL).run(steps)
+
+
+def parted(seed: int, steps: int) -> Walk:
+    """A day in the log of a routing domain, which is given to another engine in the middle of it."""
+    walk = Walk(seed, 20)
+    walk.checked.do(c.AssignNumbers(domain=7), walk.now_ms)
+    walk.run(steps // 2)
+    walk.checked.do(c.GiveLead(to="engine-2", by="operator:sam", why="new memory"), walk.now_ms)
+    walk.checked.restart(walk.now_ms)
+    return walk.run(steps - steps // 2)
