@@ -232,7 +232,8 @@ class EngineProcess(Process):
         self.world.ask(self, log, lambda: log.renew(self.name, epoch), partial(self._renewal, epoch))
 
     def _not_renewed(self, epoch: int) -> None:
-        if self.leads and epoch == self.epoch and self.world.now_ms - self._renewed_ms >= LEASE_MS:
+        over = self.world.now_ms - self._renewed_ms >= LEASE_MS
+        if self.leads and epoch == self.epoch and over and self.world.clocks:
             self._step_down()
 
     def _renewal(self, epoch: int, kept: bool) -> None:
@@ -504,7 +505,9 @@ class Robot:
 
 
 class World:
-    def __init__(self, seed: int, faults: list[Fault] | None = None, fenced: bool = True) -> None:
+    def __init__(self, seed: int, faults: list[Fault] | None = None, fenced: bool = True, clocks: bool = True) -> None:
+        """`clocks`: who cannot renew its lease steps down by itself. Without, there is nothing but the token."""
+        self.clocks = clocks
         self.seed, self.faults = seed, faults_of(seed) if faults is None else faults
         self.chance = random.Random(f"world-{seed}")
         self.now_ms = 0

@@ -43,6 +43,13 @@ def test_without_the_fence_rules_break() -> None:
         for number, at_ms in ((1, 4_000), (2, 9_000))
         for who in (f"engine-{number}", "edge-1", "edge-2")
     ]
-    found = [World(seed, stops, fenced=False).run() for seed in range(10)]
-    assert any("lost" in line for lines in found for line in lines)
-    assert all(World(seed, stops).run() == [] for seed in range(10))
+    assert all(_breaks(World(seed, stops, fenced=False, clocks=False)) for seed in range(5))
+    assert all(World(seed, stops, clocks=False).run() == [] for seed in range(10)), "the token alone is enough"
+
+
+def _breaks(world: World) -> bool:
+    """Two histories under one number: a rule is broken, or an edge cannot even follow."""
+    try:
+        return world.run() != []
+    except KeyError:
+        return True
