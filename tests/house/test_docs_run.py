@@ -138,7 +138,8 @@ async def until_gone(path: Path) -> None:
 
 async def test_the_table_of_parts_is_what_readiness_says(daemon: Daemon) -> None:
     table = next(table for table in OPERATORS.tables if table.header[0] == "part")
-    assert {row[0].strip("`") for row in table.rows} == set((await daemon.ready())["parts"])
+    here = [row[0] for row in table.rows if not row[1].startswith("with a log in Redis only")]
+    assert {name.strip("`") for name in here} == set((await daemon.ready())["parts"])
 
 
 # --- the schemas against the wire -------------------------------------------------------------------------------------
