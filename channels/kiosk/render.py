@@ -2,7 +2,8 @@
 
 No build step, nothing from elsewhere: style and script stand in the page, and the Content-Security-Policy names their
 hashes, so nothing else can run. What comes from settings is escaped text in the markup and never part of a script.
-The parts lie in `pages/`, as they are edited.
+A page comes in its own language; the kiosk's brings all others along, to change at a touch. The parts lie in `pages/`,
+as they are edited.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+import msgspec
+
 from channels.kiosk.settings import Settings
+from channels.kiosk.words import direction, page_texts, speeches
 from router.service.look import TOKENS
 
 _PAGES = Path(__file__).with_name("pages")
@@ -30,17 +34,19 @@ class Page:
 
 def kiosk_page(settings: Settings, site: str = "") -> Page:
     """Where visitors check in."""
-    texts = settings.texts
+    nothing = f'<p data-text="no_topics">{escape(page_texts(settings)["no_topics"])}</p>'
     return _page(
         "kiosk",
         settings,
         site,
         topics="".join(_button("topic", code, label or code) for code, label in _topics(settings, site).items()),
-        languages="".join(_button("language", code, label) for code, label in settings.languages.items()),
-        no_topics="" if settings.topics else f"<p>{escape(texts.no_topics)}</p>",
+        languages="".join(_button("language", code, label, code) for code, label in settings.languages.items()),
+        words=escape(msgspec.json.encode(speeches(settings)).decode()),
+        no_topics="" if settings.topics else nothing,
         no_languages="" if settings.languages else " hidden",
         max_name=str(settings.max_name),
         show_ticket_ms=str(int(settings.show_ticket)),
+        idle_ms=str(int(settings.idle)),
     )
 
 
@@ -57,8 +63,9 @@ def _topics(settings: Settings, site: str) -> dict[str, str]:
 
 def _page(name: str, settings: Settings, site: str, **parts: str) -> Page:
     script = (_PAGES / f"{name}.js").read_text(encoding="utf-8")
-    texts = {f"text_{field}": escape(getattr(settings.texts, field)) for field in settings.texts.__struct_fields__}
-    texts |= {"site": escape(site), "place": _place(settings, site), "lang": escape(settings.page_language)}
+    texts = {f"text_{field}": escape(text) for field, text in page_texts(settings).items()}
+    texts |= {"lang": escape(settings.page_language), "dir": direction(settings.page_language)}
+    texts |= {"site": escape(site), "place": _place(settings, site)}
     markup = Template((_PAGES / f"{name}.html").read_text(encoding="utf-8"))
     html = markup.substitute(texts, style=_STYLE, script=script, **parts)
     policy = (
@@ -76,11 +83,12 @@ def _page(name: str, settings: Settings, site: str, **parts: str) -> Page:
 
 def _place(settings: Settings, site: str) -> str:
     known = settings.sites.get(site)
-    return f'<p class="place">{escape(known.label or site)}</p>' if known is not None else ""
+    return f'<p class="place"><bdi>{escape(known.label or site)}</bdi></p>' if known is not None else ""
 
 
-def _button(name: str, value: str, label: str) -> str:
-    return f'<button type="button" data-{name}="{escape(value)}">{escape(label)}</button>'
+def _button(name: str, value: str, label: str, lang: str = "") -> str:
+    spoken = f' lang="{escape(lang)}" dir="{direction(lang)}"' if lang else ""
+    return f'<button type="button" data-{name}="{escape(value)}"{spoken}>{escape(label)}</button>'
 
 
 def _hash(text: str) -> str:

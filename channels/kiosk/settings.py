@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
 from router.engine.config import Duration
+from router.errors import ConfigError
 
 Label = Annotated[str, Meta(min_length=1, max_length=100)]
 Text = Annotated[str, Meta(max_length=200)]
+Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 
 
 class Texts(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the two pages say. `{n}` is replaced by a number."""
+    """What the two pages say in `page_language`; `{n}` is replaced by a number. A text that is left out is ours: in
+    English, or in Spanish where that is the page's language."""
 
     title: Text = "Welcome"
     name: Text = "Your name (optional)"
@@ -26,6 +30,7 @@ class Texts(Struct, frozen=True, forbid_unknown_fields=True):
     now: Text = "You are next. Please watch the screen."
     wait: Text = "About {n} minutes"
     again: Text = "Next visitor"
+    idle: Text = "Are you still there? This page starts again in {n} seconds."
     code: Text = "I have an appointment: my code"
     code_button: Text = "Check in"
     no_code: Text = "We do not know this code. Please type it again or choose a topic."
@@ -36,6 +41,14 @@ class Texts(Struct, frozen=True, forbid_unknown_fields=True):
     serving: Text = "Now serving"
     nobody: Text = "Nobody is being called."
     stale: Text = "This screen has lost its connection."
+
+
+class Translation(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the kiosk page says to who chooses this language of `kiosk.languages`."""
+
+    # By the names of `kiosk.texts`. One that is left out is ours in English and Spanish, else that of `page_language`.
+    texts: dict[Label, Text] = field(default_factory=dict)
+    topics: dict[Label, Text] = field(default_factory=dict)  # topic -> its button; left out: that of `kiosk.topics`
 
 
 class Site(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,11 +67,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     # which works on loopback only, as tokens do that begin with "dev-".
     token: Annotated[str, Meta(max_length=256)] = ""
     topics: dict[Label, Text] = field(default_factory=dict)  # topic -> its button; left out: the page has no buttons
-    languages: dict[Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")], Label] = field(
-        default_factory=dict
-    )  # code -> its button; left out: visitors are not asked
-    page_language: str = "en"  # of `texts`, for screen readers
+    languages: dict[Language, Label] = field(default_factory=dict)  # code -> its button; left out: nobody is asked
+    # What the screen shows, and the kiosk to each new visitor: the language of `texts` and `topics`.
+    page_language: str = "en"
     texts: Texts = Texts()
+    # What the kiosk says in the other languages of `languages`. Left out: English and Spanish are ours, in any other
+    # the page stays as it is.
+    translations: dict[Language, Translation] = field(default_factory=dict)
     sites: dict[Label, Site] = field(default_factory=dict)  # left out: one place, whose tickets have no prefix
     appointments: str = "appointments"  # their folder; a relative path starts in the data folder
     # A booking system says it as a bearer token to put and drop appointments. Left out: only the folder counts.
@@ -76,3 +91,23 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     ticket_letters: Annotated[int, Meta(ge=1, le=2)] = 1
     refresh: Duration = Duration(2_000)  # how often the screen asks who is called
     show_ticket: Duration = Duration(20_000)  # then the kiosk is ready for the next visitor; "0s": until they press
+    # Who leaves without a ticket is forgotten: after this the page asks, and 20 s later it starts again.
+    idle: Duration = Duration(60_000)  # without a touch; "0s": never
+
+    def __post_init__(self) -> None:
+        for code, translation in self.translations.items():
+            _check(f"kiosk.translations.{code}", code, translation, self)
+
+
+def _check(path: str, code: str, translation: Translation, settings: Settings) -> None:
+    others = [known for known in settings.languages if known != settings.page_language]
+    if code not in others:
+        raise ConfigError(path, f"a language of kiosk.languages beside page_language: {_listed(others)}", repr(code))
+    for name in translation.texts.keys() - set(Texts.__struct_fields__):
+        raise ConfigError(f"{path}.texts.{name}", f"one of {', '.join(Texts.__struct_fields__)}", repr(name))
+    for topic in translation.topics.keys() - settings.topics.keys():
+        raise ConfigError(f"{path}.topics.{topic}", f"a topic of kiosk.topics: {_listed(settings.topics)}", repr(topic))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "there is none"

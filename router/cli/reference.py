@@ -43,6 +43,7 @@ NAMES = {
     "gateways": "trunk",
     "addresses": "support@example.org",
     "folders": "fax",
+    "translations": "es",
 }
 SAMPLES: dict[tuple[str, str], Any] = {
     ("Band", "name"): "normal",
@@ -73,7 +74,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("ImapBox", "address"): "support@example.org",
 }
 # Rows whose example would contradict the queue that it stands in: they stand as comments.
-SHOWN_ONLY = {"Step", "Borrow", "Overflow", "QueueTexts", "DomainSettings"}
+SHOWN_ONLY = {"Step", "Borrow", "Overflow", "QueueTexts", "DomainSettings", "Translation"}
 # What is never written by hand, and replaced if it is.
 WORKED_OUT = {("Calendar", "almanac"), ("Rule", "place")}
 WIDTH = 118

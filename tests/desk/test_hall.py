@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
+from channels.kiosk.settings import Translation
+from router.engine import commands as c
 from tests.desk.conftest import NewPage, SignIn
 from tests.desk.test_access import check, fits
+from tests.kiosk.support import kiosk_channel
+from tests.kiosk.test_screen import accepted
 from tests.scan.pictures import fax
 from tests.system.daemon import Daemon
 
@@ -24,8 +30,8 @@ async def test_a_visitor_is_called_again_and_comes(house: Daemon, sign_in: SignI
     await hall.get_by_role("button", name="English").click()
     await hall.get_by_label(re.compile("Your name")).fill("Mira")
     await hall.get_by_role("button", name="Support").click()
-    ticket = await hall.locator("#ticket").text_content()
-    assert ticket
+    await expect(hall.locator("#ticket")).to_have_text(re.compile(r"^[A-Z]-\d{3}$"))
+    ticket = await hall.locator("#ticket").text_content() or ""
     await check(hall, "ticket")
     await screen.goto(f"{house.http}/kiosk/now-serving")
     await expect(screen.get_by_text("Nobody is being called.")).to_be_visible()
@@ -55,13 +61,167 @@ async def test_who_has_an_appointment_types_its_code(house: Daemon, new_page: Ne
     code = hall.get_by_label(re.compile("my code"))
     await code.fill("none-1")
     await hall.get_by_role("button", name="Check in").click()
-    await expect(hall.get_by_role("alert")).to_contain_text("do not know this code")
+    await expect(hall.get_by_role("alert").first).to_contain_text("do not know this code")
     await code.fill("k7 m2")
     await code.press("Enter")
     await expect(hall.locator("#ticket")).to_have_text(re.compile(r"^[A-Z]-\d{3}$"))
     [one] = [one for one in await house.interactions("queued") if one["name"] == "Kim"]
     assert one["attributes"]["appointment"] == "on-time"
     await house.post(f"/v1/interactions/{one['id']}/close", {})
+
+
+# --- languages --------------------------------------------------------------------------------------------------------
+
+# A house that speaks English, Spanish and Arabic, and sees Finnish visitors; nobody translated all of it.
+TRANSLATIONS = {
+    "es": Translation(topics={"support": "Soporte"}),
+    "ar": Translation(
+        texts={
+            "title": "أهلا وسهلا",
+            "name": "الاسم (اختياري)",
+            "phone": "رقم الهاتف (اختياري)",
+            "language": "اللغة",
+            "topics": "كيف يمكننا مساعدتك؟",
+            "ticket": "رقم دورك",
+            "position": "مكانك في الصف: {n}",
+            "idle": "هل ما زلت هنا؟ ستبدأ هذه الصفحة من جديد بعد {n} ثانية.",
+            "failed": "لم ينجح ذلك. حاول مرة أخرى من فضلك.",
+        },
+        topics={"support": "المساعدة"},
+    ),
+}
+LANGUAGES = {"en": "English", "es": "Español", "ar": "العربية", "fi": "Suomi"}
+HOUSE: dict[str, Any] = {"languages": LANGUAGES, "translations": TRANSLATIONS}
+
+
+async def speaks(page: Page, title: str, lang: str, side: str = "ltr") -> None:
+    await expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+    await expect(page).to_have_title(title)
+    await expect(page.locator("html")).to_have_attribute("lang", lang)
+    await expect(page.locator("html")).to_have_attribute("dir", side)
+
+
+async def chosen(page: Page) -> list[str]:
+    return await page.locator("button[aria-pressed=true]").all_text_contents()
+
+
+async def test_a_visitor_is_served_in_their_language_and_the_next_in_that_of_the_house(
+    house: Daemon, new_page: NewPage
+) -> None:
+    hall = await new_page(bypass_csp=True)
+    await hall.clock.install()
+    await hall.goto(f"{house.http}/kiosk")
+    await speaks(hall, "Welcome", "en")
+    await hall.get_by_role("button", name="Español").click()
+    await speaks(hall, "Bienvenido", "es")
+    assert await chosen(hall) == ["Español"]
+    await check(hall, "kiosk, Spanish")
+    await fits(hall, "kiosk, Spanish")
+    await hall.get_by_label(re.compile("Tengo cita")).fill("none-1")
+    await hall.get_by_role("button", name="Registrarme").click()
+    await expect(hall.get_by_role("alert").first).to_contain_text("No conocemos este código")
+    await hall.get_by_role("button", name="English").click()
+    await expect(hall.get_by_role("alert").first).to_contain_text("do not know this code")
+    await hall.get_by_role("button", name="Español").click()
+    await hall.get_by_label("Su nombre (opcional)").fill("Lucía")
+    await hall.get_by_role("button", name="Soporte").click()
+    await expect(hall.get_by_role("heading", name="Su turno")).to_be_visible()
+    await check(hall, "ticket, Spanish")
+    [one] = [one for one in await house.interactions("queued") if one["name"] == "Lucía"]
+    assert one["language"] == "es"
+    await house.post(f"/v1/interactions/{one['id']}/close", {})
+    await hall.clock.fast_forward("00:20")
+    await speaks(hall, "Welcome", "en")
+    assert await chosen(hall) == []
+    assert await hall.get_by_label(re.compile("Your name")).input_value() == ""
+
+
+async def test_a_page_turns_for_who_reads_from_the_right(tmp_path: Path, new_page: NewPage) -> None:
+    async with kiosk_channel(tmp_path, **HOUSE) as kiosk:
+        hall = await new_page(bypass_csp=True)
+        await hall.goto(str(kiosk.client.make_url("/kiosk")))
+        await hall.get_by_role("button", name="العربية").click()
+        await speaks(hall, "أهلا وسهلا", "ar", "rtl")
+        await check(hall, "kiosk, Arabic")
+        await fits(hall, "kiosk, Arabic")
+        name, phone = hall.get_by_label("الاسم"), hall.get_by_label("رقم الهاتف")
+        at, beside = await name.bounding_box(), await phone.bounding_box()
+        assert at is not None
+        assert beside is not None
+        assert beside["x"] < at["x"], "what comes second stands on the left"
+        untold = hall.get_by_role("button", name="Buy <something>")
+        assert [await untold.get_attribute(mark) for mark in ("lang", "dir")] == ["en", "ltr"]
+        await hall.get_by_role("button", name="المساعدة").click()
+        await expect(hall.get_by_role("heading", name="رقم دورك")).to_be_visible()
+        await expect(hall.locator("#ticket")).to_have_text("A-001")
+        await check(hall, "ticket, Arabic")
+        await hall.get_by_role("button", name="Next visitor").click()
+        await speaks(hall, "Welcome", "en")
+        assert await untold.get_attribute("lang") is None
+        [visit] = [command for command in kiosk.desk.commands if isinstance(command, c.Arrive)]
+        assert visit.language == "ar"
+
+
+async def test_a_language_that_nobody_translated_is_sent_and_the_page_stays(tmp_path: Path, new_page: NewPage) -> None:
+    async with kiosk_channel(tmp_path, page_language="es", languages=LANGUAGES) as kiosk:
+        hall = await new_page()
+        await hall.goto(str(kiosk.client.make_url("/kiosk")))
+        await speaks(hall, "Bienvenido", "es")
+        await hall.get_by_role("button", name="Suomi").click()
+        await speaks(hall, "Bienvenido", "es")
+        assert await chosen(hall) == ["Suomi"]
+        await hall.locator("[data-topic=sales]").click()
+        await expect(hall.locator("#ticket")).to_have_text("A-001")
+        [visit] = [command for command in kiosk.desk.commands if isinstance(command, c.Arrive)]
+        assert visit.language == "fi"
+
+
+async def test_who_leaves_is_asked_and_then_forgotten(tmp_path: Path, new_page: NewPage) -> None:
+    async with kiosk_channel(tmp_path, **HOUSE) as kiosk:
+        hall = await new_page(bypass_csp=True)
+        await hall.clock.install(time=0)
+        await hall.goto(str(kiosk.client.make_url("/kiosk")))
+        await hall.clock.pause_at(3_600_000)
+        asked = hall.locator("#idle")
+        await expect(asked).to_be_empty()  # an hour went by, and there was nothing to forget
+        await hall.get_by_role("button", name="Español").click()
+        await hall.get_by_label("Su nombre").fill("Lucía")
+        await hall.clock.fast_forward("00:59")
+        await expect(asked).to_be_empty()
+        await hall.clock.fast_forward("00:01")
+        await expect(asked).to_have_text("¿Sigue ahí? Esta página vuelve a empezar en 20 segundos.")
+        await hall.get_by_label("Su nombre").press("End")
+        await expect(asked).to_be_empty()
+        await hall.clock.fast_forward("00:59")
+        await speaks(hall, "Bienvenido", "es")
+        await hall.clock.fast_forward("00:01")
+        await expect(asked).to_contain_text("¿Sigue ahí?")
+        await hall.clock.fast_forward("00:20")
+        await speaks(hall, "Welcome", "en")
+        await expect(asked).to_be_empty()
+        assert await chosen(hall) == []
+        assert await hall.get_by_label("Your name").input_value() == ""
+        await hall.get_by_label("Your name").fill("Mira")
+        await hall.clock.fast_forward("01:00")
+        await expect(asked).to_contain_text("Are you still there?")
+        await hall.clock.resume()
+        await check(hall, "idle")
+        await fits(hall, "idle")
+
+
+async def test_the_screen_is_read_from_the_side_of_the_house(tmp_path: Path, new_page: NewPage) -> None:
+    async with kiosk_channel(tmp_path, page_language="ar") as kiosk:
+        screen = await new_page(bypass_csp=True)
+        await screen.goto(str(kiosk.client.make_url("/kiosk/now-serving")))
+        kiosk.adapter.inform(accepted(17, "Ana M."))
+        ticket, agent = screen.get_by_role("cell", name="A-017"), screen.get_by_role("cell", name="Ana M.")
+        await expect(ticket).to_be_visible()
+        at, beside = await ticket.bounding_box(), await agent.bounding_box()
+        assert at is not None
+        assert beside is not None
+        assert beside["x"] < at["x"]
+        await check(screen, "screen, from right to left")
+        await fits(screen, "screen, from right to left")
 
 
 async def test_the_pages_of_a_fax_are_turned_at_the_desk(house: Daemon, sign_in: SignIn) -> None:

@@ -14,7 +14,8 @@ import pytest
 from channels.kiosk.board import Board
 from channels.kiosk.rates import Rates
 from channels.kiosk.render import Page, kiosk_page, screen_page
-from channels.kiosk.settings import Settings, Texts
+from channels.kiosk.settings import Settings, Texts, Translation
+from channels.kiosk.words import ENGLISH, OURS
 from router.engine import events as e
 from router.engine.views import AgentView, Inform
 from router.service.ports import DeliveryFailed
@@ -155,6 +156,7 @@ class Seen(HTMLParser):
 
 
 PAGES = (kiosk_page, screen_page)
+PARTS = Path(kiosk_page.__code__.co_filename).with_name("pages")
 HOSTILE = "\"'><script>alert(1)</script><img src=https://x.example onerror=alert(1)>$title"
 
 
@@ -192,7 +194,11 @@ def test_a_page_needs_nothing_from_elsewhere_and_has_no_script_in_its_markup(mak
 @pytest.mark.promise("OB-6")
 def test_what_comes_from_settings_is_text(make: object) -> None:
     texts = Texts(**dict.fromkeys(Texts.__struct_fields__, HOSTILE))
-    hostile = Settings(topics={HOSTILE: HOSTILE}, languages={"es": HOSTILE}, texts=texts, page_language=HOSTILE)
+    said = {"es": Translation(dict.fromkeys(Texts.__struct_fields__, HOSTILE), {HOSTILE: HOSTILE})}
+    choice = {"es": HOSTILE}
+    hostile = Settings(
+        topics={HOSTILE: HOSTILE}, languages=choice, texts=texts, page_language=HOSTILE, translations=said
+    )
     plain = Settings(topics={"a": "a"}, languages={"es": "es"})
     tags = [tag for tag, _ in Seen(make(hostile)).tags]  # type: ignore[operator]
     assert tags == [tag for tag, _ in Seen(make(plain)).tags]  # type: ignore[operator]
@@ -205,6 +211,25 @@ def test_each_topic_and_language_has_its_button() -> None:
     assert [button["data-language"] for button in buttons if "data-language" in button] == ["en", "es"]
 
 
+@pytest.mark.parametrize("make", PAGES)
+@pytest.mark.parametrize(("language", "side"), [("en", "ltr"), ("es", "ltr"), ("he", "rtl")])
+def test_a_page_says_its_language_and_from_which_side_it_is_read(make: object, language: str, side: str) -> None:
+    (html,) = [found for tag, found in Seen(make(Settings(page_language=language))).tags if tag == "html"]  # type: ignore[operator]
+    assert html == {"lang": language, "dir": side}
+
+
+def test_styles_know_no_left_and_no_right() -> None:
+    style = (PARTS / "style.css").read_text()
+    assert "inline-size" in style
+    assert not re.search(r"\b(left|right)\b", style)
+
+
+def test_the_screen_speaks_the_language_of_the_house() -> None:
+    body = screen_page(Settings(page_language="es")).body.decode()
+    assert OURS["es"]["nobody"] in body
+    assert ENGLISH["nobody"] not in body
+
+
 def test_a_kiosk_without_topics_says_so() -> None:
-    assert Texts().no_topics in kiosk_page(Settings()).body.decode()
-    assert Texts().no_topics not in kiosk_page(Settings(topics=TOPICS)).body.decode()
+    assert Seen(kiosk_page(Settings())).within["p"] == Texts().no_topics
+    assert Texts().no_topics not in Seen(kiosk_page(Settings(topics=TOPICS))).within.get("p", "")

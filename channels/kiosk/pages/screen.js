@@ -11,7 +11,7 @@ if (location.hash.startsWith("#token=")) {
 
 function row(call) {
   const line = document.createElement("tr");
-  for (const text of [call.ticket, call.agent]) line.appendChild(document.createElement("td")).textContent = text;
+  for (const text of [call.ticket, call.agent]) line.appendChild(document.createElement("td")).appendChild(document.createElement("bdi")).textContent = text;
   line.className = call.arrived ? "here" : call.calls > 1 ? "again" : call.calls ? "new" : "";
   if (call.calls > 1 && !call.arrived) {
     const mark = line.firstChild.appendChild(document.createElement("span"));
