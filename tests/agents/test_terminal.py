@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -19,8 +20,9 @@ from router.agents import reading, terminal
 from router.agents.link import Link
 from router.agents.terminal import Screen, Script, _script, plain, run_agent
 from router.engine import commands as c
+from router.engine import config
 from router.engine.events import Blob, Message
-from tests.agents.house import Json, seen
+from tests.agents.house import CONFIG, Json, seen
 from tests.agents.live import LiveHouse, live
 
 MAIL = Blob("ab" * 32, 3, "message/rfc822", "message.eml")
@@ -326,6 +328,26 @@ async def test_keys_do_what_the_footer_says_and_the_screen_shows_it() -> None:
         await shows("not ready")
         screen.pressed("q")
         assert screen.done
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_ticket_that_a_visitor_holds_stands_before_their_name() -> None:
+    async with live() as house:
+        screen = Screen("dev-ana", house.url, False)
+        task = asyncio.create_task(screen.link.run())
+        screen.pressed("r")
+        channels = {**CONFIG.channels, "walkin": config.Channel(cap=1)}
+        house.desk.do(c.Configure(document=config.to_bytes(replace(CONFIG, channels=channels))))
+        held = {"ticket": "A017\x1b[2J"}
+        house.desk.do(c.Arrive(channel="walkin", threads=("visitor:1",), name="Eva", attributes=held))
+        async with asyncio.timeout(10):
+            while not screen.mirror.offers:
+                screen.changed.clear()
+                await screen.changed.wait()
+        titles, row = (line for line in drawn(screen).splitlines() if " from " in line or " o-1 " in line)
+        where = titles.index(" from ")
+        assert row[where : titles.index(" about ")].strip("│ ").split() == ["A017", "[2J", "Eva"]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
