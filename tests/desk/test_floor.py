@@ -100,7 +100,7 @@ async def test_an_operator_discards_what_nobody_could_read(house: Daemon, new_pa
     await olga.sign_in("dev-operator")
     await olga.button("House").click()
     await expect(olga.page.get_by_text("All is well")).to_be_visible()
-    await expect(olga.page.get_by_text("Everything was delivered.")).to_be_visible()
+    await expect(olga.page.get_by_text("Nothing here waits for a decision.")).to_be_visible()
     entry = olga.page.get_by_role("listitem").filter(has_text="broken.pdf")
     async with olga.page.expect_download() as download:
         await entry.get_by_role("button", name="Download").click()
