@@ -19,6 +19,8 @@ const MINUTE_MS = 60000;
 const ANNOUNCED_MAX = 5;
 const TYPING_MS = 2500; // how often it is said again that somebody writes
 const TYPED_MS = 6000; // how long it holds without that
+const GOES = new Set(["offer_withdrawn", "assigned", "interaction_ended", "welcome"]); // after these less may be ours
+const OVER = new Set(["completed", "customer-left", "closed", "unconfirmed", "wrap-up-finished"]); // it never comes back
 
 const OUT = {
   phase: "out", // out, signing, connecting, live, stale
@@ -184,6 +186,7 @@ export class Desk {
       return next;
     });
     this._remark(message);
+    if (GOES.has(message.type)) this._forget();
     this._keep();
     if (message.type === "message") this._signal(message.interaction, message.author === "customer" ? { typing: false } : {});
     if (message.type === "welcome") this.seenTo = {};
@@ -193,6 +196,26 @@ export class Desk {
       this._askSince();
     }
     this._readMail();
+  }
+
+  /** Nothing is kept of what is no longer ours: a page is open for a whole shift, and longer. */
+  _forget() {
+    const { offers, interactions } = this.state.view;
+    const talks = { ...interactions }; // with what is said to the other side of a consult
+    for (const { consult } of Object.values(interactions)) if (consult) talks[consult.id] = talks[consult.of] = consult;
+    const of = (table, known) => Object.fromEntries(Object.entries(table || {}).filter(([id]) => id in known));
+    this.names = of(this.names, offers);
+    this.mine = new Set([...(this.mine || [])].filter((offer) => offer in offers));
+    this.wrote = of(this.wrote, talks);
+    this.seenTo = of(this.seenTo, interactions);
+    this.store.set((state) => ({
+      ...state,
+      since: of(state.since, interactions),
+      seen: of(state.seen, interactions),
+      mails: of(state.mails, interactions),
+      signals: of(state.signals, interactions),
+      sending: of(state.sending, talks),
+    }));
   }
 
   // --- in passing (docs/agents.md): who writes, who has read -------------------------------------------------------
@@ -291,7 +314,9 @@ export class Desk {
     const byMe = this.state.busy[`complete ${interaction}`] || this.state.busy[`transfer ${interaction}`];
     if (name && !wrap_up && !byMe && t(key) !== key) this.tell(t(key, { who: name }));
     else if (name && wrap_up && reason === "customer-left") this.tell(t(key, { who: name }));
-    if (!wrap_up) this._leave(interaction);
+    if (wrap_up) return;
+    this._leave(interaction);
+    if (OVER.has(reason)) drafts.drop(interaction);
   }
 
   _given({ interaction, offer }) {
@@ -333,7 +358,7 @@ export class Desk {
   }
 
   _mail(id, found) {
-    this.store.set((state) => ({ ...state, mails: { ...state.mails, [id]: found } }));
+    this.store.set((state) => (id in state.view.interactions ? { ...state, mails: { ...state.mails, [id]: found } } : state));
   }
 
   retryMail(id) {
@@ -447,7 +472,11 @@ export class Desk {
   }
 
   _letters(id, change) {
-    this.store.set((state) => ({ ...state, sending: { ...state.sending, [id]: change(state.sending[id] || []) } }));
+    this.store.set((state) => {
+      const { [id]: before = [], ...others } = state.sending;
+      const list = change(before);
+      return { ...state, sending: list.length ? { ...others, [id]: list } : others };
+    });
   }
 
   async note(id, text) {
@@ -488,7 +517,7 @@ export class Desk {
     const { disposition = "", notes = "" } = drafts.get(id, "closing") || {};
     const answer = await this.ask(`complete ${id}`, "complete", { interaction: id, disposition, notes });
     // In wrap-up the note can be written on, but must not be kept twice.
-    if (answer?.type === "ok" && notes) drafts.set(id, "closing", { disposition, notes: "" });
+    if (answer?.type === "ok" && notes && id in this.state.view.interactions) drafts.set(id, "closing", { disposition, notes: "" });
   }
 
   async finish(id) {

@@ -43,6 +43,10 @@ export const drafts = {
       if (word === "draft" && !(id in known)) here().removeItem(key);
     }
   },
+  /** Of one that is over for good. */
+  drop(id) {
+    for (const key of Object.keys(here())) if (key.startsWith(`draft ${id} `)) here().removeItem(key);
+  },
   clear() {
     for (const key of Object.keys(here())) if (key.startsWith("draft ")) here().removeItem(key);
   },

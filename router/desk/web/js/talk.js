@@ -80,8 +80,8 @@ function Log({ desk, state, one }) {
   useLayoutEffect(() => {
     if (follows.current) box.current.scrollTop = box.current.scrollHeight;
   }, [one.id, count, one.state, state.mails[one.id]]);
-  const scrolled = () => {
-    const { scrollTop, scrollHeight, clientHeight } = box.current;
+  const scrolled = ({ currentTarget }) => {
+    const { scrollTop, scrollHeight, clientHeight } = currentTarget; // it may come when the box is gone from the page
     follows.current = scrollHeight - scrollTop - clientHeight < 60;
   };
   const mail = state.mails[one.id];
