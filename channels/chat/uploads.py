@@ -37,7 +37,7 @@ BEGINNINGS: dict[str, tuple[bytes, ...]] = {
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069/\\]+")
 
 
-class FileQuery(Struct, frozen=True, forbid_unknown_fields=True):
+class UploadQuery(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(max_length=200, description="What the file is called")] = ""
 
 
@@ -91,7 +91,7 @@ class FileRoutes:
     @describe(
         "Upload a visitor's file; the bearer token is the one of their welcome, the body the content itself",
         group="chat",
-        query=FileQuery,
+        query=UploadQuery,
         body=bytes,
         bodies=("application/octet-stream",),
         answer=Uploaded,
@@ -100,7 +100,7 @@ class FileRoutes:
     )
     async def post(self, request: web.Request) -> web.Response:
         headers = self._origin(request)
-        query = read_query(request, FileQuery)
+        query = read_query(request, UploadQuery)
         visitor = self._visitor(request)
         if wait_s := self._rates.wait_s(visitor, self._context.desk.now_ms()):
             raise Overloaded("more files than one visitor may send in a minute", retry_after_s=wait_s)

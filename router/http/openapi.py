@@ -104,7 +104,8 @@ class Schemas:
         self._types = types
         made, components = msgspec.json.schema_components(types, schema_hook=schema_hook, ref_template=REF)
         self._made = list(made)
-        queries = {row.info.query.__name__ for row in rows if row.info.query}
+        # By the name that each was given, which is longer than its own where two structs share one.
+        queries = {self._name(row.info.query) for row in rows if row.info.query}
         self._queries = {name: components.pop(name) for name in queries}
         self.components = dict(sorted(components.items()))
 
@@ -112,7 +113,11 @@ class Schemas:
         return self._made[next(i for i, t in enumerate(self._types) if t is kind or t == kind)]
 
     def query(self, kind: type[Struct]) -> dict[str, Any]:
-        return dict(self._queries[kind.__name__]["properties"])
+        return dict(self._queries[self._name(kind)]["properties"])
+
+    def _name(self, kind: type[Struct]) -> str:
+        ref: str = self.of(kind)["$ref"]
+        return ref.removeprefix(REF.format(name=""))
 
 
 def schema_hook(kind: type) -> dict[str, Any]:
