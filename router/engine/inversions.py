@@ -16,7 +16,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from router.engine.events import OfferMade
-from router.engine.invariants import could_take
+from router.engine.invariants.counting import could_take
 from router.engine.model import Agent, Interaction, State
 from router.engine.precedence import precedence
 from router.engine.transitions import OFFERED, QUEUED

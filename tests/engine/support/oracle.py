@@ -19,7 +19,7 @@ from router.engine.choice import mixed
 from router.engine.config import LONGEST_MS, Borrow, Queue, Step
 from router.engine.drain import DEPTH
 from router.engine.events import Event
-from router.engine.invariants import (
+from router.engine.invariants.counting import (
     could_interrupt,
     could_take,
     drains_for,

@@ -47,7 +47,7 @@ from router.engine.config import (
 )
 from router.engine.customers import root
 from router.engine.events import Message
-from router.engine.invariants import has_room
+from router.engine.invariants.counting import has_room
 from router.engine.model import State
 from router.engine.order import DIVISIBLE
 from router.engine.relaxation import Ladder, asked_on_top, idle_steps
