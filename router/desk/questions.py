@@ -222,7 +222,7 @@ class QuestionRoutes:
     )
     async def history(self, request: web.Request) -> web.Response:
         who, now = self._house.access.who(request), self._desk.interaction(interaction_of(request))
-        if not (who.agent and now.agent == who.agent) and "words" not in who.may:
+        if not _has(who, now) and "words" not in who.may:
             raise Forbidden(f"{now.id} is not yours")
         past: list[InteractionView] = []
         after = 0
@@ -245,7 +245,7 @@ class QuestionRoutes:
     )
     async def card(self, request: web.Request) -> web.Response:
         who, view = self._card_of(request, "words")
-        if view.agent != who.agent:
+        if not _has(who, view):
             await self._house.looked(request, who, view.id)
         return json_response(self._shown(who, view))
 
@@ -264,7 +264,7 @@ class QuestionRoutes:
         unknown = [name for name in body.fields if name not in self._settings.customer_fields]
         if unknown:
             raise BadMessage(f"fields: {unknown[0]} is none of desk.customer_fields")
-        by = f"agent:{who.agent}" if view.agent == who.agent else who.by
+        by = f"agent:{who.agent}" if _has(who, view) else who.by
         command = DescribeCustomer(identity=view.customer, fields=body.fields, version=body.version, by=by)
         await self._desk.ask(command)
         await self._house.note(request, who, "customer", view.id, ", ".join(body.fields))
@@ -273,7 +273,7 @@ class QuestionRoutes:
     def _card_of(self, request: web.Request, permission: Permission) -> tuple[Identity, InteractionView]:
         """Raises Forbidden to who neither works on it nor has that permission for it."""
         who, view = self._house.access.who(request), self._desk.interaction(interaction_of(request))
-        if not (who.agent and view.agent == who.agent):
+        if not _has(who, view):
             if permission not in who.may:
                 raise Forbidden(f"{view.id} is not yours")
             self._house.scope.demand(who, view)
@@ -283,7 +283,6 @@ class QuestionRoutes:
 
     def _shown(self, who: Identity, view: InteractionView) -> CustomerCard:
         found = self._desk.customer(view.customer)
-        mine = bool(who.agent) and view.agent == who.agent
         return CustomerCard(
             found.customer,
             found.identities,
@@ -291,7 +290,7 @@ class QuestionRoutes:
             found.card.fields,
             found.card.changes,
             found.history,
-            editable=mine or "lead" in who.may,
+            editable=_has(who, view) or "lead" in who.may,
         )
 
     @describe(
@@ -350,6 +349,11 @@ class QuestionRoutes:
         except ClientError:
             return False
         return True
+
+
+def _has(who: Identity, view: InteractionView) -> bool:
+    """Whether it is theirs. Who is no agent has nothing, also not what nobody has."""
+    return bool(who.agent) and view.agent == who.agent
 
 
 def _past(view: InteractionView) -> Past:

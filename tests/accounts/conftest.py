@@ -15,6 +15,7 @@ from router.desk.settings import Settings as DeskSettings
 from router.engine import config as engine
 from router.engine.config import Duration
 from router.engine.requirements import Node
+from router.engine.views import CustomerView
 from router.http.server import HttpServer
 from router.http.session import Entrance
 from router.http.settings import HttpSettings
@@ -49,11 +50,16 @@ DOCUMENT = engine.to_bytes(
 
 
 class TeamDesk(RecordingDesk):
+    """Every contact is of one customer, who is known."""
+
     def configuration(self) -> tuple[int, bytes]:
         return 1, DOCUMENT
 
     def why_not(self, number: int, agent: str) -> dict[str, Any]:
         return super().why_not(number, agent) | {"code": "could-get-it"}
+
+    def customer(self, identity: str) -> CustomerView:
+        return CustomerView(customer=identity, identities=(identity,), interactions=tuple(map("i-{}".format, self.views)))
 
 
 class House:

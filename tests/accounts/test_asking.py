@@ -30,3 +30,30 @@ async def test_an_agent_sees_the_past_of_their_own_customers_only(house: House) 
     token = await house.sign_in("ana")
     assert (await house.ask("GET", "/v1/desk/history/i-1", token))[0] == 200
     assert (await house.ask("GET", "/v1/desk/history/i-2", token))[0] == 403
+
+
+@pytest.mark.promise("OB-5", "IN-6")
+@pytest.mark.parametrize(
+    ("contact", "token", "by"),
+    [
+        ("i-1", "ana-token", "agent:ana"),
+        ("i-1", "op-token", "operator:olga"),
+        ("i-3", "op-token", "operator:olga"),  # it waits: neither has an agent
+        ("i-2", "both-token", "agent:ben"),
+        ("i-3", "both-token", "operator:sam"),
+    ],
+)
+async def test_a_card_says_who_wrote_on_it(house: House, contact: str, token: str, by: str) -> None:
+    status, _ = await house.post(f"/v1/desk/customers/{contact}", {"version": 0, "fields": {"company": "ACME"}}, token)
+    assert status == 200
+    asked = house.desk.commands[-1]
+    assert isinstance(asked, c.DescribeCustomer)
+    assert asked.by == by
+
+
+@pytest.mark.promise("OB-5")
+async def test_who_reads_the_card_of_a_contact_that_nobody_has_is_in_the_audit(house: House) -> None:
+    assert (await house.ask("GET", "/v1/desk/customers/i-3", "op-token"))[0] == 200
+    assert house.acts()[-1] == ("operator:olga", "read", "i-3")
+    assert (await house.ask("GET", "/v1/desk/customers/i-1", "ana-token"))[0] == 200
+    assert house.acts()[-1] == ("operator:olga", "read", "i-3"), "who works on it reads without a word"
