@@ -120,9 +120,16 @@ class Lease:
 class Follower:
     """All of it in the writer's thread of recovery, one call after another. `log` reads beside the leader."""
 
-    def __init__(self, journal: SharedJournal, log_: SharedJournal, queues: frozenset[str] = frozenset()) -> None:
-        """`queues`: of this process's configuration; a log that has none of them is another house's."""
+    def __init__(
+        self,
+        journal: SharedJournal,
+        log_: SharedJournal,
+        queues: frozenset[str] = frozenset(),
+        foreign: tuple[str, str] = ("another house's", "set another journal.prefix"),
+    ) -> None:
+        """`queues`: of this process's configuration; a log that has none of them is `foreign`: whose, and what to do."""
         self._journal, self._log, self._queues = journal, log_, queues
+        self._foreign = foreign
         self._engine: Engine | None = None
 
     @property
@@ -164,10 +171,10 @@ class Follower:
     def _check_house(self, engine: Engine) -> None:
         theirs = frozenset(engine.state.queues)
         if self._queues and theirs and not self._queues & theirs:
-            named = ", ".join(sorted(theirs)[:5])
+            named, (whose, do) = ", ".join(sorted(theirs)[:5]), self._foreign
             raise JournalUnfit(
-                f"{self._journal.where}: this log is another house's, for none of its queues ({named}) is in this "
-                "configuration; set another journal.prefix, or keep one queue's name while all others change"
+                f"{self._journal.where}: this log is {whose}, for none of its queues ({named}) is in this "
+                f"configuration; {do}, or keep one queue's name while all others change"
             )
 
     def _take(self) -> Engine:

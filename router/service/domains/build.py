@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from router.engine.config import Config, to_bytes
+from router.engine.config import Config
 from router.journal.settings import JournalSettings
 from router.service.clock import Clock
 from router.service.domains.copies import Copies, Copy
@@ -67,7 +67,7 @@ def _lead(plans: Plans, name: str) -> Lead:
     lead = Lead(
         name,
         number,
-        to_bytes(plans.parts[name]),
+        plans.parts[name],
         journal,
         plans.log(name),
         plans.clock,

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.config import Config, to_bytes
 from router.engine.engine import Engine
 from router.engine.events import Event
 from router.errors import JournalFailed, Refusal, RouterError
@@ -47,13 +48,13 @@ _leads = gauge("domain_leading", "1 while this process leads this routing domain
 
 
 class Lead:
-    """One domain in an engine process. `document` is its configuration by the file, `look` reads beside the leader."""
+    """One domain in an engine process. `part` is its configuration by the file, `look` reads beside the leader."""
 
     def __init__(
         self,
         name: str,
         number: int,
-        document: bytes,
+        part: Config,
         journal: RedisJournal,
         look: RedisJournal,
         clock: Clock,
@@ -61,13 +62,14 @@ class Lead:
         mailbox: MailboxSettings,
         snapshots: Snapshots | None = None,
     ) -> None:
-        self.name, self.number, self.document = name, number, document
+        self.name, self.number, self.document = name, number, to_bytes(part)
         self.journal = journal
         self.writer = Writer(journal, clock, mailbox)
         self.desk = EngineDesk(self.writer)
         self.snapshots = snapshots
         self.cannot = ""  # why it was let go
-        follower = Follower(journal, look)
+        foreign = (f"not that of routing domain {name}", f"give {name} the number that it always had (domains.{name})")
+        follower = Follower(journal, look, frozenset(part.queues), foreign)
         self.writer.follow = follower.follow
         self.writer.rebuild = lambda: _quiet(follower.take())  # edges work out for themselves what is to be told
         self.writer.observers.append(self._observe)

@@ -27,8 +27,8 @@ from router.journal.settings import JournalSettings
 class DomainSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """A routing domain: agents and queues that can meet, with an engine and a log of their own."""
 
-    # Never changes and is never used again: interactions' numbers begin with it (i-3000000017 is of number 3). 0 is
-    # the log that a house had before it was parted.
+    # What a domain is: its log lies under it, and interactions' numbers begin with it (i-3000000017 is of number 3).
+    # So it never changes and is never used again, while the name may. 0 is the log that a house had before it was parted.
     number: Annotated[int, Meta(ge=0, lt=MOST)]
     queues: tuple[Name, ...] = ()  # its queues; rules and addresses follow them
     teams: tuple[Name, ...] = ()  # whoever is in one of these teams is of this domain
@@ -38,14 +38,15 @@ class DomainSettings(Struct, frozen=True, forbid_unknown_fields=True):
 Domains = Mapping[str, DomainSettings]
 
 
-def prefix_of(prefix: str, domain: str, number: int) -> str:
-    """Under which a domain's log is kept, where the house's is kept under `prefix`."""
-    return f"{prefix}:{domain}" if number else prefix
+def prefix_of(prefix: str, number: int) -> str:
+    """Under which a domain's log is kept, where the house's is kept under `prefix`: a domain that is called otherwise
+    goes on with its log, or its contacts would be lost and their numbers used again."""
+    return f"{prefix}:{number}" if number else prefix
 
 
 def of_domain(journal: JournalSettings, domains: Domains, name: str) -> JournalSettings:
     """Where a domain's log is; "": the house is one."""
-    return replace(journal, prefix=prefix_of(journal.prefix, name, domains[name].number)) if name else journal
+    return replace(journal, prefix=prefix_of(journal.prefix, domains[name].number)) if name else journal
 
 
 def split(config: Config, domains: Domains) -> dict[str, Config]:

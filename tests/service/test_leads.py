@@ -1,0 +1,114 @@
+"""Engines of routing domains in one process, over a real Redis: which log is whose, and who may be called what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from router.engine.config import Agent, Channel, Config, Duration, Queue, Rule
+from router.journal.settings import JournalSettings
+from router.service.clock import SystemClock
+from router.service.domains import build
+from router.service.domains.leads import Lead, Leads
+from router.service.domains.parts import DomainSettings, Domains, split
+from router.service.mailbox import MailboxSettings
+from router.service.remote.settings import LinkSettings
+from tests.support.house import arrive
+from tests.support.redis import RedisServer, redis_server
+
+CONFIG = Config(
+    channels={"phone": Channel()},
+    queues={"orders": Queue(), "repairs": Queue()},
+    rules=(Rule(name="one", queue="orders", to=("+1",)), Rule(name="two", queue="repairs", to=("+2",))),
+    agents={"ana": Agent(), "ben": Agent()},
+)
+NORTH = DomainSettings(number=1, queues=("orders",), agents=("ana",))
+SOUTH = DomainSettings(number=2, queues=("repairs",), agents=("ben",))
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path / "redis") as server:
+        yield server
+
+
+class Place:
+    """Where engines run: one Redis, one folder."""
+
+    def __init__(self, redis: RedisServer, folder: Path) -> None:
+        self.journal = JournalSettings(kind="redis", url=redis.unix_url, lease=Duration(600), timeout=Duration(2_000))
+        self._folder = folder
+
+    def plans(self, domains: Domains, name: str = "one", config: Config = CONFIG) -> build.Plans:
+        link = LinkSettings(listen="127.0.0.1:0", secret="of-this-house-and-no-other", name=name)
+        parts = split(config, domains)
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        return build.Plans(
+            domains, parts, set(domains), self.journal, link, MailboxSettings(), SystemClock(), folder
+        )
+
+    @asynccontextmanager
+    async def engine(self, domains: Domains, name: str = "one", config: Config = CONFIG) -> AsyncIterator[Leads]:
+        leads = build.leads(self.plans(domains, name, config))
+        try:
+            await leads.start()
+            yield leads
+        finally:
+            await leads.drain()
+            await leads.stop()
+
+
+@pytest.fixture
+def place(redis: RedisServer, tmp_path: Path) -> Place:
+    return Place(redis, tmp_path)
+
+
+async def until(condition: Callable[[], object], within_s: float = 15) -> None:
+    """What Redis and threads do has no event on our loop."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+async def led(leads: Leads, name: str) -> Lead:
+    (lead,) = (lead for lead in leads.leads if lead.name == name)
+    await until(lambda: lead.health().detail.startswith("leads"))
+    return lead
+
+
+# --- which log is whose -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("DU-5")
+async def test_a_domain_that_is_called_otherwise_goes_on_with_its_log(place: Place) -> None:
+    async with place.engine({"north": NORTH, "south": SOUTH}) as leads:
+        north = await led(leads, "north")
+        assert (await north.desk.ask(arrive("a", recipient="+1"))).interaction == 1_000_000_001
+    async with place.engine({"nord": NORTH, "south": SOUTH}) as leads:
+        nord = await led(leads, "nord")
+        assert nord.desk.interaction(1_000_000_001).state == "queued"
+        assert (await nord.desk.ask(arrive("b", recipient="+1"))).interaction == 1_000_000_002
+
+
+@pytest.mark.promise("OB-1", "OB-4")
+async def test_a_log_that_has_nothing_of_a_domain_is_left_alone_with_a_sentence(place: Place) -> None:
+    """Two domains with each other's numbers would go on with each other's contacts."""
+    async with place.engine({"north": NORTH, "south": SOUTH}) as leads:
+        await (await led(leads, "north")).desk.ask(arrive("a", recipient="+1"))
+        await led(leads, "south")
+    crossed = {"north": replace(NORTH, number=2), "south": replace(SOUTH, number=1)}
+    async with place.engine(crossed) as leads:
+        (north,) = (lead for lead in leads.leads if lead.name == "north")
+        await until(lambda: "none of its queues (repairs)" in north.health().detail)
+        found = north.health()
+        assert not found.ok
+        assert "this log is not that of routing domain north" in found.detail
+        assert "give north the number that it always had (domains.north)" in found.detail
+    async with place.engine({"north": NORTH, "south": SOUTH}) as leads:
+        assert (await led(leads, "north")).desk.interaction(1_000_000_001).state == "queued", "nothing was changed"
