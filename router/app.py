@@ -42,7 +42,7 @@ from router.engine import commands as c
 from router.engine.config import to_bytes
 from router.engine.engine import Engine
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
-from router.errors import ConfigError, JournalHeld, RouterError
+from router.errors import JournalHeld, RouterError
 from router.http.access import is_loopback
 from router.http.house import Decisions, no_decisions
 from router.http.server import HttpServer
@@ -104,6 +104,7 @@ class App:
     ) -> None:
         """`domains`: the routing domains that this process serves; none named: all."""
         loaded.settings.check_roles(roles)
+        loaded.settings.check_domains(domains)
         self.is_engine, self.is_edge = ENGINE in roles, EDGE in roles
         settings = loaded.settings
         self.loaded, self.settings = loaded, settings
@@ -150,11 +151,8 @@ class App:
         return EngineDesk(self.remote)
 
     def _parted(self, named: frozenset[str]) -> DomainsDesk:
-        """The house has routing domains. Raises ConfigError."""
+        """The house has routing domains."""
         s = self.settings
-        for name in named:
-            if name not in s.domains:
-                raise ConfigError("--domains", f"routing domains ({', '.join(s.domains)})", repr(name))
         plans = build.Plans(
             s.domains,
             split(self.loaded.config, s.domains),

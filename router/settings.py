@@ -15,7 +15,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -109,6 +109,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ConfigError("link.listen", "HOST:PORT where this engine listens for edges", "nothing")
         if not self.link.secret:
             raise ConfigError("link.secret", "what engines and edges prove that they know", "nothing")
+
+    def check_domains(self, named: Iterable[str]) -> None:
+        """Raise ConfigError where `serve --domains` names what is none."""
+        for name in named:
+            if not self.domains:
+                raise ConfigError("--domains", "nothing, since this configuration has no [domains]", repr(name))
+            if name not in self.domains:
+                raise ConfigError("--domains", _instead(name, self.domains, "routing domain"), repr(name))
 
 
 class Loaded(Struct, frozen=True):

@@ -7,6 +7,10 @@ Keys, all of one prefix:
     lease      who leads, with a time to live; or "for NAME": kept for a moment for whom it was given to
     snapshots  record -> snapshot
 
+and of a house with routing domains, under the prefix of the house:
+
+    engine:NAME  which process is called so, with a time to live
+
 The fence is the token, never the lease and never a clock: whoever takes the lease raises the epoch and writes a token
 of its own in the same step, and every later write of whoever led before is refused, however late it comes. The lease
 only says when others may try.
@@ -131,6 +135,20 @@ for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
   found[#found + 1] = tostring(now - tonumber(redis.call('HGET', KEYS[1], name)))
 end
 return found
+""")
+
+# A name is kept for who has it. ARGV: mark of a process, ms; the answer is another's mark, or "".
+KEEP_NAME = Script("""
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then return held end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ''
+""")
+
+# ARGV: mark
+FORGET_NAME = Script("""
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 'forgotten'
 """)
 
 # Keep two snapshots, and trim. A snapshot is made beside the writer from what was read a moment before, so it may be of

@@ -127,7 +127,7 @@ class Follower:
         queues: frozenset[str] = frozenset(),
         foreign: tuple[str, str] = ("another house's", "set another journal.prefix"),
     ) -> None:
-        """`queues`: of this process's configuration; a log that has none of them is `foreign`: whose, and what to do."""
+        """`queues`: of this process's configuration; `foreign`: whose a log without any of them is, and what to do."""
         self._journal, self._log, self._queues = journal, log_, queues
         self._foreign = foreign
         self._engine: Engine | None = None

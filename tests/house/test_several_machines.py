@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from router.__main__ import cli
+from router.journal import redis_scripts
 from router.settings import load
 from tests.house.pages import ROOT
 
@@ -99,6 +100,15 @@ def test_redis_gets_the_rights_that_are_shipped() -> None:
     given = re.search(r"rights='([^']*)'", command)
     assert given is not None
     assert given[1].split() == rights[1].split()
+
+
+def test_the_rights_that_are_shipped_are_enough_for_every_script() -> None:
+    """Commands of a script are asked for one by one, also those of a rare turn."""
+    given = (DEPLOY / "redis" / "users.acl").read_text().split()
+    scripts = [script for script in vars(redis_scripts).values() if isinstance(script, redis_scripts.Script)]
+    called = {name for script in scripts for name in re.findall(r"redis\.call\('(\w+)'", script.text)}
+    assert called, "they call something"
+    assert {name for name in called if f"+{name.lower()}" not in given} == set()
 
 
 def test_the_manifests_are_what_kubernetes_takes() -> None:

@@ -6,11 +6,13 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from msgspec.structs import replace
 
+from router.app import App
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.config import Agent, Calendar, Channel, Config, Queue, Resort, Rule, from_bytes, to_bytes
@@ -21,6 +23,7 @@ from router.service import writer as writer_module
 from router.service.domains import desk as module
 from router.service.domains.desk import Domain, DomainsDesk
 from router.service.domains.parts import DomainSettings, joined, split
+from router.settings import load
 from tests.support.house import HeldJournal, House, arrive, house
 
 CONFIG = Config(
@@ -45,6 +48,7 @@ CONFIG = Config(
         "cleo": Agent(),
     },
 )
+DEMO = Path(__file__).resolve().parents[2] / "config" / "dev.toml"
 SETTINGS = {
     "south": DomainSettings(number=2, queues=("returns", "repairs"), teams=("south",)),
     "north": DomainSettings(number=1, queues=("orders",), teams=("north",), agents=("cleo",)),
@@ -158,6 +162,24 @@ def test_nothing_in_a_domain_may_name_what_is_in_another() -> None:
         split(replace(CONFIG, queues=queues), SETTINGS)
     assert str(refused.value).startswith("domains.north: queues.orders.when_full.queue: expected")
     assert "nothing of another routing domain" in str(refused.value)
+
+
+@pytest.mark.promise("OB-4")
+@pytest.mark.parametrize(
+    ("domains", "said"),
+    [
+        ({}, "--domains: expected nothing, since this configuration has no [domains], found 'nort'"),
+        (SETTINGS, "--domains: expected 'north', found 'nort'"),
+    ],
+)
+def test_a_process_is_not_started_for_a_domain_that_is_none(domains: dict[str, DomainSettings], said: str) -> None:
+    loaded = load(DEMO)
+    with pytest.raises(ConfigError) as refused:
+        App(replace(loaded, settings=replace(loaded.settings, domains=domains)), domains=frozenset({"nort"}))
+    assert str(refused.value).startswith("domains: expected engines and edges" if domains else said)  # both roles
+    with pytest.raises(ConfigError) as refused:
+        replace(loaded.settings, domains=domains).check_domains(("nort",))
+    assert str(refused.value) == said
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from router.engine.config import Agent, Channel, Config, Duration, Queue, Rule
+from router.errors import ConfigError
 from router.journal.settings import JournalSettings
 from router.service.clock import SystemClock
 from router.service.domains import build
 from router.service.domains.leads import Lead, Leads
-from router.service.domains.parts import DomainSettings, Domains, split
+from router.service.domains.parts import Domains, DomainSettings, split
 from router.service.mailbox import MailboxSettings
 from router.service.remote.settings import LinkSettings
 from tests.support.house import arrive
@@ -49,9 +51,7 @@ class Place:
         parts = split(config, domains)
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
-        return build.Plans(
-            domains, parts, set(domains), self.journal, link, MailboxSettings(), SystemClock(), folder
-        )
+        return build.Plans(domains, parts, set(domains), self.journal, link, MailboxSettings(), SystemClock(), folder)
 
     @asynccontextmanager
     async def engine(self, domains: Domains, name: str = "one", config: Config = CONFIG) -> AsyncIterator[Leads]:
@@ -112,3 +112,44 @@ async def test_a_log_that_has_nothing_of_a_domain_is_left_alone_with_a_sentence(
         assert "give north the number that it always had (domains.north)" in found.detail
     async with place.engine({"north": NORTH, "south": SOUTH}) as leads:
         assert (await led(leads, "north")).desk.interaction(1_000_000_001).state == "queued", "nothing was changed"
+
+
+# --- what an engine is called -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("OB-4", "DU-5")
+async def test_a_second_engine_of_one_name_is_refused_and_the_first_goes_on(place: Place) -> None:
+    async with place.engine({"north": NORTH, "south": SOUTH}) as first:
+        with pytest.raises(ConfigError) as refused:
+            async with place.engine({"north": NORTH, "south": SOUTH}):
+                pass
+        said = str(refused.value)
+        assert said.startswith("link.name: expected a name of its own for each engine, found 'one': process ")
+        assert f":{os.getpid()} is called so" in said, "which one has it"
+        assert (await led(first, "north")).health().ok
+        assert first.health().ok
+        async with place.engine({"north": NORTH, "south": SOUTH}, "two") as second:
+            assert second.health().ok
+
+
+async def test_an_engine_that_comes_again_has_its_name_at_once_or_when_its_former_self_is_over(
+    place: Place, redis: RedisServer
+) -> None:
+    async with place.engine({"north": NORTH, "south": SOUTH}):
+        pass
+    assert redis.command("KEYS", "*:engine:*") == [], "given back"
+    redis.command("SET", "switchboard:engine:one", "elsewhere:7 dead", "PX", int(place.journal.lease))
+    async with place.engine({"north": NORTH, "south": SOUTH}) as leads:
+        assert leads.health().ok
+
+
+@pytest.mark.promise("OB-1")
+async def test_who_loses_its_name_leads_on_and_says_so(place: Place, redis: RedisServer) -> None:
+    async with place.engine({"north": NORTH, "south": SOUTH}) as leads:
+        north = await led(leads, "north")
+        redis.command("SET", "switchboard:engine:one", "elsewhere:7 x", "PX", 60_000)
+        await until(lambda: not leads.health().ok)
+        assert "process elsewhere:7 is called so, too: give each engine a link.name of its own" in leads.health().detail
+        assert (await north.desk.ask(arrive("a", recipient="+1"))).interaction == 1_000_000_001
+        redis.command("DEL", "switchboard:engine:one")
+        await until(lambda: leads.health().ok)

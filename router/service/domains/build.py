@@ -16,6 +16,7 @@ from router.service.domains.copies import Copies, Copy
 from router.service.domains.desk import Domain, DomainsDesk
 from router.service.domains.leads import Lead, Leads, ported
 from router.service.domains.moving import Moving
+from router.service.domains.names import OwnName
 from router.service.domains.parts import Domains, of_domain
 from router.service.mailbox import MailboxSettings
 from router.service.remote.edge import RemoteWriter
@@ -54,8 +55,11 @@ class Plans(NamedTuple):
 
 def leads(plans: Plans) -> Leads:
     """For a process with the role engine."""
+    from router.journal.redis_link import Link
+
     made = [_lead(plans, name) for name in plans.domains if name in plans.mine]
-    return Leads(made, {name: plans.log(name) for name in plans.others()}, plans.clock)
+    name = OwnName(Link(plans.journal), plans.journal.prefix, made[0].journal.name, int(plans.journal.lease))
+    return Leads(made, {name: plans.log(name) for name in plans.others()}, plans.clock, name)
 
 
 def _lead(plans: Plans, name: str) -> Lead:

@@ -27,6 +27,7 @@ from router.observe import gauge, get_logger
 from router.service.clock import Clock
 from router.service.desk import EngineDesk
 from router.service.domains.copies import unowned
+from router.service.domains.names import OwnName
 from router.service.figures import Figures
 from router.service.lease import Follower, Lease, leading
 from router.service.mailbox import MailboxSettings
@@ -187,8 +188,8 @@ class Lead:
 class Leads:
     """All domains of an engine process. `others` are the logs of domains that it may not lead, to look who does."""
 
-    def __init__(self, leads: Sequence[Lead], others: dict[str, RedisJournal], clock: Clock) -> None:
-        self.leads, self.clock = leads, clock
+    def __init__(self, leads: Sequence[Lead], others: dict[str, RedisJournal], clock: Clock, name: OwnName) -> None:
+        self.leads, self.clock, self._name = leads, clock, name
         self._others = others
         self._unowned: dict[str, str] = {}
         self._figures = Figures(*(lead.writer for lead in leads))
@@ -203,6 +204,8 @@ class Leads:
         return sum(lead.seq for lead in self.leads)
 
     async def start(self) -> None:
+        """Raises ConfigError, also for a name that another engine has."""
+        await self._name.start()
         for lead in self.leads:
             await lead.start()
         await self._figures.start()
@@ -217,12 +220,15 @@ class Leads:
             await asyncio.wait([self._looking])
         await self._figures.stop()
         await asyncio.gather(*(lead.stop() for lead in self.leads))
+        await self._name.stop()
         for journal in self._others.values():
             await asyncio.to_thread(journal.close)
 
     def health(self) -> Health:
         led = [lead.name for lead in self.leads if lead._leads and not lead.writer.failed]
         leading.set(1 if led else 0)
+        if self._name.trouble:
+            return Health(False, self._name.trouble, {"leads": float(len(led))})
         alive = self._looking is not None and not self._looking.done()
         detail = f"leads {', '.join(led) or 'no routing domain just now'}"
         return Health(

@@ -28,7 +28,8 @@ class DomainSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """A routing domain: agents and queues that can meet, with an engine and a log of their own."""
 
     # What a domain is: its log lies under it, and interactions' numbers begin with it (i-3000000017 is of number 3).
-    # So it never changes and is never used again, while the name may. 0 is the log that a house had before it was parted.
+    # So it never changes and is never used again, while the name may. 0 is the log that a house had before it was
+    # parted.
     number: Annotated[int, Meta(ge=0, lt=MOST)]
     queues: tuple[Name, ...] = ()  # its queues; rules and addresses follow them
     teams: tuple[Name, ...] = ()  # whoever is in one of these teams is of this domain

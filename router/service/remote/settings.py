@@ -23,7 +23,8 @@ class LinkSettings(Struct, frozen=True, forbid_unknown_fields=True):
     # HOST:PORT by which edges reach this engine; it stands in the lease, where they look. Left out: what it listens on,
     # which is right unless that is 0.0.0.0 or behind a translation of addresses.
     address: str = ""
-    # What this engine is called where routing domains are given to it (`switchboard move`). Left out: HOST:PID.
+    # What this engine is called where routing domains are given to it (`switchboard move`); another one of the same
+    # name does not start. Left out: HOST:PID.
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{0,64}$")] = ""
     # What engines and edges prove to each other that they know; the same on all machines. Better as
     # SWITCHBOARD__LINK__SECRET than in the file. Left out: no link.
