@@ -43,7 +43,7 @@ class Place:
     """Where engines run: one Redis, one folder."""
 
     def __init__(self, redis: RedisServer, folder: Path) -> None:
-        self.journal = JournalSettings(kind="redis", url=redis.unix_url, lease=Duration(600), timeout=Duration(2_000))
+        self.journal = JournalSettings(kind="redis", url=redis.unix_url, lease=Duration(2_000), timeout=Duration(2_000))
         self._folder = folder
 
     def plans(self, domains: Domains, name: str = "one", config: Config = CONFIG) -> build.Plans:
@@ -78,7 +78,7 @@ async def until(condition: Callable[[], object], within_s: float = 15) -> None:
 
 async def led(leads: Leads, name: str) -> Lead:
     (lead,) = (lead for lead in leads.leads if lead.name == name)
-    await until(lambda: lead.health().detail.startswith("leads"))
+    await until(lambda: lead.health().figures["leads"])
     return lead
 
 
