@@ -173,8 +173,11 @@ async def finish(daemon: Served, world: World, result: Result) -> None:
 
 async def _compare_views(daemon: Served, world: World, result: Result) -> None:
     """After any number of cuts an agent's client knows what the server knows (AG-3)."""
+    end = time.monotonic() + DRAIN_S  # the last end was recorded a moment ago, and may be on its way to them
     for agent in world.agents:
         client = agent.client
+        while (client.offers or client.work) and time.monotonic() < end:
+            await asyncio.sleep(0.05)
         if client.offers or client.work:
             result.troubles.append(f"{client.name} still sees {list(client.offers)} {list(client.work)}")
         status, view = await daemon.get(f"/v1/agents/{client.name}")
