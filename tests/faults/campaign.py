@@ -176,7 +176,9 @@ async def _compare_views(daemon: Served, world: World, result: Result) -> None:
     end = time.monotonic() + DRAIN_S  # the last end was recorded a moment ago, and may be on its way to them
     for agent in world.agents:
         client = agent.client
-        while (client.offers or client.work) and time.monotonic() < end:
+        while time.monotonic() < end:
+            if not client.offers and not client.work:
+                break
             await asyncio.sleep(0.05)
         if client.offers or client.work:
             result.troubles.append(f"{client.name} still sees {list(client.offers)} {list(client.work)}")
