@@ -99,22 +99,32 @@ def show(answer: Any, as_json: bool) -> None:
 
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
     for key, value in answer.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            console.print(_table(key, value))
-        else:
-            console.print(f"[bold]{key.replace('_', ' ')}[/bold]  ", end="")
-            console.print(_plain(key, value), markup=False, highlight=False)
+        _print(console, key, value)
+
+
+def _print(console: Any, title: str, value: Any) -> None:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        console.print(_table(title.replace("_", " "), value))
+    elif isinstance(value, dict) and value:
+        for key, inner in value.items():
+            _print(console, f"{title} {key}", inner)
+    else:
+        console.print(f"[bold]{title.replace('_', ' ')}[/bold]  ", end="")
+        console.print(_plain(title, value), markup=False, highlight=False)
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = Table(title=title, title_justify="left", show_edge=False)
     for column in columns:
         table.add_column(column.replace("_", " "))
     for row in rows:
-        table.add_row(*(_plain(column, row.get(column, "")) for column in columns))
+        table.add_row(
+            *(Text(_plain(column, row.get(column, ""))) for column in columns)
+        )  # no text of anybody is markup
     return table
 
 
@@ -123,7 +133,13 @@ def _plain(key: str, value: Any) -> str:
         return iso(value)
     if isinstance(value, int) and key.endswith("_ms"):
         return f"{value / 1_000:g} s"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_plain("", one) for one in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_plain(name, one)}" for name, one in value.items())
+    return "" if value is None else str(value)
 
 
 def _engine(log: History) -> Engine:

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from router.errors import BadMessage, IllegalMove, NotFound, Unauthenticated, Unavailable
 from router.http.house import House
-from router.service.domains.moving import DomainsOffice, DomainView, Moved
+from router.service.domains.moving import DomainsOffice, DomainView, Moved, NotTaken
 from router.service.routes import describe, json_response, read_json
 
 Named = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -26,8 +26,16 @@ class MoveBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DomainRoutes:
-    def __init__(self, house: House, office: DomainsOffice) -> None:
-        self._house, self._office = house, office
+    """Without an `office` the house is one, and says so."""
+
+    def __init__(self, house: House, office: DomainsOffice | None) -> None:
+        self._house, self._named = house, office
+
+    @property
+    def _office(self) -> DomainsOffice:
+        if self._named is None:
+            raise NotFound("this house is one: its configuration has no [domains], so there is nothing to move")
+        return self._named
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/v1/domains", self.list_), web.post("/v1/domains/{domain}/move", self.move)]
@@ -37,7 +45,7 @@ class DomainRoutes:
         group="domains",
         who="operator",
         answer=DomainList,
-        refuses=(Unauthenticated, Unavailable),
+        refuses=(Unauthenticated, NotFound, Unavailable),
     )
     async def list_(self, request: web.Request) -> web.Response:
         self._house.access.operator(request)
@@ -56,7 +64,14 @@ class DomainRoutes:
         by = self._house.by(request)
         body = await read_json(request, MoveBody)
         name = request.match_info["domain"]
-        moved = await self._office.move(name, body.to, by, body.why)
-        detail = f"from {moved.was or 'nobody'} to {moved.engine}" + (f": {body.why}" if body.why else "")
-        await self._house.note(request, self._house.access.allowed(request), "domain-moved", name, detail)
+        try:
+            moved = await self._office.move(name, body.to, by, body.why)
+        except NotTaken as problem:
+            await self._note(request, "domain-not-moved", name, f"to {body.to}: {problem}")
+            raise
+        why = f": {body.why}" if body.why else ""
+        await self._note(request, "domain-moved", name, f"from {moved.was or 'nobody'} to {moved.engine}{why}")
         return json_response(moved)
+
+    async def _note(self, request: web.Request, act: str, domain: str, detail: str) -> None:
+        await self._house.note(request, self._house.access.allowed(request), act, domain, detail)

@@ -64,6 +64,7 @@ from router.service.ports import Desk, Health
 from router.service.quarantine import Quarantine
 from router.service.routes import UNHURRIED, described
 from router.service.sources import source_of
+from router.service.writer import AWAY
 
 log = get_logger("http")
 
@@ -118,6 +119,8 @@ _protocol_log = logging.getLogger("aiohttp.server")
 
 
 ALWAYS = ("/livez", "/readyz", "/metrics")  # answered whoever leads
+DOMAINS = "/v1/domains"  # as well where it is the question
+BLIND = "there is no engine to be reached just now, and what was heard of it may be old; ask again in a second"
 
 
 class HttpServer:
@@ -195,8 +198,8 @@ class HttpServer:
             PageRoutes,
         ):
             self.app.add_routes(group(house).routes())
-        if domains is not None:
-            self.app.add_routes(DomainRoutes(house, domains).routes())
+        self.app.add_routes(DomainRoutes(house, domains).routes())
+        self._open = ALWAYS if domains is None else (*ALWAYS, DOMAINS)
         if entrance is not None:
             self.app.add_routes(SessionRoutes(house, entrance).routes())
             self.app.add_routes(AccountRoutes(house, entrance.door.accounts).routes())
@@ -365,8 +368,8 @@ class HttpServer:
             try:
                 if self._draining and request.method not in ("GET", "HEAD"):
                     raise Draining("stopping; come back in a few seconds")
-                if self.closed and request.path not in ALWAYS:
-                    raise Unavailable(self.closed, retry_after_s=1)
+                if self.closed:
+                    self._demand_open(request)
                 handler = busy.get(request.raw_path)
                 if handler is None or request.method != "POST" or EXPECT in request.headers:
                     handler = application
@@ -381,6 +384,12 @@ class HttpServer:
             return response
 
         return guarded
+
+    def _demand_open(self, request: web.BaseRequest) -> None:
+        """Raises Unavailable. Who only looks is not told that something was not recorded."""
+        if not request.path.startswith(self._open):
+            looks = self.closed == AWAY and request.method in ("GET", "HEAD")
+            raise Unavailable(BLIND if looks else self.closed, retry_after_s=1)
 
     def _busy(self) -> dict[str, Handler]:
         """What is posted to most, by its address as it is written most: any other way of writing it is looked up."""

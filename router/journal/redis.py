@@ -42,6 +42,9 @@ SLICE = 64
 AT = " at "  # in the lease, between who leads and where
 GIVEN = b"for "  # begins a lease that is kept for whom it was given to
 HEARD_S = 3.0  # who stands by asks each second at least
+# How long the lead is kept for whom it was given to. Who lives asks several times in a second; for the others it must
+# not stay away longer than that.
+KEPT_MS = 2_000
 ASK_AGAIN_S = 0.2  # how often somebody who stands by looks whether the lease is free
 
 lost_records = counter("switchboard_journal_lost_records", "Acknowledged records that Redis no longer had")
@@ -144,6 +147,16 @@ class RedisJournal:
             holder = self._link.call("GET", self._lease)
         return "" if not holder or holder.startswith(GIVEN) else _named(holder).partition(AT)[0]
 
+    def times_taken(self) -> int:
+        """How often the lease was taken so far. Raises JournalFailed."""
+        with self._mutex:
+            return int(self._link.call("HGET", self._meta, "epoch") or 0)
+
+    @property
+    def kept_ms(self) -> int:
+        """How long the lead waits for whom it was given to."""
+        return min(KEPT_MS, int(self.settings.lease))
+
     def standbys(self) -> list[str]:
         """Who could be given the lead: heard of within the length of a lease, or of the last seconds."""
         with self._mutex:
@@ -156,7 +169,7 @@ class RedisJournal:
         """Give the lead to somebody who stands by. Raises JournalHeld and JournalFailed; then nothing was given."""
         with self._mutex:
             self._check_writable()
-            more = (to, int(self.settings.lease), self._last_seq)
+            more = (to, self.kept_ms, self._last_seq)
             answer = self._link.run(
                 redis_scripts.HAND_OVER, self.keys, self._token, *more, replicas=self.settings.replicas
             )

@@ -111,8 +111,8 @@ return 'released'
 """
 )
 
-# Nobody can write from here on until somebody takes the lease, and for its length only `to` can.
-# ARGV: token, to, lease_ms, record at which the log ends
+# Nobody can write from here on until somebody takes the lease, and for a moment only `to` can.
+# ARGV: token, to, ms, record at which the log ends
 HAND_OVER = Script(
     _FENCE
     + """

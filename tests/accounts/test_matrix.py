@@ -53,6 +53,8 @@ POST /v1/outbound/{number}/retry              -       -          -          -   
 POST /v1/outbound/{number}/discard            -       -          -          -         x
 GET  /v1/config                               -       -          -          -         x
 POST /v1/config                               -       -          -          -         x
+GET  /v1/domains                              -       -          -          -         x
+POST /v1/domains/{domain}/move                -       -          -          -         x
 GET  /v1/accounts                             -       x          -          -         x
 POST /v1/accounts/{id}/disable                -       x          -          -         x
 POST /v1/accounts/{id}/enable                 -       x          -          -         x
@@ -80,6 +82,7 @@ BODIES: dict[str, Any] = {
     "/desk/callbacks": {"interaction": "i-2", "to": "+15550199"},
     "/desk/customers/{id}": {"version": 0, "fields": {"company": "ACME"}},
     "/assign": {"agent": "ana"},
+    "/move": {"to": "engine-2"},
     "/state": {"state": "ready"},
 }
 
@@ -96,7 +99,15 @@ def rows() -> list[tuple[str, str, set[Role]]]:
 
 
 def filled(path: str) -> str:
-    given = {"{id}": "i-3", "{agent}": "ana", "{callback}": "c-1", "{number}": "1", "{digest}": "0" * 64, "{page}": "1"}
+    given = {
+        "{domain}": "north",
+        "{id}": "i-3",
+        "{agent}": "ana",
+        "{callback}": "c-1",
+        "{number}": "1",
+        "{digest}": "0" * 64,
+        "{page}": "1",
+    }
     if "/agents/" in path:
         given["{id}"] = "ana"
     if "/desk/history" in path or "/desk/customers" in path:

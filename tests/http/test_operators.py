@@ -77,6 +77,8 @@ EVERYWHERE = [
     ("POST", "/v1/customers/split"),
     ("GET", "/v1/config"),
     ("POST", "/v1/config"),
+    ("GET", "/v1/domains"),
+    ("POST", "/v1/domains/north/move"),
     ("GET", "/v1/blobs/" + "0" * 64),
     ("POST", "/v1/blobs"),
     ("GET", "/v1/blobs/" + "0" * 64 + "/pages"),
@@ -118,6 +120,7 @@ async def test_every_path_under_v1_is_in_the_list_above(server: Any) -> None:
     told = {(m, p.replace("i-1", "{id}").replace("/1/", "/{number}/").replace("/x", "/{id}")) for m, p in EVERYWHERE}
     told = {(m, p.replace("not/ana", "not/{agent}").replace("/ana", "/{id}")) for m, p in told}
     told = {(m, p.replace("0" * 64, "{digest}").replace("c-1", "{callback}").replace("/7", "/{page}")) for m, p in told}
+    told = {(m, p.replace("north", "{domain}")) for m, p in told}
     assert {at for at in mounted if at[1].startswith("/v1/")} == told | {("GET", "/v1/openapi.json")}
 
 

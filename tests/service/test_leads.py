@@ -12,11 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from router.engine.config import Agent, Channel, Config, Duration, Queue, Rule
-from router.errors import ConfigError
+from router.errors import ConfigError, Unavailable
 from router.journal.settings import JournalSettings
 from router.service.clock import SystemClock
 from router.service.domains import build
 from router.service.domains.leads import Lead, Leads
+from router.service.domains.moving import DomainView, Moving, NotTaken
 from router.service.domains.parts import Domains, DomainSettings, split
 from router.service.mailbox import MailboxSettings
 from router.service.remote.settings import LinkSettings
@@ -31,6 +32,7 @@ CONFIG = Config(
 )
 NORTH = DomainSettings(number=1, queues=("orders",), agents=("ana",))
 SOUTH = DomainSettings(number=2, queues=("repairs",), agents=("ben",))
+BOTH = {"north": NORTH, "south": SOUTH}
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ async def led(leads: Leads, name: str) -> Lead:
 
 @pytest.mark.promise("DU-5")
 async def test_a_domain_that_is_called_otherwise_goes_on_with_its_log(place: Place) -> None:
-    async with place.engine({"north": NORTH, "south": SOUTH}) as leads:
+    async with place.engine(BOTH) as leads:
         north = await led(leads, "north")
         assert (await north.desk.ask(arrive("a", recipient="+1"))).interaction == 1_000_000_001
     async with place.engine({"nord": NORTH, "south": SOUTH}) as leads:
@@ -99,7 +101,7 @@ async def test_a_domain_that_is_called_otherwise_goes_on_with_its_log(place: Pla
 @pytest.mark.promise("OB-1", "OB-4")
 async def test_a_log_that_has_nothing_of_a_domain_is_left_alone_with_a_sentence(place: Place) -> None:
     """Two domains with each other's numbers would go on with each other's contacts."""
-    async with place.engine({"north": NORTH, "south": SOUTH}) as leads:
+    async with place.engine(BOTH) as leads:
         await (await led(leads, "north")).desk.ask(arrive("a", recipient="+1"))
         await led(leads, "south")
     crossed = {"north": replace(NORTH, number=2), "south": replace(SOUTH, number=1)}
@@ -110,7 +112,7 @@ async def test_a_log_that_has_nothing_of_a_domain_is_left_alone_with_a_sentence(
         assert not found.ok
         assert "this log is not that of routing domain north" in found.detail
         assert "give north the number that it always had (domains.north)" in found.detail
-    async with place.engine({"north": NORTH, "south": SOUTH}) as leads:
+    async with place.engine(BOTH) as leads:
         assert (await led(leads, "north")).desk.interaction(1_000_000_001).state == "queued", "nothing was changed"
 
 
@@ -119,33 +121,33 @@ async def test_a_log_that_has_nothing_of_a_domain_is_left_alone_with_a_sentence(
 
 @pytest.mark.promise("OB-4", "DU-5")
 async def test_a_second_engine_of_one_name_is_refused_and_the_first_goes_on(place: Place) -> None:
-    async with place.engine({"north": NORTH, "south": SOUTH}) as first:
+    async with place.engine(BOTH) as first:
         with pytest.raises(ConfigError) as refused:
-            async with place.engine({"north": NORTH, "south": SOUTH}):
+            async with place.engine(BOTH):
                 pass
         said = str(refused.value)
         assert said.startswith("link.name: expected a name of its own for each engine, found 'one': process ")
         assert f":{os.getpid()} is called so" in said, "which one has it"
         assert (await led(first, "north")).health().ok
         assert first.health().ok
-        async with place.engine({"north": NORTH, "south": SOUTH}, "two") as second:
+        async with place.engine(BOTH, "two") as second:
             assert second.health().ok
 
 
 async def test_an_engine_that_comes_again_has_its_name_at_once_or_when_its_former_self_is_over(
     place: Place, redis: RedisServer
 ) -> None:
-    async with place.engine({"north": NORTH, "south": SOUTH}):
+    async with place.engine(BOTH):
         pass
     assert redis.command("KEYS", "*:engine:*") == [], "given back"
     redis.command("SET", "switchboard:engine:one", "elsewhere:7 dead", "PX", int(place.journal.lease))
-    async with place.engine({"north": NORTH, "south": SOUTH}) as leads:
+    async with place.engine(BOTH) as leads:
         assert leads.health().ok
 
 
 @pytest.mark.promise("OB-1")
 async def test_who_loses_its_name_leads_on_and_says_so(place: Place, redis: RedisServer) -> None:
-    async with place.engine({"north": NORTH, "south": SOUTH}) as leads:
+    async with place.engine(BOTH) as leads:
         north = await led(leads, "north")
         redis.command("SET", "switchboard:engine:one", "elsewhere:7 x", "PX", 60_000)
         await until(lambda: not leads.health().ok)
@@ -153,3 +155,75 @@ async def test_who_loses_its_name_leads_on_and_says_so(place: Place, redis: Redi
         assert (await north.desk.ask(arrive("a", recipient="+1"))).interaction == 1_000_000_001
         redis.command("DEL", "switchboard:engine:one")
         await until(lambda: leads.health().ok)
+
+
+# --- giving a domain to another engine --------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def edge(place: Place) -> AsyncIterator[Moving]:
+    """An edge's copies and what operators do by it."""
+    copies, _, moving = build.copies(place.plans(BOTH, "edge"))
+    copies.wire(lambda news: None, lambda news: None)
+    copies.stand_by("standby: not linked to an engine yet")
+    try:
+        yield moving
+    finally:
+        await copies.stop()
+        await moving.stop()
+
+
+async def shown(moving: Moving) -> DomainView:
+    """The domain north."""
+    return (await moving.all())[0]
+
+
+async def until_shown(moving: Moving, condition: Callable[[DomainView], object]) -> None:
+    async with asyncio.timeout(15):
+        while not condition(await shown(moving)):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.promise("DU-5", "OB-1")
+async def test_who_dies_before_it_takes_a_domain_leaves_it_to_who_had_it_and_the_operator_hears_so(
+    place: Place, redis: RedisServer
+) -> None:
+    async with place.engine(BOTH) as leads, edge(place) as moving:
+        lead = await led(leads, "north")
+        await until_shown(moving, lambda view: (view.engine, view.linked) == ("one", True))
+        redis.command("HSET", "switchboard:1:standbys", "two", redis.command("TIME")[0])  # its last word
+        with pytest.raises(NotTaken) as said:
+            await moving.move("north", "two", "operator:sam", "more memory")
+        assert str(said.value) == (
+            "two did not take routing domain north, which waited 2 s for it: one leads it now, and nothing was lost; "
+            "see whether two runs, then move it again"
+        )
+        await until(lambda: lead.health().figures["leads"])
+        assert (await lead.desk.ask(arrive("a", recipient="+1"))).interaction == 1_000_000_001
+
+
+@pytest.mark.promise("DU-5")
+async def test_a_domain_is_given_to_who_stands_by(place: Place) -> None:
+    async with place.engine(BOTH) as one, place.engine(BOTH, "two"), edge(place) as moving:
+        await until_shown(moving, lambda view: view.linked and len(view.standbys) == 1)
+        before = await shown(moving)
+        moved = await moving.move("north", before.standbys[0], "operator:sam", "")
+        assert (moved.was, moved.engine) == (before.engine, before.standbys[0])
+        after = await shown(moving)
+        assert (after.engine, after.linked) == (before.standbys[0], True)
+        assert one.health().ok
+
+
+@pytest.mark.promise("OB-1")
+async def test_a_domain_that_nobody_leads_is_shown_with_nobody_and_cannot_be_given_away(
+    place: Place, redis: RedisServer
+) -> None:
+    async with edge(place) as moving:
+        view = await shown(moving)
+        assert (view.engine, view.linked) == ("", False)
+        redis.command("HSET", "switchboard:1:standbys", "two", redis.command("TIME")[0])
+        with pytest.raises(Unavailable, match=r"nobody leads routing domain north.*who stands by takes it: two"):
+            await moving.move("north", "two", "operator:sam", "")
+        redis.kill()
+        with pytest.raises(Unavailable, match="who leads routing domain north cannot be seen: "):
+            await moving.all()

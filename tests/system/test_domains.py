@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from router.engine.views import number_of
+from router.http.server import BLIND
 from tests.faults.campaign import free_ports
 from tests.support.redis import RedisServer, bundled, redis_server
 from tests.system.clients import Agent, call_event, letter, phone, send_mail
@@ -323,6 +324,14 @@ async def test_what_cannot_be_is_refused_with_a_sentence(house: House) -> None:
 async def test_a_domain_that_nobody_leads_is_named_where_one_looks(house: House) -> None:
     for engine in (house.one, house.two):
         engine.kill()
+    await house.east.until(lambda status, body: status == 503 and "nobody leads" in str(body["parts"]["domain front"]))
+    status, listed = await house.east.get("/v1/domains")
+    assert status == 200, listed
+    assert [(domain["domain"], domain["linked"]) for domain in listed["domains"]] == [("front", False), ("back", False)]
+    shown = await asyncio.to_thread(house.east.command, "domains", "--url", house.east.http)
+    assert "support, sales" in shown
+    status, refused = await house.east.get("/v1/queues")
+    assert (status, refused["detail"]) == (503, BLIND)
     house.two.options += ("--domains", "back")
     try:
         house.two.launch()
@@ -337,6 +346,9 @@ async def test_a_domain_that_nobody_leads_is_named_where_one_looks(house: House)
         assert "nobody leads routing domain front" in body["parts"]["domain front"]["detail"]
         status, refused = await phone(house.east.session, house.east.http, call_event("incoming", "call-unowned"))
         assert (status, refused["code"]) == (503, "unavailable")
+        status, refused = await house.east.post("/v1/domains/front/move", {"to": "two"})
+        assert (status, refused["code"]) == (503, "unavailable")
+        assert "nobody leads routing domain front, so nobody can give it away" in refused["detail"]
         assert await mail_of(house.west, "goes-on")
     finally:
         house.two.options = house.two.options[:-2]
