@@ -469,20 +469,23 @@ def simulate(
 @cli.command(epilog=example("switchboard replay var/journal.db --config my.toml"))
 @click.argument("journal", type=click.Path(path_type=Path))
 @CONFIG
+@click.option(
+    "--domain", default="", metavar="NAME", help="where JOURNAL is a configuration with routing domains: which"
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="of what the journal breaks off before")
 @PLOT
 @JSON
-def replay(journal: Path, config: Path, seed: int, plot: Path | None, as_json: bool) -> None:
+def replay(journal: Path, config: Path, domain: str, seed: int, plot: Path | None, as_json: bool) -> None:
     """What if yesterday: the contacts and people of a journal under another configuration.
 
     JOURNAL is a file, or a configuration (.toml) that says where the log is: in Redis, for several machines.
 
-    Agents miss and decline as large a share of their offers as they did. Transfers, consults and what operators did are
-    not repeated: a contact is the work of the first agent who has it.
+    Agents miss and decline as large a share of their offers as they did. Transfers and closed calendars are repeated;
+    consults and what people did by hand are counted, and said.
     """
     from router.cli import replaying
 
-    sys.exit(replaying.run(journal, config, seed, as_json, plot))
+    sys.exit(replaying.run(journal, config, seed, as_json, plot, domain))
 
 
 @cli.command(epilog=example("switchboard staff config/scenarios/shop.toml"))

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
+from router.cli.looking import log_of
 from router.cli.simulating import COUNTED, COUNTS, json_out, print_table, progress, said, table_of
 from router.engine.config import Config
 from router.engine.events import Record
+from router.errors import ConfigError
 from router.journal import choice, codec
 from router.journal.sqlite import SqliteJournal
+from router.service.domains.parts import of_domain, split
 from router.settings import load
 from router.simulate.replay import Answer
 from router.simulate.replay import replay as run_again
@@ -27,9 +30,10 @@ TITLES = (*COUNTED, "in time", "mean s", "p50 s", "p90 s")
 PEOPLE = 40  # a page; --json has all
 
 
-def run(journal: Path, config: Path, seed: int, as_json: bool, plot: Path | None) -> int:
-    other = _plain(load(config).config)
-    log = _log(journal)
+def run(journal: Path, config: Path, seed: int, as_json: bool, plot: Path | None, domain: str = "") -> int:
+    """`domain`: of a house that is parted, whose log; then the other configuration's part of that name counts."""
+    log = _log(journal, domain)
+    other = _plain(_config(config, domain))
     log.open()
 
     def records() -> Iterator[Record]:
@@ -51,12 +55,28 @@ def run(journal: Path, config: Path, seed: int, as_json: bool, plot: Path | None
     return 0
 
 
-def _log(journal: Path) -> SqliteJournal | RedisJournal:
-    """A journal's file, or the log of the house whose configuration this is."""
+def _log(journal: Path, domain: str) -> SqliteJournal | RedisJournal:
+    """A journal's file, or the log of the house whose configuration this is. Raises RouterError."""
     if journal.suffix != ".toml":
+        if domain:
+            raise ConfigError(
+                "--domain", "a configuration (.toml) as the journal, since a file is of one house", repr(domain)
+            )
         return SqliteJournal(journal, read_only=True)
     settings = load(journal).settings
-    return choice.make(settings.journal, Path(settings.data), read_only=True)
+    named = log_of(settings.domains, domain, "")
+    return choice.make(of_domain(settings.journal, settings.domains, named), Path(settings.data), read_only=True)
+
+
+def _config(path: Path, domain: str) -> Config:
+    """What decides; of a parted house the domain's part, for who is elsewhere meets nobody here."""
+    loaded = load(path)
+    domains = loaded.settings.domains
+    if not domain or not domains:
+        return loaded.config
+    if domain not in domains:
+        raise ConfigError("--domain", f"a routing domain of {path}, too ({', '.join(domains)})", repr(domain))
+    return split(loaded.config, domains)[domain]
 
 
 def _plain(config: Config) -> Config:

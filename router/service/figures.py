@@ -109,6 +109,8 @@ class Figures:
                 level.labels(view.queue).set(view.service_level)
             if view.day is not None:
                 _tell_day(view.queue, view.day)
+            else:  # it may have been counted before
+                _forget_day(view.queue)
             for loan in view.borrows:
                 lending.labels(view.queue, loan.lender).set(loan.open)
 
@@ -133,8 +135,12 @@ def _forget(queue: str) -> None:
     for near in NEARNESS:
         servability.labels(queue, near)
         servability.remove(queue, near)
+    _forget_day(queue)
+    level.labels(queue)
+    level.remove(queue)
+
+
+def _forget_day(queue: str) -> None:
     for outcome in OUTCOMES:
         contacts.labels(queue, outcome)
         contacts.remove(queue, outcome)
-    level.labels(queue)
-    level.remove(queue)

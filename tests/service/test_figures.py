@@ -1,11 +1,14 @@
 """What the engine does, as metrics."""
 
 import pytest
+from msgspec.structs import replace
 
 from router.engine import commands as c
+from router.engine.config import Duration, to_bytes
+from router.engine.config import Figures as FiguresSettings
 from router.observe import render_metrics
 from router.service.figures import Figures
-from tests.support.house import arrive, house
+from tests.support.house import CONFIG, arrive, house
 
 
 def figure(name: str) -> float:
@@ -44,3 +47,19 @@ async def test_what_became_of_contacts_is_that_of_a_day() -> None:
         h.clock.advance(25 * 3_600_000)
         figures.look()
         assert figure(series) == 0
+
+
+async def test_what_is_no_longer_counted_is_no_longer_shown() -> None:
+    async with house() as h:
+        figures = Figures(h.writer)
+        h.ask(arrive("a"))
+        h.ask(c.Leave(thread="phone:a"))
+        figures.look()
+        queue = h.desk.queues()[0].queue
+        shown = f'switchboard_queue_contacts{{outcome="abandoned-soon",queue="{queue}"}} '
+        assert shown in render_metrics().decode()
+        uncounted = replace(CONFIG, figures=FiguresSettings(keep=Duration(0)))
+        await h.desk.ask(c.Configure(document=to_bytes(uncounted)))
+        figures.look()
+        assert shown not in render_metrics().decode()
+        assert h.desk.queues()[0].day is None

@@ -84,6 +84,18 @@ async def led(leads: Leads, name: str) -> Lead:
     return lead
 
 
+@pytest.mark.promise("OB-1")
+async def test_every_part_of_readiness_is_one_that_operators_are_told_of(place: Place) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "operators.md").read_text()
+    copies, _, moving = build.copies(place.plans(BOTH, "edge"))
+    async with place.engine(BOTH) as leads:
+        for part in ("engine", *leads.parts(), *copies.parts()):
+            named = "domain NAME" if part.startswith("domain ") else part
+            assert f"\n| `{named}` | " in page
+    await copies.stop()
+    await moving.stop()
+
+
 # --- which log is whose -----------------------------------------------------------------------------------------------
 
 

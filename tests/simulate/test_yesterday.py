@@ -226,6 +226,23 @@ def test_a_journal_of_another_version_is_one_clear_sentence(tmp_path: Path, day:
     assert str(answer.exception).endswith("run the version that wrote it, or newer")
 
 
+@pytest.mark.parametrize(
+    ("journal", "said"),
+    [
+        (
+            "FILE",
+            "--domain: expected a configuration (.toml) as the journal, since a file is of one house, found 'north'",
+        ),
+        ("config/dev.toml", "--domain north: there is no such routing domain; known: none"),
+    ],
+)
+def test_the_log_of_a_domain_is_asked_for_where_there_are_domains(tmp_path: Path, journal: str, said: str) -> None:
+    words = ["replay", journal.replace("FILE", str(tmp_path / "journal.db")), "--domain", "north"]
+    answer = CliRunner().invoke(cli, words)
+    assert isinstance(answer.exception, RouterError)
+    assert str(answer.exception) == said
+
+
 @pytest.mark.promise("EX-3")
 def test_the_command_shows_both_days_side_by_side(tmp_path: Path, day: Day) -> None:
     path = saved(encoded(day), tmp_path / "journal.db")

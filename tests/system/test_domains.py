@@ -240,6 +240,10 @@ async def test_a_domain_moves_under_load_with_one_command_and_loses_nothing(hous
     ]
     verify = ("journal", "verify", "--config", str(house.config), "--domain", "front", "--json")
     assert json.loads(await asyncio.to_thread(house.east.command, *verify))["damaged"] == []
+    replay = ("replay", str(house.config), "--config", str(house.config), "--domain", "front", "--json")
+    again = json.loads(await asyncio.to_thread(house.east.command, *replay))
+    assert again["was"]["contacts"] == sum(record["type"] == "arrived" for record in records)
+    assert {agent["agent"] for agent in again["then"]["agents"]} == {"ana", "ben", "chen"}, "others meet nobody there"
 
 
 def exported(house: House, domain: str) -> list[Json]:
