@@ -50,7 +50,7 @@ from router.http.session import Entrance
 from router.journal import choice
 from router.journal.port import Journal, Opened
 from router.journal.sqlite import SqliteJournal
-from router.observe import get_logger, report_stray
+from router.observe import get_logger, mask_also, report_stray
 from router.service.blobs import BlobStore
 from router.service.clock import SystemClock
 from router.service.desk import EngineDesk
@@ -65,6 +65,8 @@ from router.service.figures import Figures
 from router.service.hindsight import Hindsight
 from router.service.lease import Follower, Lease, leading
 from router.service.letters import Letters
+from router.service.masked import over
+from router.service.masking import Masking
 from router.service.outbox import Outbox
 from router.service.ports import Adapter, Context, Health
 from router.service.quarantine import Quarantine
@@ -109,6 +111,7 @@ class App:
         settings = loaded.settings
         self.loaded, self.settings = loaded, settings
         self.data = Path(settings.data).absolute()
+        self.masking = Masking(settings.masking)
         self.clock = SystemClock()
         self.journal: Journal = journal or choice.make(settings.journal, self.data, read_only=not self.is_engine)
         self.lease: Lease | None = None  # of a journal that others may lead
@@ -122,14 +125,16 @@ class App:
         self.quarantine = Quarantine(self.data / "quarantine", settings.quarantine)
         self.sockets = SocketServer(settings.sockets.host, settings.sockets.port, settings.sockets)
         self.signals, self.letters = Signals(), Letters()
-        self.agents = AgentServer(self.desk, self.sockets, settings.agent_link, self.blobs, self.signals)
+        people = over(self.desk, self.masking.house, self.masking.replies)  # as those of the house write to it
+        self.agents = AgentServer(people, self.sockets, settings.agent_link, self.blobs, self.signals)
         self.door = Doorkeeper(self.data, settings.accounts, settings.agent_link.failures_per_minute, self.clock.now_ms)
+        self.door.audit.mask = self.masking.house
         self.adapters = self._build_adapters()
         self._by_channel = {channel: a for a in self.adapters for channel in a.channels}
         self.outbox = self._outbox()
         self.snapshots = Snapshots(self._journal_named(), settings.journal.snapshot_every, lambda: self.writer.seq)
         self.pictures = pictures(settings.adapters)
-        self.http = self._build_http()
+        self.http = self._build_http(people)
         self._domain_of: dict[str, str] = {}  # agent -> routing domain, as far as this edge has heard
         self._wire()
         self._started: list[str] = []
@@ -205,14 +210,15 @@ class App:
             self.loopback_only,
             self.signals,
             self.letters,
+            self.masking,
         )
         return [KINDS[kind].build(section, context) for kind, section in self.settings.adapters.items()]
 
-    def _build_http(self) -> HttpServer:
+    def _build_http(self, desk: EngineDesk | DomainsDesk) -> HttpServer:
         s = self.settings
         server = HttpServer(
             s.http,
-            self.desk,
+            desk,
             parts=self.health,
             quarantine=self.quarantine,
             blobs=self.blobs,
@@ -700,6 +706,7 @@ async def _main(loaded: Loaded, ready: Callable[[App], None], roles: frozenset[s
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(report_stray)
     app = App(loaded, roles=roles, domains=domains)
+    mask_also(app.masking.house)
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)

@@ -42,6 +42,8 @@ from router.service.accounts import check as check_accounts
 from router.service.blobs import BlobSettings
 from router.service.domains.parts import DomainSettings, split
 from router.service.mailbox import MailboxSettings
+from router.service.masking import MaskingSettings
+from router.service.masking import check as check_masking
 from router.service.outbox import OutboxSettings
 from router.service.quarantine import QuarantineSettings
 from router.service.remote.settings import LinkSettings
@@ -93,6 +95,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     outbox: OutboxSettings = OutboxSettings()
     blobs: BlobSettings = BlobSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
+    masking: MaskingSettings = MaskingSettings()
     stop: Stop = Stop()
     adapters: dict[str, Any] = field(default_factory=dict)  # kind -> its settings; in the file, a section for each
 
@@ -244,6 +247,7 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
             if expected := KINDS[kind].endpoint(section, person.endpoint):
                 raise ConfigError(f"agents.{name}.endpoint", expected, repr(person.endpoint))
     _check_addresses(settings)
+    check_masking(settings.masking)
     settings.journal.check()
     settings.link.check()
     if settings.link.listen and settings.journal.kind != "redis":

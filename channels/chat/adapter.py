@@ -19,6 +19,7 @@ from router.engine.commands import Reply
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ConfigError, RouterError
 from router.observe import counter, gauge, get_logger
+from router.service.masked import for_channel
 from router.service.ports import Context, DeliveryFailed, Health
 from router.service.signals import Signal
 from router.service.sockets import Peer
@@ -58,7 +59,7 @@ class ChatAdapter:
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self._settings = settings
-        self._context = context
+        self._context = context = for_channel(context, settings.mask_cards)
         self._secret = b""
         self._room: Room | None = None
         self._peers: dict[int, Peer] = {}

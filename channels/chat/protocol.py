@@ -107,7 +107,6 @@ from router.errors import (
     RouterError,
     Unauthenticated,
 )
-from router.service.masking import mask_cards
 
 
 class Room(Aside, Facts):
@@ -413,8 +412,7 @@ class Room(Aside, Facts):
         self._remember(conversation, ident, digest)
         mine = Pending(line.number, frame.id)
         conversation.pending.setdefault(ident, mine)
-        text = mask_cards(frame.text) if self._settings.mask_cards else frame.text
-        message = Message(text, blobs, external_id=ident)
+        message = Message(frame.text, blobs, external_id=ident)
         command = self._arrival(conversation, f"{conversation.thread}:{ident}", message)
         self._submit(command, partial(self._said, conversation, mine))
 

@@ -26,12 +26,12 @@ from msgspec.structs import replace
 
 from channels.email.addresses import Mailbox, canonical_address, identity
 from channels.email.automatic import look_closer
-from channels.email.body import Part, readable_text
+from channels.email.body import Part, Readable, readable_text
 from channels.email.copies import copy_subject, copy_text
 from channels.email.faxes import fax_files
 from channels.email.files import write_durably
 from channels.email.gate import Gate
-from channels.email.hiding import NotHidden, without_cards
+from channels.email.hiding import NotHidden, masked_mail, masked_words
 from channels.email.listener import Hooks, LmtpSession, Recipient, Session
 from channels.email.parse import Letter, arrive, read_letter, token_of, unreadable, with_findings
 from channels.email.poller import Poller
@@ -46,7 +46,7 @@ from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ClientError, ConfigError, NoRoute, NotFound, Refusal, RouterError, TooLarge, Unavailable
 from router.observe import counter, gauge, get_logger
 from router.service.language import Detector
-from router.service.masking import mask_cards
+from router.service.masked import for_channel
 from router.service.ports import Context, DeliveryFailed, Health
 
 log = get_logger("email")
@@ -89,7 +89,7 @@ class EmailAdapter:
 
     def __init__(self, settings: Settings, context: Context) -> None:
         check(settings)
-        self._settings, self._context = settings, context
+        self._settings, self._context = settings, for_channel(context, settings.mask_cards)
         self._gate = Gate(settings)
         self._sessions: set[Session] = set()
         self._servers: dict[str, asyncio.Server] = {}
@@ -263,10 +263,12 @@ class EmailAdapter:
         return [answers[recipient.address] for recipient in recipients]
 
     async def _to_keep(self, raw: bytes) -> bytes:
-        """Without numbers of payment cards. Where that cannot be done it is kept as it is: no mail is lost for this."""
+        """Without what is to be hidden. Where that cannot be done it is kept as it is: no mail is lost for this."""
+        mask = self._context.mask
+        assert mask is not None, "settings.check"
         try:
             async with self._reading:
-                return await asyncio.to_thread(without_cards, raw)
+                return await asyncio.to_thread(masked_mail, raw, mask)
         except NotHidden as problem:
             log.warning("Mail not masked", action="email_not_masked", why=problem)
             _not_masked.inc()
@@ -314,8 +316,7 @@ class EmailAdapter:
                 async with self._reading:
                     found = await asyncio.to_thread(self._language, raw)
                 letter = replace(letter, language=found or letter.language)
-            subject = mask_cards(letter.subject) if self._settings.mask_cards else letter.subject
-            return letter if subject == letter.subject else replace(letter, subject=subject)
+            return letter
         except Exception as problem:  # whatever our reader trips over, the message must reach somebody
             log.error("Message head not understood", action="email_unreadable", exc_info=problem)
             await self._set_aside(raw, f"head not understood: {type(problem).__name__}")
@@ -561,10 +562,12 @@ class EmailAdapter:
             parts = tuple(Part(b.name, b.media_type, b.size) for b in message.attachments)
             return Content(message.author, message.at_ms, message.text, parts)
         async with self._reading:
-            read = await asyncio.to_thread(readable_text, await self._context.blobs.get(blob.digest))
-        shown = mask_cards if self._settings.mask_cards else str
-        texts = shown(read.text), shown(read.new), shown(read.html)
-        return Content(message.author, message.at_ms, texts[0], read.attachments, read.complete, texts[1], texts[2])
+            read = await asyncio.to_thread(self._shown, await self._context.blobs.get(blob.digest))
+        return Content(message.author, message.at_ms, read.text, read.attachments, read.complete, read.new, read.html)
+
+    def _shown(self, raw: bytes) -> Readable:
+        read, mask = readable_text(raw), self._context.mask
+        return read if mask is None else masked_words(read, mask)
 
 
 def status_of(answer: Reply | RouterError) -> str:

@@ -111,7 +111,9 @@ def readable_text(raw: bytes) -> Readable:
 def attachment_content(raw: bytes, index: int) -> tuple[Part, bytes]:
     """The content of `readable_text(raw).attachments[index]`. Raises IndexError."""
     message = email.message_from_bytes(raw[:RAW_MAX], policy=POLICY)
-    return [one for part in _leaves(message) if _is_attachment(part) for one in _attached(part, _content(part))][index]
+    return [one for part in _leaves(message) if _is_attachment(part) for one in _attached(part, content_of(part))][
+        index
+    ]
 
 
 def _read(message: Message, cut: bool) -> Readable:
@@ -122,7 +124,7 @@ def _read(message: Message, cut: bool) -> Readable:
         if number >= PARTS_MAX:
             cut = True
             break
-        content = _content(part)
+        content = content_of(part)
         if _is_attachment(part):
             attachments += [one for one, _ in _attached(part, content)]
         elif part.get_content_type() == "text/html":
@@ -200,7 +202,7 @@ def _charset(part: Message) -> str:
     return str(value[2] if isinstance(value, tuple) else value)
 
 
-def _content(part: Message) -> bytes:
+def content_of(part: Message) -> bytes:
     if part.is_multipart():  # an attached message, or a multipart that is none
         return b"".join(one.as_bytes() for one in _inner(part))
     data = part.get_payload(decode=True)

@@ -98,12 +98,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     # (`language`): codes such as "en", at least two. Left out: only what a mail says of itself counts, and no body is
     # read before somebody wants to see it.
     languages: tuple[str, ...] = ()
-    # Numbers of payment cards become `•••• 1234` in subjects and in what people are shown. The mail itself stays as it
-    # came, for whoever may read it, unless `mask_raw` says otherwise.
+    # Numbers of payment cards become `•••• 1234` in all that is recorded of a mail (subject, names, attributes) and in
+    # what people are shown. The mail itself stays as it came, for whoever may read it, unless `mask_raw` says
+    # otherwise.
     mask_cards: bool = True
-    # true: the mail itself, as it came and as it left, is kept without them, too. Then it is not what was signed: a
-    # later check of DKIM fails, though what your own servers found stays known. Attached texts are covered, PDF and
-    # pictures are not; the rare mail that cannot be written anew is kept as it came
+    # true: the mail itself, as it came and as it left, is kept without them, too, and without what else `masking`
+    # hides; needs `mask_cards`. Then it is not what was signed: a later check of DKIM fails, though what your own
+    # servers found stays known. Headers, names of attachments and everything that is text are covered; ids, addresses,
+    # PDF, pictures and archives are not. The rare mail that cannot be written anew is kept as it came
     # (`switchboard_email_not_masked_total`). Costs a look at every body: a millisecond for a common mail.
     mask_raw: bool = False
 
@@ -165,6 +167,9 @@ def check(settings: Settings) -> None:
     for name, box in settings.mailboxes.items():
         _check_mailbox(settings, name, box)
     check_wordings(settings.wordings)
+    if settings.mask_raw and not settings.mask_cards:
+        expected = "false, or email.mask_cards = true: the mail cannot hide what people are shown"
+        raise ConfigError("email.mask_raw", expected, "true with email.mask_cards = false")
     if len(settings.languages) == 1:
         raise ConfigError("email.languages", "at least two languages, or none", settings.languages[0])
     if settings.smart_host and settings.outbox_folder:

@@ -22,6 +22,14 @@ _NOT_CHARSETS = frozenset(
 # What people call them, where Python's idea of the name is narrower than what mail programs write under it.
 _WIDER = {"euc_kr": "cp949", "gb2312": "gb18030", "gbk": "gb18030", "iso8859_1": "cp1252", "shift_jis": "cp932"}
 
+# What a text of 16 or 32 bits for each character begins with.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
 _UNSAFE_IN_BODY = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _SPACES = re.compile(r"\s+")
@@ -56,14 +64,29 @@ def codec(name: str) -> str:
 
 
 def decode(data: bytes, charset: str = "") -> str:
-    """Text of these bytes: as declared, then UTF-8, then windows-1252. Never raises."""
-    for name in (codec(charset) if charset else "", "utf-8"):
+    """Text of these bytes: as declared, then UTF-8, then windows-1252. Never raises.
+
+    No text has NUL in it but one of 16 or 32 bits for each character, whatever is declared.
+    """
+    for name in (_wide(data) if b"\0" in data else "", codec(charset) if charset else "", "utf-8"):
         if name:
             try:
                 return data.decode(name)
             except (UnicodeError, LookupError):  # LookupError: a codec from bytes to bytes, such as "hex"
                 continue
     return data.decode("cp1252", "replace")
+
+
+def _wide(data: bytes) -> str:
+    """The codec of 16 or 32 bits that this begins as; "": it does not look like one."""
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return name
+    start = data[:200]
+    high, low = start[::2].count(0), start[1::2].count(0)
+    if max(high, low) * 4 < len(start) or min(high, low) * 4 > max(high, low):
+        return ""
+    return "utf-16-be" if high > low else "utf-16-le"
 
 
 def decode_words(text: str) -> str:

@@ -46,6 +46,7 @@ from router.errors import (
     Unavailable,
 )
 from router.observe import counter
+from router.service.masked import for_channel
 from router.service.ports import Context, DeliveryFailed, Desk, Health
 from router.service.routes import describe, json_response, read_body, read_query
 from router.service.sources import source_of
@@ -81,6 +82,7 @@ class KioskAdapter:
         if not context.loopback_only and (not settings.token or settings.token.startswith("dev-")):
             raise ConfigError("kiosk.token", "a token of your own, since kiosks can be reached from elsewhere")
         self._settings = settings
+        context = for_channel(context, cards=False)
         self._desk: Desk = context.desk
         self._board = Board(settings.called)
         self._appointments = Appointments(context.data / settings.appointments)

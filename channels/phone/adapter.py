@@ -73,6 +73,7 @@ from router.errors import (
     Unavailable,
 )
 from router.observe import counter, get_logger
+from router.service.masked import for_channel
 from router.service.ports import Context, DeliveryFailed, Desk, Health
 from router.service.routes import describe, read_body
 
@@ -102,6 +103,7 @@ class PhoneAdapter:
         check(settings)
         for name, gateway in settings.gateways.items():
             _refuse_demo_secrets(name, gateway, context.loopback_only)
+        context = for_channel(context, cards=False)
         self._desk = context.desk
         self._quarantine = context.quarantine
         self._calls = CallMemory(settings.remember_calls, settings.remember)

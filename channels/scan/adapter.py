@@ -32,6 +32,7 @@ from router.engine import events as e
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ConfigError, Refusal, Unavailable
 from router.observe import counter, get_logger
+from router.service.masked import for_channel
 from router.service.ports import Context, DeliveryFailed, Health
 
 log = get_logger("scan")
@@ -68,7 +69,7 @@ class ScanAdapter:
 
     def __init__(self, settings: Settings, context: Context, inspectors: Sequence[Inspector] = ()) -> None:
         self._settings = settings
-        self._context = context
+        self._context = context = for_channel(context, settings.reading.mask_cards)
         places = [
             Place(name, context.data / (folder.path or Path("drop") / name), folder)
             for name, folder in settings.folders.items()

@@ -39,7 +39,6 @@ from router.engine.events import Blob, Message
 from router.engine.views import InteractionView, number_of
 from router.errors import ClientError, NotFound, Refusal
 from router.observe import counter, get_logger
-from router.service.masking import mask_cards
 from router.service.ports import Context
 
 if TYPE_CHECKING:
@@ -229,8 +228,9 @@ class Lane:
         settings = self._settings
         text = "\n\f\n".join(one.text for one in found if one.text)[:TEXT_MAX]
         codes = tuple(dict.fromkeys(code for one in found for code in one.codes))
-        if settings.mask_cards:
-            text, codes = mask_cards(text), tuple(mask_cards(code) for code in codes)
+        mask = self._context.mask
+        if mask is not None:
+            text, codes = mask(text), tuple(mask(code) for code in codes)
         how = next((how for how in ("ocr", "text", "failed") if any(one.how == how for one in found)), "none")
         blobs = files + [blob for one in found for blob in one.blobs]
         if how == "ocr":

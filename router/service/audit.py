@@ -14,6 +14,7 @@ import apsw
 from msgspec import Struct
 
 from router.errors import ConfigError, Unavailable
+from router.service.masking import Mask
 
 TEXT_MAX = 500  # characters of one field
 SEEN_MS = 600_000  # who reads on in the same conversation is written down once in ten minutes
@@ -42,6 +43,7 @@ class Audit:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.mask: Mask | None = None  # what hides what must not stand in `detail`
         self._db: apsw.Connection | None = None
         self._mutex = threading.Lock()
         self._seen: dict[tuple[str, str], int] = {}
@@ -65,6 +67,8 @@ class Audit:
 
     def write(self, at_ms: int, who: str, act: str, subject: str = "", detail: str = "", address: str = "") -> None:
         """Returns when it is on the disk. Raises Unavailable: then the act must not happen."""
+        if self.mask is not None and detail:
+            detail = self.mask(detail)
         row = (at_ms, *(text[:TEXT_MAX] for text in (who, act, subject, detail, address)))
         with self._mutex:
             if self._db is None:

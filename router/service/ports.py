@@ -33,6 +33,7 @@ from router.engine.views import (
 from router.errors import RouterError
 from router.service.blobs import BlobStore
 from router.service.letters import Letters
+from router.service.masking import Mask, Masking
 from router.service.quarantine import Quarantine
 from router.service.signals import Signals
 from router.service.sockets import SocketServer
@@ -197,6 +198,8 @@ class Context:
     loopback_only: bool  # nothing of ours listens beyond this machine: demo secrets are allowed
     signals: Signals = field(default_factory=Signals)  # between customers and agents, in passing
     letters: Letters = field(default_factory=Letters)  # from one channel to that of mail
+    masking: Masking = field(default_factory=Masking)  # what must not be kept in clear
+    mask: Mask | None = None  # the channel's own part of it (`masked.for_channel`); None: nothing is to be hidden
 
 
 class AgentsEdge(Protocol):

@@ -161,18 +161,6 @@ def test_a_token_shows_its_own_conversation_only() -> None:
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.promise("OB-6")
-@pytest.mark.parametrize(("options", "stored"), [({}, "it is •••• 1111"), ({"mask_cards": False}, None)])
-def test_a_card_number_is_not_recorded(options: dict[str, bool], stored: str | None) -> None:
-    said = "it is 4111 1111 1111 1111"
-    world = World(**options)
-    visitor = world.hello(topic="support")
-    visitor.send(type="message", id="a", text=said)
-    message = arrivals(world)[-1].message
-    assert message is not None
-    assert message.text == (stored or said)
-
-
 @pytest.mark.promise("IN-2")
 def test_a_message_is_delivered_when_it_is_recorded_and_not_before() -> None:
     world = World()

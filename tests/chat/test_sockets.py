@@ -131,6 +131,18 @@ async def test_a_whole_conversation(tmp_path: Path) -> None:
         assert [m.text for m in house.desk.interaction(1).messages] == ["Grüße 👋", "Hello Ada"]
 
 
+@pytest.mark.promise("OB-6")
+@pytest.mark.parametrize(("options", "stored"), [({}, "it is •••• 1111"), ({"mask_cards": False}, None)])
+async def test_a_card_number_is_not_recorded(tmp_path: Path, options: dict[str, Any], stored: str | None) -> None:
+    said = "it is 4111 1111 1111 1111"
+    async with running(tmp_path, **options) as house, house.client() as client:
+        await say(client, type="hello", topic="support")
+        await say(client, type="message", id="a", text=said)
+        for kind in ("welcome", "queued", "delivered"):
+            await hear(client, kind)
+        assert [m.text for m in house.desk.interaction(1).messages] == [stored or said]
+
+
 async def test_a_client_that_names_no_subprotocol_is_welcome(tmp_path: Path) -> None:
     """As a browser's plain `new WebSocket(url)`, and by another implementation."""
     async with running(tmp_path) as house, aiohttp.ClientSession() as session:

@@ -15,6 +15,7 @@ from router.engine.commands import Arrive
 from router.engine.events import Blob
 from router.errors import NotFound, RouterError
 from router.service.blobs import BlobStore
+from router.service.masking import Masking
 from router.service.ports import Context
 from router.service.quarantine import Quarantine
 from tests.support.desk import RecordingDesk
@@ -55,7 +56,13 @@ class Shelf:
 
 
 class World:
-    def __init__(self, data: Path, stores: tuple[BlobStore, Quarantine] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        data: Path,
+        stores: tuple[BlobStore, Quarantine] | None = None,
+        masking: Masking | None = None,
+        **options: Any,
+    ) -> None:
         self.desk, self.blobs, self.shelf = RecordingDesk(), Blobs(), Shelf()
         blobs, shelf = stores or (self.blobs, self.shelf)
         defaults: dict[str, Any] = {
@@ -71,6 +78,7 @@ class World:
             sockets=cast(Any, None),
             data=data,
             loopback_only=True,
+            masking=masking or Masking(),
         )
         self.adapter = EmailAdapter(Settings(**(defaults | options)), context)
 

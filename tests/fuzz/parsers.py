@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 from channels.chat.parse import parse as chat_frame
 from channels.email.automatic import look_closer
 from channels.email.body import readable_text
-from channels.email.hiding import NotHidden, without_cards
+from channels.email.hiding import NotHidden, masked_mail
 from channels.email.parse import read_letter
 from channels.email.reply import split
 from channels.email.results import authentication
@@ -35,6 +36,7 @@ from channels.scan.parse import identity_of, parse_sidecar
 from channels.scan.recognise import attributes_of
 from channels.scan.tiff import read_chain
 from router.agents.messages import decode as agents_message
+from router.service.masking import Kind, Masking, MaskingSettings
 from tests.phone.support import DEV
 from tests.scan.pictures import fax, tiff_chain
 
@@ -141,9 +143,12 @@ def kiosk(data: bytes) -> object:
     return arrival(check_in(data, Kiosk()), "k", "US", 1)
 
 
+EVERYTHING = Masking(MaskingSettings(kinds=get_args(Kind), patterns={"contract": r"C-[0-9]{4,}"})).of(cards=True) or str
+
+
 def hidden(data: bytes) -> object:
     try:
-        return without_cards(data)
+        return masked_mail(data, EVERYTHING)
     except NotHidden:
         return None
 
@@ -162,6 +167,10 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], Sequence[bytes]]] = {
     "mail body": (readable_text, [MAIL]),
     "mail of programs": (look_closer, [MAIL]),
     "mail without cards": (hidden, [MAIL.replace(b"old", b"4111 1111 1111 1111"), MAIL]),
+    "masking": (
+        lambda data: EVERYTHING(text(data)),
+        [b"4111 1111 1111 1111 DE89 3704 0044 0532 0130 00 cvv 123 password: x1 078-05-1120 12345678Z C-12345", MAIL],
+    ),
     "quoted replies": (lambda data: split(text(data)), [MAIL[700:]]),
     "authentication results": (
         lambda data: authentication(text(data).split("\n"), {"mx.shop.example"}),

@@ -703,3 +703,20 @@ async def test_a_folder_is_told_nothing(tmp_path: Path) -> None:
 
 def test_what_is_recorded_is_plain_data(tmp_path: Path) -> None:
     json.dumps(World(tmp_path).adapter.health().figures)
+
+
+@pytest.mark.promise("OB-6")
+async def test_a_number_in_a_sidecar_or_in_the_name_of_a_file_is_not_recorded(tmp_path: Path) -> None:
+    card = "4111 1111 1111 1111"
+    async with running(tmp_path) as world:
+        world.drop(f"{card}.json", {"from": "+15550199", "name": f"Kim {card}", "attributes": {"paid": card}})
+        world.drop(f"{card}.png", pictures.png())
+        await world.settle()
+        [arrived] = world.arrived
+        assert (arrived.name, arrived.attributes["paid"], arrived.attributes["file"]) == (
+            "Kim •••• 1111",
+            "•••• 1111",
+            "•••• 1111.png",
+        )
+        assert arrived.message is not None
+        assert [blob.name for blob in arrived.message.blobs] == ["•••• 1111.png"]

@@ -25,6 +25,7 @@ from router.engine.commands import Arrive, Enrich
 from router.engine.events import Blob
 from router.engine.views import Attachment, InteractionView, MessageView
 from router.errors import BadMessage, Overloaded
+from router.service.masked import for_channel
 from router.service.ports import Context
 from tests.scan.pictures import png, with_code
 from tests.scan.support import World, running
@@ -183,12 +184,13 @@ def test_a_picture_has_no_pages_to_part(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def reader(world: World) -> AsyncIterator[Lane]:
-    """A lane that reads when told, and no pixels."""
+async def reader(world: World, cards: bool = True) -> AsyncIterator[Lane]:
+    """A lane that reads when told, and no pixels; `cards`: as with `mask_cards`."""
     context = Context(
         desk=world.desk, blobs=world.blobs, quarantine=world.quarantine, sockets=cast("Any", None), data=world.data,
         loopback_only=True,
     )  # fmt: skip
+    context = for_channel(context, cards)
     drawer = Drawer(Limits(seconds=20, memory_bytes=512 << 20))
     executor = ThreadPoolExecutor(1)
     try:
@@ -230,6 +232,16 @@ async def test_a_batch_is_read_only_when_its_documents_are_recorded_and_each_is_
         assert [blob.name for blob in told.message.blobs] == ["b.1.tif"]
         files = [blob for ask in arrived.values() if ask.message for blob in ask.message.blobs]
         assert [len(widths_of_tiff(world.blobs.read(blob.digest))) for blob in files] == [2, 1]
+
+
+@pytest.mark.promise("OB-6")
+@pytest.mark.parametrize(("cards", "kept"), [(True, "•••• 1111"), (False, "4111 1111 1111 1111")])
+async def test_a_number_on_a_sheet_is_hidden_in_every_document(tmp_path: Path, cards: bool, kept: str) -> None:
+    async with running(tmp_path) as world, reader(world, cards) as lane:
+        await waiting(world, batch("SWB:a=4111 1111 1111 1111", "SWB:a=4111 1111 1111 1111"))
+        await lane.read(1)
+        [told] = [ask for ask in world.desk.commands if isinstance(ask, Enrich)]
+        assert [told.attributes["a"], *(ask.attributes["a"] for ask in world.arrived)] == [kept, kept]
 
 
 async def test_a_batch_that_somebody_works_on_stays_whole_and_says_how_many_documents_it_has(tmp_path: Path) -> None:
