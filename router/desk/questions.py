@@ -41,7 +41,7 @@ Presence = Literal["ready", "not_ready", "signed-out"]
 COLLEAGUES_MAX = 1_000  # one page of the list of agents; a larger house is searched by name
 LOOKED_AT = 300  # waiting interactions, oldest first, that are compared with an agent; about two milliseconds
 SHOWN = 50
-PAST_SHOWN = 20  # of what a customer came with before
+PAST_SHOWN = 20  # of the other contacts of a customer
 
 # Reasons why an agent has not got something that are no obstacle to taking it by hand.
 TAKEABLE = frozenset({"could-get-it", "cool-off", "pausing", "lost-tie", "not-ready", "going-not-ready", "place-held"})
