@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from channels.kiosk.appointments import Appointment, Appointments, code_of, standing
 from channels.kiosk.appointments import parse as parse_appointment
@@ -84,6 +84,7 @@ class KioskAdapter:
         self._settings = settings
         context = for_channel(context, cards=False)
         self._desk: Desk = context.desk
+        self._mask = context.mask
         self._board = Board(settings.called)
         self._appointments = Appointments(context.data / settings.appointments)
         self._sites: dict[int, str] = {}  # of visitors who are there
@@ -294,6 +295,8 @@ class KioskAdapter:
     async def book(self, request: web.Request) -> web.Response:
         self._authorize(request)
         made = parse_appointment(await read_body(request, self._settings.max_body))
+        if self._mask is not None:
+            made = structs.replace(made, name=self._mask(made.name))
         await asyncio.to_thread(self._appointments.put, request.match_info["code"], made)
         return json_response(made)
 

@@ -92,24 +92,25 @@ def masked(command: AnyCommand, words: tuple[str, ...], mask: Mask) -> AnyComman
     for name in words:
         value = getattr(command, name)
         if value:
-            hidden = _HOW[type(value)](value, mask)
-            if hidden != value:
+            hidden = mask(value) if type(value) is str else _HOW[type(value)](value, mask)
+            if hidden is not value and hidden != value:
                 changed[name] = hidden
     return replace(command, **changed) if changed else command
 
 
-def _text(text: str, mask: Mask) -> str:
-    return mask(text)
-
-
 def _table(texts: dict[str, str], mask: Mask) -> dict[str, str]:
-    return {name: mask(text) for name, text in texts.items()}
+    for text in texts.values():
+        if mask(text) is not text:
+            return {name: mask(text) for name, text in texts.items()}
+    return texts
 
 
 def _message(message: Message, mask: Mask) -> Message:
     """The names of what is attached are words, too; what it holds is not looked at here."""
-    blobs = tuple([replace(blob, name=mask(blob.name)) if blob.name else blob for blob in message.blobs])
-    return replace(message, text=mask(message.text), blobs=blobs)
+    text, blobs = mask(message.text), message.blobs
+    if blobs:
+        blobs = tuple([replace(blob, name=mask(blob.name)) for blob in blobs])
+    return message if text is message.text and blobs == message.blobs else replace(message, text=text, blobs=blobs)
 
 
-_HOW: dict[type, Callable[[Any, Mask], object]] = {str: _text, dict: _table, Message: _message}
+_HOW: dict[type, Callable[[Any, Mask], object]] = {dict: _table, Message: _message}
