@@ -345,6 +345,51 @@ async def test_a_customer_has_one_card_wherever_it_was_written() -> None:
         assert t.desk.customer("tel:+49").card.fields == card | more
 
 
+@pytest.mark.promise("IN-6", "DU-5")
+async def test_a_card_is_written_on_while_a_domain_that_has_no_part_in_it_is_away() -> None:
+    async with town() as t:
+        await t.call("a", "+1", identities=("tel:+49",))
+        await t.call("b", "+2", identities=("tel:+48",))
+        t.houses["south"].writer.failed = "away"
+        card = {"name": "Eva"}
+        await t.desk.ask(c.DescribeCustomer(identity="tel:+49", fields=card, version=0, by="agent:ana"))
+        assert t.desk.customer("tel:+49").card.fields == card
+        with pytest.raises(
+            Unavailable, match="kept in routing domain south, which is out of reach; nothing was changed"
+        ):
+            await t.desk.ask(c.DescribeCustomer(identity="tel:+48", fields=card, version=0, by="agent:ana"))
+        with pytest.raises(Unavailable, match=r"no customer is known by 'tel:.47', and routing domain south is out of"):
+            t.desk.customer("tel:+47")
+
+
+@pytest.mark.promise("IN-6")
+async def test_two_cards_of_one_customer_become_one_as_they_are_written_on() -> None:
+    async with town() as t:
+        await t.call("a", "+1", identities=("tel:+49",))
+        await t.call("b", "+2", identities=("tel:+49",))
+        north, south = (t.houses[name] for name in ("north", "south"))
+
+        async def write(version: int, **fields: str) -> None:
+            await t.desk.ask(c.DescribeCustomer(identity="tel:+49", fields=fields, version=version, by="agent:ana"))
+
+        await south.desk.ask(c.DescribeCustomer(identity="tel:+49", fields={"a": "s", "b": "s"}, version=0, by="x"))
+        await north.desk.ask(c.DescribeCustomer(identity="tel:+49", fields={"a": "n"}, version=0, by="x"))
+        await north.desk.ask(c.DescribeCustomer(identity="tel:+49", fields={"d": "n"}, version=1, by="x"))
+        assert t.desk.customer("tel:+49").card.fields == {"a": "n", "b": "s", "d": "n"}
+        south.writer.failed = "away"
+        await write(2, a="new")
+        with pytest.raises(Unavailable, match="kept in routing domain south"):
+            await write(3, b="")
+        south.writer.failed = ""
+        assert t.desk.customer("tel:+49").card.fields == {"a": "new", "b": "s", "d": "n"}
+        await write(3, b="", d="newer")
+        assert t.desk.customer("tel:+49").card.fields == {"a": "new", "d": "newer"}
+        with pytest.raises(IllegalMove, match="changed meanwhile"):
+            await write(3, a="")
+        await write(4, a="")
+        assert t.desk.customer("tel:+49").card.fields == {"d": "newer"}, "nothing comes to light again"
+
+
 async def test_an_emergency_closes_what_goes_by_the_calendar_everywhere() -> None:
     async with town() as t:
         await t.desk.ask(c.CloseCalendar(calendar="office", by="operator:sam"))

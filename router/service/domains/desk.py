@@ -416,12 +416,40 @@ class DomainsDesk:
                 problem = unknown
         if not found:
             assert problem is not None, "there is a domain"
+            away = next((domain for domain in self.domains if domain.source.failed), None)
+            if away is not None:
+                raise Unavailable(f"{problem}, and routing domain {away.name} is out of reach", COME_BACK_S)
             raise problem
         return sorted(found, key=lambda known: -known[1].card.version)
 
-    def _of_card(self, ask: c.DescribeCustomer) -> Domain:
-        self._reachable()
-        return self._known_by(ask.identity)[0][0]
+    def _cards(self, ask: c.DescribeCustomer) -> list[tuple[Domain, AnyCommand]]:
+        """Where the card is; where there is none yet, where it can be begun.
+
+        While a domain was away, or by a merge, one customer may have got cards in two: what is written on the first
+        one is taken off the others, so that one of them says it in the end. What is out of reach is said as before,
+        behind the first one's words, and can only not be taken away.
+        """
+        known = self._known_by(ask.identity)
+        if not known[0][1].card.version:
+            known.sort(key=lambda one: bool(one[0].source.failed))
+        (home, _), *others = known
+        self._demand_card(home)
+        home.desk.rehearse(ask)
+        asked: list[tuple[Domain, AnyCommand]] = [(home, ask)]
+        for domain, view in others:
+            said = {name: text for name, text in ask.fields.items() if name in view.card.fields}
+            if said and not (domain.source.failed and all(said.values())):
+                self._demand_card(domain)
+                asked.append((domain, replace(ask, version=view.card.version, fields=dict.fromkeys(said, ""))))
+        return asked
+
+    def _demand_card(self, domain: Domain) -> None:
+        if domain.source.failed:
+            raise Unavailable(
+                f"the card of this customer is kept in routing domain {domain.name}, which is out of reach; "
+                "nothing was changed",
+                COME_BACK_S,
+            )
 
     def callback_of(self, identity: str) -> CallbackView | None:
         return next((v for d in self.domains if (v := d.desk.callback_of(identity)) is not None), None)
@@ -529,7 +557,6 @@ WHOSE: dict[type[c.Command], Callable[[DomainsDesk, Any], Domain]] = {
     ),
     **dict.fromkeys((c.Note, c.Requeue, c.Close, c.Reprioritise, c.Relax), _D._by_interaction),
     **dict.fromkeys((c.SettleOutbound, c.FailOutbound, c.RetryOutbound), _D._by_letter),
-    c.DescribeCustomer: _D._of_card,
     c.CancelCallback: lambda desk, ask: desk._of_number(ask.callback, "c"),
     c.RequestCallback: _D._callback,
     c.Assign: _D._assignment,
@@ -539,6 +566,7 @@ WHOSE: dict[type[c.Command], Callable[[DomainsDesk, Any], Domain]] = {
 SEVERAL: dict[type[c.Command], Callable[[DomainsDesk, Any], list[tuple[Domain, AnyCommand]]]] = {
     c.MergeCustomers: _D._customers,
     c.SplitCustomer: _D._customers,
+    c.DescribeCustomer: _D._cards,
     c.CloseCalendar: _D._calendars,
     c.OpenCalendar: _D._calendars,
     c.Announce: _D._announcement,
