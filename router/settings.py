@@ -299,6 +299,28 @@ def _decode(raw: Any, kind: Any, path: str) -> Any:
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<where>[^`]*)`)?$", re.DOTALL)
 NAME_PATTERN = NAME.replace("\\", "\\\\")  # as msgspec prints it
+_SHAPE = re.compile(r"matching regex ('.*')")
+_LANGUAGE = 'a language such as "en" or "pt-BR"'
+_COUNTRY = 'a country as two capital letters, such as "US"'
+# What texts of settings must look like, for people: by the pattern, as msgspec prints it.
+SHAPES = {
+    repr(pattern): words
+    for pattern, words in {
+        r"^[A-Za-z0-9_.-]{1,64}$": "1 to 64 letters, digits, _ . -",
+        r"^[A-Za-z0-9_.:-]{0,64}$": "at most 64 letters, digits, _ . : -",
+        r"^(everysec|always|wait:[1-9])$": '"everysec", "always", or "wait:N" with 1 to 9 replicas',
+        r"^[a-z][a-z0-9_]{0,39}$": "a name of a-z, 0-9 and _ that begins with a letter and has at most 40 of them",
+        r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$": _LANGUAGE,
+        r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$": _LANGUAGE,
+        r"^[A-Z]{1,2}$": "one or two capital letters",
+        r"^([A-Z]{2})?$": _COUNTRY,
+        r"^[A-Za-z_]{2,20}$": 'a language as tesseract names it, such as "eng" or "chi_sim"',
+        r"^(https?://\S+)?$": "an address that begins with http:// or https://",
+        r"^(https?://[^/?#\s]+/?)?$": 'an address without a path, such as "https://router.example.org"',
+        r"^[A-Za-z0-9-]{0,64}$": "at most 64 letters, digits and -",
+        r"^[0-9A-D*#]$(?!\n)": "one key of a telephone: 0 to 9, A to D, * or #",
+    }.items()
+}
 _NAME = re.compile(r"[a-z0-9_.-]+")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
 
@@ -327,6 +349,9 @@ def explained(error: msgspec.ValidationError, raw: Any, kind: Any, path: str = "
         expected = "one of " + ", ".join(_choices(kind, steps))
     if NAME_PATTERN in what:
         expected = _name_wanted(at)
+    shape = _SHAPE.search(what)
+    if shape and shape[1] in SHAPES:
+        expected = SHAPES[shape[1]]
     return ConfigError(dotted or "file", expected, _shown(dotted, at))
 
 

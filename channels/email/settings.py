@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 from channels.email.wording import Wording, check_wordings
 from router.engine.config import Duration
 from router.errors import ConfigError
+from router.service.language import check_languages
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]  # 0: any free port
 Positive = Annotated[int, Meta(ge=1)]
@@ -170,8 +171,7 @@ def check(settings: Settings) -> None:
     if settings.mask_raw and not settings.mask_cards:
         expected = "false, or email.mask_cards = true: the mail cannot hide what people are shown"
         raise ConfigError("email.mask_raw", expected, "true with email.mask_cards = false")
-    if len(settings.languages) == 1:
-        raise ConfigError("email.languages", "at least two languages, or none", settings.languages[0])
+    check_languages(settings.languages, "email.languages")
     if settings.smart_host and settings.outbox_folder:
         raise ConfigError("email.outbox_folder", "either a smart host or a folder", "both")
     _check_folder("email.outbox_folder", settings.outbox_folder)

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 
 from router.engine.config import Duration, Name
 from router.errors import ConfigError
+from router.service.language import check_languages
 
 MIB = 1 << 20
 
@@ -81,7 +82,7 @@ class Reading(Struct, frozen=True, forbid_unknown_fields=True):
     tesseract: str = "tesseract"  # the program; "": pixels are never read. Where it is not installed, neither
     languages: Annotated[tuple[Language, ...], Meta(min_length=1, max_length=16)] = ("eng",)  # as tesseract names them
     # Of the contact, as routing rules see it ("en", "es"): which of these the text is in. Left out: nobody looks.
-    detect: tuple[Annotated[str, Meta(pattern=r"^[a-z]{2}$")], ...] = ()
+    detect: tuple[str, ...] = ()
     # Name -> words or phrases. Those names of which one stands in the text are the attribute `words`, with blanks in
     # between: `attributes["words"].contains("cancellation")`. Left out: nothing is looked for.
     words: dict[Name, tuple[Word, ...]] = field(default_factory=dict)
@@ -124,6 +125,7 @@ def check(settings: Settings) -> None:
     """A drop folder is a place of its own: in those of the daemon every file would be taken and set aside for ever, and
     in one with two names taken twice. Raises ConfigError.
     """
+    check_languages(settings.reading.detect, "scan.reading.detect")
     known: dict[str, str] = {}
     for name, folder in settings.folders.items():
         path = PurePosixPath(folder.path)

@@ -64,6 +64,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
 def check(settings: Settings, queues: Container[str]) -> None:
     """Raises ConfigError."""
+    for option in ("reasons", "dispositions", "customer_fields"):
+        names: tuple[str, ...] = getattr(settings, option)
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise ConfigError(f"desk.{option}[{number}]", "each of them once", repr(name))
     for name in settings.queues:
         if name not in queues:
             raise ConfigError(f"desk.queues.{name}", "a queue of `queues`", repr(name))

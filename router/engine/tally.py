@@ -109,3 +109,6 @@ def check_figures(config: Config) -> None:
     keep = config.figures.keep
     if keep and not QUARTER_MS <= keep <= LONGEST_MS:
         raise ConfigError("figures.keep", "15m to 8d, or 0s to count nothing", str(keep))
+    if keep and config.figures.short > keep:
+        expected = f"no longer than figures.keep ({keep}), or all who leave would leave too soon to count"
+        raise ConfigError("figures.short", expected, str(config.figures.short))

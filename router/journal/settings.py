@@ -43,7 +43,7 @@ class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """Raise ConfigError for spans that cannot work."""
         for name, value, least, most in (("lease", self.lease, 500, 600_000), ("timeout", self.timeout, 100, 60_000)):
             if not least <= value <= most:
-                raise ConfigError(f"journal.{name}", f"{least} ms to {most // 1_000} s", f"{value} ms")
+                raise ConfigError(f"journal.{name}", f"{least} ms to {most // 1_000} s", str(value))
 
     @property
     def replicas(self) -> int:

@@ -1,19 +1,21 @@
 """Files under `config/` are used as they stand, and the reference tells of every option there is."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import msgspec.inspect
 import pytest
 from msgspec import Struct
 from msgspec.structs import fields
 
 from channels.registry import KINDS
 from router.cli import reference
-from router.engine.config import Almanac, Config, Duration
+from router.engine.config import NAME, Almanac, Config, Duration
 from router.engine.requirements import Node
 from router.errors import ConfigError
-from router.settings import Settings, load, parse
+from router.settings import SHAPES, Settings, load, parse
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "config").glob("*.toml"))
@@ -149,6 +151,76 @@ def test_a_name_that_cannot_be_one_is_told_with_its_path(document: str, said: st
 
 
 @pytest.mark.promise("OB-4")
+def patterns(kind: msgspec.inspect.Type, seen: set[type]) -> Iterator[str]:
+    """What texts of these settings must look like."""
+    match kind:
+        case msgspec.inspect.StrType(pattern=str(pattern)):
+            yield pattern
+        case msgspec.inspect.Metadata(type=inner):
+            yield from patterns(inner, seen)
+        case msgspec.inspect.UnionType(types=several):
+            for one in several:
+                yield from patterns(one, seen)
+        case msgspec.inspect.DictType(key_type=key, value_type=value):
+            yield from patterns(key, seen)
+            yield from patterns(value, seen)
+        case msgspec.inspect.ListType(item_type=inner) | msgspec.inspect.VarTupleType(item_type=inner):
+            yield from patterns(inner, seen)
+        case msgspec.inspect.StructType(cls=cls, fields=options) if cls not in seen:
+            seen.add(cls)
+            for option in options:
+                yield from patterns(option.type, seen)
+
+
+@pytest.mark.promise("OB-4")
+def test_nobody_is_shown_a_regular_expression() -> None:
+    roots: list[type[Struct]] = [Settings, Config, *(entry.settings for entry in KINDS.values())]
+    found = {pattern for root in roots for pattern in patterns(msgspec.inspect.type_info(root), set())}
+    assert found - {NAME}, "there are some beside names"
+    assert {pattern for pattern in found if repr(pattern) not in SHAPES} == {NAME}, "which are told otherwise"
+
+
+@pytest.mark.promise("OB-4")
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("JOURNAL__LEASE", '"0s"', "journal.lease: expected 500 ms to 600 s, found 0s"),
+        ("LINK__SILENCE", '"10ms"', "link.silence: expected 300 ms to 600 s, found 10ms"),
+        ("JOURNAL__PREFIX", '"a b"', "journal.prefix: expected 1 to 64 letters, digits, _ . -, found 'a b'"),
+        (
+            "JOURNAL__DURABILITY",
+            '"some"',
+            """journal.durability: expected "everysec", "always", or "wait:N" with 1 to 9 replicas, found 'some'""",
+        ),
+        ("LINK__NAME", '"a b"', "link.name: expected at most 64 letters, digits, _ . : -, found 'a b'"),
+        ("DESK__CUSTOMER_FIELDS", '["a", "b", "a"]', "desk.customer_fields[2]: expected each of them once, found 'a'"),
+        ("DESK__REASONS", '["a", "a"]', "desk.reasons[1]: expected each of them once, found 'a'"),
+        (
+            "FIGURES__SHORT",
+            '"26h"',
+            "figures.short: expected no longer than figures.keep (1d1h), or all who leave would leave too soon to "
+            "count, found 1d2h",
+        ),
+        (
+            "SCAN__READING__DETECT",
+            '["en", "xx"]',
+            'scan.reading.detect[1]: expected the code of a language that can be told from others, such as "en", '
+            '"es" or "de", found \'xx\'',
+        ),
+        (
+            "SCAN__READING__DETECT",
+            '["en"]',
+            "scan.reading.detect: expected at least two languages, or none, found 'en'",
+        ),
+        ("EMAIL__LANGUAGES", '["en", "en"]', "email.languages[1]: expected each language once, found 'en'"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_in_words(option: str, value: str, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(DEV.encode(), {f"SWITCHBOARD__{option}": value})
+    assert str(refused.value) == said
+
+
 def test_json_that_is_nested_too_deeply_is_a_mistake_like_any_other() -> None:
     with pytest.raises(ConfigError, match="far too many"):
         parse(b'{"a":' * 100_000)

@@ -142,6 +142,14 @@ MISTAKES = [
     ({"north": replace(SETTINGS["north"], queues=("orders", "x"))}, "domains.north.queues: expected queues of this"),
     ({"north": replace(SETTINGS["north"], teams=("west",))}, "domains.north.teams: expected teams of this"),
     (
+        {"north": replace(SETTINGS["north"], teams=("north", "south"))},
+        "domains.north.teams: expected no agent who is in south, too, found 'ben' (domains.south.teams)",
+    ),
+    (
+        {"north": replace(SETTINGS["north"], agents=("cleo", "ben"))},
+        "domains.north.agents: expected no agent who is in south, too, found 'ben' (domains.south.teams)",
+    ),
+    (
         {"north": replace(SETTINGS["north"], queues=("orders", "repairs"))},
         "domains.north.queues: expected nothing that is in south, too",
     ),

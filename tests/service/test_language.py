@@ -1,9 +1,12 @@
 """Which of the house's languages somebody writes."""
 
+from importlib.resources import files
+
 import pytest
+from py3langid import langid
 
 from router.errors import ConfigError
-from router.service.language import Detector
+from router.service.language import KNOWN, Detector
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +36,8 @@ def test_an_unknown_language_is_refused_when_the_settings_are_read() -> None:
     with pytest.raises(ConfigError) as refusal:
         Detector(("en", "xx"), "email.languages")
     assert str(refusal.value).startswith("email.languages")
+
+
+def test_what_can_be_checked_without_the_model_is_what_the_model_knows() -> None:
+    model = langid.LanguageIdentifier.from_modelpath(str(files("py3langid") / langid.MODEL_FILE))
+    assert set(model.nb_classes) == KNOWN

@@ -53,8 +53,9 @@ def of_domain(journal: JournalSettings, domains: Domains, name: str) -> JournalS
 def split(config: Config, domains: Domains) -> dict[str, Config]:
     """The configuration of each domain, checked. Raises ConfigError."""
     _check_numbers(domains)
-    of_queue = _owners({name: d.queues for name, d in domains.items()}, config.queues, "queues", "queue")
-    of_agent = _owners(_people(config, domains), config.agents, "agents", "agent")
+    queues = {name: dict.fromkeys(d.queues, "queues") for name, d in domains.items()}
+    of_queue = _owners(queues, config.queues, "queue")
+    of_agent = _owners(_people(config, domains), config.agents, "agent")
     return {name: _checked(name, _part(config, name, of_queue, of_agent)) for name in domains}
 
 
@@ -84,7 +85,8 @@ def _check_numbers(domains: Domains) -> None:
             raise ConfigError(f"domains.{name}.number", expected, str(domain.number))
 
 
-def _people(config: Config, domains: Domains) -> dict[str, tuple[str, ...]]:
+def _people(config: Config, domains: Domains) -> dict[str, dict[str, str]]:
+    """Of each domain: by which of its options somebody is in it."""
     for name, domain in domains.items():
         for team in domain.teams:
             if team not in config.teams:
@@ -92,20 +94,26 @@ def _people(config: Config, domains: Domains) -> dict[str, tuple[str, ...]]:
     found = {}
     for name, domain in domains.items():
         teams = frozenset(domain.teams)
-        of_teams = tuple(who for who, agent in config.agents.items() if agent.team in teams)
-        found[name] = tuple(dict.fromkeys((*of_teams, *domain.agents)))
+        of_teams = (who for who, agent in config.agents.items() if agent.team in teams)
+        found[name] = dict.fromkeys(domain.agents, "agents") | dict.fromkeys(of_teams, "teams")
     return found
 
 
-def _owners(claims: Mapping[str, tuple[str, ...]], known: Mapping[str, object], path: str, kind: str) -> dict[str, str]:
+def _owners(claims: Mapping[str, Mapping[str, str]], known: Mapping[str, object], kind: str) -> dict[str, str]:
+    """`claims`: of each domain, names and the option that has them."""
     owners: dict[str, str] = {}
     for domain, names in claims.items():
-        for name in names:
+        for name, option in names.items():
             if name not in known:
-                raise ConfigError(f"domains.{domain}.{path}", f"{path} of this configuration", repr(name))
+                raise ConfigError(f"domains.{domain}.{option}", f"{option} of this configuration", repr(name))
             other = owners.setdefault(name, domain)
             if other != domain:
-                raise ConfigError(f"domains.{domain}.{path}", f"nothing that is in {other}, too", repr(name))
+                theirs = claims[other][name]
+                expected = (
+                    f"no {kind} who is in {other}, too" if kind == "agent" else f"nothing that is in {other}, too"
+                )
+                found = f"{name!r} (domains.{other}.{theirs})"
+                raise ConfigError(f"domains.{domain}.{option}", expected, found)
     for name in known:
         if name not in owners:
             raise ConfigError("domains", f"a domain for the {kind} {name!r}", "none")

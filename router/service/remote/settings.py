@@ -57,7 +57,7 @@ class LinkSettings(Struct, frozen=True, forbid_unknown_fields=True):
         if (self.listen or self.secret) and len(self.secret) < SECRET_LEAST:
             raise ConfigError("link.secret", f"at least {SECRET_LEAST} characters, the same on all machines", "fewer")
         if not 300 <= self.silence <= 600_000:
-            raise ConfigError("link.silence", "300 ms to 600 s", f"{self.silence} ms")
+            raise ConfigError("link.silence", "300 ms to 600 s", str(self.silence))
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise ConfigError("link.tls_certificate", "a certificate and its key, or neither", "one of them")
 
