@@ -503,17 +503,26 @@ def staff(scenario: Path, replications: int, as_json: bool) -> None:
 @click.argument("name", required=False)
 @click.option("--rounds", default=5, show_default=True, help="medians are taken over so many rounds")
 @click.option("--quick", is_flag=True, help="small sizes, to see that it runs")
+@click.option(
+    "--sockets",
+    type=click.IntRange(2, 250_000),
+    default=None,
+    help="machines: so many agents are held (10,000; 400 with --quick)",
+)
 @PLOT
 @JSON
-def bench(name: str | None, rounds: int, quick: bool, plot: Path | None, as_json: bool) -> None:
-    """Measure engine, pipeline, journal, redis, recovery, edges, estimates, theory (all if none is named).
+def bench(name: str | None, rounds: int, quick: bool, sockets: int | None, plot: Path | None, as_json: bool) -> None:
+    """Measure engine, pipeline, journal, redis, recovery, edges, chat, estimates, theory, machines (all if none is
+    named).
 
     theory draws its contests with --plot.
     """
     from router.bench import run_benchmarks
 
+    if sockets is not None and name != "machines":
+        raise ConfigError("--sockets", "to be said with machines", name or "all benchmarks")
     if plot is None:
-        sys.exit(run_benchmarks(name, rounds=rounds, quick=quick, as_json=as_json))
+        sys.exit(run_benchmarks(name, rounds=rounds, quick=quick, as_json=as_json, sockets=sockets or 0))
     if name != "theory":
         raise ConfigError("--plot", "to be said with theory", name or "all benchmarks")
     from router.cli import plots

@@ -65,7 +65,7 @@ def house(loop: str = "uvloop", agents: int = AGENTS, chat: bool = False) -> Ite
     http, sockets, smtp, lmtp = _free_ports(4)
     with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as name:
         config = Path(name) / "bench.toml"
-        config.write_text(_document(agents, http, sockets, smtp, lmtp, chat) + (CHAT if chat else ""))
+        config.write_text(document(agents, http, sockets, smtp, lmtp, chat) + (CHAT if chat else ""))
         serve = ("-m", "router", "serve", "--config", str(config), "--data", str(Path(name) / "data"), "--loop", loop)
         process = start(serve, SERVER_CORE, subprocess.STDOUT)
         try:
@@ -86,7 +86,7 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _document(agents: int, http: int, sockets: int, smtp: int, lmtp: int, chat: bool = False) -> str:
+def document(agents: int, http: int, sockets: int, smtp: int, lmtp: int, chat: bool = False) -> str:
     written = ["email", *(["chat"] if chat else [])]
     rules = [
         f'{{ name = "written", queue = "support", channel = {json.dumps(written)} }}',

@@ -128,7 +128,7 @@ def masked(payload: bytes) -> bytes:
 
 
 class Socket(asyncio.Protocol):
-    """A websocket client: `heard` gets each text message. Pings are not answered in so short a run."""
+    """A websocket client: `heard` gets each text message."""
 
     def __init__(self, heard: Callable[[Socket, bytes], None], handshake: bytes = HANDSHAKE) -> None:
         self.heard = heard
@@ -162,6 +162,8 @@ class Socket(asyncio.Protocol):
                 break
             if data[at] == 0x81:
                 self.heard(self, data[start : start + n])
+            elif data[at] == 0x89:
+                self._write(bytes((0x8A, 0x80 | n)) + bytes(4) + data[start : start + n])  # a mask of zeros
             at = start + n
         self._tail = data[at:]
 

@@ -118,10 +118,11 @@ class Server:
         end(self._process)
 
 
-def start(args: Iterable[str], core: int, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
-    """`python args...` on one core; its stdout is a pipe. Servers may not complain that clients vanish at the end."""
+def start(args: Iterable[str], core: int | None, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    """`python args...` on one core, or on any; its stdout is a pipe. Servers may not complain that clients vanish."""
+    placed = (lambda: pin(core)) if core is not None else None
     return subprocess.Popen(
-        [sys.executable, *args], stdout=subprocess.PIPE, stderr=stderr, text=True, preexec_fn=lambda: pin(core)
+        [sys.executable, *args], stdout=subprocess.PIPE, stderr=stderr, text=True, preexec_fn=placed
     )
 
 
@@ -131,12 +132,12 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def generate(*args: object) -> Figures:
+def generate(*args: object, module: str = "load", core: int | None = CLIENT_CORE, within_s: float = WAIT_S) -> Figures:
     """Run a load generator to its end, on the other core; its last line is JSON."""
     words = [str(arg) for arg in args]
-    process = start(("-m", "router.bench.load", *words), CLIENT_CORE, subprocess.PIPE)
+    process = start(("-m", f"router.bench.{module}", *words), core, subprocess.PIPE)
     try:
-        out, problems = process.communicate(timeout=WAIT_S)
+        out, problems = process.communicate(timeout=within_s)
     except subprocess.TimeoutExpired:
         end(process)
         raise

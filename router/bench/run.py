@@ -15,16 +15,25 @@ from importlib import import_module
 from router.bench.measure import Figures, Step
 from router.bench.report import Row, report, show
 
-NAMES = ("engine", "pipeline", "journal", "redis", "recovery", "edges", "chat", "estimates", "theory")
+NAMES = ("engine", "pipeline", "journal", "redis", "recovery", "edges", "chat", "estimates", "theory", "machines")
 
 
 Draw = Callable[[dict[str, list[Figures]]], None]
 
 
 def run_benchmarks(
-    name: str | None, *, rounds: int = 5, quick: bool = False, as_json: bool = False, draw: Draw | None = None
+    name: str | None,
+    *,
+    rounds: int = 5,
+    quick: bool = False,
+    as_json: bool = False,
+    draw: Draw | None = None,
+    sockets: int = 0,
 ) -> int:
-    """Run one benchmark or all; the exit code. Whether targets are met is for the reader: the machine may be busy."""
+    """Run one benchmark or all; the exit code. Whether targets are met is for the reader: the machine may be busy.
+
+    `sockets`: so many does `machines` hold, in place of its own number.
+    """
     if name is not None and name not in NAMES:
         print(f"switchboard bench: there is no benchmark {name!r}; known: {', '.join(NAMES)}", file=sys.stderr)
         return 2
@@ -34,7 +43,8 @@ def run_benchmarks(
     began = time.monotonic()
     with _progress() as step:
         for each in (name,) if name else NAMES:
-            found, more = import_module(f"router.bench.{each}").run(rounds, quick, step)
+            own = {"sockets": sockets} if each == "machines" else {}
+            found, more = import_module(f"router.bench.{each}").run(rounds, quick, step, **own)
             rows += found
             figures |= {f"{each}: {case}": values for case, values in more.items()}
     if draw is not None:

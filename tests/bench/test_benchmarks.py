@@ -24,6 +24,7 @@ ROWS = {
     "chat": ["21", "21"],
     "estimates": ["RT-13"] * 7 + ["EX-1"],
     "theory": ["EX-3", "EX-3", *["RT-1"] * 10],
+    "machines": [*["22"] * 6, *["23"] * 8, "24", "24", "25", "25", "25"],
 }
 
 
@@ -32,7 +33,7 @@ ROWS = {
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_quick_run_prints_json_with_a_verdict_for_each_target(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    if name == "redis":
+    if name in ("redis", "machines"):
         installed()
     assert run_benchmarks(name, rounds=5, quick=True, as_json=True) == 0
     found = json.loads(capsys.readouterr().out)
@@ -58,7 +59,7 @@ def test_people_get_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_unknown_name_is_a_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_benchmarks("everything") == 2
-    known = "known: engine, pipeline, journal, redis, recovery, edges, chat, estimates, theory"
+    known = "known: engine, pipeline, journal, redis, recovery, edges, chat, estimates, theory, machines"
     assert known in capsys.readouterr().err
 
 
