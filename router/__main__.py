@@ -32,6 +32,7 @@ URL = click.option(
     "--url", type=HTTP, default="http://127.0.0.1:8080", show_default=True, help="the daemon's HTTP address"
 )
 TOKEN = click.option("--token", envvar="SWITCHBOARD_TOKEN", default="dev-operator", help="an operator's token")
+POSITIVE = click.FloatRange(0, 1_000_000)
 JSON = click.option("--json", "as_json", is_flag=True, help="for machines")
 OF_DOMAIN = click.option("--domain", default="", metavar="NAME", help="with --config: the log of this routing domain")
 OF_CONFIG = click.option(
@@ -529,6 +530,33 @@ def bench(name: str | None, rounds: int, quick: bool, sockets: int | None, plot:
 
     drawn = partial(plots.draw_contests, file=plot)
     sys.exit(run_benchmarks(name, rounds=rounds, quick=quick, as_json=as_json, draw=drawn))
+
+
+@cli.command(epilog=example("switchboard size --agents 100000 --domains 200"))
+@click.option("--agents", type=click.IntRange(1, 10_000_000), required=True)
+@click.option("--domains", type=click.IntRange(1, 4_000), default=1, show_default=True, help="routing domains")
+@click.option("--contacts", type=POSITIVE, default=12.0, show_default=True, help="of an agent in the busiest hour")
+@click.option("--messages", type=POSITIVE, default=6.0, show_default=True, help="within a contact, by both sides")
+@click.option("--events", type=POSITIVE, default=3.0, show_default=True, help="of the channel about a contact")
+@click.option("--sockets", type=POSITIVE, default=1.0, show_default=True, help="of an agent")
+@click.option(
+    "--hours", type=click.FloatRange(0, 24), default=10.0, show_default=True, help="of a day that are so busy"
+)
+@click.option("--keep", type=POSITIVE, default=4.0, show_default=True, help="hours of the log in Redis")
+@click.option("--replicas", type=click.IntRange(0, 9), default=1, show_default=True, help="of each Redis")
+@click.option("--fill", type=click.FloatRange(0.01, 1), default=0.5, show_default=True, help="part of a core to use")
+@click.option("--gib", type=POSITIVE, default=8.0, show_default=True, help="memory of an engine or edge")
+@click.option("--redis-gib", type=POSITIVE, default=32.0, show_default=True, help="memory of a Redis")
+@click.option("--costs", type=click.Path(path_type=Path), metavar="FILE", help="your own: bench machines --json > FILE")
+@JSON
+def size(costs: Path | None, as_json: bool, **work: Any) -> None:
+    """What a house of so many agents needs: processes, Redis, bytes a second, disk a day.
+
+    Computed from what a contact, a message, a socket and a routing domain cost, as measured.
+    """
+    from router.bench import size as sizing
+
+    sizing.run(work, costs, as_json)
 
 
 OF_ACCOUNTS = click.option(

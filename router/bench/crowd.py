@@ -279,11 +279,15 @@ class Offers:
         self._posted: dict[bytes, float] = {}
         self._heard: dict[bytes, float] = {}  # offered before the webhook was answered
         self.ended = 0
+        self.told = self.bytes = 0  # messages to agents, answers excepted
 
     def answered(self, web: Web, data: bytes) -> None:
         self._pair(between(data, b'"interaction":"', b'"'), posted=web.sent)
 
     def heard(self, one: Socket, text: bytes) -> None:
+        if not text.startswith(b'{"type":"ok"'):
+            self.told += 1
+            self.bytes += len(text)
         if text.startswith(b'{"type":"offer"'):
             now, offer = time.perf_counter(), between(text, b'"offer":"', b'"')
             one.say(b'{"type":"accept","id":"%d-%d","offer":"%b"}' % (RUN, next(self.ids), offer))
@@ -323,6 +327,9 @@ async def held(told: Told, sockets: int, rate: float, seconds: float) -> None:
     found["sign_in_s"] = time.perf_counter() - began
     found |= {f"rss.{name}": float(kib) for name, kib in memory.items()}
     found |= {f"base.{name}": float(kib) for name, kib in base.items()}
+    with Gauge(told) as idle:
+        await asyncio.sleep(seconds)
+    found |= {f"idle_{name}": value for name, value in idle.figures(0).items() if name.startswith("busy.")}
     webs = [web for http, _ in told.edges for web in await connect_web(http, CUSTOMERS, offers.answered)]
     requests = signed_requests()
     loop = asyncio.get_running_loop()
@@ -338,7 +345,8 @@ async def held(told: Told, sockets: int, rate: float, seconds: float) -> None:
     if len(offers.took) != count:
         fail(f"{count} contacts came, {len(offers.took)} were offered")
     p50, p99 = (quantile(offers.took, q) * 1e6 for q in (0.5, 0.99))
-    say(gauge.figures(count, p50_us=p50, p99_us=p99, held=float(len(crowd.seats)), **found))
+    found |= {"held": float(len(crowd.seats)), "message_bytes": offers.bytes / offers.told}
+    say(gauge.figures(count, p50_us=p50, p99_us=p99, **found))
 
 
 def _memory(told: Told) -> dict[str, int]:

@@ -75,7 +75,10 @@ def estate(
         redis_pid, at, journal = stack.enter_context(logs())
         link = f'[link]\nlisten = "127.0.0.1:0"\nsecret = "{SECRET}"\n'
         run = _Runner(stack, (config or document(agents, 0, 0, 0, 0)) + journal + link, profile)
-        leading = [run.start("engine", number) for number in range(1, engines + 1)]
+        leading = []
+        for number in range(1, engines + 1):
+            leading.append(run.start("engine", number))
+            run.wait()  # the first one leads everything before there is another
         linked = [run.start("edge", number) for number in range(1, edges + 1)]
         run.wait()
         pids = {"redis": redis_pid} | {one.name: one.process.pid for one in (*leading, *linked)}

@@ -117,15 +117,14 @@ def still(domains: int, seconds: float) -> Figures:
     """What a further domain costs where nothing happens: who leads it, who stands by, an edge; from one to so many."""
     few, many = (_still(number, seconds) for number in (1, domains))
     found = {key: (many[key] - few[key]) / (domains - 1) for key in many if key != "foreign"}
-    return found | {"domains": float(domains), "foreign": many["foreign"]}
+    return found | {"process_kib": few["kib.leads"], "domains": float(domains), "foreign": many["foreign"]}
 
 
 def _still(domains: int, seconds: float) -> Figures:
     with estate(1, engines=2, config=parted(domains, IN_DOMAIN)) as house:
         time.sleep(SETTLE_S)
         found = drive("still", house.told(), seconds)
-    leads, stands_by = sorted(("engine-1", "engine-2"), key=lambda name: found[f"busy.{name}"])
-    named = {"leads": leads, "stands-by": stands_by, "copies": "edge-1"}
+    named = {"leads": "engine-1", "stands-by": "engine-2", "copies": "edge-1"}
     each = {f"ms.{what}": found[f"busy.{name}"] * 1_000 for what, name in (named | {"redis": "redis"}).items()}
     return each | {f"kib.{what}": found[f"rss.{name}"] for what, name in named.items()} | {"foreign": found["foreign"]}
 
@@ -189,11 +188,11 @@ def remembered(count: int) -> Figures:
     tracemalloc.start()
     first = config.memory.closed + 100  # what is kept at hand of those that are over is full then
     lives(range(first))
-    before = tracemalloc.get_traced_memory()[0]
+    before, image = tracemalloc.get_traced_memory()[0], len(engine.snapshot())
     lives(range(first, first + count))
     grew = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    return {"bytes": grew / count}
+    return {"bytes": grew / count, "snapshot_bytes": (len(engine.snapshot()) - image) / count}
 
 
 # --- what it comes to -------------------------------------------------------------------------------------------------
@@ -224,16 +223,21 @@ def unit_costs(found: Mapping[str, Figures]) -> Figures:
         "log_message_bytes": talk["redis.memory"],
         "file_contact_bytes": at_one["redis.file"],
         "file_message_bytes": talk["redis.file"],
+        "redis_message_us": talk["us.redis"],
+        "socket_us": socket["idle_busy.edge-1"] * 1e6 / (socket["held"] / 2),
         "socket_kib": socket["kib.at-1.edge-1"] - socket["kib.at-1.edge-2"],
-        "session_kib": socket["kib.at-1.edge-2"],
+        "agent_kib": socket["kib.at-1.edge-2"] + (socket["base.engine-1"] - idle["process_kib"]) / socket["held"],
+        "message_bytes": socket["message_bytes"],
         "remembered_bytes": found["remembered"]["bytes"],
+        "snapshot_bytes": found["remembered"]["snapshot_bytes"],
         "leads_ms": idle["ms.leads"],
         "stands_by_ms": idle["ms.stands-by"],
         "copies_ms": idle["ms.copies"],
+        "redis_ms": idle["ms.redis"],
         "leads_kib": idle["kib.leads"],
         "stands_by_kib": idle["kib.stands-by"],
         "copies_kib": idle["kib.copies"],
-        "process_kib": socket["base.engine-1"],
+        "process_kib": idle["process_kib"],
     }
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import collections
 import json
 import os
+import runpy
 import signal
 import sys
 from pathlib import Path
@@ -78,12 +79,10 @@ class Sampler:
 
 
 def main() -> None:
-    from router.__main__ import main as serve
-
     sampler = Sampler(Path(sys.argv.pop(1)))
     signal.signal(signal.SIGUSR2, sampler.toggle)
     signal.signal(signal.SIGPROF, sampler.sample)
-    serve()
+    runpy.run_module("router", run_name="__main__", alter_sys=True)  # as `python -m router` does
 
 
 if __name__ == "__main__":
