@@ -159,6 +159,10 @@ def pictures(settings: Mapping[str, Struct]) -> Pictures:
     return ScanPictures((scan if isinstance(scan, Scan) else Scan()).showing)
 
 
+# One plain address: what an agent may give a mail to. The channel looks closer when it writes there.
+MAIL_ADDRESS = r"[^\s<>@,;:\"()\[\]\\]{1,64}@[^\s<>@,;:\"()\[\]\\]{1,255}"
+
+
 KINDS: dict[str, Kind] = {
     "phone": Kind(
         Phone,
@@ -175,8 +179,9 @@ KINDS: dict[str, Kind] = {
     "email": Kind(
         Email,
         _email,
-        lambda settings: {"email": ("copy", "message")},
+        lambda settings: {"email": ("copy", "message", "transferred")},
         check_email,
+        reaches=lambda settings: {"email": (Reach("mail:", MAIL_ADDRESS, "an address such as name@example.org"),)},
         lasting=lambda settings: {"email"},
         listens=lambda settings: {
             f"email.{name}.port": (one.host, one.port)

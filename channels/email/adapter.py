@@ -30,6 +30,7 @@ from channels.email.body import Part, Readable, readable_text
 from channels.email.copies import copy_subject, copy_text
 from channels.email.faxes import fax_files
 from channels.email.files import write_durably
+from channels.email.forwards import fitting, forward_text
 from channels.email.gate import Gate
 from channels.email.hiding import NotHidden, masked_mail, masked_words
 from channels.email.listener import Hooks, LmtpSession, Recipient, Session
@@ -60,6 +61,7 @@ LARGE = 262_144  # bytes from which a message is read and hashed in a thread: 0.
 READERS = 2  # bodies being made readable at once: they hold the interpreter
 CANDIDATES = 5  # of the customer's last messages, looked at to find the one that a reply answers
 RECIPIENTS_MAX = 10  # of one reply
+FORWARD_TEXT = 1_048_576  # bytes that are kept free for the words of what is forwarded
 
 _messages = counter("email_messages_total", "Messages received whole, by what became of each delivery.", ("outcome",))
 _not_masked = counter("email_not_masked_total", "Mails kept as they came, since they could not be written anew.")
@@ -85,7 +87,7 @@ class EmailAdapter:
 
     name = "email"
     channels = ("email",)
-    actions = frozenset({"copy", "message"})
+    actions = frozenset({"copy", "message", "transferred"})
 
     def __init__(self, settings: Settings, context: Context) -> None:
         check(settings)
@@ -376,6 +378,8 @@ class EmailAdapter:
             mail = self._compose_copy(outbound)
         elif outbound.action == "message" and outbound.message is not None:
             mail = await self._compose(outbound)
+        elif outbound.action == "transferred":
+            mail = await self._compose_forward(outbound)
         else:
             return
         try:
@@ -477,6 +481,34 @@ class EmailAdapter:
             subject=copy_subject(view),
             text=copy_text(view, self._name_of),
             at_ms=outbound.at_ms,
+            answers=False,
+        )
+
+    async def _compose_forward(self, outbound: Outbound) -> ReplyMail:
+        """The conversation, for somebody outside of the house whom an agent gave it to (`outbound.endpoint`)."""
+        if not canonical_address(outbound.endpoint):
+            raise DeliveryFailed("no mail can be sent to the address that it was given to", final=True)
+        sender = self._sender(outbound)
+        try:
+            view = self._context.desk.interaction(outbound.interaction)
+            mails = [(raw.name, await self._context.blobs.get(raw.digest)) for raw in _mails_of(view)]
+            view = replace(view, messages=await self.readable(view))
+        except NotFound:
+            raise DeliveryFailed("the conversation is no longer at hand", final=True) from None
+        except (RouterError, OSError) as problem:
+            raise DeliveryFailed(f"a mail is not at hand: {type(problem).__name__}") from None
+        files = fitting(mails, self._settings.max_reply_bytes - FORWARD_TEXT)
+        agent = outbound.agent_name or self._settings.hostname
+        domain = self._settings.message_id_domain or sender.address.rpartition("@")[2]
+        token = next((t.removeprefix("mail:t:") for t in outbound.threads if t.startswith("mail:t:")), "")
+        return ReplyMail(
+            message_id=reply_id(outbound.interaction, outbound.outbound, token or token_of("", sender.address), domain),
+            sender=sender,
+            recipients=(Mailbox("", outbound.endpoint),),
+            subject=f"Fwd: {outbound.subject}",
+            text=forward_text(view, agent, len(files), len(mails) - len(files), self._name_of),
+            at_ms=outbound.at_ms,
+            attachments=tuple(files),
             answers=False,
         )
 
@@ -584,6 +616,12 @@ def status_of(answer: Reply | RouterError) -> str:
         case Refusal():
             return LATER
     return "451 4.3.0 Something went wrong here, try again later"
+
+
+def _mails_of(view: InteractionView) -> list[File]:
+    """The customer's mails, the oldest first, by names that tell them apart."""
+    found = [raw for one in view.messages if one.author == "customer" and (raw := raw_of(one))]
+    return [replace(raw, name=f"mail-{number}.eml") for number, raw in enumerate(found, 1)]
 
 
 def raw_of(message: MessageView) -> File | None:

@@ -61,7 +61,8 @@ def _wanting(s: State) -> list[tuple[str, list[str], str]]:
     """Channels with gateways that need an endpoint to ring: which ones, and what one looks like."""
     found = []
     for name, channel in s.config.channels.items():
-        reaches = [reach for reach in channel.reaches if reach.pattern]
+        connects = "assigned" in channel.actions  # whoever is not told who accepted joins nobody with anybody
+        reaches = [reach for reach in channel.reaches if reach.pattern and connects]
         if reaches:
             expected = " or ".join(dict.fromkeys(reach.expected for reach in reaches))
             found.append((name, [reach.begins.rstrip(":") for reach in reaches], expected))

@@ -459,3 +459,54 @@ def test_a_wording_that_cannot_be_filled_in_is_refused(template: str) -> None:
     with pytest.raises(ConfigError) as refusal:
         check_wordings([Wording(template)])
     assert str(refusal.value).startswith("email.wordings[0].template")
+
+
+# --- given to somebody outside ---
+
+
+def given_away(to: str = "claims@partner.example", **changes: Any) -> Outbound:
+    return outbound(action="transferred", endpoint=to, message=None, subject="Café", **changes)
+
+
+async def test_a_conversation_that_is_given_away_goes_out_with_the_customers_mails(
+    world: World, tmp_path: Path
+) -> None:
+    tell(world, ("customer", AT - 2_000, MAIL), ("customer", AT - 1_000, MAIL.replace(b"Hello", b"And today?")))
+    got = await written(world, tmp_path, given_away(agent_name="Ben"))
+    assert (got["To"], got["Subject"], got["In-Reply-To"]) == ("claims@partner.example", "Fwd: Café", None)
+    assert got["From"] == "Shop Support <support@shop.example>"
+    text, *files = got.iter_parts()
+    assert "Ben forwards a conversation to you." in text.get_content()
+    assert text.get_content().index("Hello") < text.get_content().index("And today?")
+    assert [file.get_filename() for file in files] == ["mail-1.eml", "mail-2.eml"]
+    assert files[0].get_content() == MAIL
+
+
+async def test_their_answer_finds_the_conversation_that_was_given_away(world: World, tmp_path: Path) -> None:
+    await world.send(MAIL)
+    tell(world, ("customer", AT - 1_000, MAIL))
+    ours = await written(world, tmp_path, given_away(threads=world.arrived[0].threads))
+    answer = f"From: claims@partner.example\r\nIn-Reply-To: {ours['Message-ID']}\r\n\r\nPaid.\r\n"
+    await world.send(answer.encode())
+    assert set(world.arrived[1].threads) & set(world.arrived[0].threads)
+    assert world.arrived[1].sender == "claims@partner.example"
+
+
+async def test_of_what_is_given_away_as_much_goes_as_fits_into_one_mail(tmp_path: Path) -> None:
+    limit = 1_048_576 + 20_000
+    async with open_world(tmp_path, outbox_folder="outbox", max_reply_bytes=limit) as world:
+        large = MAIL + b"x" * 9_000
+        tell(world, *(("customer", AT - 3_000 + number, large) for number in range(3)))
+        got = await written(world, tmp_path, given_away())
+    _, *files = got.iter_parts()
+    assert [file.get_filename() for file in files] == ["mail-3.eml"]
+    assert "(2 older ones are left out" in got.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert len(got.as_bytes()) < limit
+
+
+@pytest.mark.parametrize("to", ["", "nobody", "a b@c.example"])
+async def test_what_is_given_to_no_address_is_a_dead_letter_at_once(world: World, to: str) -> None:
+    tell(world, ("customer", AT, MAIL))
+    with pytest.raises(DeliveryFailed) as failed:
+        await world.adapter.deliver(given_away(to))
+    assert failed.value.final

@@ -13,7 +13,7 @@ from channels.phone import telephones
 from channels.phone.kinds import KINDS
 from channels.phone.telephones import can_ring, described
 from router.engine import commands as c
-from router.engine.config import Agent, Channel, Config, Queue, Rule
+from router.engine.config import Agent, Channel, Config, Queue, Reach, Rule
 from router.engine.lookups import agent_view, interaction_view
 from router.engine.requirements import Node
 from router.errors import BadMessage, ConfigError, NotSupported
@@ -115,9 +115,14 @@ def test_the_pattern_of_addresses_says_the_same_as_what_can_be_rung(text: str) -
 
 def warned(kind: str, agent: Agent, queue: Queue, gateway: dict[str, Any] = DRIVEN) -> tuple[str, ...]:
     """What Ana is told when she signs in."""
-    reaches = from_data(house(kind, **gateway)).config.channels["phone"].reaches
+    phone = from_data(house(kind, **gateway)).config.channels["phone"]
+    mail = Channel(actions=("transferred",), reaches=(Reach("mail:", "[^@]+@[^@]+", "an address"),))
     config = Config(
-        channels={"phone": Channel(exclusive=True, reaches=reaches), "chat": Channel()},
+        channels={
+            "phone": Channel(exclusive=True, reaches=phone.reaches, actions=phone.actions),
+            "chat": Channel(),
+            "email": mail,  # it can be given to an address, and connects nobody
+        },
         skills=("support",),
         queues={"support": queue},
         rules=(Rule(name="all", queue="support"),),
