@@ -57,7 +57,7 @@ def test_hello_is_answered_with_everything_when_the_session_is_durable() -> None
 def test_an_agent_whom_calls_cannot_reach_is_told_so_with_the_welcome() -> None:
     house = House()
     reaches = (config.Reach("phone.main:", "sip:.+", "sip:NAME@HOST"),)
-    channels = CONFIG.channels | {"phone": config.Channel(exclusive=True, reaches=reaches)}
+    channels = CONFIG.channels | {"phone": config.Channel(exclusive=True, reaches=reaches, actions=("assigned",))}
     house.desk.do(c.Configure(document=config.to_bytes(replace(CONFIG, channels=channels))))
     client = house.client()
     client.say(type="hello", token="dev-ana")

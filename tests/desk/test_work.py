@@ -12,7 +12,7 @@ from playwright.async_api import WebSocketRoute, expect
 from tests.desk.conftest import NewPage, SignIn
 from tests.desk.people import Desk
 from tests.desk.test_trouble import chat
-from tests.system.clients import call_event, phone
+from tests.system.clients import call_event, every, letter, phone, send_mail
 from tests.system.daemon import Daemon
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.system]
@@ -143,6 +143,27 @@ async def test_work_is_given_to_a_colleague(house: Daemon, sign_in: SignIn) -> N
     await ben.accept("Mira")
     await expect(ben.log()).to_contain_text("for Ben")
     await visitor.cut()
+
+
+async def test_a_mail_is_forwarded_to_whom_the_agent_writes(house: Daemon, sign_in: SignIn) -> None:
+    ana = await sign_in("ana")
+    await ana.ready()
+    await asyncio.to_thread(send_mail, house.smtp, letter("forward-me"))
+    await ana.accept("Eva")
+    await ana.button("Transfer").click()
+    dialog = ana.page.get_by_role("dialog")
+    search = dialog.get_by_role("searchbox")
+    await search.fill("claims@partner.exampl")
+    await dialog.get_by_role("radio", name=re.compile("^claims@partner.exampl")).check()
+    await search.fill("claims@partner.example")
+    await expect(dialog.get_by_role("button", name="Transfer now")).to_be_disabled()
+    await dialog.get_by_role("radio", name=re.compile("^claims@partner.example")).check()
+    await expect(dialog.get_by_role("radio", name="Ask first")).to_be_disabled()
+    await dialog.get_by_role("button", name="Transfer now").click()
+    await expect(ana.row("Eva")).to_have_count(0)
+    outbox = house.data / "outbox"
+    sent = b"To: claims@partner.example"
+    await every(0.05, lambda: any(sent in path.read_bytes() for path in outbox.glob("*.eml")))
 
 
 @pytest.mark.promise("MV-1")

@@ -6,6 +6,8 @@ import { cannot } from "./talk.js";
 import { t } from "./words.js";
 
 const SHOWN = 40;
+// What looks like one mail address; whether it is one the server says.
+const ADDRESS = /^[^\s<>@,;:"()[\]\\]+@[^\s<>@,;:"()[\]\\]+$/;
 
 export function Dialogs({ desk, state }) {
   const { dialog } = state;
@@ -51,33 +53,41 @@ function Transfer({ desk, state, one }) {
         .sort((a, b) => rank(a) - rank(b))
         .slice(0, SHOWN)
     : [];
+  const mail = one.channel === "email";
+  const outside = mail && ADDRESS.test(sought.trim()) ? [sought.trim()] : [];
+  const search = (text) => {
+    seek(text);
+    if (to?.address) setTo(null); // what is written on is another address
+  };
   const send = (event) => {
     event.preventDefault();
-    if (to) desk.transfer(one.id, to, mode, reason);
+    if (to) desk.transfer(one.id, to, to.address ? "blind" : mode, reason);
   };
   const choice = (kind, name, shown, detail, tone) => html`<label class="option" key=${`${kind} ${name}`}>
     <input type="radio" name="to" checked=${to?.[kind] === name} onChange=${() => setTo({ [kind]: name })} />
     <span class="grow">${shown}</span><span class=${`quiet ${tone}`}>${detail}</span></label>`;
   return html`<${Dialog} title=${t("transfer.title")} onClose=${close}>
     <form onSubmit=${send}>
-      <label class="field"><span class="unseen">${t("transfer.search")}</span>
-        <input type="search" placeholder=${t("transfer.search")} value=${sought} onInput=${(e) => seek(e.target.value)} /></label>
+      <label class="field"><span class="unseen">${t(mail ? "transfer.search.mail" : "transfer.search")}</span>
+        <input type="search" placeholder=${t(mail ? "transfer.search.mail" : "transfer.search")} value=${sought} onInput=${(e) => search(e.target.value)} /></label>
       <fieldset class="options"><legend class="unseen">${t("transfer.to")}</legend>
         ${!floor && html`<p class="none">${t("loading")}</p>`}
         ${queues.length > 0 && html`<h3 class="label">${t("transfer.queues")}</h3>`}
         ${queues.map((line) => choice("queue", line.queue, line.queue, line.open ? t("waiting.n", { n: line.waiting }) : t("closed"), ""))}
         ${people.length > 0 && html`<h3 class="label">${t("transfer.people")}</h3>`}
         ${people.map((agent) => choice("agent", agent.agent, agent.name, t(`state.${agent.presence}`), `presence-${agent.presence}`))}
-        ${floor && !queues.length && !people.length && html`<p class="none">${t("transfer.none")}</p>`}
+        ${outside.length > 0 && html`<h3 class="label">${t("transfer.outside")}</h3>`}
+        ${outside.map((address) => choice("address", address, address, t("transfer.forward"), ""))}
+        ${floor && !queues.length && !people.length && !outside.length && html`<p class="none">${t("transfer.none")}</p>`}
       </fieldset>
       <fieldset class="modes"><legend class="label">${t("transfer.how")}</legend>
-        ${["blind", "consult"].map((name) => html`<label class="option"><input type="radio" name="mode" checked=${mode === name} disabled=${cannot(one, name)}
+        ${["blind", "consult"].map((name) => html`<label class="option"><input type="radio" name="mode" checked=${(to?.address ? "blind" : mode) === name} disabled=${cannot(one, name) || (name === "consult" && to?.address)}
           aria-describedby=${cannot(one, name) ? "cannot-consult" : undefined} onChange=${() => setMode(name)} /><span>${t(`transfer.${name}`)}</span></label>`)}
         ${cannot(one, "consult") && html`<p class="quiet" id="cannot-consult">${t("cannot.consult")}</p>`}
       </fieldset>
       <label class="field"><span>${t("transfer.reason")}</span><input maxlength="200" value=${reason} onInput=${(e) => setReason(e.target.value)} /></label>
       <div class="dialog-acts"><${Button} onClick=${close}>${t("cancel")}<//>
-        <button class="button primary" disabled=${!to || state.phase !== "live" || state.busy[`transfer ${one.id}`]}><span>${t(mode === "blind" ? "transfer.do" : "transfer.ask")}</span></button></div>
+        <button class="button primary" disabled=${!to || state.phase !== "live" || state.busy[`transfer ${one.id}`]}><span>${t(mode === "blind" || to?.address ? "transfer.do" : "transfer.ask")}</span></button></div>
     </form>
   <//>`;
 }
