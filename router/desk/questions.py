@@ -334,10 +334,10 @@ class QuestionRoutes:
         _, agent = self._house.access.both(request)
         if not agent:
             raise Forbidden("only an agent can take what waits")
-        found, after = self._desk.portion("queued", "", 0, LOOKED_AT)
+        found, more = self._desk.queued_for(agent, LOOKED_AT)
         fitting = list(islice((view for view in found if self._takes(view, agent)), SHOWN + 1))
         shown = tuple(brief(view) for view in fitting[:SHOWN])
-        return json_response(Waiting(shown, bool(after) or len(fitting) > SHOWN))
+        return json_response(Waiting(shown, more or len(fitting) > SHOWN))
 
     def _takes(self, view: InteractionView, agent: str) -> bool:
         """The reason may be one of several; whether there is room besides is asked of the engine itself."""

@@ -7,8 +7,9 @@ from typing import Annotated
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from router.errors import BadMessage, IllegalMove, NotFound, Unauthenticated, Unavailable
+from router.errors import NotFound, Unauthenticated, Unavailable
 from router.http.house import House
+from router.http.interactions import ACTING
 from router.service.domains.moving import DomainsOffice, DomainView, Moved, NotTaken
 from router.service.routes import describe, json_response, read_json
 
@@ -58,7 +59,7 @@ class DomainRoutes:
         parameters=_PATH,
         body=MoveBody,
         answer=Moved,
-        refuses=(Unauthenticated, BadMessage, NotFound, IllegalMove, Unavailable),
+        refuses=ACTING,
     )
     async def move(self, request: web.Request) -> web.Response:
         by = self._house.by(request)

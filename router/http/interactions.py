@@ -164,7 +164,7 @@ class InteractionRoutes:
         needs="contacts",
         query=ListQuery,
         answer=InteractionPage,
-        refuses=(Unauthenticated, BadMessage),
+        refuses=(*LOOKING, BadMessage),
     )
     async def list_(self, request: web.Request) -> web.Response:
         who = self._house.access.allowed(request)
@@ -175,6 +175,8 @@ class InteractionRoutes:
             await asyncio.sleep(0)  # decisions first (OB-2)
             more, after = self._portion(who, query, after, query.limit - len(found))
             found += more
+        if query.queue and not found:  # a queue that is no more may have contacts that are over
+            self._house.scope.demand_known_queue(who.teams, query.queue)
         return json_response(InteractionPage([brief(view) for view in found], interaction_id(after) if after else ""))
 
     def _portion(self, who: Identity, query: ListQuery, after: int, limit: int) -> tuple[list[InteractionView], int]:

@@ -101,6 +101,10 @@ class EngineDesk:
     def portion(self, state: str, queue: str, after: int, limit: int) -> tuple[list[InteractionView], int]:
         return lookups.portion(self._state, state, queue, after, min(limit, 1_000))
 
+    def queued_for(self, agent: str, limit: int) -> tuple[list[InteractionView], bool]:
+        found, after = self.portion("queued", "", 0, limit)
+        return found, bool(after)
+
     def interactions(self, state: str = "", queue: str = "", after: int = 0, limit: int = 100) -> list[InteractionView]:
         found, after = self.portion(state, queue, after, limit)
         while after and len(found) < min(limit, 1_000):

@@ -80,6 +80,10 @@ class Desk(Protocol):
     def interactions(self, state: str = "", queue: str = "", after: int = 0, limit: int = 100) -> list[InteractionView]:
         """As many portions as it takes, in one go: for starts and recoveries. `limit` at most 1,000."""
 
+    def queued_for(self, agent: str, limit: int) -> tuple[list[InteractionView], bool]:
+        """The oldest that wait where this agent works, without messages, and whether there may be more. Raises
+        NotFound."""
+
     def agent(self, agent: str) -> AgentView:
         """Raises NotFound."""
 

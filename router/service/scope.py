@@ -7,11 +7,13 @@ worked on by the team that does. This follows from the configuration alone, so n
 
 from __future__ import annotations
 
+import difflib
+
 from router.engine import config as engine
 from router.engine.matching import Profile
 from router.engine.requirements import fits
 from router.engine.views import InteractionView
-from router.errors import Forbidden
+from router.errors import Forbidden, NotFound
 from router.service.ports import Desk
 from router.service.roles import Identity
 
@@ -74,6 +76,14 @@ class Scope:
         if view.agent:
             return self.agent(teams, view.agent)
         return self.queue(teams, view.queue)
+
+    def demand_known_queue(self, teams: Teams, name: str) -> None:
+        """Raises NotFound with the nearest name that they may know."""
+        self._fresh()
+        if name in self._config.queues and self.queue(teams, name):
+            return
+        near = difflib.get_close_matches(name, [known for known in self._config.queues if self.queue(teams, known)], 1)
+        raise NotFound(f"queue: there is no {name!r} here" + (f"; did you mean {near[0]!r}?" if near else ""))
 
     # What is beyond somebody's teams is refused by name, since what they asked for is a number or a name they know.
 

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from router.engine import commands as c
+from router.engine.config import Config, Queue, to_bytes
 from router.engine.requirements import Node
 from router.engine.views import Estimate, MessageView, OfferView
 from router.errors import (
@@ -122,6 +123,21 @@ async def test_every_path_under_v1_is_in_the_list_above(server: Any) -> None:
     told = {(m, p.replace("0" * 64, "{digest}").replace("c-1", "{callback}").replace("/7", "/{page}")) for m, p in told}
     told = {(m, p.replace("north", "{domain}")) for m, p in told}
     assert {at for at in mounted if at[1].startswith("/v1/")} == told | {("GET", "/v1/openapi.json")}
+
+
+async def test_a_queue_that_there_is_not_is_no_empty_list(http: aiohttp.ClientSession, scene: Scene) -> None:
+    known = Config(queues={"support": Queue(), "sales": Queue()})
+    scene.desk.document = to_bytes(known)
+    response = await http.get("/v1/interactions?queue=suport", headers=OPERATOR)
+    said = await problem(response)
+    assert (response.status, said["code"]) == (404, "not-found")
+    assert said["detail"] == "queue: there is no 'suport' here; did you mean 'support'?"
+    for queue, count in (("support", 3), ("sales", 0)):
+        response = await http.get(f"/v1/interactions?queue={queue}", headers=OPERATOR)
+        assert len((await response.json())["interactions"]) == count
+    scene.desk.views[4] = interaction_view(4, queue="former", state="closed")
+    response = await http.get("/v1/interactions?queue=former", headers=OPERATOR)
+    assert [view["id"] for view in (await response.json())["interactions"]] == ["i-4"], "although it is no more"
 
 
 @pytest.mark.promise("OB-5")

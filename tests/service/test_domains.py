@@ -325,6 +325,32 @@ async def test_lists_are_of_all_domains_and_pages_follow_one_another() -> None:
         assert t.desk.routes("phone", "+2")
 
 
+@pytest.mark.promise("EX-2")
+async def test_why_an_agent_of_another_domain_has_not_got_it_is_no_riddle() -> None:
+    async with town() as t:
+        await t.ready("ana", "ben")
+        number = await t.call("a", "+1")
+        assert t.desk.why_not(number, "ana")["code"] == "is-offered"
+        told = t.desk.why_not(number, "ben")
+        assert (told["interaction"], told["agent"], told["code"]) == (f"i-{number}", "ben", "other-domain")
+        assert told["reason"] == "ben is of routing domain south, this contact of north, and nothing leaves its domain"
+        for unknown in ((number, "dan"), (number + 1, "ben"), (number + 1, "ana")):
+            with pytest.raises(NotFound):
+                t.desk.why_not(*unknown)
+
+
+@pytest.mark.promise("MV-4")
+async def test_an_agent_is_shown_what_waits_in_their_own_domain() -> None:
+    async with town() as t:
+        for name in ("a", "b", "c"):
+            await t.call(name, "+1")
+        second = await t.call("d", "+2")
+        found, more = t.desk.queued_for("ben", 2)
+        assert ([view.id for view in found], more) == ([f"i-{second}"], False)
+        found, more = t.desk.queued_for("ana", 2)
+        assert ([view.id for view in found], more) == (["i-1000000001", "i-1000000002"], True)
+
+
 @pytest.mark.promise("IN-6")
 async def test_one_customer_is_joined_in_every_domain_that_knows_them() -> None:
     async with town() as t:

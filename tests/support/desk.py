@@ -44,6 +44,7 @@ class RecordingDesk:
         self.callback_offers: dict[int, CallbackOffer] = {}
         self.callback_views: dict[str, CallbackView] = {}  # by customer
         self.position: Estimate | None = Estimate(1, None)
+        self.document = b"{}"  # of the configuration in force
         self.count = 0
 
     def submit(self, command: c.AnyCommand, done: Callable[[Reply | RouterError], None]) -> None:
@@ -113,6 +114,10 @@ class RecordingDesk:
         found = self.interactions(state, queue, after, limit)
         return found, int(found[-1].id[2:]) if len(found) == limit else 0
 
+    def queued_for(self, agent: str, limit: int) -> tuple[list[InteractionView], bool]:
+        found, after = self.portion("queued", "", 0, limit)
+        return found, bool(after)
+
     def interactions(self, state: str = "", queue: str = "", after: int = 0, limit: int = 100) -> list[InteractionView]:
         wanted = [v for n, v in sorted(self.views.items()) if n > after]
         return [v for v in wanted if state in ("", v.state) and queue in ("", v.queue)][:limit]
@@ -162,4 +167,4 @@ class RecordingDesk:
         return self.dead if dead else []
 
     def configuration(self) -> tuple[int, bytes]:
-        return 1, b"{}"
+        return 1, self.document

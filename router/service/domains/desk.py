@@ -371,6 +371,9 @@ class DomainsDesk:
         following = next((d for d in self.domains if d.number > domain.number), None)
         return found, first_after(following.number) if following is not None else 0
 
+    def queued_for(self, agent: str, limit: int) -> tuple[list[InteractionView], bool]:
+        return self._of_agent(agent).desk.queued_for(agent, limit)
+
     def interactions(self, state: str = "", queue: str = "", after: int = 0, limit: int = 100) -> list[InteractionView]:
         most = min(limit, 1_000)
         found, after = self.portion(state, queue, after, most)
@@ -482,7 +485,17 @@ class DomainsDesk:
         return self._of_number(number).desk.explain(number)
 
     def why_not(self, number: int, agent: str) -> dict[str, Any]:
-        return self._of_number(number).desk.why_not(number, agent)
+        domain, whose = self._of_number(number), self._whose(agent)
+        if whose in ("", domain.name) or agent in domain.state.agents:
+            return domain.desk.why_not(number, agent)
+        domain.desk.interaction(number)
+        said = f"{agent} is of routing domain {whose}, this contact of {domain.name}, and nothing leaves its domain"
+        return {"interaction": interaction_id(number), "agent": agent, "code": "other-domain", "reason": said}
+
+    def _whose(self, agent: str) -> str:
+        """The domain that somebody is of now; "": of none that is known."""
+        here = (domain.name for domain in self.domains if domain.has_agent(agent))
+        return next(here, "") or next((name for name, part in self._elsewhere.items() if agent in part.agents), "")
 
     def routes(self, channel: str, to: str) -> bool:
         self._fresh()
