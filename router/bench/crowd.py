@@ -213,9 +213,13 @@ async def notes(told: Told, agents: int, seconds: float, profiled: bool) -> None
         if not answer.startswith(b'{"type":"ok"'):
             fail(f"a note was not taken: {answer[:300]!r}")
         took.append(time.perf_counter() - sent[one])
+        taken[at[one]] += 1
         write(one)
 
     crowd = await gather(told, agents, heard, ready=False)
+    parts = enumerate(shares(len(crowd.seats), len(told.edges)), 1)
+    at = {crowd.seats[number]: edge for edge, numbers in parts for number in numbers}
+    taken = dict.fromkeys(at.values(), 0)
     await asyncio.sleep(WARM_S)  # until everybody was told of their own session and state
     for one in crowd.seats:
         write(one)
@@ -224,7 +228,8 @@ async def notes(told: Told, agents: int, seconds: float, profiled: bool) -> None
     with Gauge(told, profiled) as gauge:
         await asyncio.sleep(seconds)
         done = len(took)
-    say(gauge.figures(done, p50_us=quantile(took, 0.5) * 1e6, p99_us=quantile(took, 0.99) * 1e6))
+    found = {f"taken.edge-{edge}": float(count) for edge, count in taken.items()}
+    say(gauge.figures(done, p50_us=quantile(took, 0.5) * 1e6, p99_us=quantile(took, 0.99) * 1e6, **found))
 
 
 async def _waiting(told: Told) -> bytes:

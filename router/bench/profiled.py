@@ -23,7 +23,9 @@ from types import FrameType
 EVERY_S = 0.004
 # Innermost first: (end of the file's name, function or "" for any of it) -> stage.
 ASKED_BY = {
-    ("remote/edge.py", "_follow"): "copy of the engine",
+    ("engine/engine.py", "apply"): "copy of the engine, records applied",
+    ("engine/effects.py", "effects"): "copy of the engine, what to tell",
+    ("remote/edge.py", "_follow"): "copy of the engine, the rest",
     ("agents/protocol.py", "tell"): "messages to agents",
     ("journal/redis.py", "append"): "log",
 }

@@ -36,7 +36,6 @@ from router.simulate.world import Watch
 SOCKETS_MOST = 10_000  # of an edge: sockets.max_connections, as it is left out
 KEPT_MESSAGES, KEPT_BYTES = 256, 262_144  # agent_link.keep_messages, keep_bytes
 WEEK_DAYS = 7  # memory.intake_keys
-MOST_LEFT = 1_000  # edges of a group
 SNAPSHOTS = 2  # in Redis, each of the whole state
 
 
@@ -188,21 +187,21 @@ def edges(w: Work, c: Costs, load: _Load) -> Group:
 
 
 def _edges_of(domains: int, w: Work, c: Costs, load: _Load) -> Group:
-    """The fewest that carry so many domains, or what two of them would need."""
-    groups = math.ceil(w.domains / domains)
+    """The fewest that carry so many domains with one missing; as small as can be where no number of them would do."""
     sockets = domains * load.agents * w.sockets
-    own = c.process_kib + domains * (load.state_kib + load.kept_kib + c.copies_kib)
-    found = None
-    for left in range(max(1, math.ceil(sockets / SOCKETS_MOST)), MOST_LEFT):
-        cores = domains * (load.copies + load.taken / left)
-        kib = own + sockets / left * c.socket_kib
-        found = Group(groups, left + 1, domains, cores, kib / 2**20)
-        if cores <= w.fill and found.gib <= w.gib:
-            break
-        if domains * load.copies > w.fill or own / 2**20 > w.gib:
-            break  # no number of them would do
-    assert found is not None
-    return found
+    copies, own_kib = domains * load.copies, c.process_kib + domains * (load.state_kib + load.kept_kib + c.copies_kib)
+    left = max(
+        math.ceil(sockets / SOCKETS_MOST),
+        _parts(domains * load.taken, w.fill - copies),
+        _parts(sockets * c.socket_kib, w.gib * 2**20 - own_kib),
+    )
+    kib = own_kib + sockets / left * c.socket_kib
+    return Group(math.ceil(w.domains / domains), left + 1, domains, copies + domains * load.taken / left, kib / 2**20)
+
+
+def _parts(whole: float, room: float) -> int:
+    """Of what can be shared, so that each part fits what the copy of the state leaves."""
+    return max(1, math.ceil(whole / room)) if room > 0 else 1
 
 
 def _fewest(candidates: list[Group], w: Work, what: str) -> Group:

@@ -83,6 +83,28 @@ def test_no_edge_is_fuller_than_it_may_be() -> None:
             assert found.groups * found.domains >= LARGE.domains
 
 
+@pytest.mark.parametrize("fill", [0.02, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("agents", [1, 500, 100_000])
+def test_one_edge_fewer_would_not_do(agents: int, fill: float) -> None:
+    w = Work(agents=agents, domains=1, fill=fill, gib=1_000.0)
+    load = sizing._Load(w, MEASURED)
+    if load.copies >= fill:
+        with pytest.raises(ConfigError, match="an edge of one domain"):
+            sizing.edges(w, MEASURED, load)
+        return
+    found = sizing.edges(w, MEASURED, load)
+    assert found.cores <= fill
+    left = found.of - 1
+    if left > 1:
+        sockets, cores = agents / (left - 1), load.copies + load.taken / (left - 1)
+        assert sockets > sizing.SOCKETS_MOST or cores > fill
+
+
+def test_a_house_beyond_all_measure_is_refused_and_no_bug() -> None:
+    said = CliRunner().invoke(cli, ["size", "--agents", "10000000", "--domains", "1"])
+    assert isinstance(said.exception, ConfigError)
+
+
 def test_bytes_follow_contacts() -> None:
     c = replace(Costs(), log_contact_bytes=500.0, file_contact_bytes=600.0)
     w = Work(agents=3_600, domains=1, contacts=10, messages=0, events=1, hours=10, replicas=1)
