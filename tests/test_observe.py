@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from router import observe
 from router.errors import ConfigError, IllegalMove
+from router.service.finders import mask_cards
 
 SECRET = "s3cr3t-value"
 WORDS = "I want to cancel my contract"
@@ -297,3 +298,21 @@ def test_a_metric_asked_for_twice_is_one() -> None:
 def test_a_gauge_may_be_asked_when_the_page_is_made() -> None:
     observe.gauge("test_depth", "x").set_function(lambda: 3)
     assert "switchboard_test_depth 3.0" in observe.render_metrics().decode()
+
+
+@pytest.fixture
+def hidden_too() -> Iterator[None]:
+    observe.mask_also(mask_cards)
+    yield
+    observe.mask_also(None)
+
+
+@pytest.mark.promise("OB-6")
+@pytest.mark.usefixtures("hidden_too")
+def test_what_a_house_keeps_nowhere_is_in_no_line_either() -> None:
+    card, hidden = "4111 1111 1111 1111", "•••• 1111"
+    assert observe.masked("why", f"not taken: {card}") == f"not taken: {hidden}"
+    assert observe.masked("found", {"names": [card], card: OSError(card)}) == {
+        "names": [hidden],
+        hidden: f"OSError: {hidden}",
+    }

@@ -69,6 +69,7 @@ class MaskingDesk:
 
     def __init__(self, desk: Desk, mask: Mask, replies: bool = False) -> None:
         self._desk, self._mask = desk, mask
+        self.now_ms = desk.now_ms  # asked several times for each message of a chat
         self._words = WORDS if replies else {kind: words for kind, words in WORDS.items() if kind is not c.Say}
 
     def submit(self, command: AnyCommand, done: Done) -> None:

@@ -25,6 +25,7 @@ from router.service.accounts import (
 )
 from router.service.attempts import Failures
 from router.service.audit import SEEN_MS, Audit
+from router.service.finders import mask_cards
 from router.service.roles import MAY, ROLES, identity
 from router.service.tickets import TICKETS_MAX, Tickets
 
@@ -269,6 +270,18 @@ def test_the_audit_tells_what_was_done_the_newest_first_and_page_by_page(tmp_pat
         assert [act.subject for act in audit.page(newest[-1].number, 10)] == ["i-3", "i-2", "i-1", "i-0"]
         assert [act.who for act in audit.page(0, 10, "operator:olga")] == ["operator:olga"]
         assert len(newest[1].detail) == 500
+    finally:
+        audit.close()
+
+
+@pytest.mark.promise("OB-6")
+def test_the_audit_keeps_no_reason_as_it_was_written_where_the_house_hides_something(tmp_path: Path) -> None:
+    audit = Audit(tmp_path / "audit.db")
+    audit.mask = mask_cards
+    audit.open()
+    try:
+        audit.write(NOW, "operator:olga", "close", "i-1", "paid with 4111 1111 1111 1111")
+        assert [act.detail for act in audit.page(0, 1)] == ["paid with •••• 1111"]
     finally:
         audit.close()
 
