@@ -5,7 +5,7 @@ import { Desk } from "./desk.js";
 import { html, render } from "./html.js";
 
 const socket = document.querySelector('meta[name="switchboard-socket"]').content;
-const desk = new Desk(socket);
+export const desk = new Desk(socket);
 const place = document.getElementById("desk");
 place.replaceChildren();
 render(html`<${App} desk=${desk} />`, place);
