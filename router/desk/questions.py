@@ -222,7 +222,7 @@ class QuestionRoutes:
     )
     async def history(self, request: web.Request) -> web.Response:
         who, now = self._house.access.who(request), self._desk.interaction(interaction_of(request))
-        if not _has(who, now) and "words" not in who.may:
+        if not _concerns(who, now) and "words" not in who.may:
             raise Forbidden(f"{now.id} is not yours")
         past: list[InteractionView] = []
         after = 0
@@ -244,8 +244,8 @@ class QuestionRoutes:
         refuses=(Unauthenticated, Forbidden, NotFound),
     )
     async def card(self, request: web.Request) -> web.Response:
-        who, view = self._card_of(request, "words")
-        if not _has(who, view):
+        who, view = self._card_of(request, "words", asked=True)
+        if not _concerns(who, view):
             await self._house.looked(request, who, view.id)
         return json_response(self._shown(who, view))
 
@@ -270,10 +270,13 @@ class QuestionRoutes:
         await self._house.note(request, who, "customer", view.id, ", ".join(body.fields))
         return json_response(self._shown(who, view))
 
-    def _card_of(self, request: web.Request, permission: Permission) -> tuple[Identity, InteractionView]:
-        """Raises Forbidden to who neither works on it nor has that permission for it."""
+    def _card_of(
+        self, request: web.Request, permission: Permission, *, asked: bool = False
+    ) -> tuple[Identity, InteractionView]:
+        """Raises Forbidden to who neither works on it (or, where that is enough, is asked about it) nor has that
+        permission for it."""
         who, view = self._house.access.who(request), self._desk.interaction(interaction_of(request))
-        if not _has(who, view):
+        if not (_concerns(who, view) if asked else _has(who, view)):
             if permission not in who.may:
                 raise Forbidden(f"{view.id} is not yours")
             self._house.scope.demand(who, view)
@@ -354,6 +357,11 @@ class QuestionRoutes:
 def _has(who: Identity, view: InteractionView) -> bool:
     """Whether it is theirs. Who is no agent has nothing, also not what nobody has."""
     return bool(who.agent) and view.agent == who.agent
+
+
+def _concerns(who: Identity, view: InteractionView) -> bool:
+    """Whether it is theirs, or they are asked about it: who gives advice sees what it is about."""
+    return _has(who, view) or bool(view.consult and who.agent and view.consult.agent == who.agent)
 
 
 def _past(view: InteractionView) -> Past:

@@ -13,6 +13,7 @@ from playwright.async_api import Page, expect
 from tests.desk.conftest import SignIn
 from tests.desk.people import Desk
 from tests.desk.test_trouble import chat
+from tests.system.clients import letter, send_mail
 from tests.system.daemon import Daemon
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.system]
@@ -25,6 +26,11 @@ RUN = """async (only) => {
   return found.violations.map((one) => `${one.id}: ${one.nodes.map(told).join("; ")}`);
 }"""
 NARROW = {"width": 390, "height": 780}
+# Buttons that no scrolling brings back: what holds them hides what is beyond its edge.
+CUT = """() => [...document.querySelectorAll("button")].filter((one) => {
+  const at = one.getBoundingClientRect();
+  return at.width && !one.closest(".scroll") && (at.left < 0 || at.right > innerWidth);
+}).map((one) => one.textContent || one.getAttribute("aria-label"))"""
 
 
 async def check(page: Page, screen: str) -> None:
@@ -45,6 +51,8 @@ async def fits(page: Page, screen: str) -> None:
     await page.set_viewport_size(NARROW)  # type: ignore[arg-type]
     wide = await page.evaluate("document.documentElement.scrollWidth")
     assert wide <= NARROW["width"], f"{screen} is {wide} px wide"
+    cut = await page.evaluate(CUT)
+    assert cut == [], f"{screen}: out of sight at the side: {cut}"
     await page.set_viewport_size(size)
 
 
@@ -56,6 +64,9 @@ async def look(desk: Desk, screen: str) -> None:
 async def test_every_screen_of_an_agent(house: Daemon, sign_in: SignIn) -> None:
     ana = await sign_in("ana", bypass_csp=True)
     await look(ana, "not ready")
+    await ana.button("Not ready: Why").click()
+    await look(ana, "reasons")
+    await ana.page.keyboard.press("Escape")
     await ana.ready()
     visitor = await chat(house, "hello https://example.org", name="Mira")
     await expect(ana.offer("Mira")).to_be_visible()
@@ -76,6 +87,10 @@ async def test_every_screen_of_an_agent(house: Daemon, sign_in: SignIn) -> None:
     await expect(ana.button("Finish wrap-up")).to_be_visible()
     await look(ana, "wrap-up")
     await visitor.cut()
+    mail = letter("long").replace(b"From: Eva ", b"From: Katarzyna Wisniewska-Brzeczyszczykiewicz-Malinowska ")
+    await asyncio.to_thread(send_mail, house.smtp, mail)
+    await ana.accept("Katarzyna")
+    await look(ana, "a letter")
 
 
 async def test_the_first_screen(house: Daemon, sign_in: SignIn) -> None:

@@ -237,6 +237,14 @@ async def test_the_pages_of_a_fax_are_turned_at_the_desk(house: Daemon, sign_in:
     await dora.button("Next page").click()
     await expect(dora.log().get_by_role("img", name="paper.tif, page 2")).to_be_visible()
     await expect(dora.log().get_by_text("Page 2 of 3")).to_be_visible()
-    await dora.button("Turn the picture").click()
+    for _ in range(4):  # however it is turned, its frame has its shape and all of it is seen
+        await dora.button("Turn the picture").click()
+        seen = await dora.log().get_by_role("img").bounding_box()
+        frame = await dora.log().locator(".picture-frame").bounding_box()
+        assert seen is not None
+        assert frame is not None
+        assert [round(frame[side] - seen[side]) for side in ("x", "y", "width", "height")] == pytest.approx(
+            [0] * 4, abs=2
+        )
     await dora.button("Larger").click()
     await expect(dora.button("Smaller")).to_be_visible()

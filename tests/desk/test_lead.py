@@ -78,7 +78,8 @@ async def test_a_supervisor_reads_along_whispers_joins_and_takes_over(
     await expect(ana.page.get_by_role("main")).not_to_contain_text("lena")  # nobody sees that she reads
     await item.get_by_label("Private note to the agent").fill("Offer her the express")
     await item.get_by_role("button", name="Send note").click()
-    await expect(ana.page.get_by_text("Offer her the express")).to_be_visible()
+    await expect(ana.told("lena wrote a note on Mira: Offer her the express")).to_be_visible()
+    await expect(ana.page.get_by_role("complementary")).to_contain_text("Offer her the express")
     assert "express" not in str(visitor.heard)
 
     await item.get_by_role("button", name="Join").click()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
 import aiohttp
 import pytest
+from PIL import Image
 from playwright.async_api import expect
 
 from tests.desk.conftest import NewPage, SignIn
@@ -48,6 +50,23 @@ async def test_remarks_cover_no_button(house: Daemon, sign_in: SignIn) -> None:
             continue
         apart = box["y"] >= inside["y"] + inside["height"] or box["y"] + box["height"] <= inside["y"]
         assert apart or box["x"] >= inside["x"] + inside["width"], label
+    await visitor.cut()
+
+
+async def test_the_newest_word_stays_in_sight_though_a_picture_comes_late(house: Daemon, sign_in: SignIn) -> None:
+    ana = await sign_in("ana")
+    await ana.ready()
+    visitor = await chat(house, name="Mira")
+    await ana.accept("Mira")
+    out = io.BytesIO()
+    Image.new("RGB", (900, 900)).save(out, "PNG")
+    picker = ana.page.locator("input[type=file]").first
+    await picker.set_input_files({"name": "chair.png", "mimeType": "image/png", "buffer": out.getvalue()})
+    await expect(ana.button("Remove chair.png")).to_be_visible()
+    await ana.write("this one?")
+    await visitor.say("m2", "the other one")
+    await expect(ana.log().get_by_role("img", name="chair.png")).to_be_visible()
+    await expect(ana.log().get_by_text("the other one")).to_be_in_viewport()
     await visitor.cut()
 
 

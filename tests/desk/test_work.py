@@ -181,6 +181,9 @@ async def test_a_colleague_is_asked_and_takes_over(house: Daemon, sign_in: SignI
     await between.fill("do you know this?")
     await between.press("Enter")
     await expect(ben.page.get_by_text("do you know this?")).to_be_visible()
+    about = ben.page.get_by_role("region", name="About the customer")
+    await expect(about).to_contain_text("Nobody has written anything yet.")  # who is asked may read, and not write
+    await expect(about.get_by_role("button", name="Edit")).to_have_count(0)
     assert visitor.heard == []
     await ana.button("Conference").click()
     await ben.write("Ben here, I know.")

@@ -87,6 +87,6 @@ function Changes({ card }) {
   if (!rows.length) return null;
   return html`<details class="about-changes"><summary class="label">${t("card.changes")} <span class="count">${rows.length}</span></summary>
     <ol class="notes">${rows.map((row, index) => html`<li key=${index}>
-      <p class="said-by"><span>${row.by.replace(/^agent:/, "")}</span><time class="quiet figures">${moment(row.at_ms, spoken(), now())}</time></p>
+      <p class="said-by"><span>${row.by.replace(/^\w+:/, "")}</span><time class="quiet figures">${moment(row.at_ms, spoken(), now())}</time></p>
       <p class="note-text" dir="auto">${row.text}</p></li>`)}</ol></details>`;
 }

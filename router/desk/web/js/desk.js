@@ -14,6 +14,7 @@ import { named, preferred, refusal, speak, t } from "./words.js";
 
 const TOLD_MS = 9000; // how long a remark stays
 const TOLD_MAX = 4;
+const NOTE_SHOWN = 200; // characters; the whole note stands at the side
 const FRAME_MAX = 60000; // bytes of one frame; the server takes 64 KiB
 const MINUTE_MS = 60000;
 const ANNOUNCED_MAX = 5;
@@ -288,12 +289,22 @@ export class Desk {
     else if (message.type === "state" && message.reason === "missed-offers") this.tell(t("told.missed"), "warn");
     else if (message.type === "state" && message.reason === "connect-failures") this.tell(t("told.unreached"), "warn");
     else if (message.type === "announcement") this._announced(message);
+    else if (message.type === "interaction_updated" && message.note) this._noted(message.note, message.interaction);
     else if (message.type === "offer") this.names = { ...this.names, [message.offer]: who(message.interaction) };
   }
 
   /** A word of a supervisor: it stays until it is put away, over a reload, too. */
   _announced({ seq, text, by, at_ms }) {
     this.store.set((state) => ({ ...state, announced: [...state.announced, { seq, text, by, at_ms }].slice(-ANNOUNCED_MAX) }));
+  }
+
+  /** A word of somebody else on what is mine, such as a supervisor's: nobody looks to the side all the time. */
+  _noted({ by, text }, { id }) {
+    const name = by.replace(/^\w+:/, "");
+    const mine = Object.values(this.state.view.interactions).find((one) => one.id === id || one.consult?.of === id);
+    if (!mine || name === this.state.me?.name) return;
+    const short = text.length > NOTE_SHOWN ? `${text.slice(0, NOTE_SHOWN)}…` : text;
+    this.tell(t("told.note", { by: name, who: who(mine), text: short }), "warn");
   }
 
   heard(seq) {
@@ -381,7 +392,8 @@ export class Desk {
 
   tell(text, tone = "plain") {
     const id = randomId();
-    this.store.set((state) => ({ ...state, told: [...state.told, { id, text, tone }].slice(-TOLD_MAX) }));
+    const others = (told) => told.filter((one) => one.text !== text); // said once more, it is one remark
+    this.store.set((state) => ({ ...state, told: [...others(state.told), { id, text, tone }].slice(-TOLD_MAX) }));
     setTimeout(() => this.dismiss(id), TOLD_MS);
   }
 

@@ -11,6 +11,7 @@ const PATHS = {
   walkin: "M10 9a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM4 17c.5-3.5 2.8-5.5 6-5.5s5.5 2 6 5.5",
   other: "M10 17a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM10 9v4M10 6.5v.1",
   back: "M12.5 4l-6 6 6 6",
+  forth: "M7.5 4l6 6-6 6",
   down: "M5 7.5l5 5 5-5",
   gear: "M3 6h8m4 0h2M3 14h2m4 0h8M13 8a2 2 0 1 0 0-4 2 2 0 0 0 0 4zM7 16a2 2 0 1 0 0-4 2 2 0 0 0 0 4z",
   clip: "M15.5 9.5l-5.8 5.8a3.3 3.3 0 0 1-4.7-4.7l6.3-6.3a2.2 2.2 0 0 1 3.1 3.1L8.3 13.5a1.1 1.1 0 0 1-1.5-1.5L12.2 6.5",
@@ -28,8 +29,11 @@ const PATHS = {
   board: "M3 4h14v12H3zM3 8h14M9 8v8",
 };
 
+// What points along the line of reading turns with it.
+const POINTING = new Set(["back", "forth", "send"]);
+
 export function Icon({ name, size = 18 }) {
-  return html`<svg class="icon" width=${size} height=${size} viewBox="0 0 20 20" aria-hidden="true" focusable="false">
+  return html`<svg class=${POINTING.has(name) ? "icon pointing" : "icon"} width=${size} height=${size} viewBox="0 0 20 20" aria-hidden="true" focusable="false">
     <path d=${PATHS[name] || PATHS.other} />
   </svg>`;
 }

@@ -29,7 +29,7 @@ export function Overheard({ desk, state, item }) {
     </ol>
     ${!content.messages.length && html`<p class="none">${t("lead.silent")}</p>`}
     ${content.notes.length > 0 && html`<h3 class="label">${t("notes")}</h3><ol class="notes">${content.notes.map((note, index) => html`<li key=${index}>
-      <p class="said-by"><span>${note.by.replace(/^agent:/, "")}</span><time class="quiet figures">${moment(note.at_ms, spoken(), now())}</time></p>
+      <p class="said-by"><span>${note.by.replace(/^\w+:/, "")}</span><time class="quiet figures">${moment(note.at_ms, spoken(), now())}</time></p>
       <p class="note-text" dir="auto"><${Words} text=${note.text} /></p></li>`)}</ol>`}
     ${story && story.state !== "closed" && may(state, "lead") && html`<${Into} desk=${desk} state=${state} item=${item} />`}
   </section>`;

@@ -62,12 +62,13 @@ export function Popover({ label, button, children }) {
 }
 
 export function Menu({ desk, state }) {
-  const out = () => {
+  const out = (close) => {
+    close();
     if (Object.keys(state.view.interactions).length) desk.dialog({ kind: "signout" });
     else desk.signOut();
   };
   const button = (more) => html`<${IconButton} icon="gear" label=${t("menu")} ...${more} />`;
-  return html`<${Popover} label=${t("menu")} button=${button}>${() => html`<div class="menu">
+  return html`<${Popover} label=${t("menu")} button=${button}>${(close) => html`<div class="menu">
       <p class="menu-name"><strong>${state.me.shown}</strong><span class="quiet">${state.me.name}</span></p>
       <${Language} desk=${desk} state=${state} />
       <${Look} desk=${desk} state=${state} />
@@ -77,7 +78,7 @@ export function Menu({ desk, state }) {
       <${Notify} />
       <h2 class="label">${t("menu.keys")}</h2>
       <dl class="keys">${KEYS.map(([key, what]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${t(what)}</dd></div>`)}</dl>
-      <button type="button" class="button plain wide" onClick=${out}><span>${t("menu.signout")}</span></button>
+      <button type="button" class="button plain wide" onClick=${() => out(close)}><span>${t("menu.signout")}</span></button>
     </div>`}
   <//>`;
 }

@@ -1,7 +1,7 @@
 // Pages of a document, drawn by the server: a stranger's file is never opened here.
 
 import { html, useEffect, useState } from "./html.js";
-import { Banner, IconButton } from "./parts.js";
+import { Banner, Framed, IconButton } from "./parts.js";
 import { refusal, t } from "./words.js";
 
 const PAGED = new Set(["application/pdf", "image/tiff"]);
@@ -35,12 +35,11 @@ export function Pages({ desk, file }) {
   if (!about.pages) return wrong;
   return html`<figure class=${large ? "picture large" : "picture"}>
     ${wrong}
-    <div class=${turn % 180 ? "picture-box turned" : "picture-box"} tabindex=${large ? 0 : undefined} role=${large ? "group" : undefined} aria-label=${large ? name : undefined}>
-      ${url ? html`<img src=${url} alt=${t("pages.page", { name, n: number })} class=${`turn-${turn}`} />` : html`<span class="unseen">${t("loading")}</span>`}</div>
+    ${url ? html`<${Framed} url=${url} alt=${t("pages.page", { name, n: number })} name=${name} turn=${turn} large=${large} />` : html`<p class="none">${t("loading")}</p>`}
     <figcaption>
       <${IconButton} icon="back" label=${t("pages.before")} disabled=${number === 1} onClick=${() => setNumber(number - 1)} />
       <span class="quiet figures pages-at" role="status">${t("pages.at", { n: number, of: about.pages })}</span>
-      <${IconButton} icon="play" label=${t("pages.next")} disabled=${number === about.pages} onClick=${() => setNumber(number + 1)} />
+      <${IconButton} icon="forth" label=${t("pages.next")} disabled=${number === about.pages} onClick=${() => setNumber(number + 1)} />
       <${IconButton} icon="again" label=${t("picture.turn")} onClick=${() => setTurn((turn + 90) % 360)} />
       <${IconButton} icon=${large ? "less" : "more"} label=${t(large ? "picture.smaller" : "picture.larger")} onClick=${() => setLarge(!large)} />
     </figcaption>

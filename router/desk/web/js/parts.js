@@ -29,12 +29,14 @@ export function Since({ ms, exact = false, say = (text) => text }) {
   return html`<time class="figures">${say(shown)}</time>`;
 }
 
+const LONG_MS = 120_000; // beyond that nobody counts seconds
+
 /** A running time until then, and what part of `whole` is left. */
 export function Until({ ms, whole }) {
   const left = Math.max(0, ms - useNow());
   const share = whole ? Math.min(1, left / whole) : 0;
   return html`<span class=${`until ${left < 6000 ? "soon" : ""}`}>
-    <span class="figures" role="timer">${t("offer.left", { n: Math.ceil(left / 1000) })}</span>
+    <span class="figures" role="timer">${left > LONG_MS ? t("wrapup.left", { t: clock(left) }) : t("offer.left", { n: Math.ceil(left / 1000) })}</span>
     <span class="until-line" aria-hidden="true"><span style=${{ inlineSize: `${share * 100}%` }}></span></span>
   </span>`;
 }
@@ -50,10 +52,9 @@ export function Words({ text }) {
 
 export function File({ desk, file }) {
   const name = file.name || file.media_type;
-  return html`<button type="button" class="file" onClick=${() => desk.download(file)} aria-label=${t("download", { name })}>
-    <${Icon} name="file" /><span class="file-name">${name}</span>
-    <span class="quiet figures">${file.size ? bytes(file.size) : ""}</span>
-  </button>`;
+  return html`<span class="file-line"><button type="button" class="file" onClick=${() => desk.download(file)} aria-label=${t("download", { name })}>
+    <${Icon} name="file" /><span class="file-name">${name}</span></button>
+    ${file.size > 0 && html`<span class="quiet figures">${bytes(file.size)}</span>`}</span>`;
 }
 
 // What every browser draws and what cannot run anything.
@@ -62,6 +63,17 @@ const PICTURE_MAX = 20971520; // bytes; beyond that it is downloaded only
 
 export function isPicture(file) {
   return PICTURES.has(file.media_type) && file.size <= PICTURE_MAX;
+}
+
+/** A picture in a frame that has its shape as it is turned: nothing is cut, and enlarged it is scrolled. */
+export function Framed({ url, alt, turn, large, name }) {
+  const [shape, setShape] = useState({ width: 0, height: 0 });
+  const lies = turn % 180 !== 0;
+  const [across, down] = lies ? [shape.height, shape.width] : [shape.width, shape.height];
+  const measured = ({ currentTarget: { naturalWidth: width, naturalHeight: height } }) => setShape({ width, height });
+  const box = across ? { "--across": String(across), "--ratio": String(across / down) } : {};
+  return html`<div class="picture-box" style=${box} tabindex=${large ? 0 : undefined} role=${large ? "group" : undefined} aria-label=${large ? name : undefined}>
+    <div class="picture-frame"><img src=${url} alt=${alt} class=${`turn-${turn}`} onLoad=${measured} /></div></div>`;
 }
 
 /** A scan or a photograph, to be looked at where it stands: turned and at full size where wanted. */
@@ -87,7 +99,7 @@ export function Picture({ desk, file }) {
   }, [file.digest]);
   if (!url) return null;
   return html`<figure class=${large ? "picture large" : "picture"}>
-    <div class=${turn % 180 ? "picture-box turned" : "picture-box"} tabindex=${large ? 0 : undefined} role=${large ? "group" : undefined} aria-label=${large ? file.name : undefined}><img src=${url} alt=${file.name || file.media_type} class=${`turn-${turn}`} /></div>
+    <${Framed} url=${url} alt=${file.name || file.media_type} name=${file.name || file.media_type} turn=${turn} large=${large} />
     <figcaption><${IconButton} icon="again" label=${t("picture.turn")} onClick=${() => setTurn((turn + 90) % 360)} />
       <${IconButton} icon=${large ? "less" : "more"} label=${t(large ? "picture.smaller" : "picture.larger")} onClick=${() => setLarge(!large)} /></figcaption>
   </figure>`;

@@ -66,6 +66,19 @@ export function Rules({ desk }) {
 function Found({ found }) {
   const word = !found.changed ? "rules.same" : found.dry ? "rules.good" : "rules.applied";
   return html`<div role="status"><p><strong>${t(word, { n: found.version })}</strong> ${found.restart_needed ? t("rules.restart") : ""}</p>
-    ${found.changes && html`<dl class="table">${Object.entries(found.changes).map(([name, value]) => html`<div><dt>${name.replaceAll("_", " ")}</dt>
-      <dd>${typeof value === "object" ? JSON.stringify(value) : String(value)}</dd></div>`)}</dl>`}</div>`;
+    ${found.dry && found.changed && found.changes && html`<${Touched} changes=${found.changes} />`}</div>`;
+}
+
+/** What the rehearsal found, without what it did not find. */
+function Touched({ changes: { queues = {}, agents, ...rest } }) {
+  const some = (value) => (Array.isArray(value) ? value.length > 0 : Boolean(value));
+  const said = (value) => (Array.isArray(value) ? value.join(", ") : String(value));
+  const counts = (fields) => Object.entries(fields).filter(([, n]) => typeof n === "number" && n).map(([name, n]) => `${name.replaceAll("_", " ")} ${n}`).join(", ");
+  const rows = [
+    ...Object.entries(queues).map(([name, change]) => [t("rules.queue", { name }), counts(change)]),
+    ...Object.entries(rest).filter(([, value]) => some(value)).map(([name, value]) => [t(`rules.${name}`), said(value)]),
+  ].filter(([, value]) => value);
+  if (!rows.length) return html`<p class="quiet">${t("rules.nobody")}</p>`;
+  return html`<h3 class="label">${t("rules.touches")}</h3>
+    <dl class="table">${rows.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd dir="auto">${value}</dd></div>`)}</dl>`;
 }

@@ -15,6 +15,7 @@ export function Side({ desk, state, one }) {
   return html`<aside class="side" aria-label=${t("details")}>
     <div class="side-back"><${IconButton} icon="back" label=${t("conversation")} onClick=${() => desk.showPane("talk")} /><h2>${t("details")}</h2></div>
     <${Why} one=${one} />
+    ${one.notes.length > 0 && html`<${Notes} one=${one} state=${state} />`}
     <${Script} desk=${desk} one=${one} />
     <${Customer} one=${one} />
     ${one.customer && html`<${Card} key=${one.customer} desk=${desk} state=${state} one=${one} />`}
@@ -22,12 +23,13 @@ export function Side({ desk, state, one }) {
     <${Attributes} one=${one} />
     ${one.state === "active" && (!one.consult || one.consult.role === "owner") &&
     html`<section><h2 class="label">${t("outcome")}</h2><${Outcome} desk=${desk} state=${state} one=${one} /></section>`}
-    <${Notes} one=${one} state=${state} />
+    ${!one.notes.length && html`<${Notes} one=${one} state=${state} />`}
     ${state.me.calls && one.state === "active" && (!one.consult || one.consult.role === "owner") && html`<${CallBack} desk=${desk} one=${one} />`}
   </aside>`;
 }
 
 function Why({ one }) {
+  if (one.consult?.role === "consulted") return null; // somebody asked: it says so above the conversation
   const asks = inWords(one.requirement);
   return html`<section><h2 class="label">${t("why")}</h2>
     <p class="chips"><${Matches} interaction=${one} /></p>
@@ -39,18 +41,26 @@ function Customer({ one }) {
   const rows = [
     ["customer.name", one.name],
     ["customer.address", one.channel === "chat" ? "" : one.sender],
-    [one.channel === "phone" ? "customer.called" : "customer.wrote", one.channel === "walkin" ? "" : one.recipient],
+    [one.channel === "phone" ? "customer.called" : "customer.wrote", one.channel === "walkin" || one.recipient === one.channel ? "" : one.recipient],
     ["customer.language", one.language && languageName(one.language)],
-    ["customer.id", one.customer],
-    ["customer.follows", one.follows],
+    ["customer.follows", one.consult ? "" : one.follows],
   ];
+  if (!rows.some(([, value]) => value)) return null;
   return html`<section><h2 class="label">${t("customer")}</h2><${Table} rows=${rows.map(([key, value]) => [t(key), value])} /></section>`;
 }
 
+// What a channel says of the thing that came rather than of the customer: there for who looks for it.
+const SAID_ELSEWHERE = new Set(["name", "language", "ticket"]);
+const OF_THE_THING = new Set(["content_type", "envelope_sender", "size_bytes", "folder", "file", "kind", "condition", "pages", "width", "height", "dpi"]);
+const WRITTEN = new Set(["email", "fax", "mail"]);
+
 function Attributes({ one }) {
-  const rows = Object.entries(one.attributes).filter(([name]) => name !== "name" && name !== "language").map(([name, value]) => [name.replaceAll("_", " "), value]);
-  if (!rows.length) return null;
-  return html`<section><h2 class="label">${t("attributes")}</h2><${Table} rows=${rows} /></section>`;
+  const rows = Object.entries(one.attributes).filter(([name]) => !SAID_ELSEWHERE.has(name)).map(([name, value]) => [name, name.replaceAll("_", " "), value]);
+  const technical = (name) => WRITTEN.has(one.channel) && OF_THE_THING.has(name);
+  const [told, aside] = [rows.filter(([name]) => !technical(name)), rows.filter(([name]) => technical(name))];
+  const table = (some) => html`<${Table} rows=${some.map(([, shown, value]) => [shown, value])} />`;
+  return html`${told.length > 0 && html`<section><h2 class="label">${t("attributes")}</h2>${table(told)}</section>`}
+    ${aside.length > 0 && html`<section><details><summary class="label">${t("attributes.technical")}</summary>${table(aside)}</details></section>`}`;
 }
 
 function Table({ rows }) {
@@ -87,6 +97,6 @@ function Notes({ one, state }) {
 }
 
 function byOf(note, state) {
-  const name = note.by.replace(/^agent:/, "");
+  const name = note.by.replace(/^\w+:/, "");
   return name === state.me.name ? t("you") : name;
 }

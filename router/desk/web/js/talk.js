@@ -71,26 +71,38 @@ function Head({ desk, state, one }) {
 
 function Log({ desk, state, one }) {
   const box = useRef(null);
+  const list = useRef(null);
   const letters = state.sending[one.id] || [];
   const count = one.messages.length + letters.length;
   const follows = useRef(true);
   useLayoutEffect(() => {
     follows.current = true;
   }, [one.id]);
+  // Of a chat the end is read, of a letter its beginning. What grows later (a picture, a mail's text) or takes from the
+  // height of the box moves nobody away from there.
   useLayoutEffect(() => {
-    if (follows.current) box.current.scrollTop = box.current.scrollHeight;
-  }, [one.id, count, one.state, state.mails[one.id]]);
+    const keep = () => {
+      if (!follows.current || !box.current) return;
+      const letter = one.channel === "email" && box.current.querySelector("li:last-child:not(:first-child)");
+      box.current.scrollTop = letter ? letter.offsetTop - box.current.offsetTop : one.channel === "email" ? 0 : box.current.scrollHeight;
+    };
+    keep();
+    const watcher = new ResizeObserver(keep);
+    watcher.observe(box.current);
+    watcher.observe(list.current);
+    return () => watcher.disconnect();
+  }, [one.id, count, one.state, one.channel]);
   const scrolled = ({ currentTarget }) => {
     const { scrollTop, scrollHeight, clientHeight } = currentTarget; // it may come when the box is gone from the page
-    follows.current = scrollHeight - scrollTop - clientHeight < 60;
+    if (one.channel !== "email") follows.current = scrollHeight - scrollTop - clientHeight < 60;
   };
   const mail = state.mails[one.id];
   return html`<div class=${`log ${one.channel === "email" ? "letters" : ""}`} ref=${box} onScroll=${scrolled} role="log" tabindex="0" aria-label=${t("log")}>
-    ${one.subject && html`<h2 class="subject" dir="auto">${one.subject}</h2>`}
+    ${one.subject && one.subject !== one.queue && html`<h2 class="subject" dir="auto">${one.subject}</h2>`}
     ${one.channel === "phone" && html`<${Line} one=${one} />`}
     ${mail?.problem && html`<${Banner} tone="warn"><span class="grow">${t("mail.missing", { why: mail.problem })}</span>
       <${Button} icon="again" onClick=${() => desk.retryMail(one.id)}>${t("again")}<//><//>`}
-    <ol>
+    <ol ref=${list}>
       ${one.messages.map((message, index) => html`<${Said} key=${index} desk=${desk} state=${state} one=${one} message=${message} text=${textOf(message, index, one, mail)} />`)}
       ${letters.map((letter) => html`<${Letter} key=${letter.key} desk=${desk} one=${one} letter=${letter} />`)}
     </ol>
@@ -120,7 +132,7 @@ function Line({ one }) {
   const word = one.on_hold ? "held" : one.connected ? "phone.connected" : "phone.ringing";
   return html`<div class=${`line ${one.on_hold ? "held" : one.connected ? "up" : ""}`} role="status">
     <${Icon} name=${one.on_hold ? "pause" : "phone"} size=${22} /><strong>${t(word)}</strong>
-    <span class="quiet figures">${one.sender}</span>
+    <span class="quiet figures" dir="auto">${one.sender}</span>
   </div>`;
 }
 
