@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tests.faults import cluster, edges, sentinels
+from tests.faults import cluster, domains, edges, sentinels
 from tests.faults.campaign import Result, run
 
 
@@ -28,10 +28,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the moments and the crowd (default 1)")
     parser.add_argument(
         "--on",
-        choices=("disk", "redis", "both", "edges", "sentinels"),
+        choices=("disk", "redis", "both", "edges", "domains", "sentinels"),
         default="both",
         help="one daemon with a journal on disk, two with one in Redis, or half of the rounds each (default); "
-        "two engines and two edges; two daemons on a Redis with replicas and a Sentinel",
+        "two engines and two edges, in one domain or in two; two daemons on a Redis with replicas and a Sentinel",
     )
     parser.add_argument("--keep", action="store_true", help="keep data folders and logs, and say where")
     asked = parser.parse_args()
@@ -55,7 +55,7 @@ def _positive(text: str) -> int:
 
 
 def _run(rounds: int, seed: int, folder: Path, on: str) -> Result:
-    on_disk = {"disk": rounds, "redis": 0, "both": rounds // 2, "edges": 0, "sentinels": 0}[on]
+    on_disk = {"disk": rounds, "redis": 0, "both": rounds // 2}.get(on, 0)
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
@@ -72,7 +72,7 @@ def _run(rounds: int, seed: int, folder: Path, on: str) -> Result:
                 print(f"{so_far.rounds} rounds, {so_far.acknowledged} acknowledged", file=sys.stderr)
 
         done.add(run(on_disk, seed, folder, told))
-        shared = {"edges": edges.run, "sentinels": sentinels.run}.get(on, cluster.run)
+        shared = {"edges": edges.run, "domains": domains.run, "sentinels": sentinels.run}.get(on, cluster.run)
         done.add(shared(rounds - on_disk, seed, folder, told))
         return done
 

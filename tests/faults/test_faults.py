@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import campaign, cluster, edges, sentinels
+from tests.faults import campaign, cluster, domains, edges, sentinels
 from tests.faults.__main__ import summary
 from tests.faults.audit import audit
 from tests.faults.campaign import Result, run
@@ -48,6 +48,19 @@ def test_two_daemons_on_one_redis_lose_nothing_and_double_nothing(tmp_path: Path
 @pytest.mark.timeout(400)
 def test_two_engines_and_two_edges_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     hold(edges.run(2, SEED, tmp_path), 2)
+
+
+@pytest.mark.promise("DU-5", "AG-3", "OF-2")
+@pytest.mark.timeout(400)
+def test_two_routing_domains_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    hold(domains.run(2, SEED, tmp_path), 2)
+
+
+@pytest.mark.long
+@pytest.mark.promise("DU-5", "AG-3", "OF-2")
+@pytest.mark.timeout(2_400)
+def test_a_hundred_faults_of_two_routing_domains_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    hold(domains.run(100, SEED, tmp_path), 100)
 
 
 @pytest.mark.long
