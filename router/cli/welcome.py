@@ -54,6 +54,7 @@ def _first(app: App, http: str) -> list[str]:
         lines.append("  Sign in as ana with the token dev-ana and press Ready.")
         if "kiosk" in app.settings.adapters:
             lines.append(f"  Be your first customer: open {http}/kiosk in another window and press Support.")
+            lines.append("  Back at the desk, press Accept, then Complete: your first contact is answered.")
     return [*lines, ""]
 
 

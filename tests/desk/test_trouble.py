@@ -143,6 +143,52 @@ async def test_a_server_that_is_killed_and_started_again_is_found_by_itself(hous
     await ana.complete("Eva")
 
 
+class DeadLine:
+    """A line that stays open and carries nothing any more, as when a firewall forgot it, until a new one is made."""
+
+    def __init__(self) -> None:
+        self.dead = False
+
+    async def lay(self, page: Page) -> None:
+        await page.route_web_socket(re.compile("/agent$"), self._opened)
+
+    def _opened(self, window: WebSocketRoute) -> None:
+        lives, self.dead = True, False
+        server = window.connect_to_server()
+
+        def carried(to: WebSocketRoute, message: str | bytes) -> None:
+            nonlocal lives
+            lives = lives and not self.dead
+            if lives:
+                to.send(message)
+
+        window.on_message(lambda message: carried(server, message))
+        server.on_message(lambda message: carried(window, message))
+
+
+@pytest.mark.promise("AG-3")
+async def test_a_line_that_died_without_a_word_is_noticed_and_made_anew(
+    house: Daemon, new_page: NewPage, sign_in: SignIn
+) -> None:
+    page, line = await new_page(), DeadLine()
+    await page.clock.install()
+    await line.lay(page)
+    ana = Desk(page, house, "ana")
+    await ana.sign_in()
+    await ana.ready()
+    visitor = await chat(house, name="Mira")
+    await ana.accept("Mira")
+    line.dead = True
+    await visitor.say("m2", "are you there?")
+    await page.clock.fast_forward("00:12")  # nothing was heard for so long: it knocks
+    await expect(ana.log()).not_to_contain_text("are you there?")
+    await page.clock.fast_forward("00:05")  # and nobody answers
+    await page.clock.fast_forward("00:10")  # time to connect again, if it has not
+    await expect(ana.log()).to_contain_text("are you there?")
+    await expect(page.get_by_text("Connection lost.")).to_be_hidden()
+    await visitor.cut()
+
+
 class SlowLine:
     """A window whose news come late: what the server says waits until it is let through."""
 

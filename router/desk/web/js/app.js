@@ -72,11 +72,11 @@ function Line({ desk, state }) {
 }
 
 function Idle({ state }) {
-  const { agent, interactions } = state.view;
+  const { agent, interactions, offers } = state.view;
   if (!agent) return html`<div class="idle"><p class="quiet">${t("connecting")}</p></div>`;
-  const word = agent.state === "ready" ? "idle.ready" : "idle.notready";
+  const word = Object.keys(offers).length ? "idle.offer" : agent.state === "ready" ? "idle.ready" : "idle.notready";
   return html`<div class="idle"><span class=${`idle-mark ${agent.state}`}><${Icon} name=${agent.state === "ready" ? "check" : "pause"} size=${28} /></span>
-    <h1>${t(word)}</h1><p class="quiet">${Object.keys(interactions).length ? t("idle.choose") : t(`${word}.text`)}</p></div>`;
+    <h1>${t(word)}</h1><p class="quiet">${word !== "idle.offer" && Object.keys(interactions).length ? t("idle.choose") : t(`${word}.text`)}</p></div>`;
 }
 
 function Told({ desk, state }) {

@@ -51,7 +51,7 @@ function Offer({ desk, state, offer, first }) {
           ms=${interaction.enqueued_at_ms} say=${(text) => t("waited", { t: text })} /></p>
       </div>
     </div>
-    ${interaction.subject && html`<p class="offer-subject" dir="auto">${interaction.subject}</p>`}
+    ${interaction.subject && interaction.subject !== interaction.queue && html`<p class="offer-subject" dir="auto">${interaction.subject}</p>`}
     <p class="chips"><span class="unseen">${t("why")}: </span><${Matches} interaction=${interaction} /></p>
     <${Until} ms=${offer.expires_at_ms} whole=${whole.current} />
     <div class="offer-acts">
