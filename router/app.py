@@ -270,6 +270,7 @@ class App:
             self.remote.on_failure.append(self._cut_off)
             self.remote.on_recovery.append(self._linked)
             self.remote.on_duty, self.remote.on_configured = self._duty, self._configured
+            self.remote.on_signal, self.signals.relay = self.signals.deliver, self.remote.pass_on
         if self.own is not None:
             self.own.on_failure.append(self._failed)
             self.own.on_recovery.append(self._recovered)
@@ -290,6 +291,7 @@ class App:
         self.lease = Lease(journal, settings.lease, self.clock, lambda: not writer.failed, writer.give_up)
         if self.settings.link.listen:
             self.links = Links(writer, self.settings.link, lambda: journal.epoch, delivers_here=self.is_edge)
+            self.links.on_signal, self.signals.relay = self.signals.deliver, self.links.tell
         if not self.is_edge:
             take = self.follower.take
             writer.rebuild = lambda: _quiet(take())  # edges work out for themselves what is to be told
@@ -362,7 +364,7 @@ class App:
     # --- an edge of several routing domains ------------------------------------------------------------------------
 
     def _wire_copies(self, copies: Copies) -> None:
-        copies.wire(self.agents.tell, self._inform)
+        copies.wire(self.agents.tell, self._inform, self.signals)
         for copy in copies.copies:
             copy.writer.on_failure.append(partial(self._copy_away, copy))
             copy.writer.on_recovery.append(partial(self._copy_linked, copy))

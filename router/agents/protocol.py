@@ -525,15 +525,16 @@ class AgentHub:
 
     def pass_on(self, agent: str, message: m.Passing) -> None:
         """To the customer, from an agent who speaks with them. Raises ClientError."""
-        view = self.desk.interaction(_number(message.interaction))
+        number = _number(message.interaction)
+        view = self.desk.interaction(number)
         joined = view.consult if view.consult is not UNSET and view.consult.state == "conference" else None
         if view.agent != agent and (joined is None or joined.agent != agent):
             raise NotOwner(f"{view.id} is not yours")
         if isinstance(message, m.Seen):
-            self.signals.tell_customer(view.channel, view.sender, Marks(message.at_ms))
+            self.signals.tell_customer(view.channel, view.sender, number, Marks(message.at_ms))
             return
         name = self.desk.agent(agent).name or agent
-        self.signals.tell_customer(view.channel, view.sender, Writing(message.on, name))
+        self.signals.tell_customer(view.channel, view.sender, number, Writing(message.on, name))
 
     def signalled(self, agent: str, interaction: int, signal: Signal) -> None:
         """From the customer."""

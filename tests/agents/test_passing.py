@@ -88,8 +88,8 @@ def test_who_asked_for_signals_is_told_them_without_a_number_and_nobody_else_is(
 def test_a_signal_that_nobody_listens_to_is_gone() -> None:
     signals = Signals()
     signals.tell_agent("ana", 1, Writing(True))
-    signals.tell_customer("chat", "chat:1", Marks(1))
+    signals.tell_customer("chat", "chat:1", 1, Marks(1))
     heard: list[Signal] = []
     signals.listen_for_customers("chat", lambda thread, signal: heard.append(signal))
-    signals.tell_customer("phone", "call:1", Marks(1))
+    signals.tell_customer("phone", "call:1", 1, Marks(1))
     assert heard == []

@@ -21,6 +21,7 @@ from router.service.domains.moving import DomainView, Moving, NotTaken
 from router.service.domains.parts import Domains, DomainSettings, split
 from router.service.mailbox import MailboxSettings
 from router.service.remote.settings import LinkSettings
+from router.service.signals import Signals
 from tests.support.house import arrive
 from tests.support.redis import RedisServer, redis_server
 
@@ -176,7 +177,7 @@ async def test_who_loses_its_name_leads_on_and_says_so(place: Place, redis: Redi
 async def edge(place: Place) -> AsyncIterator[Moving]:
     """An edge's copies and what operators do by it."""
     copies, _, moving = build.copies(place.plans(BOTH, "edge"))
-    copies.wire(lambda news: None, lambda news: None)
+    copies.wire(lambda news: None, lambda news: None, Signals())
     copies.stand_by("standby: not linked to an engine yet")
     try:
         yield moving

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import get_args, get_type_hints
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from router.engine import commands as c
 from router.engine.events import Message
 from router.errors import BadMessage, ClientError, ConfigError, OfferGone, Refusal, RouterError, Unavailable
 from router.service.remote import messages as m
+from router.service.signals import Marks, Passed, Writing
 from tests.engine.support.walk import Walk
 
 READERS = (
@@ -26,6 +28,7 @@ READERS = (
     m.read_duty,
     m.read_goodbye,
     m.read_commands,
+    lambda body: list(m.read_signals(body)),
 )
 SAMPLES: dict[object, object] = {
     str: "x",
@@ -122,6 +125,52 @@ def test_strange_bytes_are_malformed_and_nothing_worse(data: bytes) -> None:
                 read(body)
             except m.Malformed:
                 continue
+
+
+# --- signals ----------------------------------------------------------------------------------------------------------
+
+
+def test_signals_arrive_as_they_were_sent_in_frames_of_a_bounded_number() -> None:
+    sent = [Passed("chat", f"chat:{number}", number, Marks(number, 2)) for number in range(m.SIGNALS_IN_ONE)]
+    sent.append(Passed("", "ana", 7, Writing(True, "Ana")))
+    frames = list(m.signals([Raw(m.encode_signal(one)) for one in sent]))
+    assert len(frames) == 2
+    found = [
+        passed for frame in frames for _, body in m.Splitter(m.SIGNALS_MOST).feed(frame) for passed in bodies(body)
+    ]
+    assert found == sent
+
+
+def bodies(body: bytes) -> list[Passed]:
+    return list(m.read_signals(body))
+
+
+def test_a_signal_of_a_newer_edge_is_passed_over_and_costs_the_others_nothing() -> None:
+    known = Passed("", "ana", 7, Writing(True))
+    newer = m.encode_signal(known).replace(b"ana\x07\x93\x01", b"ana\x07\x93\x09")
+    assert newer != m.encode_signal(known)
+    (frame,) = m.signals([Raw(newer), Raw(m.encode_signal(known))])
+    ((_, body),) = m.Splitter(m.SIGNALS_MOST).feed(frame)
+    assert bodies(body) == [known]
+
+
+def test_no_edge_is_made_to_carry_anothers_flood() -> None:
+    assert m.signals_again(b"x" * 9) == m.frame(m.SIGNALS, b"x" * 9)
+    with pytest.raises(m.Malformed):
+        m.signals_again(b"x" * (m.SIGNALS_MOST + 1))
+
+
+def test_an_end_that_says_nothing_of_signals_takes_none() -> None:
+    """As ends did before there were any: a rolling upgrade has both for a while."""
+    before = msgspec.msgpack.encode
+    assert not m.read_hello(before([m.VERSION, "east", b"n", b"p"])).signals
+    assert not m.read_welcome(before([b"p", 1, 2])).signals
+    ((_, greeting),) = m.Splitter(m.FIRST_MOST).feed(m.hello("east", b"n", b"p"))
+    ((_, welcome),) = m.Splitter(m.FIRST_MOST).feed(m.welcome(b"p", 1, 2))
+    assert (m.read_hello(greeting).signals, m.read_welcome(welcome).signals) == (True, True)
+
+
+# --- proofs -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.promise("OB-6")

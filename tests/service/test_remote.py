@@ -24,6 +24,7 @@ from router.service.remote import messages as m
 from router.service.remote.edge import RemoteWriter
 from router.service.remote.host import Links
 from router.service.remote.settings import LinkSettings
+from router.service.signals import Marks, Passed, Writing
 from router.service.writer import Writer
 from tests.support.house import CONFIG, arrive
 from tests.support.redis import RedisServer, bundled, redis_server
@@ -101,6 +102,8 @@ class Edge:
         self.writer.post = lambda letter: self.heard.append(("post", letter))
         self.writer.on_failure.append(self.lost.append)
         self.writer.on_recovery.append(lambda: self.recoveries.append(self.writer.renewed))
+        self.signals: list[Passed] = []
+        self.writer.on_signal = self.signals.append
         self.writer.stand_by("not linked yet")
 
     async def linked(self) -> None:
@@ -215,6 +218,55 @@ async def test_every_edge_hears_everything_of_every_stream(valkey: RedisServer) 
         view = west.desk.agent("ana")
         await west.desk.ask(c.Accept(agent="ana", offer=int(view.offers[0].offer[2:])))
         await until(lambda: east.told("ana") == [1, 2, 3, 4])
+
+
+async def test_signals_reach_the_other_edges_in_order_and_not_their_sender(valkey: RedisServer) -> None:
+    sent = [Passed("chat", "chat:1", 1, Writing(True, "Ana")), Passed("", "ana", 1, Marks(5, 9))]
+    async with estate(valkey, edges=3) as e:
+        east, west, north = e.edges
+        for passed in sent:
+            east.writer.pass_on(passed)
+        await until(lambda: west.signals == north.signals == sent)
+        north.writer.pass_on(sent[0])
+        await until(lambda: east.signals == sent[:1])
+
+
+async def test_an_engine_with_channels_of_its_own_hears_signals_and_tells_edges_its_own(valkey: RedisServer) -> None:
+    heard: list[Passed] = []
+    signal = Passed("chat", "chat:1", 1, Writing(False))
+    async with estate(valkey, edges=2) as e:
+        links = e.engines[0].links
+        links._delivers_here, links.on_signal = True, heard.append
+        e.edges[0].writer.pass_on(signal)
+        await until(lambda: heard == e.edges[1].signals == [signal])
+        links.tell(signal)
+        await until(lambda: e.edges[0].signals == [signal] and e.edges[1].signals == [signal, signal])
+
+
+async def test_no_signal_goes_to_who_does_not_know_them_or_is_away(
+    valkey: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edge of the version before, during an upgrade, and one that has no engine just now."""
+    signal, later = Passed("", "ana", 1, Writing(True)), Passed("", "ana", 1, Writing(False))
+    old_hello = m._encode
+    async with estate(valkey) as e:
+        monkeypatch.setattr(
+            m, "hello", lambda edge, nonce, own: m.frame(m.HELLO, old_hello([m.VERSION, edge, nonce, own]))
+        )
+        old = await e.edge()
+        monkeypatch.undo()
+        new = await e.edge()
+        e.edges[0].writer.pass_on(signal)
+        await until(lambda: new.signals == [signal])
+        new.cut()
+        await until(lambda: new.writer.failed)
+        new.writer.pass_on(signal)
+        await new.linked()
+        new.writer.pass_on(later)
+        await until(lambda: e.edges[0].signals == [later])
+        await e.edges[0].desk.ask(arrive("1"))
+        await until(lambda: old.writer.seq == e.engines[0].writer.seq)  # all that was said before has come
+        assert old.signals == []
 
 
 async def test_refusals_of_the_engine_reach_whoever_asked(valkey: RedisServer) -> None:

@@ -333,6 +333,7 @@ class Visitor(Socket):
         self.state = ""
         self.heard: list[str] = []  # what agents said
         self.asked = False  # whether to call them back
+        self.agent_types = False
         self.delivered: set[str] = set()
         self.errors: list[Json] = []
         self._welcomed = False
@@ -368,6 +369,9 @@ class Visitor(Socket):
         kind = message["type"]
         if kind == "error":
             self.errors.append(message)
+        if kind == "typing":  # what is said in passing has no number
+            self.agent_types = message["on"]
+            return
         seq = message.get("seq", -1)
         if kind == "error" and not seq:
             return  # before a welcome there is no stream that it could have a number in

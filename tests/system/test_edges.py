@@ -250,6 +250,28 @@ async def test_a_supervisor_at_one_edge_joins_an_agent_at_the_other(estate: Esta
         await visitor.cut()
 
 
+@pytest.mark.timeout(120)
+async def test_who_writes_and_who_has_read_is_seen_at_the_other_edge(estate: Estate) -> None:
+    visitor = Visitor(estate.east.socket)
+    async with desk(estate.west) as socket:
+        ana = Desk(socket)
+        try:
+            await ana.say(type="hello", token="dev-ana", signals=True)
+            await ana.say(type="set_state", id="w1", state="ready")
+            await visitor.hello()
+            await visitor.say("m1", "hello")
+            offer = (await ana.heard("offer"))[-1]
+            await ana.say(type="accept", id="w2", offer=offer["offer"])
+            assigned = (await ana.heard("assigned"))[-1]
+            await visitor.until(lambda: visitor.state == "active")
+            await visitor.send({"type": "typing", "on": True})
+            assert (await ana.heard("typing"))[-1]["on"]
+            await ana.say(type="typing", id="w3", interaction=assigned["interaction"]["id"])
+            await visitor.until(lambda: visitor.agent_types)
+        finally:
+            await visitor.cut()
+
+
 @pytest.mark.promise("DU-6")
 @pytest.mark.timeout(120)
 async def test_each_role_drains_and_stops_by_itself(estate: Estate) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
+from router.engine.partition import domain_of
 from router.engine.views import Inform, Outbound, Tell
 from router.observe import gauge
 from router.service.clock import Clock
@@ -16,6 +17,7 @@ from router.service.domains.desk import Domain
 from router.service.outbox import Outbox, OutboxSettings
 from router.service.ports import Adapter, Health
 from router.service.remote.edge import NO_LEADER, RemoteWriter
+from router.service.signals import Passed, Signals
 
 _linked = gauge(
     "domain_linked", "1 while this edge is linked to the engine that leads this routing domain.", ("domain",)
@@ -66,9 +68,17 @@ class Copies:
     def seq(self) -> int:
         return sum(domain.state.seq for domain in self.domains)
 
-    def wire(self, tell: Callable[[Tell], None], inform: Callable[[Inform], None]) -> None:
+    def wire(self, tell: Callable[[Tell], None], inform: Callable[[Inform], None], signals: Signals) -> None:
         for copy in self.copies:
-            copy.writer.tell, copy.writer.inform = tell, inform
+            copy.writer.tell, copy.writer.inform, copy.writer.on_signal = tell, inform, signals.deliver
+        signals.relay = self._pass_on
+
+    def _pass_on(self, passed: Passed) -> None:
+        """By the engine of its interaction, to which all edges of that domain are linked."""
+        number = domain_of(passed.interaction)
+        for copy in self.copies:
+            if copy.domain.number == number:
+                copy.writer.pass_on(passed)
 
     def stand_by(self, why: str) -> None:
         for copy in self.copies:

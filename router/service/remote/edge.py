@@ -39,6 +39,7 @@ from router.service.ports import Done, Health
 from router.service.recovery import start_from, unwatched
 from router.service.remote import messages as m
 from router.service.remote.settings import LinkSettings, host_and_port
+from router.service.signals import Passed
 from router.service.writer import safely
 
 log = get_logger("link")
@@ -156,6 +157,7 @@ class RemoteWriter:
         self.on_recovery: list[Callable[[], None]] = []
         self.on_duty: Callable[[], None] = lambda: None  # `delivers` has changed
         self.on_configured: Callable[[], None] = lambda: None
+        self.on_signal: Callable[[Passed], None] = lambda passed: None
         self._log = log_
         self._copy = Copy(log_)
         self._settings = settings
@@ -242,7 +244,7 @@ class RemoteWriter:
         self.renewed = engine is not None
         if engine is not None:
             self._copy.take(engine, mark)
-        line.epoch = welcome.epoch
+        line.epoch, line.passes_signals = welcome.epoch, welcome.signals
         self.failed = ""
         _links.inc()
         log.info("Linked", action="linked", engine=address, seq=welcome.seq, missed=len(records))
@@ -317,6 +319,11 @@ class RemoteWriter:
         self._idle.clear()
         self._line.ask(self._count, encoded)
 
+    def pass_on(self, passed: Passed) -> None:
+        """For people at other edges, if there is a way to them just now. Nothing depends on it."""
+        if not self.failed and self._line is not None:
+            self._line.pass_on(m.encode_signal(passed))
+
     def _refusal(self, command: c.AnyCommand) -> RouterError | None:
         if self.failed:
             return Unavailable(NO_ENGINE, COME_BACK_S)
@@ -344,6 +351,9 @@ class RemoteWriter:
         elif kind == m.DUTY:
             self.delivers = m.read_duty(body)
             safely(self.on_duty)
+        elif kind == m.SIGNALS:
+            for passed in m.read_signals(body):
+                safely(self.on_signal, passed)
         else:
             raise m.Malformed(f"a frame of kind {kind}")
 
@@ -396,6 +406,7 @@ class _Line(asyncio.Protocol):
     def __init__(self, writer: RemoteWriter, address: str) -> None:
         self.address = address
         self.epoch = 0
+        self.passes_signals = False
         self._writer = writer
         self._splitter = m.Splitter(m.FRAME_MOST)
         self._transport: asyncio.Transport | None = None
@@ -407,6 +418,7 @@ class _Line(asyncio.Protocol):
         self._over: asyncio.Future[str] = loop.create_future()
         self._backlog: list[tuple[int, bytes]] | None = []
         self._asked: list[tuple[int, Raw]] = []
+        self._signals: list[Raw] = []
         self._silent_beats = 0
 
     @property
@@ -451,14 +463,28 @@ class _Line(asyncio.Protocol):
 
     def ask(self, number: int, encoded: bytes) -> None:
         """Several commands of one turn of the loop are one frame."""
-        if not self._asked:
-            asyncio.get_running_loop().call_soon(self._write)
+        self._write_soon()
         self._asked.append((number, Raw(encoded)))
+
+    def pass_on(self, encoded: bytes) -> None:
+        """As `ask`, where the engine knows signals and takes what it is sent."""
+        if self.passes_signals and self.unsent < m.SIGNALS_BEHIND:
+            self._write_soon()
+            self._signals.append(Raw(encoded))
+
+    def _write_soon(self) -> None:
+        if not self._asked and not self._signals:
+            asyncio.get_running_loop().call_soon(self._write)
 
     def _write(self) -> None:
         asked, self._asked = self._asked, []
-        if self._transport is not None and asked:
+        signals, self._signals = self._signals, []
+        if self._transport is None:
+            return
+        if asked:
             self._transport.write(m.commands(asked))
+        for frame in m.signals(signals):
+            self._transport.write(frame)
 
     def end(self) -> None:
         """What was asked is still sent."""

@@ -31,7 +31,8 @@ from router.service.mailbox import Batch
 from router.service.ports import Health, Outcome
 from router.service.remote import messages as m
 from router.service.remote.settings import LinkSettings
-from router.service.writer import Writer
+from router.service.signals import Passed
+from router.service.writer import Writer, safely
 
 log = get_logger("link")
 
@@ -44,6 +45,7 @@ _edges = gauge("edges_linked", "Edges that are linked to this engine.")
 _refused = counter("edges_refused_total", "Connections to the link that did not prove themselves.")
 _cut = counter("edges_cut_total", "Links that this engine cut, by reason.", ("reason",))
 _asked = counter("edges_commands_total", "Commands that came from edges.")
+_signals = counter("edges_signals_total", "Frames of typing and receipts that an edge sent for the others.")
 
 DOES_NOT_LEAD = "this engine does not lead"
 
@@ -63,6 +65,7 @@ class Links:
         self._beating: asyncio.Task[None] | None = None
         self._leads = False
         self._soon: list[_Link] = []  # have something to write in this turn of the loop
+        self.on_signal: Callable[[Passed], None] = lambda passed: None  # for the channels of this process
         writer.publish = self._publish
 
     @property
@@ -160,6 +163,28 @@ class Links:
             for link in self._links.values():
                 link.push(frame)
 
+    # --- signals ----------------------------------------------------------------------------------------------------
+
+    def tell(self, passed: Passed) -> None:
+        """From the channels of this process, for all edges."""
+        if self._links:
+            self._hand_on(next(m.signals([Raw(m.encode_signal(passed))])))
+
+    def _pass_on(self, body: bytes, source: _Link) -> None:
+        """From one edge to the others, unread. Raises Malformed."""
+        _signals.inc()
+        self._hand_on(m.signals_again(body), source)
+        if self._delivers_here:
+            for passed in m.read_signals(body):
+                safely(self.on_signal, passed)
+
+    def _hand_on(self, frame: bytes, source: _Link | None = None) -> None:
+        for link in self._links.values():
+            if link is not source:
+                link.signal(frame)
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
     def _write_soon(self, link: _Link) -> None:
         if not self._soon:
             asyncio.get_running_loop().call_soon(self._write)
@@ -187,6 +212,7 @@ class _Link(asyncio.Protocol):
         self._answers: list[m.Answer] = []
         self._owes = False  # records were pushed whose end has not been told
         self._delivers: bool | None = None
+        self._takes_signals = False
 
     # --- the connection ---------------------------------------------------------------------------------------------
 
@@ -224,6 +250,8 @@ class _Link(asyncio.Protocol):
         elif kind == m.COMMANDS:
             for number, raw in m.read_commands(body):
                 self._ask(number, raw)
+        elif kind == m.SIGNALS:
+            self._links._pass_on(body, self)
         elif kind != m.BEAT:
             raise m.Malformed(f"a frame of kind {kind}")
 
@@ -234,7 +262,7 @@ class _Link(asyncio.Protocol):
         if not hello.edge or not m.proves(hello.proof, secret, "edge", self._nonce, hello.nonce):
             _refused.inc()
             raise m.Malformed("it does not know the secret (link.secret)")
-        self.edge = hello.edge
+        self.edge, self._takes_signals = hello.edge, hello.signals
         self._splitter.most = m.FRAME_MOST
         own = m.proof(secret, "engine", self._nonce, hello.nonce)
         self._links._admit(self, hello.edge, lambda epoch, seq: m.welcome(own, epoch, seq))
@@ -308,6 +336,13 @@ class _Link(asyncio.Protocol):
         if self._delivers is not delivers:
             self._delivers = delivers
             self.write(m.duty(delivers))
+
+    def signal(self, frame: bytes) -> None:
+        """To who knows them and takes what it is sent."""
+        if not self._takes_signals or self._transport is None:
+            return
+        if self._transport.get_write_buffer_size() < m.SIGNALS_BEHIND:
+            self.write(frame)
 
     def write(self, frame: bytes) -> None:
         """In order with everything else, and soon."""

@@ -9,6 +9,7 @@ A frame is four bytes with the length of what follows, a byte that says of what 
     ANSWERS    to commands, and: that was all of the batch
     DUTY       whether this edge delivers what goes out once
     BEAT       I am still there
+    SIGNALS    of other edges                           SIGNALS   for people at other edges
     GOODBYE    why it hangs up
 
 Both ends prove that they know the secret, and over which numbers, so neither a listener nor a stranger who waits at the
@@ -16,7 +17,8 @@ address of an engine that died learns anything that they could use. Until then a
 
 The order is the whole of the protocol. RECORDS come before the ANSWERS of the commands that made them, so an edge that
 answers its outside knows the facts; each answer says how many records had been decided before its command, so what the
-outside is told comes in the order in which one process would have told it.
+outside is told comes in the order in which one process would have told it. SIGNALS (`signals`) are no facts: they have
+no answer, nothing waits for them, and who is slow does not get them. They go to who greeted as one that takes them.
 """
 
 from __future__ import annotations
@@ -24,12 +26,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import msgspec
 from msgspec import Raw, Struct
 
 from router.engine.commands import AnyCommand, Reply
 from router.errors import BadMessage, ClientError, ConfigError, Refusal, RouterError
+from router.service.signals import Passed
 
 VERSION = 1  # of these frames; both ends must have the same
 HEAD = 4
@@ -37,7 +41,11 @@ FIRST_MOST = 4_096  # bytes of a frame before both have proved themselves
 # A batch is some hundred records at most unless the disk was very slow; a configuration of a large house is a megabyte.
 FRAME_MOST = 64 * 1_048_576
 
-CHALLENGE, WELCOME, RECORDS, ANSWERS, DUTY, BEAT, GOODBYE, HELLO, COMMANDS = range(1, 10)
+CHALLENGE, WELCOME, RECORDS, ANSWERS, DUTY, BEAT, GOODBYE, HELLO, COMMANDS, SIGNALS = range(1, 11)
+
+SIGNALS_IN_ONE = 500
+SIGNALS_MOST = 1_048_576  # bytes of one frame: they are passed on to everybody
+SIGNALS_BEHIND = 1_048_576  # bytes that somebody has not taken yet, from which on they get no signals
 
 
 class Challenge(Struct, array_like=True, frozen=True):
@@ -50,12 +58,14 @@ class Hello(Struct, array_like=True, frozen=True):
     edge: str  # another one in each process
     nonce: bytes
     proof: bytes
+    signals: bool = False  # takes them
 
 
 class Welcome(Struct, array_like=True, frozen=True):
     proof: bytes
     epoch: int  # of who leads: with it the entries of the log that it writes are named
     seq: int  # the last durable record; RECORDS begin with the next
+    signals: bool = False  # passes them on
 
 
 class Answer(Struct, array_like=True, frozen=True, gc=False):
@@ -120,6 +130,9 @@ _commands = msgspec.msgpack.Decoder(list[tuple[int, Raw]]).decode
 _command: Callable[[Raw], AnyCommand] = msgspec.msgpack.Decoder(AnyCommand).decode
 _text = msgspec.msgpack.Decoder(str).decode
 _flag = msgspec.msgpack.Decoder(bool).decode
+encode_signal: Callable[[Passed], bytes] = msgspec.msgpack.Encoder().encode
+_signals = msgspec.msgpack.Decoder(list[Raw]).decode
+_signal = msgspec.msgpack.Decoder(Passed).decode
 
 
 def challenge(nonce: bytes) -> bytes:
@@ -127,11 +140,11 @@ def challenge(nonce: bytes) -> bytes:
 
 
 def hello(edge: str, nonce: bytes, proof: bytes) -> bytes:
-    return frame(HELLO, _encode(Hello(VERSION, edge, nonce, proof)))
+    return frame(HELLO, _encode(Hello(VERSION, edge, nonce, proof, signals=True)))
 
 
 def welcome(proof: bytes, epoch: int, seq: int) -> bytes:
-    return frame(WELCOME, _encode(Welcome(proof, epoch, seq)))
+    return frame(WELCOME, _encode(Welcome(proof, epoch, seq, signals=True)))
 
 
 def records(first_seq: int, payloads: Sequence[bytes]) -> bytes:
@@ -152,6 +165,19 @@ def goodbye(why: str) -> bytes:
 
 def commands(asked: Sequence[tuple[int, Raw]]) -> bytes:
     return frame(COMMANDS, _encode(asked))
+
+
+def signals(passed: Sequence[Raw]) -> Iterator[bytes]:
+    """In frames that everybody takes."""
+    for first in range(0, len(passed), SIGNALS_IN_ONE):
+        yield frame(SIGNALS, _encode(passed[first : first + SIGNALS_IN_ONE]))
+
+
+def signals_again(body: bytes) -> bytes:
+    """The same frame, for others. Raises Malformed."""
+    if len(body) > SIGNALS_MOST:
+        raise Malformed(f"{len(body)} bytes of signals")
+    return frame(SIGNALS, body)
 
 
 BEAT_FRAME = frame(BEAT, b"")
@@ -201,6 +227,16 @@ def read_goodbye(body: bytes) -> str:
 
 def read_commands(body: bytes) -> list[tuple[int, Raw]]:
     return _read(_commands, body)  # type: ignore[return-value]
+
+
+def read_signals(body: bytes) -> Iterator[Passed]:
+    """Those that this version knows: nothing depends on a signal."""
+    for raw in cast("list[Raw]", _read(_signals, body)):
+        try:
+            passed = _signal(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+        yield passed
 
 
 def read_command(raw: Raw) -> AnyCommand:
