@@ -95,7 +95,7 @@ async def test_while_the_daemon_is_away_the_mail_server_keeps_the_mail(tmp_path:
         await until(lambda: len(world.arrived) == 1, server)
         world.refuse(Overloaded("the journal is away"))
         assert (await swaks(server, SUPPORT, body="Second"))[0] == 0
-        await until(lambda: (SUPPORT, "deferred") in deliveries(server), server)
+        await until(lambda: (SUPPORT, "deferred") in deliveries(server) and server.set_aside(), server)
         world.desk.refuse = lambda command: None
         await server.flush()
         await until(lambda: deliveries(server)[-1] == (SUPPORT, "sent"), server)

@@ -15,6 +15,7 @@ from msgspec.structs import fields
 from router.engine import commands as c
 from router.engine.events import Message
 from router.errors import BadMessage, ClientError, ConfigError, OfferGone, Refusal, RouterError, Unavailable
+from router.service.domains.moving import NotTaken
 from router.service.remote import messages as m
 from router.service.signals import Marks, Passed, Writing
 from tests.engine.support.walk import Walk
@@ -77,6 +78,11 @@ def test_a_refusal_arrives_as_the_same_refusal(kind: type[RouterError]) -> None:
     found = m.outcome_of(m.answer_of(3, 4, sent))
     assert isinstance(found, RouterError)
     assert (type(found), str(found), found.code) == (kind, str(sent), sent.code)
+
+
+def test_a_refusal_of_one_process_is_its_kind_to_others() -> None:
+    found = m.outcome_of(m.answer_of(1, 0, NotTaken("later", 17)))
+    assert (type(found), str(found)) == (Unavailable, "later")
 
 
 def test_a_refusal_keeps_its_time_and_a_configuration_its_place() -> None:

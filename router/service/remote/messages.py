@@ -296,7 +296,9 @@ def outcome_of(answer: Answer) -> Reply | RouterError:
 
 
 def _kinds(of: type[RouterError]) -> Iterator[tuple[str, type[RouterError]]]:
-    yield of.code, of
+    """By code. What has none of its own is a matter of this process, and its parent to all others."""
+    if "code" in vars(of):
+        yield of.code, of
     for kind in of.__subclasses__():
         yield from _kinds(kind)
 
