@@ -40,7 +40,6 @@ from router.agents.server import AgentServer
 from router.desk.guest import desk_routes
 from router.engine import commands as c
 from router.engine.config import to_bytes
-from router.engine.engine import Engine
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import JournalHeld, RouterError
 from router.http.access import is_loopback
@@ -287,14 +286,12 @@ class App:
         settings = self.settings.journal
         own_queues = frozenset(self.loaded.config.queues)
         self.follower = Follower(journal, RedisJournal(settings, read_only=True), own_queues)
-        writer.follow, writer.rebuild = self.follower.follow, self.follower.take
+        writer.follow = self.follower.follow
+        writer.rebuild = self.follower.take if self.is_edge else self.follower.take_quiet
         self.lease = Lease(journal, settings.lease, self.clock, lambda: not writer.failed, writer.give_up)
         if self.settings.link.listen:
             self.links = Links(writer, self.settings.link, lambda: journal.epoch, delivers_here=self.is_edge)
             self.links.on_signal, self.signals.relay = self.signals.deliver, self.links.tell
-        if not self.is_edge:
-            take = self.follower.take
-            writer.rebuild = lambda: _quiet(take())  # edges work out for themselves what is to be told
 
     def _inform(self, news: Inform) -> None:
         adapter = self._by_channel.get(news.channel)
@@ -650,11 +647,6 @@ async def _stage(what: str, work: Awaitable[object], limit_ms: int) -> None:
         log.warning("Stage not finished in time", action="stage_late", stage=what, limit_ms=int(limit_ms))
     except Exception:
         log.exception("Stage failed", action="stage_failed", stage=what)
-
-
-def _quiet(engine: Engine) -> Engine:
-    engine.quiet = True
-    return engine
 
 
 def _settle_memory(look: bool = True) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace as with_parts
+from types import MethodType
 from typing import Any, TypeVar, cast
 
 from msgspec.structs import replace
@@ -84,7 +85,11 @@ class MaskingDesk:
         self._desk.rehearse(masked(command, self._words.get(type(command), ()), self._mask))
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._desk, name)
+        """A question, which every message of an agent asks some of: from the second time on it goes there directly."""
+        found = getattr(self._desk, name)
+        if isinstance(found, MethodType):
+            setattr(self, name, found)
+        return found
 
 
 def masked(command: AnyCommand, words: tuple[str, ...], mask: Mask) -> AnyCommand:

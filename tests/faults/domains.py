@@ -28,21 +28,10 @@ from tests.faults import cluster
 from tests.faults.campaign import Result
 from tests.faults.cluster import LEASE_S, PREFIX, WELL_S, Campaign, Member, Rounds
 from tests.faults.edges import LINK, Estate
-from tests.system.daemon import CONFIG, Json
+from tests.system.daemon import CONFIG, DOMAINS, Json
 
 WAYS = {"kill": 3, "pause": 2, "both": 1, "edge-kill": 1, "move": 2, "move-giver": 3, "move-taker": 3}
 NUMBERS = {"front": 1, "back": 2}
-DOMAINS = """
-[domains.front]
-number = 1
-queues = ["support", "sales"]
-teams = ["front"]
-
-[domains.back]
-number = 2
-queues = ["mailroom"]
-teams = ["back"]
-"""
 EPOCHS = 1_000_000  # of one log there are fewer
 
 

@@ -23,6 +23,18 @@ import aiohttp
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config" / "dev.toml"
+# It as two routing domains: to be put behind it.
+DOMAINS = """
+[domains.front]
+number = 1
+queues = ["support", "sales"]
+teams = ["front"]
+
+[domains.back]
+number = 2
+queues = ["mailroom"]
+teams = ["back"]
+"""
 ANY_PORT = {
     "SWITCHBOARD__HTTP__PORT": "0",
     "SWITCHBOARD__SOCKETS__PORT": "0",

@@ -16,19 +16,7 @@ from tests.faults.campaign import free_ports
 from tests.support.redis import RedisServer, bundled, redis_server
 from tests.system.clients import Agent, call_event, letter, phone, send_mail
 from tests.system.conftest import QUICK
-from tests.system.daemon import CONFIG, LOOK_S, Daemon, Json
-
-DOMAINS = """
-[domains.front]
-number = 1
-queues = ["support", "sales"]
-teams = ["front"]
-
-[domains.back]
-number = 2
-queues = ["mailroom"]
-teams = ["back"]
-"""
+from tests.system.daemon import CONFIG, DOMAINS, LOOK_S, Daemon, Json
 
 
 class House:

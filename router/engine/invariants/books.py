@@ -72,6 +72,13 @@ def timers(s: State) -> Iterator[str]:
 
 
 def _deadlines(s: State) -> Iterator[Timer]:
+    yield from _of_contacts(s)
+    yield from _of_what_is_asked(s)
+    yield from _of_agents(s)
+    yield from _of_queues(s)
+
+
+def _of_contacts(s: State) -> Iterator[Timer]:
     for offer in s.offers.values():
         yield offer.expires_at_ms, OFFER_DUE, offer.number, ""
     for item in s.interactions.values():
@@ -88,6 +95,10 @@ def _deadlines(s: State) -> Iterator[Timer]:
             due = s.step_due_ms(item)
             if due:
                 yield due, STEP_DUE, item.number, ""
+
+
+def _of_what_is_asked(s: State) -> Iterator[Timer]:
+    """Beside a contact's own way: whom it is kept for, calls to come and back, advice, nobody who could, room kept."""
     for held in s.preferred.values():
         if held.until_ms:
             yield held.until_ms, PREFERRED_DUE, held.interaction, ""
@@ -110,11 +121,17 @@ def _deadlines(s: State) -> Iterator[Timer]:
             yield entry.since_ms + rule.after, UNSERVED_DUE, entry.number, ""
     for place in s.drains.values():
         yield place.until_ms, DRAIN_DUE, place.interaction, ""
+
+
+def _of_agents(s: State) -> Iterator[Timer]:
     for someone in s.agents.values():
         if someone.grace_until_ms:
             yield someone.grace_until_ms, GRACE_DUE, 0, someone.id
         if someone.return_at_ms:
             yield someone.return_at_ms, RETURN_DUE, 0, someone.id
+
+
+def _of_queues(s: State) -> Iterator[Timer]:
     for name, turn in s.turns.items():
         if turn.next_ms:
             yield turn.next_ms, TURN_DUE, 0, name

@@ -20,7 +20,6 @@ from msgspec.structs import replace
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.config import Config, to_bytes
-from router.engine.engine import Engine
 from router.engine.events import Event
 from router.errors import JournalFailed, Refusal, RouterError
 from router.observe import gauge, get_logger
@@ -72,7 +71,7 @@ class Lead:
         foreign = (f"not that of routing domain {name}", f"give {name} the number that it always had (domains.{name})")
         follower = Follower(journal, look, frozenset(part.queues), foreign)
         self.writer.follow = follower.follow
-        self.writer.rebuild = lambda: _quiet(follower.take())  # edges work out for themselves what is to be told
+        self.writer.rebuild = follower.take_quiet
         self.writer.observers.append(self._observe)
         self.writer.on_failure.append(self._lost)
         self.writer.on_recovery.append(self._led)
@@ -261,8 +260,3 @@ def ported(link: LinkSettings, number: int) -> LinkSettings:
 def _further(address: str, number: int) -> str:
     host, colon, port = address.rpartition(":")
     return f"{host}:{int(port) + number}" if colon and int(port) else address
-
-
-def _quiet(engine: Engine) -> Engine:
-    engine.quiet = True
-    return engine
