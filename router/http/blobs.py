@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -44,21 +43,20 @@ def as_download(name: str) -> dict[str, str]:
     }
 
 
-async def chunks_of(path: Path) -> AsyncIterator[bytes]:
-    """Read in threads: a disk that stands still must not stop the loop. Raises NotFound before the first chunk."""
-    try:
-        file = await asyncio.to_thread(path.open, "rb")
-    except FileNotFoundError:
-        raise NotFound("there is no such content") from None
-    try:
-        while chunk := await asyncio.to_thread(file.read, CHUNK):
-            yield chunk
-    finally:
-        await asyncio.to_thread(file.close)
+def _read(path: Path, begin: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(begin)
+        if chunk := file.read(CHUNK):
+            return chunk
+    raise FileNotFoundError(f"{path.name} has become shorter")
 
 
 async def send_file(request: web.Request, path: Path, name: str, write_timeout_s: float) -> web.StreamResponse:
-    """Stream a file. A reader who takes longer than `write_timeout_s` for one chunk is cut."""
+    """Stream a file. A reader who takes longer than `write_timeout_s` for one chunk is cut; NotFound before the first.
+
+    It is read in threads, as a disk that stands still must not stop the loop, and opened for each chunk, so that
+    nothing is left open however the answer ends. Content erased in between cuts the answer, and its length shows that.
+    """
     try:
         size = (await asyncio.to_thread(path.stat)).st_size
     except FileNotFoundError:
@@ -70,12 +68,15 @@ async def send_file(request: web.Request, path: Path, name: str, write_timeout_s
     if request.method == "HEAD":
         return response
     try:
-        async for chunk in chunks_of(path):
+        for begin in range(0, size, CHUNK):
+            chunk = await asyncio.to_thread(_read, path, begin)
             async with asyncio.timeout(write_timeout_s):
                 await response.write(chunk)
         await response.write_eof()
     except TimeoutError as error:
         raise ConnectionResetError("the reader is too slow") from error
+    except FileNotFoundError as error:
+        raise ConnectionResetError("the content went away while it was read") from error
     return response
 
 

@@ -337,6 +337,28 @@ async def test_a_reader_who_stands_still_is_cut(start: Start, scene: Scene) -> N
                 await http.get("/livez")
 
 
+async def test_content_erased_while_it_is_read_cuts_the_answer_so_that_nobody_takes_it_for_whole(
+    start: Start, scene: Scene
+) -> None:
+    server = await start()
+    digest = scene.blobs.put_now(b"x" * 20_000_000).digest
+    connector = aiohttp.TCPConnector(socket_factory=_narrow)
+    async with aiohttp.ClientSession(server.url, connector=connector, read_bufsize=4_096) as http:
+        response = await http.get(f"/v1/blobs/{digest}", headers=AGENT)
+        assert (response.status, response.content_length) == (200, 20_000_000)
+        scene.blobs.path(digest).unlink()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.read()
+
+
+def _narrow(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that takes little at a time: the server cannot have sent much before this reads."""
+    family, kind, protocol, _, _ = address
+    narrow = socket.socket(family, kind, protocol)
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    return narrow
+
+
 # --- stopping --------------------------------------------------------------------------------------------------------
 
 
