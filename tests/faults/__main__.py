@@ -9,12 +9,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tests.faults import cluster, domains, edges, sentinels
 from tests.faults.campaign import Result, run
+from tests.faults.takeover import JUDGED, PROMISED_S, spreads
 
 
 def main() -> int:
@@ -91,21 +93,22 @@ def _report(result: Result, seconds: float) -> None:
 
 
 def _report_takeovers(result: Result) -> None:
-    free_s = sorted(one.free_s for one in result.takeovers)
-    fault_s = sorted(one.fault_s for one in result.takeovers)
-    half = len(free_s) // 2
-    late = [one for one in result.takeovers if one.late]
+    late = sum(one.late for one in result.takeovers)
     print(
-        f"{len(free_s)} takeovers: {fault_s[half]:.2f} s (median), {fault_s[-1]:.2f} s (longest) after the fault; "
-        f"{free_s[half]:.2f} s and {free_s[-1]:.2f} s after a lease of {cluster.LEASE_S} s; {len(late)} late",
+        f"{len(result.takeovers)} takeovers, a lease of {cluster.LEASE_S} s, {late} late; s: p50, p99, longest",
         file=sys.stderr,
     )
+    for what, found in spreads(result.takeovers).items():
+        print(f"  {what:<26}{found.p50:6.2f}{found.p99:6.2f}{found.longest:6.2f}", file=sys.stderr)
+    print(f"  {'promised, of the last':<26}{PROMISED_S:18.2f}", file=sys.stderr)
     for one in sorted(result.takeovers, key=lambda one: -one.free_s)[:3]:
         print(f"takeover {one}", file=sys.stderr)
 
 
-def summary(result: Result, seed: int) -> dict[str, int]:
+def summary(result: Result, seed: int) -> dict[str, Any]:
+    """Takeovers: how many, how many of them late, and the seconds that each is judged by."""
     found = result.findings
+    judged = spreads(result.takeovers)[JUDGED]._asdict() if result.takeovers else {}
     return {
         "rounds": result.rounds,
         "acknowledged": result.acknowledged,
@@ -115,6 +118,7 @@ def summary(result: Result, seed: int) -> dict[str, int]:
         "seed": seed,
         "takeovers": len(result.takeovers),
         "late": sum(one.late for one in result.takeovers),
+        **{f"takeover_{name}_s": seconds for name, seconds in judged.items()},
     }
 
 

@@ -17,8 +17,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 PROMISED_S = 2.0  # beyond the lease
 DONE = ("leads", "writes")
 LINKED = ("linked",)
+JUDGED = "of that, with a processor"
 
 
 class Takeover(NamedTuple):
@@ -49,6 +51,29 @@ class Takeover(NamedTuple):
             f"after {self.way}: {self.fault_s:.2f} s, {self.free_s:.2f} s of it after the lease had ended, "
             f"{self.starved_s:.2f} s of that without a processor"
         )
+
+
+class Spread(NamedTuple):
+    """Of several, in seconds: the nearest that was measured, so the p99 of fewer than a hundred is the longest."""
+
+    p50: float
+    p99: float
+    longest: float
+
+
+def spread(seconds: Iterable[float]) -> Spread:
+    """Of at least one."""
+    found = sorted(seconds)
+    return Spread(*(round(found[math.ceil(share * len(found)) - 1], 3) for share in (0.5, 0.99, 1.0)))
+
+
+def spreads(takeovers: Sequence[Takeover]) -> dict[str, Spread]:
+    """After the fault; after the lease had ended; of that without what the machine took, by which each is judged."""
+    return {
+        "after the fault": spread(one.fault_s for one in takeovers),
+        "after the lease": spread(one.free_s for one in takeovers),
+        JUDGED: spread(one.free_s - one.starved_s for one in takeovers),
+    }
 
 
 class Watch:
