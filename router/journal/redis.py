@@ -10,6 +10,8 @@
 - Redis may lose what it has acknowledged: a crash within the last second of `everysec`, a failover to a replica that
   had not everything. The number of the last record says so: the next append is refused, and opening tells which records
   are gone. A log that is another one than before is not opened at all.
+- Standing by is cheap, for a process may do it for many logs: one small question over a link that stays open. All that
+  is looked at before a lease is taken is looked at when it can be had, and now and then before.
 
 Reading is by slices over a link of its own and needs no lease: `read_only` looks beside the leader.
 """
@@ -41,11 +43,14 @@ log = get_logger("journal")
 SLICE = 64
 AT = " at "  # in the lease, between who leads and where
 GIVEN = b"for "  # begins a lease that is kept for whom it was given to
-HEARD_S = 3.0  # who stands by asks each second at least
+HEARD_S = 3.0  # who stands by says so each second
 # How long the lead is kept for whom it was given to. Who lives asks several times in a second; for the others it must
 # not stay away longer than that.
 KEPT_MS = 2_000
 ASK_AGAIN_S = 0.2  # how often somebody who stands by looks whether the lease is free
+# Of so many looks in vain one says who stands by (each second), and one looks at all that opening looks at: how Redis
+# is set up, and whether what was acknowledged here is still there (each five, within which readiness must tell).
+SAYS_SO, IN_FULL = 5, 25
 
 lost_records = counter("switchboard_journal_lost_records", "Acknowledged records that Redis no longer had")
 
@@ -99,8 +104,11 @@ class RedisJournal:
         self._link = Link(settings)
         self._renewal = Link(settings)  # so that a slow append does not cost the lease
         self._renewing = threading.Lock()
+        self._reading: list[Link] = []  # at most one, for who reads again and again
         self._stopped = "it is not open"
         self._open = False  # it can be read
+        self._in_vain = 0  # how often in a row the lease was another's
+        self._heard = 0
         self._token = ""
         self._identity = ""
         self._last_seq = 0
@@ -160,10 +168,17 @@ class RedisJournal:
     def standbys(self) -> list[str]:
         """Who could be given the lead: heard of within the length of a lease, or of the last seconds."""
         with self._mutex:
-            found = self._link.run(redis_scripts.STANDING_BY, self._standbys)
-        recent_s = max(self.settings.lease / 1_000, HEARD_S)
-        names = {name.decode() for name, ago in zip(found[::2], found[1::2], strict=True) if int(ago) <= recent_s}
-        return sorted(names)
+            found = self._link.run(redis_scripts.STANDING_BY, self._standbys, self._heard_s)
+        return sorted(name.decode() for name in found)
+
+    @property
+    def _heard_s(self) -> int:
+        return int(max(self.settings.lease / 1_000, HEARD_S))
+
+    @property
+    def heard(self) -> int:
+        """The last record of who leads, when the lease was last asked for in vain."""
+        return self._heard
 
     def hand_over(self, to: str) -> None:
         """Give the lead to somebody who stands by. Raises JournalHeld and JournalFailed; then nothing was given."""
@@ -193,10 +208,34 @@ class RedisJournal:
                 opened = self._look()
                 self._stopped = "it was opened to read only"
             else:
-                opened = self._take_over()
+                opened = self._ask()
                 self._stopped = ""
             self._open = True
             return opened
+
+    def _ask(self) -> Opened:
+        """Raises JournalHeld; whatever else went wrong, all of it is looked at anew the next time."""
+        in_vain, self._in_vain = self._in_vain, 0
+        try:
+            if in_vain % IN_FULL:
+                self._check_free(self._link.run(redis_scripts.LOOK, self.keys, *self._who))
+            return self._take_over()
+        except JournalHeld:
+            self._in_vain = in_vain + 1
+            if self._can_be_given and in_vain % SAYS_SO == 0:
+                self._link.run(redis_scripts.STANDS_BY, self._standbys, self._heard_s, self._named)
+            raise
+
+    @property
+    def _who(self) -> tuple[str, int, str]:
+        return self.owner, int(self.settings.lease), self._named
+
+    def _check_free(self, found: list[Any]) -> None:
+        """Raises JournalHeld."""
+        if found[0] == b"held":
+            self._heard = int(found[3])
+            wait_s = min(max(int(found[2]), 1) / 1_000 + 0.005, ASK_AGAIN_S)
+            raise JournalHeld(_holder(found[1]), wait_s)
 
     def close(self) -> None:
         with self._mutex:
@@ -207,9 +246,12 @@ class RedisJournal:
             finally:
                 self._open, self._token = False, ""
                 self._stopped = self._stopped or "it is closed"
+                self._in_vain = 0
                 self._link.close()
                 with self._renewing:
                     self._renewal.close()
+                    while self._reading:
+                        self._reading.pop().close()
 
     def _look(self) -> Opened:
         meta = self._read_meta()
@@ -234,14 +276,11 @@ class RedisJournal:
 
     def _take_lease(self) -> bool:
         """Whether the log is a new one. Raises JournalHeld."""
-        arguments = (self.owner, int(self.settings.lease), uuid.uuid4().hex, uuid.uuid4().hex, self._identity)
-        what, *more = self._link.run(redis_scripts.TAKE, self.keys, *arguments, self.format, self._named)
+        arguments = (uuid.uuid4().hex, uuid.uuid4().hex, self._identity, self.format)
+        what, *more = found = self._link.run(redis_scripts.TAKE, self.keys, *self._who, *arguments)
         if what == b"held":
             self._tell_lost()
-            if self._can_be_given:
-                self._link.run(redis_scripts.STANDS_BY, self._standbys, self._named)
-            wait_s = min(max(int(more[1]), 1) / 1_000 + 0.005, ASK_AGAIN_S)
-            raise JournalHeld(_holder(more[0]), wait_s)
+            self._check_free(found)
         if what == b"newer":
             codec.check_format(_formats(more[0])[-1][1], self.format)
         if what == b"other":
@@ -462,7 +501,7 @@ class RedisJournal:
     def read(self, after_seq: int = 0) -> Iterator[tuple[int, bytes]]:
         if not self._open:
             raise JournalFailed(f"{self.where}: {self._stopped}; open it first")
-        link = Link(self.settings)
+        link = self._reading.pop() if self._reading else Link(self.settings)
         try:
             for entry in self.entries(link, after_seq):
                 yield from self._verified(entry, after_seq)
@@ -471,7 +510,15 @@ class RedisJournal:
                 if self.read_only:
                     self._last_seq = max(self._last_seq, entry.last_seq)
         finally:
-            link.close()
+            self._put_back(link)
+
+    def _put_back(self, link: Link) -> None:
+        """Who follows the log reads a little, often; and a link costs more than that."""
+        with self._renewing:
+            if self.read_only and self._open and not self._reading:
+                self._reading.append(link)
+                return
+        link.close()
 
     def entries(self, link: Link, after_seq: int = 0) -> Iterator[Entry]:
         """From the one that holds the next record on, slice by slice."""

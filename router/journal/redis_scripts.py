@@ -32,32 +32,41 @@ class Script:
 
 # A lease that would last longer than any is given for comes of a clock that was set back. It is cut down, or nobody
 # could follow a leader that has died; one that lives renews it long before.
-# ARGV: owner, lease_ms, nonce, identity for a new log, identity expected or "", newest format that the caller reads,
-# name by which the caller may be given the lead
-TAKE = Script("""
+_HELD = """
 local held = redis.call('GET', KEYS[3])
-if held and held ~= ARGV[1] and held ~= 'for ' .. ARGV[7] then
+if held and held ~= ARGV[1] and held ~= 'for ' .. ARGV[3] then
   local left = redis.call('PTTL', KEYS[3])
   if left > tonumber(ARGV[2]) then
     redis.call('PEXPIRE', KEYS[3], ARGV[2])
     left = tonumber(ARGV[2])
   end
-  return {'held', held, left}
+  return {'held', held, left, redis.call('HGET', KEYS[2], 'last') or '0'}
 end
+"""
+
+# Whether the lease can be had, and how far the log is; nothing is given. ARGV: owner, lease_ms, name by which the
+# caller may be given the lead
+LOOK = Script(_HELD + "return {'free'}")
+
+# ARGV: as LOOK, then nonce, identity for a new log, identity expected or "", newest format that the caller reads
+TAKE = Script(
+    _HELD
+    + """
 local found = redis.call('HMGET', KEYS[2], 'identity', 'formats')
-if ARGV[5] ~= '' and found[1] ~= ARGV[5] then return {'other'} end
-if found[2] and tonumber(string.match(found[2], '(%d+)$')) > tonumber(ARGV[6]) then return {'newer', found[2]} end
+if ARGV[6] ~= '' and found[1] ~= ARGV[6] then return {'other'} end
+if found[2] and tonumber(string.match(found[2], '(%d+)$')) > tonumber(ARGV[7]) then return {'newer', found[2]} end
 local new = 0
 if not found[1] then
   if redis.call('EXISTS', KEYS[1]) == 1 then return {'headless'} end
-  redis.call('HSET', KEYS[2], 'identity', ARGV[4], 'formats', '1:' .. ARGV[6], 'last', 0)
+  redis.call('HSET', KEYS[2], 'identity', ARGV[5], 'formats', '1:' .. ARGV[7], 'last', 0)
   new = 1
 end
-local token = redis.call('HINCRBY', KEYS[2], 'epoch', 1) .. ' ' .. ARGV[3]
+local token = redis.call('HINCRBY', KEYS[2], 'epoch', 1) .. ' ' .. ARGV[4]
 redis.call('HSET', KEYS[2], 'token', token)
 redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
 return {'taken', token, new}
-""")
+"""
+)
 
 _FENCE = """
 local token = redis.call('HGET', KEYS[2], 'token')
@@ -123,19 +132,39 @@ return 'given'
 """
 )
 
-# Who stands by says so, where a log can be handed over: one field for each in KEYS[1], when it was last heard of.
-# ARGV: name
-STANDS_BY = Script("redis.call('HSET', KEYS[1], ARGV[1], redis.call('TIME')[1])\nreturn 'noted'")
+# Who stands by says so, where a log can be handed over: one field for each in KEYS[1], when it was last heard of. Who
+# was not heard of for so long is gone; a time that is still to come is of a clock that was set back, and as old.
+_STANDBYS = """
+local now = tonumber(redis.call('TIME')[1])
+local function gone(name)
+  return math.abs(now - tonumber(redis.call('HGET', KEYS[1], name))) > tonumber(ARGV[1])
+end
+"""
 
-# How many seconds ago each of them was: name, seconds, name, seconds ...
-STANDING_BY = Script("""
-local now, found = tonumber(redis.call('TIME')[1]), {}
+# ARGV: seconds, name
+STANDS_BY = Script(
+    _STANDBYS
+    + """
+redis.call('HSET', KEYS[1], ARGV[2], now)
 for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
-  found[#found + 1] = name
-  found[#found + 1] = tostring(now - tonumber(redis.call('HGET', KEYS[1], name)))
+  if gone(name) then redis.call('HDEL', KEYS[1], name) end
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[1] * 1000)
+return 'noted'
+"""
+)
+
+# The names of those who are not. ARGV: seconds
+STANDING_BY = Script(
+    _STANDBYS
+    + """
+local found = {}
+for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if not gone(name) then found[#found + 1] = name end
 end
 return found
-""")
+"""
+)
 
 # A name is kept for who has it. ARGV: mark of a process, ms; the answer is another's mark, or "".
 KEEP_NAME = Script("""

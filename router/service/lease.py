@@ -42,6 +42,10 @@ class SharedJournal(History, Protocol):
     def epoch(self) -> int:
         """How often the lease was taken, this time included; 0 while somebody else has it."""
 
+    @property
+    def heard(self) -> int:
+        """The last record of who leads, when the lease was last asked for in vain."""
+
     def renew(self) -> int:
         """Keep the lease; the shared time in Unix milliseconds. Raises JournalHeld, JournalUnfit, JournalFailed."""
 
@@ -146,7 +150,7 @@ class Follower:
                 engine, after = start_of(self._log)
                 read_on(engine, self._log, after)
                 self._engine = engine
-            else:
+            elif self._journal.heard != self._engine.state.seq:
                 read_on(self._engine, self._log, self._engine.state.seq)
         except JournalCorrupt as error:
             self._forget()

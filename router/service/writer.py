@@ -88,6 +88,7 @@ class Writer:
         self._idle.set()
         self._in_flight_since_ms = 0
         self._with_thread = 0  # batches that the thread has not given back
+        self._held = False  # the journal was asked for last, and another process leads
         self._reopening: asyncio.Future[Engine] | None = None
         self._ended = asyncio.Event()  # the thread is done
 
@@ -140,7 +141,7 @@ class Writer:
         if self._recovery is not None:
             self._recovery.cancel()
         if self._reopening is not None:
-            await asyncio.wait([self._reopening])  # it uses the journal
+            await asyncio.gather(self._reopening, return_exceptions=True)  # it uses the journal
         if self._timer is not None:
             self._timer.cancel()
         if self._thread is not None:
@@ -399,10 +400,13 @@ class Writer:
         self.failed = why
 
     def _reopen(self) -> Engine:
-        self.journal.close()
+        if not self._held:  # or there is nothing to close, and the way to ask stays open
+            self.journal.close()
+        self._held = False
         try:
             opened = self.journal.open()
         except JournalHeld:
+            self._held = True
             self.follow()
             raise
         for note in opened.notes:

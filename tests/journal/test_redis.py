@@ -21,7 +21,7 @@ from router.engine.config import Duration
 from router.errors import ConfigError, JournalCorrupt, JournalFailed, JournalHeld, JournalUnfit, JournalVersion
 from router.journal import frames, redis_scripts
 from router.journal.port import Journal, Snapshot
-from router.journal.redis import RedisJournal
+from router.journal.redis import IN_FULL, RedisJournal
 from router.journal.redis_inspection import verify
 from router.journal.redis_link import Link, problems
 from router.journal.settings import JournalSettings
@@ -234,6 +234,134 @@ def test_what_nobody_takes_who_was_given_it_is_free_after_a_moment(
     finally:
         first.close()
         second.close()
+
+
+# --- standing by ------------------------------------------------------------------------------------------------------
+
+
+def asked(server: RedisServer) -> dict[str, int]:
+    """How often each command was called since the counts began anew, and how many links were made."""
+    told = server.command("INFO", "commandstats")
+    return {name.removeprefix("cmdstat_"): int(stats["calls"]) for name, stats in told.items()} | {
+        "links": int(server.command("INFO", "stats")["total_connections_received"])
+    }
+
+
+def look(standby: RedisJournal, times: int = 1) -> None:
+    for _ in range(times):
+        with pytest.raises(JournalHeld):
+            standby.open()
+
+
+def test_who_stands_by_asks_one_small_question_over_one_link(own: RedisServer) -> None:
+    leader = RedisJournal(JournalSettings(url=own.unix_url))
+    standby = RedisJournal(leader.settings)
+    leader.open()
+    look(standby, 2)
+    own.command("CONFIG", "RESETSTAT")
+    look(standby, IN_FULL - 2)
+    found = asked(own)
+    assert found["evalsha"] == IN_FULL - 2
+    assert found["links"] == 0
+    assert {"info", "config|get", "hset", "set", "hincrby"}.isdisjoint(found)
+    look(standby)
+    assert asked(own)["config|get"] == 1, "now and then how Redis is set up is looked at as well"
+    for each in (standby, leader):
+        each.close()
+
+
+@pytest.mark.promise("DU-5", "OB-4")
+def test_who_stands_by_finds_out_within_some_looks_that_redis_keeps_less(own: RedisServer) -> None:
+    leader = RedisJournal(JournalSettings(url=own.unix_url))
+    standby = RedisJournal(leader.settings)
+    leader.open()
+    look(standby, 3)
+    own.command("CONFIG", "SET", "appendonly", "no")
+    with pytest.raises(JournalUnfit, match="set appendonly yes"):
+        look(standby, IN_FULL)
+    with pytest.raises(JournalUnfit):
+        standby.open()
+    own.command("CONFIG", "SET", "appendonly", "yes")
+    look(standby)
+    for each in (standby, leader):
+        each.close()
+
+
+@pytest.mark.promise("DU-5")
+def test_a_lease_that_is_free_is_taken_of_no_redis_that_keeps_less(own: RedisServer) -> None:
+    """Although it was well when it was looked at last."""
+    leader = RedisJournal(JournalSettings(url=own.unix_url))
+    standby = RedisJournal(leader.settings)
+    leader.open()
+    look(standby, 2)
+    own.command("CONFIG", "SET", "appendonly", "no")
+    lease_ends(own, leader.settings)
+    with pytest.raises(JournalUnfit):
+        standby.open()
+    assert (standby.epoch, standby.times_taken(), standby.leader()) == (0, 1, "")
+    own.command("CONFIG", "SET", "appendonly", "yes")
+    standby.open()
+    assert standby.epoch == 2
+    for each in (standby, leader):
+        each.close()
+
+
+def test_who_stands_by_knows_how_far_the_log_is_and_reads_over_one_link(own: RedisServer) -> None:
+    leader, beside = (RedisJournal(JournalSettings(url=own.unix_url), read_only=reads) for reads in (False, True))
+    standby = RedisJournal(leader.settings)
+    leader.open()
+    fill(leader, [3])
+    look(standby)
+    assert standby.heard == 3
+    beside.open()
+    assert list(beside.read()) == records(1, 3)
+    own.command("CONFIG", "RESETSTAT")
+    fill(leader, [2])
+    look(standby)
+    assert standby.heard == 5
+    assert list(beside.read(3)) == records(4, 5)
+    assert list(beside.read(5)) == []
+    assert asked(own)["links"] == 0
+    for each in (beside, standby, leader):
+        each.close()
+
+
+def test_what_was_acknowledged_is_looked_for_while_standing_by(valkey: RedisServer, journal: RedisJournal) -> None:
+    """The failover that loses it may come when others have led for long."""
+    fill(journal, [3])
+    for key in journal.keys[:2]:
+        valkey.command("COPY", key, f"{key}-replica")
+    fill(journal, [3])
+    lease_ends(valkey, journal.settings)
+    second = RedisJournal(journal.settings, owner="second")
+    second.open()
+    before = counted()
+    look(journal, 2)
+    assert counted() == before
+    for key in journal.keys[:2]:
+        valkey.command("COPY", f"{key}-replica", key, "REPLACE")
+    look(journal, IN_FULL)
+    assert counted() - before == 3
+    second.close()
+
+
+@pytest.mark.parametrize("set_back_s", [0, 86_400])
+def test_the_name_of_who_stands_by_no_more_is_forgotten(own: RedisServer, set_back_s: int) -> None:
+    """Also where its last word is of a clock that was set back since."""
+    leader, standby = (
+        RedisJournal(JournalSettings(url=own.unix_url), owner=name, can_be_given=True) for name in ("one", "two")
+    )
+    leader.open()
+    names = f"{leader.settings.prefix}:standbys"
+    now_s = int(own.command("TIME")[0])
+    heard_s = int(leader.settings.lease) // 1_000
+    own.command("HSET", names, "gone", now_s - heard_s - 2 + set_back_s, "slow", now_s - heard_s + 2)
+    look(standby)
+    assert leader.standbys() == ["slow", "two"]
+    assert sorted(own.command("HKEYS", names)) == [b"slow", b"two"]
+    assert 0 < own.command("PTTL", names) <= heard_s * 1_000, "when nobody stands by any more all of it goes"
+    for each in (standby, leader):
+        each.close()
 
 
 def test_renewing_keeps_the_lease_and_tells_the_servers_time(valkey: RedisServer, journal: RedisJournal) -> None:

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from router.engine import commands as c
-from router.errors import Draining, NotFound, Overloaded, RouterError, Unavailable
+from router.errors import Draining, JournalFailed, JournalHeld, NotFound, Overloaded, RouterError, Unavailable
 from router.journal import codec
 from router.journal.memory import MemoryJournal
+from router.journal.port import Opened
 from router.service import writer as module
+from router.service.clock import ManualClock
 from router.service.mailbox import MailboxSettings
+from router.service.writer import Writer
 from tests.support.house import HeldJournal, House, arrive, house
 
 
@@ -363,6 +366,43 @@ async def test_stopping_while_the_journal_is_away_ends() -> None:
     refused = h.ask(arrive("c2"))
     await a_turn()
     assert isinstance(refused[0], Unavailable)
+
+
+class LedJournal(MemoryJournal):
+    """Another process leads, for as long as there are answers left; `did` is what was asked of it."""
+
+    def __init__(self, *answers: JournalFailed) -> None:
+        super().__init__()
+        self.answers, self.did = list(answers), list[str]()
+
+    def open(self) -> Opened:
+        self.did.append("open")
+        if self.answers:
+            raise self.answers.pop(0)
+        return super().open()
+
+    def close(self) -> None:
+        self.did.append("close")
+        super().close()
+
+
+@pytest.mark.promise("DU-5")
+async def test_who_stands_by_keeps_its_way_to_ask_until_something_else_goes_wrong() -> None:
+    led = JournalHeld("another leads", 0.001)
+    journal = LedJournal(led, led, led, JournalFailed("Redis is away"), led, led)
+    writer = Writer(journal, ManualClock())
+    followed: list[str] = []
+    recovered = asyncio.Event()
+    writer.follow = lambda: followed.append(journal.did[-1])
+    writer.on_recovery.append(recovered.set)
+    writer.stand_by("standby: another leads")
+    try:
+        async with asyncio.timeout(20):
+            await recovered.wait()
+        assert journal.did == ["close", *["open"] * 4, "close", *["open"] * 3]
+        assert followed == ["open"] * 5
+    finally:
+        await writer.stop()
 
 
 async def test_timers_go_on_after_a_recovery() -> None:
