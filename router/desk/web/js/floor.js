@@ -6,6 +6,7 @@ import { who } from "./desk.js";
 import { Broadcast, Overheard } from "./lead.js";
 import { Button, Channel, IconButton, Since } from "./parts.js";
 import { inWords } from "./requirement.js";
+import { useSight } from "./sight.js";
 import { useNow } from "./time.js";
 import { may } from "./watch.js";
 import { named, t } from "./words.js";
@@ -69,17 +70,21 @@ function Share({ share }) {
     <span class="figures">${Math.round(share * 100)} %</span></span>`;
 }
 
+const QUEUE_ROW = 34; // px, as in desk.css
+
 function Queues({ desk, watch }) {
   const places = usePlaces(watch.queues, "queue", "queue");
   const rows = useMemo(
     () => [...watch.queues].sort((a, b) => b.share_of_target - a.share_of_target || b.waiting - a.waiting || places.get(a.queue) - places.get(b.queue)),
     [watch.queues, places],
   );
+  const { ref, whole, drawn, rest } = useSight(rows, "queue", QUEUE_ROW);
   return html`<section class="panel"><h2 id="queues-title">${t("queues")}</h2>
-    <div class="scroll" tabindex="0" role="region" aria-labelledby="queues-title"><table class="queues" role="table">
-      <thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">${t("queue")}</th><th role="columnheader" scope="col" class="number">${t("tile.waiting")}</th><th role="columnheader" scope="col" class="number">${t("tile.oldest")}</th>
+    <div class="scroll" tabindex="0" role="region" aria-labelledby="queues-title" ref=${ref}><table class="queues" role="table" aria-rowcount=${whole ? undefined : rows.length + 1}>
+      <thead role="rowgroup"><tr role="row" aria-rowindex=${whole ? undefined : 1}><th role="columnheader" scope="col">${t("queue")}</th><th role="columnheader" scope="col" class="number">${t("tile.waiting")}</th><th role="columnheader" scope="col" class="number">${t("tile.oldest")}</th>
         <th role="columnheader" scope="col">${t("share")}</th><th role="columnheader" scope="col" class="number" title=${t("level.about")}>${t("level")}</th><th role="columnheader" scope="col" class="number" title=${t("abandoned.about")}>${t("abandoned")}</th><th role="columnheader" scope="col" class="number">${t("offered")}</th><th role="columnheader" scope="col" class="number">${t("active")}</th></tr></thead>
-      <tbody role="rowgroup">${rows.map((queue) => html`<${QueueRow} key=${queue.queue} desk=${desk} queue=${queue} chosen=${watch.queue === queue.queue} />`)}</tbody>
+      <tbody role="rowgroup" style=${{ "--rest": `${rest}px` }}>${drawn.map(({ one, number, gap }) =>
+        html`<${QueueRow} key=${one.queue} desk=${desk} queue=${one} chosen=${watch.queue === one.queue} number=${whole ? 0 : number + 2} gap=${gap} />`)}</tbody>
     </table></div>
   </section>`;
 }
@@ -95,9 +100,9 @@ function abandoned(day) {
   return given ? `${given} (${percent(day.abandon_rate)})` : "0";
 }
 
-const QueueRow = kept(function QueueRow({ desk, queue, chosen }) {
+const QueueRow = kept(function QueueRow({ desk, queue, chosen, number, gap }) {
   const nobody = (queue.servability["signed-out"] || 0) + (queue.servability.nobody || 0);
-  return html`<tr role="row" class=${chosen ? "chosen" : ""}>
+  return html`<tr role="row" class=${chosen ? "chosen" : ""} data-row=${queue.queue} aria-rowindex=${number || undefined} style=${{ marginBlockStart: `${gap}px` }}>
     <th role="rowheader" scope="row"><button type="button" class="link" aria-pressed=${String(chosen)} onClick=${() => desk.watch.choose({ queue: chosen ? "" : queue.queue })}>${queue.queue}</button>
       ${!queue.open && html`<span class="flag warn">${t("closed")}</span>`}
       ${nobody > 0 && html`<span class="flag bad">${t("nobody.there", { n: nobody })}</span>`}</th>
@@ -118,15 +123,19 @@ function Items({ desk, watch }) {
       <label class="inline-field"><span class="unseen">${t("items.state")}</span>
         <select value=${watch.state} onChange=${(e) => desk.watch.choose({ state: e.target.value })}>
           ${STATES.map((name) => html`<option value=${name}>${t(`items.${name}`)}</option>`)}</select></label></div>
-    ${watch.items.length ? html`<ul class="items">${watch.items.map((one) => html`<li key=${one.id}>
-      <button type="button" class="row" aria-current=${watch.item === one.id ? "true" : undefined} onClick=${() => desk.watch.choose({ item: one.id })}>
-        <${Channel} channel=${one.channel} />
-        <span class="row-text"><span class="row-first"><span class="row-name" dir="auto">${who(one)}</span><span class="quiet"><${Since} ms=${one.enqueued_at_ms} /></span></span>
-          <span class="row-second"><span class="row-line quiet">${one.id} · ${one.queue}${one.agent && ` · ${one.agent}`}</span></span></span>
-      </button></li>`)}</ul>` : html`<p class="none">${t("items.none")}</p>`}
+    ${watch.items.length ? html`<ul class="items">${watch.items.map((one) =>
+      html`<${ItemRow} key=${one.id} desk=${desk} one=${one} chosen=${watch.item === one.id} />`)}</ul>` : html`<p class="none">${t("items.none")}</p>`}
     ${watch.more && html`<p class="none">${t("items.more", { n: watch.items.length })}</p>`}
   </section>`;
 }
+
+const ItemRow = kept(function ItemRow({ desk, one, chosen }) {
+  return html`<li><button type="button" class="row" aria-current=${chosen ? "true" : undefined} onClick=${() => desk.watch.choose({ item: one.id })}>
+    <${Channel} channel=${one.channel} />
+    <span class="row-text"><span class="row-first"><span class="row-name" dir="auto">${who(one)}</span><span class="quiet"><${Since} ms=${one.enqueued_at_ms} /></span></span>
+      <span class="row-second"><span class="row-line quiet">${one.id} · ${one.queue}${one.agent && ` · ${one.agent}`}</span></span></span>
+  </button></li>`;
+});
 
 function total(load) {
   return Object.values(load).reduce((sum, n) => sum + n, 0);
@@ -138,22 +147,26 @@ export function presenceOf(agent) {
   return agent.sessions ? agent.state : "signed-out";
 }
 
+const PERSON_ROW = 52; // px, as in desk.css
+
 function People({ desk, watch }) {
   const places = usePlaces(watch.agents, "agent", "name");
   const rows = useMemo(
     () => [...watch.agents].sort((a, b) => RANK[presenceOf(a)] - RANK[presenceOf(b)] || places.get(a.agent) - places.get(b.agent)),
     [watch.agents, places],
   );
+  const { ref, whole, drawn, rest } = useSight(rows, "agent", PERSON_ROW);
   return html`<section class="panel people" aria-labelledby="people-title"><h2 id="people-title">${t("people")}</h2>
-    <ul tabindex="0" aria-labelledby="people-title">${rows.map((agent) => html`<${Person} key=${agent.agent} desk=${desk} agent=${agent} />`)}</ul>
+    <ul tabindex="0" aria-labelledby="people-title" ref=${ref} style=${{ "--rest": `${rest}px` }}>${drawn.map(({ one, number, gap }) =>
+      html`<${Person} key=${one.agent} desk=${desk} agent=${one} number=${whole ? 0 : number + 1} of=${whole ? 0 : rows.length} gap=${gap} />`)}</ul>
   </section>`;
 }
 
-const Person = kept(function Person({ desk, agent }) {
+const Person = kept(function Person({ desk, agent, number, of, gap }) {
   const presence = presenceOf(agent);
   const reason = presence === "not_ready" && agent.reason && agent.reason !== "signed-out" ? named("reason", agent.reason) : "";
   const other = agent.state === "ready" && !agent.pending ? "not_ready" : "ready";
-  return html`<li class="person">
+  return html`<li class="person" data-row=${agent.agent} aria-posinset=${number || undefined} aria-setsize=${of || undefined} style=${{ marginBlockStart: `${gap}px` }}>
     <span class=${`state ${agent.pending ? "leaving" : presence}`}><span class="dot" aria-hidden="true"></span></span>
     <span class="row-text"><span class="row-first"><span class="row-name" dir="auto">${agent.name}</span>
         ${agent.sessions > 0 && agent.since_ms > 0 && html`<span class="quiet"><${Since} ms=${agent.since_ms} /></span>`}</span>

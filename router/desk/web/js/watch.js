@@ -28,15 +28,24 @@ export const UNSEEN = {
 function same(a, b) {
   if (a === b) return true;
   if (typeof a !== "object" || typeof b !== "object" || !a || !b) return false;
-  const names = Object.keys(a);
-  return names.length === Object.keys(b).length && names.every((name) => same(a[name], b[name]));
+  let more = 0; // names that only one of them has
+  for (const name in a) {
+    if (!same(a[name], b[name])) return false;
+    more += 1;
+  }
+  for (const _ in b) more -= 1;
+  return more === 0;
 }
 
 /** The rows of an answer, each the very object that was there before where it says the same: that is not drawn again. */
 export function settled(before, after, key) {
-  const known = new Map(before.map((row) => [row[key], row]));
-  return after.map((row) => {
-    const old = known.get(row[key]);
+  let known = null; // rows hardly ever change places: then nothing has to be looked up
+  const found = (name) => {
+    known ??= new Map(before.map((row) => [row[key], row]));
+    return known.get(name);
+  };
+  return after.map((row, n) => {
+    const old = before[n]?.[key] === row[key] ? before[n] : found(row[key]);
     return old && same(old, row) ? old : row;
   });
 }
