@@ -17,7 +17,7 @@ from router.errors import BadMessage, Forbidden, NotFound, Unauthenticated, Unav
 from router.http.house import House
 from router.http.interactions import Limit
 from router.service.accounts import Account, Accounts
-from router.service.audit import Act
+from router.service.audit import Act, Wanted
 from router.service.roles import Identity, Role
 from router.service.routes import describe, json_response, read_query
 
@@ -44,7 +44,11 @@ class SessionsEnded(Struct, frozen=True):
 
 class AuditQuery(Struct, frozen=True, forbid_unknown_fields=True):
     before: Annotated[int, Meta(ge=0, le=1 << 53, description="The last number of the page before")] = 0
-    who: Annotated[str, Meta(max_length=100)] = ""
+    who: Annotated[str, Meta(max_length=100, description="`supervisor:NAME`, or a name alone: whatever they were")] = ""
+    act: Annotated[str, Meta(max_length=100)] = ""
+    subject: Annotated[str, Meta(max_length=200, description="An interaction, an agent, an account")] = ""
+    from_ms: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
+    until_ms: Annotated[int, Meta(ge=0, le=1 << 53, description="Acts before then; left out: up to now")] = 0
     limit: Limit = 100
 
 
@@ -53,6 +57,13 @@ class AuditPage(Struct, frozen=True):
 
     acts: list[Act]
     next: int = 0  # the `before` of the next page; 0 on the last one
+
+
+class AuditNames(Struct, frozen=True):
+    """What there is to choose from."""
+
+    who: list[str]
+    acts: list[str]
 
 
 class AccountRoutes:
@@ -67,6 +78,7 @@ class AccountRoutes:
             web.post("/v1/accounts/{id}/enable", self.enable),
             web.post("/v1/accounts/{id}/sign-out", self.sign_out),
             web.get("/v1/audit", self.audit),
+            web.get("/v1/audit/names", self.audit_names),
         ]
 
     @describe(
@@ -155,8 +167,25 @@ class AccountRoutes:
         query = read_query(request, AuditQuery)
         if self._house.audit is None:
             return json_response(AuditPage([]))
-        found = await asyncio.to_thread(self._house.audit.page, query.before, query.limit, query.who)
+        wanted = Wanted(query.who, query.act, query.subject, query.from_ms, query.until_ms)
+        found = await asyncio.to_thread(self._house.audit.page, query.before, query.limit, wanted)
         return json_response(AuditPage(found, found[-1].number if len(found) == query.limit else 0))
+
+    @describe(
+        "Who has done anything, and what was ever done",
+        group="accounts",
+        who="operator",
+        needs="house",
+        answer=AuditNames,
+        refuses=(Unauthenticated, Forbidden),
+    )
+    async def audit_names(self, request: web.Request) -> web.Response:
+        self._house.access.allowed(request)
+        audit = self._house.audit
+        if audit is None:
+            return json_response(AuditNames([], []))
+        who, acts = await asyncio.to_thread(lambda: (audit.names("who"), audit.names("act")))
+        return json_response(AuditNames(who, acts))
 
 
 def _shown(account: Account, sessions: dict[str, int]) -> AccountShown:

@@ -20,6 +20,7 @@ from router.http.server import HttpServer
 from router.http.session import Entrance
 from router.http.settings import HttpSettings
 from router.service.accounts import Account, AccountSettings, hashed
+from router.service.audit import Wanted
 from router.service.blobs import BlobStore
 from router.service.doorkeeper import Doorkeeper
 from router.service.quarantine import Quarantine
@@ -111,7 +112,7 @@ class House:
 
     def acts(self, who: str = "") -> list[tuple[str, str, str]]:
         """The audit in the order in which it happened: who, act, subject."""
-        return [(act.who, act.act, act.subject) for act in reversed(self.door.audit.page(0, 100, who))]
+        return [(act.who, act.act, act.subject) for act in reversed(self.door.audit.page(0, 100, Wanted(who)))]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from router.service.accounts import (
     teams_of,
 )
 from router.service.attempts import Failures
-from router.service.audit import SEEN_MS, Audit
+from router.service.audit import SEEN_MS, Act, Audit, Wanted
 from router.service.finders import mask_cards
 from router.service.roles import MAY, ROLES, identity
 from router.service.tickets import TICKETS_MAX, Tickets
@@ -268,8 +269,61 @@ def test_the_audit_tells_what_was_done_the_newest_first_and_page_by_page(tmp_pat
         newest = audit.page(0, 2)
         assert [act.subject for act in newest] == ["", "i-4"]
         assert [act.subject for act in audit.page(newest[-1].number, 10)] == ["i-3", "i-2", "i-1", "i-0"]
-        assert [act.who for act in audit.page(0, 10, "operator:olga")] == ["operator:olga"]
+        assert [act.who for act in audit.page(0, 10, Wanted("operator:olga"))] == ["operator:olga"]
         assert len(newest[1].detail) == 500
+    finally:
+        audit.close()
+
+
+ACTS = [
+    (who, act, subject, NOW + n)
+    for n, (who, act, subject) in enumerate(
+        product(("agent:sue", "supervisor:sue", "operator:olga", "console:sue"), ("read", "close"), ("i-1", "sue"))
+    )
+]
+
+
+@pytest.mark.promise("OB-5")
+@given(
+    who=st.sampled_from(["", "sue", "olga", "supervisor:sue", "nobody"]),
+    act=st.sampled_from(["", "read", "close", "take"]),
+    subject=st.sampled_from(["", "i-1", "sue", "' OR 1"]),
+    from_ms=st.sampled_from([0, NOW, NOW + 7, NOW + 99]),
+    until_ms=st.sampled_from([0, NOW, NOW + 7, NOW + 99]),
+)
+def test_what_is_asked_of_the_audit_is_all_that_is_told_and_all_of_it(
+    acted: Audit, who: str, act: str, subject: str, from_ms: int, until_ms: int
+) -> None:
+    expected = [
+        (acting, done, about, at)
+        for acting, done, about, at in reversed(ACTS)
+        if (not who or acting == who or acting.partition(":")[2] == who)
+        and act in ("", done)
+        and subject in ("", about)
+        and at >= from_ms
+        and (not until_ms or at < until_ms)
+    ]
+    wanted, found, before = Wanted(who, act, subject, from_ms, until_ms), list[Act](), 0
+    while page := acted.page(before, 3, wanted):
+        found += page
+        before = page[-1].number
+    assert [(one.who, one.act, one.subject, one.at_ms) for one in found] == expected
+
+
+def test_the_audit_knows_who_has_done_what(acted: Audit) -> None:
+    assert acted.names("who") == ["agent:sue", "console:sue", "operator:olga", "supervisor:sue"]
+    assert acted.names("act") == ["close", "read"]
+
+
+@pytest.fixture(scope="module")
+def acted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audit]:
+    audit = Audit(tmp_path_factory.mktemp("acted") / "audit.db")
+    audit.open()
+    try:
+        assert audit.names("who") == []
+        for who, act, subject, at in ACTS:
+            audit.write(at, who, act, subject)
+        yield audit
     finally:
         audit.close()
 

@@ -60,6 +60,7 @@ POST /v1/accounts/{id}/disable                -       x          -          -   
 POST /v1/accounts/{id}/enable                 -       x          -          -         x
 POST /v1/accounts/{id}/sign-out               -       x          -          -         x
 GET  /v1/audit                                -       -          -          -         x
+GET  /v1/audit/names                          -       -          -          -         x
 GET  /v1/blobs/{digest}                       x       -          x          x         x
 GET  /v1/blobs/{digest}/pages                 x       -          x          x         x
 GET  /v1/blobs/{digest}/pages/{page}          x       -          x          x         x

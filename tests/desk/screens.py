@@ -557,6 +557,13 @@ async def house(album: Album) -> None:
     await expect(page.get_by_text("This can be applied.")).to_be_visible()
     await sam.button("Apply").scroll_into_view_if_needed()
     await album.take(page, "house-tried")
+    await sam.button("Audit").click()
+    await expect(page.get_by_role("table", name="Audit")).to_be_visible()
+    await album.take(page, "audit")
+    await page.get_by_role("search").get_by_label("Who").fill("nobody")
+    await sam.button("Show").click()
+    await expect(page.get_by_text("Nothing like that stands here.")).to_be_visible()
+    await album.take(page, "audit-nothing")
 
 
 async def hall(album: Album) -> None:

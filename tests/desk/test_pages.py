@@ -22,9 +22,11 @@ from router.errors import ConfigError
 from router.http.access import Access
 from router.http.house import House
 from router.http.settings import HttpSettings
+from router.service.audit import ACTS
 from router.service.blobs import BlobStore
 from router.service.look import TOKENS
 from router.service.quarantine import Quarantine
+from router.service.roles import ROLES
 from router.service.sockets import SocketSettings
 from tests.support.desk import RecordingDesk
 
@@ -238,3 +240,10 @@ def test_a_desk_that_is_switched_off_has_no_routes(tmp_path_factory: pytest.Temp
         HttpSettings(), RecordingDesk(), Access({}, {}), dict, Quarantine(folder / "q"), BlobStore(folder / "blobs")
     )
     assert desk_routes(Settings(enabled=False), house, SocketSettings(), lambda: 1) == []
+
+
+def test_every_act_and_everybody_who_acts_has_words_in_every_language() -> None:
+    _, english, spanish = re.split(r"^const e[ns] = ", (WEB / "js" / "words.js").read_text(), flags=re.MULTILINE)
+    for words in (english, spanish):
+        known = set(re.findall(r'^  "((?:did|role)\.[^"]+)": "', words, re.MULTILINE))
+        assert known == {f"did.{act}" for act in ACTS} | {f"role.{role}" for role in (*ROLES, "console")}

@@ -118,7 +118,8 @@ async def test_gaps_and_rows_come_to_the_height_of_the_list() -> None:
                 for (const top of [0, 1, 33, 34, 500, 3000, 40000])
                   for (const focused of ["", "row 0", "row 60", "row 199", "gone"]) {
                     const rows = Array.from({ length: count }, (_, n) => ({ id: `row ${n}` }));
-                    const scrolled = Math.max(0, Math.min(top, count * 34 - 500)), sight = inSight(count, 34, scrolled, 500);
+                    const scrolled = Math.max(0, Math.min(top, count * 34 - 500));
+                    const sight = inSight(count, 34, scrolled, 500);
                     const { drawn, rest } = laidOut(rows, "id", 34, sight, focused);
                     let at = 0;
                     const places = new Map(drawn.map(({ one, gap }) => [one.id, (at += gap + 34) - 34]));

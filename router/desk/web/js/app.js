@@ -1,5 +1,6 @@
 // The screens and when each is shown; keys that work everywhere; remarks.
 
+import { Audit } from "./audit.js";
 import { Bar } from "./bar.js";
 import { Dialogs } from "./dialogs.js";
 import { Floor } from "./floor.js";
@@ -48,7 +49,9 @@ function Overview({ desk, state }) {
     <a class="skip" href="#main">${t("skip")}</a>
     <${Bar} desk=${desk} state=${state} />
     <${Line} desk=${desk} state=${state} />
-    ${state.page === "floor" ? html`<${Floor} desk=${desk} state=${state} />` : html`<${House} desk=${desk} state=${state} />`}
+    ${state.page === "floor" && html`<${Floor} desk=${desk} state=${state} />`}
+    ${state.page === "house" && html`<${House} desk=${desk} state=${state} />`}
+    ${state.page === "audit" && html`<${Audit} desk=${desk} />`}
     <${Dialogs} desk=${desk} state=${state} />
   </div>`;
 }

@@ -440,11 +440,17 @@ export class Desk {
     this._tellSeen();
   }
 
-  /** Work, the floor, or the house. */
+  /** Work, the floor, the house, or the audit. */
   turn(page) {
     this.store.set({ page });
     if (page === "work") this.watch?.show("");
     this._keep();
+  }
+
+  /** An interaction on the floor, wherever it is named. */
+  open(id) {
+    this.turn("floor");
+    this.watch.choose({ item: id });
   }
 
   showPane(pane) {

@@ -185,7 +185,7 @@ function Item({ desk, state, watch }) {
   return html`<aside class="panel item" aria-label=${item}>
     <div class="panel-head"><h2 dir="auto">${one ? who(one) : item}</h2><span class="quiet">${item}</span><span class="grow"></span>
       <${IconButton} icon="close" label=${t("close")} onClick=${() => desk.watch.choose({ item: "" })} /></div>
-    ${!story && html`<p class="none">${t("loading")}</p>`}
+    ${!story && html`<p class="none">${watch.gone || t("loading")}</p>`}
     ${story && html`<${Story} story=${story} />`}
     ${story && story.state !== "closed" && may(state, "lead") && html`<${Acts} desk=${desk} state=${state} watch=${watch} story=${story} />`}
     <${Overheard} desk=${desk} state=${state} item=${item} />
@@ -241,7 +241,7 @@ function Acts({ desk, state, watch, story }) {
 
 export function Pages({ desk, state }) {
   const offers = Object.keys(state.view.offers).length;
-  const pages = [["work", "page.work", state.me.agent], ["floor", "floor", may(state, "floor")], ["house", "house", may(state, "house")]].filter(([, , there]) => there);
+  const pages = [["work", "page.work", state.me.agent], ["floor", "floor", may(state, "floor")], ["house", "house", may(state, "house")], ["audit", "audit", may(state, "house")]].filter(([, , there]) => there);
   return html`<nav class="pages" aria-label=${t("pages")}>${pages.map(([name, key]) => html`<button type="button" aria-current=${state.page === name ? "page" : undefined}
       onClick=${() => desk.turn(name)}>${t(key)}${name === "work" && offers > 0 && html` <span class="badge">${offers}</span>`}</button>`)}</nav>`;
 }

@@ -19,6 +19,7 @@ export const UNSEEN = {
   state: "queued",
   item: "",
   story: null, // the explanation of the chosen item
+  gone: "", // why there is none
   content: null, // what was said in it, for those who may read that
   parts: null,
   quarantine: null,
@@ -94,7 +95,7 @@ export class Watch {
   }
 
   choose(fields) {
-    this._set({ ...fields, ...("item" in fields ? {} : { item: "" }), story: null, content: null });
+    this._set({ ...fields, ...("item" in fields ? {} : { item: "" }), story: null, gone: "", content: null });
     this.look();
   }
 
@@ -113,14 +114,19 @@ export class Watch {
   async _floor() {
     const { queue, state, item } = this.seen;
     const list = `/v1/interactions?state=${state}&queue=${encodeURIComponent(queue)}&limit=${SHOWN}`;
+    let gone = "";
+    const untold = (problem) => {
+      gone = refusal(problem);
+      return null;
+    };
     const [queues, agents, page, story, content] = await Promise.all([
       this.api.get(`/v1/queues?since_ms=${midnight()}`),
       this._agents(),
       this.may("contacts") ? this.api.get(list) : { interactions: [] },
-      item ? this.api.get(`/v1/interactions/${item}/explain?decisions=no`).catch(() => null) : null,
+      item ? this.api.get(`/v1/interactions/${item}/explain?decisions=no`).catch(untold) : null,
       item && this.may("words") ? this.api.get(`/v1/interactions/${item}/content`).catch(() => null) : null,
     ]);
-    return { queues: queues.queues, agents, items: page.interactions, more: Boolean(page.next), story, content };
+    return { queues: queues.queues, agents, items: page.interactions, more: Boolean(page.next), story, gone, content };
   }
 
   /** Whether the server lets this person; what it refuses is not even shown. */
