@@ -2,10 +2,13 @@
 
 The journal carries digests. So a digest may only get out of here when its content is durable, and the rules follow:
 
-- Content is written under `tmp/` and renamed to `ab/abcdef...`: it has its name at once and whole, or not at all.
-- Small content is durable because a pack in `spool/` holds it too (see `spool`), large content because its file and its
-  folder were synced. What has a name already is not written again, but synced again: its writer may have been killed.
-- When the disk fails, what was new is taken back, so that nothing is there of which nobody knows whether it stays.
+- Small content is durable because a pack in `spool/` holds it (see `spool`), before its file is written under its name
+  `ab/abcdef...`. Large content is written under `tmp/`, synced and renamed, and its folder synced: it has its name at
+  once and whole, or not at all.
+- A file of another length is what a killed process left, and is replaced. One of the right length is not written again,
+  but synced again: its writer may have been killed.
+- When the disk fails, what is new and in no pack is taken back, so that nothing is there of which nobody knows whether
+  it stays.
 - Reading checks the content against its name.
 
 `put` costs the event loop a future and a queue entry. One thread takes all that waits as one batch, with one sync for
@@ -292,6 +295,8 @@ class BlobStore:
                 if small:
                     spool.append(small)
                 for digest, data in new.items():
+                    if digest in small and _write_there(self._name(digest), data):
+                        continue
                     drafts[digest] = self._draft()
                     write_new(drafts[digest], (data,), sync=digest not in small)
             except OSError:
@@ -422,6 +427,15 @@ def _digest(data: bytes) -> str:
 
 def _create(name: str) -> int:
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+
+
+def _write_there(name: str, data: bytes) -> bool:
+    """Write it under its own name, which a rename would cost as much as all else; False where something is there."""
+    try:
+        write_new(name, (data,), sync=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _size(name: str) -> int:

@@ -1,6 +1,7 @@
 """A digest gets out only when its content will still be there after a power cut."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import random
@@ -230,13 +231,46 @@ async def test_when_the_disk_fails_nothing_is_there_and_when_it_works_again_all_
     with monkeypatch.context() as patch:
         patch.setattr(os, call, failing)
         results = await asyncio.gather(*(store.put(bytes([i]) * size) for i in range(5)), return_exceptions=True)
-    # Small contents need no fsync once there is a pack, large ones no fdatasync.
-    spared = (call, size) in (("fsync", 100), ("fdatasync", LARGE))
+    # Small contents need no fsync once there is a pack and no rename, large ones no fdatasync.
+    spared = (call, size) in (("fsync", 100), ("rename", 100), ("fdatasync", LARGE))
     assert all(isinstance(result, Unavailable) != spared for result in results)
     assert len(names_in(root)) == (6 if spared else 1)
     assert list((root / "tmp").iterdir()) == []
     again = await asyncio.gather(*(store.put(bytes([i]) * size) for i in range(5)))
     assert [store.read(blob.digest) for blob in again] == [bytes([i]) * size for i in range(5)]
+
+
+@pytest.mark.promise("IN-2")
+async def test_a_disk_that_fills_up_between_two_files_leaves_no_half_one(
+    store: BlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.put(b"before")
+    contents, left, real = [bytes([i]) * 100 for i in range(5)], [4], os.write
+
+    def filling(fd: int, data: bytes) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        return real(fd, data[:40]) if left[0] == 0 else real(fd, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", filling)
+        results = await asyncio.gather(*(store.put(data) for data in contents), return_exceptions=True)
+    assert any(isinstance(result, Unavailable) for result in results)
+    assert left[0] < 0
+    for digest in names_in(root):
+        assert digest_of(store.read(digest)) == digest
+    for data in contents:
+        assert store.read((await store.put(data)).digest) == data
+
+
+@pytest.mark.promise("IN-7")
+async def test_half_of_a_file_that_a_killed_process_left_is_replaced(store: BlobStore, root: Path) -> None:
+    await store.put(b"before")
+    digest = digest_of(b"content")
+    (root / digest[:2] / digest).write_bytes(b"cont")
+    assert store.read((await store.put(b"content")).digest) == b"content"
+    assert list((root / "tmp").iterdir()) == []
 
 
 async def test_a_failed_file_is_unavailable_and_leaves_nothing(
