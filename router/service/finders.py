@@ -29,6 +29,8 @@ _DIGIT = re.compile("[0-9]")
 _GROUP = re.compile(r"\d+")
 _CARD_MIN, _CARD_MAX = 13, 19
 _GROUPS_MAX = 10  # of one card: pairs
+_LOOKS = 4  # what was hidden may have kept its neighbour from being seen as one
+REST = 4  # digits that stay
 # By length, how numbers begin: Visa once; Diners Club; American Express and JCB; Visa, Mastercard, Discover, JCB and
 # Maestro; Maestro; UnionPay, Visa and Maestro.
 _ISSUED: dict[int, tuple[str, ...]] = {
@@ -48,11 +50,20 @@ def mask_cards(text: str) -> str:
     """The text with `•••• 1234` in place of each card number."""
     if len(text) < _CARD_MIN or (text.isascii() and _DIGIT.search(text) is None):  # nearly all that people chat
         return text
-    return _RUN.sub(_without_cards, text)
+    for _ in range(_LOOKS):
+        hidden = _RUN.sub(_without_cards, text)
+        if hidden == text:
+            break
+        text = hidden
+    return text
 
 
 def _without_cards(run: re.Match[str]) -> str:
-    """Digits in groups, among which a card's number may begin and end at any group."""
+    """Digits in groups, among which a card's number may begin and end at any group.
+
+    The four digits that stay of one may begin another with what follows: somebody may have written them so, to have a
+    number pass for one that is hidden already. Then they go, too.
+    """
     text = run[0]
     if len(text) < _CARD_MIN:
         return text
@@ -60,33 +71,38 @@ def _without_cards(run: re.Match[str]) -> str:
     digits = _ascii("".join([text[begins:ends] for begins, ends in groups]))
     kept, at, offset = "", 0, 0  # the latter: how many digits stand before this group
     first = 0
-    is_rest = run.string.endswith(f"{HIDDEN} ", 0, run.start())  # what is left of one that was hidden begins here
+    rest = ""  # of a number that was hidden just now: it takes the place of this group
     while first < len(groups):
-        last, count = (-1, 0) if is_rest else _card_from(run, groups, first, digits, offset)
-        is_rest = False
+        last, count = _card_from(run, groups, first, digits, offset, len(rest))
         if last < 0:
-            offset += groups[first][1] - groups[first][0]
+            if rest:
+                kept, at, rest = kept + rest, groups[first][1], ""
+                offset += REST
+            else:
+                offset += groups[first][1] - groups[first][0]
             first += 1
             continue
-        kept += text[at : groups[first][0]] + f"{HIDDEN} {digits[offset + count - 4 : offset + count]}"
-        at, first, offset = groups[last][1], last + 1, offset + count
+        kept += (text[at : groups[first][0]] if not rest else "") + f"{HIDDEN} "
+        offset += count - REST
+        first, rest = last, digits[offset : offset + REST]
     return kept + text[at:]
 
 
 def _card_from(
-    run: re.Match[str], groups: list[tuple[int, int]], first: int, digits: str, offset: int
+    run: re.Match[str], groups: list[tuple[int, int]], first: int, digits: str, offset: int, rest: int
 ) -> tuple[int, int]:
     """The last group of the longest card number that begins with this one, and its digits; -1: none does.
 
-    In one piece, as printed (4-4-4-4, 4-6-5, 4-6-4, 4-4-4-1, 4-4-4-4-3), or in pairs and the like.
+    In one piece, as printed (4-4-4-4, 4-6-5, 4-6-4, 4-4-4-1, 4-4-4-4-3), or in pairs and the like. `rest`: how many
+    digits the first group has, where they are not those of the text.
     """
     found, count = (-1, 0), 0
     if digits[offset] not in _BEGINNINGS:
         return found
-    size = groups[first][1] - groups[first][0]
+    size = rest or groups[first][1] - groups[first][0]
     longest = 6 if size == 4 else size
     for last in range(first, min(first + _GROUPS_MAX, len(groups))):
-        more = groups[last][1] - groups[last][0]
+        more = size if last == first else groups[last][1] - groups[last][0]
         count += more
         if more > longest or count > _CARD_MAX:
             break

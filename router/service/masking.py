@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -42,6 +42,7 @@ PATTERNS_MAX = 50  # each costs a look at every text
 PATTERN_MAX = 1_000  # characters
 PATTERN_MEMORY = 4 << 20  # bytes that one may take when compiled
 
+_PROBE = "Ab 1-2_é\n\t"  # an expression that can find nothing at all does so somewhere here
 _HALVES = re.compile("[\ud800-\udfff]")  # of characters: no UTF-8, which RE2 reads, can hold them
 
 # In this order: a longer thing is hidden before a shorter one finds a part of it.
@@ -125,6 +126,12 @@ def _compiled(name: str, pattern: str) -> Mask:
     except re2.error as problem:
         said = problem.args[0] if problem.args else b""
         raise ConfigError(path, expected, said.decode() if isinstance(said, bytes) else str(said)) from None
-    if found.search("") or found.search("\n"):
+    if any(not one[0] for one in found.finditer(_PROBE)) or found.search(""):
         raise ConfigError(path, expected, repr(pattern))
-    return lambda text: found.sub(lambda _: HIDDEN, _HALVES.sub("\ufffd", text)) if text else text
+    if found.search(HIDDEN):
+        raise ConfigError(path, f"{expected}, and does not find what is put in place ({HIDDEN})", repr(pattern))
+    return lambda text: found.sub(_hidden, _HALVES.sub("\ufffd", text)) if text else text
+
+
+def _hidden(found: Any) -> str:
+    return HIDDEN if found[0] else ""

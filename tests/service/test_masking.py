@@ -43,6 +43,9 @@ CARD = "4111 1111 1111 1111"
         ("VISA-4111111111111111", "VISA-•••• 1111"),
         ("4111 1111 1111 1111 123", "•••• 1111 123"),
         ("order 123, 4111111111111111", "order 123, •••• 1111"),
+        ("•••• 4111111111111111", "•••• •••• 1111"),  # written so that it passes for one that is hidden already
+        ("•••• 4111 1111 1111 1111", "•••• •••• 1111"),
+        ("4111111111194000 0000 0000 0002", "•••• •••• 0002"),  # four digits that belong to two
     ],
 )
 def test_a_card_number_keeps_its_last_four_digits(said: str, stored: str) -> None:
@@ -209,7 +212,7 @@ def test_a_house_names_what_else_is_hidden() -> None:
     assert mask("\ud83d C-12345678") == "\ufffd ••••", "half a character is none"
 
 
-@pytest.mark.parametrize("pattern", ["C-[0-9", "(?=C)", "x*", r"\n?", "(a{1000}){1000}"])
+@pytest.mark.parametrize("pattern", ["C-[0-9", "(?=C)", "x*", r"\n?", r"\b", "$", "•", ".", "(a{1000}){1000}"])
 def test_a_pattern_that_cannot_be_used_is_refused_at_the_start(pattern: str) -> None:
     with pytest.raises(ConfigError, match=r"masking\.patterns\.mine"):
         check(MaskingSettings(patterns={"mine": pattern}))
@@ -232,6 +235,13 @@ PIECES = st.lists(
         ),
     )
 ).map("".join)
+
+
+@pytest.mark.promise("OB-6")
+@given(st.lists(st.one_of(CARDS, st.sampled_from(["cvv 123", "PIN 1234", "password: abc", "••••", "and", "12"]))))
+def test_whatever_stands_before_it_a_card_is_hidden(words: list[str]) -> None:
+    hidden = EVERYTHING(" ".join(words))
+    assert not [word for word in words if mask_cards(word) != word and word in hidden]
 
 
 @given(PIECES)
