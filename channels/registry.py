@@ -104,6 +104,12 @@ def _phone_reaches(settings: Phone) -> dict[str, tuple[Reach, ...]]:
     return {"phone": tuple(found)}
 
 
+def _mail_reaches(settings: Email) -> dict[str, tuple[Reach, ...]]:
+    from channels.email.forwards import OUTSIDE, outside_of
+
+    return {"email": (Reach("mail:", outside_of(settings.addresses, settings.plus_addressing), OUTSIDE),)}
+
+
 def _phone_endpoint(settings: Phone, endpoint: str) -> str:
     """Some gateway that takes orders has to be able to ring it; an agent without one takes no calls of theirs."""
     from channels.phone.kinds import KINDS as GATEWAYS
@@ -159,10 +165,6 @@ def pictures(settings: Mapping[str, Struct]) -> Pictures:
     return ScanPictures((scan if isinstance(scan, Scan) else Scan()).showing)
 
 
-# One plain address: what an agent may give a mail to. The channel looks closer when it writes there.
-MAIL_ADDRESS = r"[^\s<>@,;:\"()\[\]\\]{1,64}@[^\s<>@,;:\"()\[\]\\]{1,255}"
-
-
 KINDS: dict[str, Kind] = {
     "phone": Kind(
         Phone,
@@ -181,7 +183,7 @@ KINDS: dict[str, Kind] = {
         _email,
         lambda settings: {"email": ("copy", "message", "transferred")},
         check_email,
-        reaches=lambda settings: {"email": (Reach("mail:", MAIL_ADDRESS, "an address such as name@example.org"),)},
+        reaches=_mail_reaches,
         lasting=lambda settings: {"email"},
         listens=lambda settings: {
             f"email.{name}.port": (one.host, one.port)

@@ -6,17 +6,26 @@ into one mail is left out from the oldest on, and the text says so.
 
 They answer us and not the customer: the mail comes from our address and bears the conversation's token, so their
 answer is new work that follows the one which was given away.
+
+Outside is what is an address (RFC 5321 4.1.2, without quoted local parts; letters of all scripts, RFC 6531) and none of
+ours: a mail from our address to our address would come back as a loop, and nobody would ever see it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct
 
 from channels.email.render import Attachment
 from router.engine.views import InteractionView, MessageView
+
+OUTSIDE = "an address outside of this house, such as name@example.org (within it: a queue or an agent)"
+
+_ATOM = r"[\w!#$%&'*/=?^`{|}~+-]+"
+_LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 
 TEXT_MAX = 200_000  # characters of the conversation; the files have all of it
 
@@ -44,6 +53,17 @@ WORDS = {
         "(Se omite la parte más antigua.)",
     ),
 }
+
+
+def outside_of(ours: Iterable[str], plus_addressing: bool) -> str:
+    """A regular expression for whole addresses to which a conversation may be given."""
+    detail = r"(?:\+[^@]*)?" if plus_addressing else ""
+    own = "|".join(
+        f"{re.escape(local)}{detail}@{re.escape(domain)}"
+        for local, _, domain in (address.rpartition("@") for address in sorted(ours))
+    )
+    excluded = rf"(?!(?i:{own})\Z)" if own else ""
+    return rf"{excluded}(?=[^@]{{1,64}}@.{{1,255}}\Z){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*"
 
 
 def fitting(mails: Sequence[tuple[str, bytes]], limit: int) -> list[Attachment]:

@@ -31,7 +31,7 @@ class OutboundItem(Struct, frozen=True):
     action: str
     channel: str
     interaction: str
-    recipient: str
+    recipient: Annotated[str, Meta(description="Whom it is to reach: an agent's or outside address, or the customer")]
     error: str
 
 
@@ -48,7 +48,8 @@ _PATH = {"number": Annotated[int, Meta(ge=0, le=10**18)]}
 
 
 def _item(o: Outbound) -> OutboundItem:
-    return OutboundItem(o.outbound, o.at_ms, o.action, o.channel, interaction_id(o.interaction), o.recipient, o.error)
+    whom = o.endpoint or o.sender or o.recipient
+    return OutboundItem(o.outbound, o.at_ms, o.action, o.channel, interaction_id(o.interaction), whom, o.error)
 
 
 class OutboundRoutes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import email
+import re
 import socket
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
@@ -15,7 +16,8 @@ from aiosmtpd.smtp import SMTP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.email.addresses import Mailbox
+from channels.email.addresses import Mailbox, canonical_address
+from channels.email.forwards import outside_of
 from channels.email.parse import read_letter
 from channels.email.render import Attachment, ReplyMail, reference_chain, render, reply_id, reply_subject
 from channels.email.settings import SmartHost
@@ -502,6 +504,68 @@ async def test_of_what_is_given_away_as_much_goes_as_fits_into_one_mail(tmp_path
     assert [file.get_filename() for file in files] == ["mail-3.eml"]
     assert "(2 older ones are left out" in got.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert len(got.as_bytes()) < limit
+
+
+REACH = re.compile(outside_of(["support@shop.example", "Sales.EU@shop.example"], plus_addressing=True))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "claims@partner.example",
+        "o'brien+x=1@sub.partner-shop.example",
+        "josé@correo.españa.example",
+        "a@b",
+        "support@shop.example.org",
+        "not-support@shop.example",
+        "sales@shop.example",
+    ],
+)
+def test_outside_addresses_may_be_given_a_conversation(address: str) -> None:
+    assert REACH.fullmatch(address)
+    assert canonical_address(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "nobody",
+        "a b@c.example",
+        "a\0@b.example",
+        "a\u202e@b.example",
+        "a\n@b.example",
+        "a@b.example\n",
+        "a@b..example",
+        ".a@b.example",
+        "a.@b.example",
+        "a..b@c.example",
+        "a@-b.example",
+        "a@b.example.",
+        "<a@b.example>",
+        "a@b.example,c@d.example",
+        "a" * 65 + "@b.example",
+        "a@" + "b." * 130 + "example",
+    ],
+)
+def test_what_is_no_plain_address_is_refused(address: str) -> None:
+    assert not REACH.fullmatch(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["support@shop.example", "SUPPORT@Shop.example", "support+x@shop.example", "sales.eu@shop.example"]
+)
+def test_an_address_of_ours_is_refused_since_it_would_come_back_as_a_loop(address: str) -> None:
+    assert not REACH.fullmatch(address)
+
+
+def test_without_plus_addressing_what_has_a_plus_is_somebody_elses() -> None:
+    assert re.fullmatch(outside_of(["support@shop.example"], plus_addressing=False), "support+x@shop.example")
+
+
+@given(st.emails())
+def test_what_others_call_an_address_is_one(address: str) -> None:
+    assert re.fullmatch(outside_of([], plus_addressing=True), address)
 
 
 @pytest.mark.parametrize("to", ["", "nobody", "a b@c.example"])
