@@ -32,7 +32,18 @@ URL = click.option(
     "--url", type=HTTP, default="http://127.0.0.1:8080", show_default=True, help="the daemon's HTTP address"
 )
 TOKEN = click.option("--token", envvar="SWITCHBOARD_TOKEN", default="dev-operator", help="an operator's token")
-POSITIVE = click.FloatRange(0, 1_000_000)
+
+
+class Amount(click.FloatRange):
+    """A number that may be reckoned with: "nan" is a number to Python, and in no range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        return self.fail(f"{value} is not a number.", param, ctx) if found != found else found
+
+
+NOT_NEGATIVE = Amount(0, 1_000_000)
+POSITIVE = Amount(0, 1_000_000, min_open=True)
 JSON = click.option("--json", "as_json", is_flag=True, help="for machines")
 OF_DOMAIN = click.option("--domain", default="", metavar="NAME", help="with --config: the log of this routing domain")
 OF_CONFIG = click.option(
@@ -535,16 +546,16 @@ def bench(name: str | None, rounds: int, quick: bool, sockets: int | None, plot:
 @cli.command(epilog=example("switchboard size --agents 100000 --domains 200"))
 @click.option("--agents", type=click.IntRange(1, 10_000_000), required=True)
 @click.option("--domains", type=click.IntRange(1, 4_000), default=1, show_default=True, help="routing domains")
-@click.option("--contacts", type=POSITIVE, default=12.0, show_default=True, help="of an agent in the busiest hour")
-@click.option("--messages", type=POSITIVE, default=6.0, show_default=True, help="within a contact, by both sides")
-@click.option("--events", type=POSITIVE, default=3.0, show_default=True, help="of the channel about a contact")
-@click.option("--sockets", type=POSITIVE, default=1.0, show_default=True, help="of an agent")
+@click.option("--contacts", type=NOT_NEGATIVE, default=12.0, show_default=True, help="of an agent in the busiest hour")
+@click.option("--messages", type=NOT_NEGATIVE, default=6.0, show_default=True, help="within a contact, by both sides")
+@click.option("--events", type=NOT_NEGATIVE, default=3.0, show_default=True, help="of the channel about a contact")
+@click.option("--sockets", type=NOT_NEGATIVE, default=1.0, show_default=True, help="of an agent")
 @click.option(
-    "--hours", type=click.FloatRange(0, 24), default=10.0, show_default=True, help="of a day that are so busy"
+    "--hours", type=Amount(0, 24, min_open=True), default=10.0, show_default=True, help="of a day that are so busy"
 )
-@click.option("--keep", type=POSITIVE, default=4.0, show_default=True, help="hours of the log in Redis")
+@click.option("--keep", type=NOT_NEGATIVE, default=4.0, show_default=True, help="hours of the log in Redis")
 @click.option("--replicas", type=click.IntRange(0, 9), default=1, show_default=True, help="of each Redis")
-@click.option("--fill", type=click.FloatRange(0.01, 1), default=0.5, show_default=True, help="part of a core to use")
+@click.option("--fill", type=Amount(0.01, 1), default=0.5, show_default=True, help="part of a core to use")
 @click.option("--gib", type=POSITIVE, default=8.0, show_default=True, help="memory of an engine or edge")
 @click.option("--redis-gib", type=POSITIVE, default=32.0, show_default=True, help="memory of a Redis")
 @click.option("--costs", type=click.Path(path_type=Path), metavar="FILE", help="your own: bench machines --json > FILE")

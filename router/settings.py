@@ -174,7 +174,7 @@ def _json(content: bytes) -> dict[str, Any]:
 
 def _toml(content: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))
     except ValueError as error:  # syntax, encoding, a number of too many digits
         raise ConfigError("file", "TOML in UTF-8", str(error)) from error
 
@@ -269,7 +269,7 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
     check_exposure(settings.http, settings.operators.tokens)
     demo = any(token.startswith(DEMO) for token in settings.agent_link.tokens)
     if demo and not is_loopback(settings.sockets.host):
-        expected = f"no demo tokens ({DEMO}...) in agent_link.tokens when listening beyond loopback"
+        expected = f"this machine only (127.0.0.1), since agent_link.tokens has demo tokens ({DEMO}...)"
         raise ConfigError("sockets.host", expected, settings.sockets.host)
 
 
@@ -322,6 +322,17 @@ SHAPES = {
     }.items()
 }
 _NAME = re.compile(r"[a-z0-9_.-]+")
+_EXPECTED = re.compile(r"`(?P<kinds>[a-z |]+)`(?: of length)?(?: (?P<limit>[<>]=?) (?P<number>[\d.e+-]+))?")
+_KINDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+}
+_LIMITS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
 
 
@@ -344,7 +355,7 @@ def explained(error: msgspec.ValidationError, raw: Any, kind: Any, path: str = "
     missing = re.search(r"missing required field `([^`]*)`", what)
     if missing:
         return ConfigError(_dotted([dotted, missing[1]]) if dotted else missing[1], "a value", "nothing")
-    expected = re.sub(r"^[Ee]xpected ", "", what.split(", got ")[0])
+    expected = _in_words(re.sub(r"^[Ee]xpected ", "", what.split(", got ")[0]))
     if what.startswith("Invalid enum value"):
         expected = "one of " + ", ".join(_choices(kind, steps))
     if NAME_PATTERN in what:
@@ -353,6 +364,19 @@ def explained(error: msgspec.ValidationError, raw: Any, kind: Any, path: str = "
     if shape and shape[1] in SHAPES:
         expected = SHAPES[shape[1]]
     return ConfigError(dotted or "file", expected, _shown(dotted, at))
+
+
+def _in_words(expected: str) -> str:
+    """What the library expects, as people who write TOML call it."""
+    parted = _EXPECTED.fullmatch(expected)
+    if parted is None:
+        return expected
+    kinds = [_KINDS.get(kind, kind) for kind in parted["kinds"].split(" | ")]
+    words, limit = " or ".join(kinds), parted["limit"]
+    if limit is None:
+        return words
+    of = {"a text": " characters", "a list": " entries", "a table": " entries"}.get(kinds[0], "")
+    return f"{words} of {_LIMITS[limit]} {parted['number']}{of}"
 
 
 def _without_secrets(steps: list[str | int]) -> list[str | int]:
@@ -440,7 +464,7 @@ def _dotted(steps: list[Any]) -> str:
 
 def _shown(path: str, value: Any) -> str:
     if _SECRET.search(path.rsplit(".", 1)[-1]):
-        return "another kind of value (not shown: it may be a secret)"
+        return "a value that is not shown, since it may be a secret"
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 

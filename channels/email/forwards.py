@@ -43,13 +43,13 @@ WORDS = {
     "en": Words(
         "{agent} forwards a conversation to you. It was begun by {customer}: {subject}",
         "The customer's mails are attached as they came.",
-        "({count} older ones are left out: they would make this mail too large.)",
+        "(Not attached, as this mail would be too large: {count}.)",
         "(The older part is left out.)",
     ),
     "es": Words(
         "{agent} le reenvía una conversación. La comenzó {customer}: {subject}",
         "Los correos del cliente van adjuntos tal como llegaron.",
-        "(Se omiten {count} más antiguos: este correo sería demasiado grande.)",
+        "(Sin adjuntar, pues este correo sería demasiado grande: {count}.)",
         "(Se omite la parte más antigua.)",
     ),
 }

@@ -210,7 +210,7 @@ def _fewest(candidates: list[Group], w: Work, what: str) -> Group:
     if not good:
         small = candidates[0]
         found = f"{what} of one domain takes {small.cores:.2f} cores and {small.gib:.1f} GiB"
-        raise ConfigError("--fill", "a part of a core (and --gib of memory) that one domain fits into", found)
+        raise ConfigError("--fill, --gib", "a part of a core and memory that one domain fits into", found)
     return min(good, key=lambda one: (one.count, one.domains))
 
 

@@ -42,7 +42,7 @@ def must_be_in_reach(s: State, item: Interaction, address: str) -> None:
         if not reach.pattern:
             raise NotSupported(f"the gateway {gateway} cannot connect a contact to an address; give it to a queue")
         if not _compiled(reach.pattern).fullmatch(address):
-            raise BadMessage(f"to.address: the gateway {gateway} reaches {reach.expected}, not {address[:100]!r}")
+            raise BadMessage(f"to.address: {gateway} reaches {reach.expected}, not {address[:100]!r}")
 
 
 def warnings(s: State, agent: Agent) -> tuple[str, ...]:

@@ -362,7 +362,10 @@ def _requirement(node: Node, names: Names, path: str) -> None:
         check(node, names, path)
     except UnknownName as error:
         where, _, what = str(error).partition(": ")
-        raise ConfigError(where, "a requirement that uses known names", what) from error
+        if what.startswith("say "):
+            raise ConfigError(where, what.removeprefix("say "), "none or several of them") from error
+        expected = "a requirement that uses known names" if what.startswith("there is no") else "parts that go together"
+        raise ConfigError(where, expected, what) from error
 
 
 def _positive(value: int, path: str) -> None:

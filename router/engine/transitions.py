@@ -100,7 +100,27 @@ OFFER_NEXT: dict[tuple[str, type[e.Event]], str] = {
 }
 
 
+# What people ask for, where the event has another name.
+ACTS: dict[type[e.Event], str] = {
+    e.InteractionEnded: "to end it",
+    e.Transferred: "a transfer",
+    e.Requeued: "to put it back into its queue",
+    e.Held: "hold",
+    e.Resumed: "to resume it",
+    e.ConsultStarted: "a consult",
+    e.CallbackRequested: "a callback",
+    e.CustomerCalled: "to call the customer",
+    e.OfferMade: "an offer",
+    e.ConnectFailed: "to report that it was not connected",
+    e.ConnectionConfirmed: "to report that it is connected",
+    e.PriorityChanged: "another priority",
+    e.RequirementRelaxed: "to relax what it asks for",
+    e.WrapUpExtended: "more wrap-up",
+    e.WrapUpFinished: "to finish wrap-up",
+}
+
+
 def demand(number: int, state: int, event: type[e.Event]) -> None:
     """Refuse what is not a legal move. Raises IllegalMove with the state that it is in."""
     if (state, event) not in NEXT:
-        raise IllegalMove(f"i-{number} is {STATE_NAMES[state]}: {event.__name__} is not possible from there")
+        raise IllegalMove(f"i-{number} is {STATE_NAMES[state]}: {ACTS.get(event, 'that')} is not possible from there")

@@ -155,6 +155,9 @@ def is_loopback(host: str) -> bool:
         return False  # a name may mean any address
 
 
+HERE = "this machine only (127.0.0.1)"
+
+
 def check_exposure(settings: HttpSettings, operators: Mapping[str, str]) -> None:
     """Refuse to listen beyond this machine with tokens that everybody knows, without any, or unprotected (OB-6)."""
     if bool(settings.certificate) != bool(settings.private_key):
@@ -162,8 +165,10 @@ def check_exposure(settings: HttpSettings, operators: Mapping[str, str]) -> None
     if is_loopback(settings.host):
         return
     if not any(operators):
-        raise ConfigError("http.host", "an operator's token before listening beyond loopback", settings.host)
+        raise ConfigError("http.host", f"{HERE}, or a token in operators.tokens", settings.host)
     if any(token.startswith(DEMO) for token in operators):
-        raise ConfigError("http.host", f"no demo tokens ({DEMO}...) when listening beyond loopback", settings.host)
+        expected = f"{HERE}, since operators.tokens has demo tokens ({DEMO}...)"
+        raise ConfigError("http.host", expected, settings.host)
     if not settings.certificate and not settings.behind_proxy:
-        raise ConfigError("http.host", "certificate and private_key, or behind_proxy = true", settings.host)
+        expected = f"{HERE}, or http.certificate and http.private_key, or http.behind_proxy = true"
+        raise ConfigError("http.host", expected, settings.host)

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from router.errors import BadMessage, ClientError, ConfigError, TooLarge, Unauthenticated, Unavailable
+from router.errors import BadMessage, ClientError, ConfigError, IllegalMove, TooLarge, Unauthenticated, Unavailable
 from router.http.house import House
 from router.service.problems import JSON_TYPE
 from router.service.routes import decode_json, describe, json_response, read_body, read_query
@@ -49,7 +49,7 @@ class ConfigurationRoutes:
         body=dict[str, Any],
         bodies=("application/json", "application/toml"),
         answer=dict[str, Any],
-        refuses=(Unauthenticated, ClientError, BadMessage, ConfigError, TooLarge, Unavailable),
+        refuses=(Unauthenticated, ClientError, BadMessage, ConfigError, IllegalMove, TooLarge, Unavailable),
     )
     async def post(self, request: web.Request) -> web.Response:
         by = self._house.by(request)

@@ -35,7 +35,7 @@ class DomainRoutes:
     @property
     def _office(self) -> DomainsOffice:
         if self._named is None:
-            raise NotFound("this house is one: its configuration has no [domains], so there is nothing to move")
+            raise NotFound("this house is one: its configuration has no [domains]")
         return self._named
 
     def routes(self) -> list[web.RouteDef]:

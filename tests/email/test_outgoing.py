@@ -502,7 +502,7 @@ async def test_of_what_is_given_away_as_much_goes_as_fits_into_one_mail(tmp_path
         got = await written(world, tmp_path, given_away())
     _, *files = got.iter_parts()
     assert [file.get_filename() for file in files] == ["mail-3.eml"]
-    assert "(2 older ones are left out" in got.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "(Not attached, as this mail would be too large: 2.)" in got.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert len(got.as_bytes()) < limit
 
 
