@@ -25,7 +25,7 @@ from router.errors import ConfigError
 from router.http.oidc import COOKIE, _challenge
 from router.service.accounts import AccountSettings, OidcSettings, check
 from tests.accounts.conftest import House
-from tests.support.redis import free_port
+from tests.support.ports import free_port
 
 CLIENT = "switchboard"
 PEOPLE = [

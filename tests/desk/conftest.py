@@ -7,7 +7,6 @@ fails, or whose policy is broken, fails its test whatever else it shows.
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.desk.people import Desk
+from tests.support.ports import free_port
 from tests.system.daemon import CONFIG, Daemon
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -39,7 +39,7 @@ QUICK = {
 }
 
 # Nothing here is about speed, and the machine may be busy with other tests.
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
 
 NewPage = Callable[..., Awaitable[Page]]
@@ -81,12 +81,6 @@ async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
     for context in contexts:
         await context.close()
     assert faults == []
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def unhurried(demo: str) -> str:

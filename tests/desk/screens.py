@@ -31,9 +31,10 @@ from aiosmtpd.smtp import SMTP
 from PIL import Image, ImageDraw, ImageFont
 from playwright.async_api import Browser, Page, ViewportSize, WebSocketRoute, async_playwright, expect
 
-from tests.desk.conftest import ARGUMENTS, PROGRAMS, QUICK, free_port, unhurried
+from tests.desk.conftest import ARGUMENTS, PROGRAMS, QUICK, unhurried
 from tests.desk.people import Desk
 from tests.desk.test_operator import Relay
+from tests.support.ports import free_port
 from tests.system.clients import Visitor, call_event, drop, phone, send_mail
 from tests.system.daemon import CONFIG, ROOT, Daemon
 

@@ -14,9 +14,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Locator, Page, expect
 
-from tests.desk.conftest import QUICK, NewPage, free_port, unhurried
+from tests.desk.conftest import QUICK, NewPage, unhurried
 from tests.desk.people import Desk
 from tests.desk.test_access import check
+from tests.support.ports import free_port
 from tests.system.daemon import CONFIG, Daemon
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.system]

@@ -8,11 +8,12 @@ import imaplib
 import os
 import shutil
 import signal
-import socket
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from pathlib import Path
 from typing import Self
+
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PATH = os.environ.get("PATH", "") + ":/usr/sbin"
@@ -22,12 +23,6 @@ def missing(*programs: str) -> list[str]:
     """What is not installed; that root is needed counts as missing too."""
     absent = [program for program in programs if shutil.which(program, path=PATH) is None]
     return absent + ([] if os.geteuid() == 0 else ["root"])
-
-
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
 
 
 async def run(*command: str, within_s: float = 60) -> tuple[int, str]:

@@ -18,8 +18,9 @@ from channels.email.mailbox import opened
 from channels.email.settings import ImapBox, Settings, check
 from router.engine.config import Duration
 from router.errors import ConfigError, NoRoute, Overloaded
-from tests.email.servers import Dovecot, free_port, missing
+from tests.email.servers import Dovecot, missing
 from tests.email.world import SALES, SUPPORT, World, open_world
+from tests.support.ports import free_port
 
 ABSENT = missing("dovecot")
 real = [

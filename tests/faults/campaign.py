@@ -16,13 +16,11 @@ After the last round the daemon is left alone, everybody finishes, and the ledge
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -34,6 +32,7 @@ from pathlib import Path
 from tests.faults.audit import Findings, audit
 from tests.faults.takeover import Takeover
 from tests.faults.world import Served, World
+from tests.support.ports import free_ports
 from tests.system.daemon import ROOT, Daemon, Json
 
 WAYS = {"work": 6, "boot": 4, "pause": 2, "stall": 1, "snapshot": 2, "drain": 2, "verify": 1}
@@ -313,11 +312,3 @@ class Rounds:
             child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, env=env, cwd=ROOT)
         self._beside.append(child)
         return child
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in found:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in found]

@@ -41,10 +41,11 @@ from typing import NamedTuple
 
 import aiohttp
 
-from tests.faults.campaign import ROUNDS_MAX, SETTINGS, Result, finish, free_ports
+from tests.faults.campaign import ROUNDS_MAX, SETTINGS, Result, finish
 from tests.faults.takeover import Takeover, Watch
 from tests.faults.wire import Wire
 from tests.faults.world import World
+from tests.support.ports import free_ports
 from tests.support.redis import SYSTEM, RedisServer, bundled
 from tests.system.daemon import Daemon, Json
 

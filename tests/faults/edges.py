@@ -20,9 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults import cluster
-from tests.faults.campaign import Result, free_ports
+from tests.faults.campaign import Result
 from tests.faults.cluster import WELL_S, Campaign, Cluster, Member, Rounds
 from tests.faults.wire import State, Wire
+from tests.support.ports import free_ports
 
 WAYS = cluster.WAYS | {
     "edge-kill": 4, "edge-pause": 3, "edge-stop": 1, "unlink": 2, "hush-link": 2, "everything": 2,

@@ -25,7 +25,8 @@ import redis
 from tests.faults import cluster
 from tests.faults.campaign import Result
 from tests.faults.cluster import Campaign, Cluster, Member, Rounds
-from tests.support.redis import RedisServer, bundled, free_port
+from tests.support.ports import free_port
+from tests.support.redis import RedisServer, bundled
 
 WAYS = {"kill": 2, "pause": 1, "handover": 1, "failover": 4, "stale": 3, "switch": 2, "replica": 1}
 HOUSE = "house"

@@ -27,7 +27,8 @@ from router.journal.redis_link import Link, problems
 from router.journal.settings import JournalSettings
 from router.observe import REGISTRY
 from tests.journal.contract import JournalContract, fill, payloads, records
-from tests.support.redis import RedisServer, bundled, free_port, installed, redis_server
+from tests.support.ports import free_port
+from tests.support.redis import RedisServer, bundled, installed, redis_server
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "redis"
 _numbers = itertools.count(1)

@@ -23,7 +23,6 @@ import contextlib
 import json
 import re
 import shutil
-import socket
 import statistics
 import sys
 import tempfile
@@ -34,7 +33,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.phone.sip import MISSING, SCENARIOS, Child, SipGateway, free_ports, udp_port_is_taken
+from tests.phone.sip import MISSING, SCENARIOS, Child, SipGateway, udp_port_is_taken
+from tests.support.ports import free_ports
 from tests.system.clients import GONE, Agent
 from tests.system.daemon import CONFIG, Daemon
 
@@ -167,7 +167,7 @@ class Centre:
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan, self.folder = plan, folder
         self.names = [f"a{n}" for n in range(plan.agents)]
-        [http, sockets] = free_ports(2, socket.SOCK_STREAM)
+        [http, sockets] = free_ports(2)
         hook = f"http://127.0.0.1:{http}/v1/phone/kamailio/events"
         self.gateway = SipGateway(folder, hook, TRACE="1", SHARED_MB="256", LONGEST_S=str(LONGEST_S))
         self.telephones = Telephones(folder, "telephones")

@@ -11,27 +11,17 @@ import os
 import re
 import shutil
 import signal
-import socket
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping
 from pathlib import Path
+
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 START = ROOT / "deploy" / "kamailio" / "start"
 SCENARIOS = Path(__file__).parent / "sipp"
 MISSING = [program for program in ("kamailio", "sipp") if shutil.which(program) is None]
 CALL_S = 40.0  # the longest that a caller stays
-
-
-def free_ports(count: int, kind: int = socket.SOCK_DGRAM) -> list[int]:
-    """Ports that nobody has now, all different."""
-    with contextlib.ExitStack() as held:
-        found = []
-        for _ in range(count):
-            taken = held.enter_context(socket.socket(socket.AF_INET, kind))
-            taken.bind(("127.0.0.1", 0))
-            found.append(int(taken.getsockname()[1]))
-        return found
 
 
 class Child:
@@ -74,7 +64,7 @@ class SipGateway(Child):
         super().__init__(folder / "kamailio.log")
         self.folder = folder
         [self.sip_port, rpc_port] = free_ports(2)
-        [self.http_port] = free_ports(1, socket.SOCK_STREAM)
+        [self.http_port] = free_ports(1)
         self.control_url = f"http://127.0.0.1:{self.http_port}/calls"
         self._env = dict(os.environ) | {
             "SIP_PORT": str(self.sip_port),

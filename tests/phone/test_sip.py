@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-import socket
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.phone.sip import CALL_S, MISSING, SCENARIOS, Child, SipGateway, Sipp, free_ports
+from tests.phone.sip import CALL_S, MISSING, SCENARIOS, Child, SipGateway, Sipp
+from tests.support.ports import free_ports
 from tests.system.clients import Agent
 from tests.system.daemon import CONFIG, Daemon
 
@@ -31,7 +31,7 @@ class Office:
 
     def __init__(self, folder: Path, position_every: str = "20s", **gateway: str) -> None:
         self.folder, self._position_every = folder, position_every
-        [self.http_port] = free_ports(1, socket.SOCK_STREAM)
+        [self.http_port] = free_ports(1)
         self.phones = dict(zip(AGENTS, free_ports(len(AGENTS)), strict=True))
         hook = f"http://127.0.0.1:{self.http_port}/v1/phone/kamailio/events"
         self.gateway = SipGateway(folder, hook, RING_S="2", FIRST_ANSWER_S="1", BEAT_S="1", **gateway)
@@ -305,7 +305,6 @@ async def test_a_number_that_no_rule_takes_is_refused(office: Office) -> None:
 
 
 @pytest.mark.promise("DU-1")
-@pytest.mark.timeout(120)
 async def test_callers_who_wait_outlive_the_router(office: Office) -> None:
     """kill -9 while three wait; meanwhile one gives up and another calls; then everybody is served, once."""
     callers = [await office.call("caller_talks", "-d", "100") for _ in range(2)]
@@ -335,7 +334,6 @@ async def test_callers_who_wait_outlive_the_router(office: Office) -> None:
 
 
 @pytest.mark.promise("DU-1")
-@pytest.mark.timeout(120)
 async def test_a_call_that_rings_or_talks_outlives_the_router(office: Office) -> None:
     telephone = await office.phone("ana", "agent_answer", "-m", "1", "-d", "1500")
     ana = await office.agent("ana")

