@@ -26,7 +26,6 @@ def hold(result: Result, rounds: int) -> None:
 @pytest.mark.promise("IN-2")
 @pytest.mark.promise("DU-1")
 @pytest.mark.promise("OF-6")
-@pytest.mark.timeout(120)
 def test_five_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     hold(run(5, SEED, tmp_path), 5)
 
@@ -39,20 +38,17 @@ def test_a_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None
 
 
 @pytest.mark.promise("DU-5", "DU-2", "OF-2")
-@pytest.mark.timeout(400)
 def test_two_daemons_on_one_redis_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     result = cluster.run(3, SEED, tmp_path)
     hold(result, 3)
 
 
 @pytest.mark.promise("DU-5", "DU-2", "AG-3", "OF-2")
-@pytest.mark.timeout(400)
 def test_two_engines_and_two_edges_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     hold(edges.run(2, SEED, tmp_path), 2)
 
 
 @pytest.mark.promise("DU-5", "AG-3", "OF-2")
-@pytest.mark.timeout(400)
 def test_two_routing_domains_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     hold(domains.run(2, SEED, tmp_path), 2)
 
@@ -175,7 +171,6 @@ class TwoLead(cluster.Rounds):
 
 
 @pytest.mark.promise("DU-5")
-@pytest.mark.timeout(400)
 def test_without_the_fence_the_laboratory_finds_what_was_acknowledged_and_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

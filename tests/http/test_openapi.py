@@ -92,7 +92,6 @@ schema = schemathesis.pytest.from_fixture("api")
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-@pytest.mark.timeout(300)
 def test_requests_made_from_the_document_get_what_it_names(case: Any) -> None:
     # The generator fills all four fields of a transfer's `to`, although its schema says oneOf.
     blind = [positive_data_acceptance] if case.operation.label.endswith("/transfer") else []

@@ -21,7 +21,6 @@ def everybody(result: Result) -> int:
 
 
 @pytest.mark.promise("DU-1", "OF-6", "RT-10")
-@pytest.mark.timeout(120)
 async def test_every_caller_is_answered_once_or_gives_up_though_the_router_dies_meanwhile(tmp_path: Path) -> None:
     result = await run(SHORT, tmp_path)
     assert result.problems == []

@@ -135,7 +135,6 @@ async def test_a_snapshot_made_beside_the_daemon_holds_what_came_meanwhile(tmp_p
 
 
 @pytest.mark.promise("DU-4")
-@pytest.mark.timeout(180)
 def test_a_hundred_thousand_waiting_items_are_back_within_five_seconds(tmp_path: Path) -> None:
     """Of processor time, which a busy machine does not stretch as it does the clock's."""
     items = 100_000

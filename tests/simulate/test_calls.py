@@ -119,7 +119,6 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str, said: str) -
         calls.read(file)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.skipif(not SHARED.exists(), reason=ABSENT)
 def test_february_comes_out_as_it_was_and_better_with_more_people() -> None:
     """Patience by maximum likelihood is published for these data; the pause is fitted to the mean wait alone."""

@@ -94,7 +94,6 @@ def test_a_printed_example_needs_twenty_eight() -> None:
     assert staffing.agents_for(250 / 3_600, 330, 30, 0.8) == 28
 
 
-@pytest.mark.timeout(120)
 def test_the_search_finds_about_what_the_formula_says_where_it_holds() -> None:
     """100 calls an hour of 330 s, without abandonment or breaks."""
     wanted = staffing.agents_for(100 / 3_600, 330, 30, 0.8)

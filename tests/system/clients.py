@@ -30,7 +30,7 @@ from websockets.typing import Subprotocol
 
 Json = dict[str, Any]
 SECRET = b"dev-secret"
-ANSWER_S = 10.0  # what a client waits for one answer
+ANSWER_S = 30.0  # what a client waits for one answer
 
 # What a client meets when the server is away: come back later.
 GONE = (OSError, ConnectionClosed, InvalidHandshake, TimeoutError, EOFError)

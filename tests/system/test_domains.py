@@ -118,7 +118,6 @@ async def mail_of(edge: Daemon, ident: str) -> str:
 
 
 @pytest.mark.promise("DU-5", "IN-1")
-@pytest.mark.timeout(120)
 async def test_contacts_and_agents_of_both_domains_come_to_any_edge(house: House) -> None:
     ana, dora = Agent("ana", house.east.socket), Agent("dora", house.west.socket)
     try:
@@ -190,7 +189,6 @@ class Caller:
 
 
 @pytest.mark.promise("DU-5", "OB-5", "AG-3")
-@pytest.mark.timeout(180)
 async def test_a_domain_moves_under_load_with_one_command_and_loses_nothing(house: House) -> None:
     ana, dora = Agent("ana", house.east.socket), Agent("dora", house.west.socket)
     caller = Caller(house)
@@ -254,7 +252,6 @@ async def the_log_has(house: House, caller: Caller) -> None:
 
 
 @pytest.mark.promise("DU-5")
-@pytest.mark.timeout(180)
 async def test_a_standby_takes_over_the_domains_of_a_killed_engine_and_no_others(house: House) -> None:
     """Each of two engines leads one; when one is killed, nobody of the other domain is refused anything."""
     led = await house.led()
@@ -289,7 +286,6 @@ async def test_a_standby_takes_over_the_domains_of_a_killed_engine_and_no_others
 
 
 @pytest.mark.promise("MV-1", "OB-4")
-@pytest.mark.timeout(120)
 async def test_what_cannot_be_is_refused_with_a_sentence(house: House) -> None:
     _, body = await phone(house.east.session, house.east.http, call_event("incoming", "call-stays"))
     contact = f"/v1/interactions/{body['interaction']}"
@@ -312,7 +308,6 @@ async def test_what_cannot_be_is_refused_with_a_sentence(house: House) -> None:
 
 
 @pytest.mark.promise("OB-1")
-@pytest.mark.timeout(180)
 async def test_a_domain_that_nobody_leads_is_named_where_one_looks(house: House) -> None:
     for engine in (house.one, house.two):
         engine.kill()

@@ -137,7 +137,6 @@ def numbers(messages: list[Json]) -> list[int]:
 
 
 @pytest.mark.promise("AG-3", "DU-5")
-@pytest.mark.timeout(120)
 async def test_an_agent_goes_on_at_another_edge_with_what_was_missed(estate: Estate) -> None:
     async with desk(estate.east) as socket:
         ana = Desk(socket)
@@ -158,7 +157,6 @@ async def test_an_agent_goes_on_at_another_edge_with_what_was_missed(estate: Est
 
 
 @pytest.mark.promise("DU-5", "IN-2", "AG-3", "AG-4")
-@pytest.mark.timeout(120)
 async def test_agents_keep_their_sockets_while_engines_come_and_go(estate: Estate) -> None:
     async with desk(estate.east) as socket:
         dora = Desk(socket)
@@ -184,7 +182,6 @@ async def test_agents_keep_their_sockets_while_engines_come_and_go(estate: Estat
 
 
 @pytest.mark.promise("AG-2", "DU-5", "OF-6")
-@pytest.mark.timeout(120)
 async def test_what_the_agents_of_a_killed_edge_were_offered_goes_to_others(estate: Estate) -> None:
     ana, ben = Agent("ana", estate.east.socket), Agent("ben", estate.west.socket)
     try:
@@ -206,7 +203,6 @@ async def test_what_the_agents_of_a_killed_edge_were_offered_goes_to_others(esta
 
 
 @pytest.mark.promise("MV-1", "AG-3")
-@pytest.mark.timeout(120)
 async def test_a_supervisor_at_one_edge_joins_an_agent_at_the_other(estate: Estate) -> None:
     password = "correct horse battery"
     who = ("lena", "--role", "supervisor", "--role", "agent", "--agent", "chen", "--team", "front")
@@ -250,7 +246,6 @@ async def test_a_supervisor_at_one_edge_joins_an_agent_at_the_other(estate: Esta
         await visitor.cut()
 
 
-@pytest.mark.timeout(120)
 async def test_who_writes_and_who_has_read_is_seen_at_the_other_edge(estate: Estate) -> None:
     visitor = Visitor(estate.east.socket)
     async with desk(estate.west) as socket:
@@ -273,7 +268,6 @@ async def test_who_writes_and_who_has_read_is_seen_at_the_other_edge(estate: Est
 
 
 @pytest.mark.promise("DU-6")
-@pytest.mark.timeout(120)
 async def test_each_role_drains_and_stops_by_itself(estate: Estate) -> None:
     accepted = (await call(estate.east, 4))["interaction"]
     assert await estate.east.stop() == 0

@@ -168,7 +168,6 @@ async def test_a_second_daemon_on_the_same_data_is_refused(daemon: Daemon) -> No
 
 
 @pytest.mark.promise("DU-4")
-@pytest.mark.timeout(180)
 async def test_a_daemon_takes_a_hundred_thousand_waiting_mails_over(tmp_path: Path) -> None:
     """The journal is written by the engine itself. How long it takes is said here, and measured by `bench recovery`."""
     data = tmp_path / "data"

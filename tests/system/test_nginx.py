@@ -99,7 +99,6 @@ class Front:
 
 
 @pytest.mark.promise("DU-5", "OB-6")
-@pytest.mark.timeout(120)
 async def test_everybody_gets_through_over_tls_though_one_edge_is_away(tmp_path: Path) -> None:
     async with Daemon(tmp_path / "data", QUICK | TRUSTED) as edge:
         http, sockets = (url.rpartition("/")[2] for url in (edge.http, edge.socket))
