@@ -62,7 +62,7 @@ def test_an_engine_process_carries_its_pair_when_the_other_one_is_gone() -> None
 def test_a_domain_that_is_too_much_for_any_process_is_said_and_not_rounded_away() -> None:
     with pytest.raises(ConfigError) as refused:
         size(Work(agents=100_000, domains=1), replace(MEASURED, engine_contact_us=1e6))
-    assert refused.value.path == "--fill"
+    assert refused.value.path == "--fill, --gib"
     assert "engine of one domain" in refused.value.found
 
 
@@ -141,3 +141,12 @@ def test_the_simulator_makes_as_many_contacts_and_records_as_are_computed_with()
     assert found.records == pytest.approx(4, rel=0.02)  # arrived, offered, accepted, ended
     # The benchmark's contacts bring a text of 150 bytes and more; the log has its own few bytes for each batch.
     assert found.log_bytes < MEASURED.file_contact_bytes < 4 * found.log_bytes
+
+
+@pytest.mark.parametrize(
+    ("option", "amount"), [("--redis-gib", "0"), ("--gib", "0"), ("--hours", "nan"), ("--fill", "0")]
+)
+def test_what_cannot_be_reckoned_with_is_refused_by_its_option(option: str, amount: str) -> None:
+    said = CliRunner().invoke(cli, ["size", "--agents", "100", option, amount])
+    assert said.exit_code == 2
+    assert f"Invalid value for '{option}'" in said.output

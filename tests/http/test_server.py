@@ -404,10 +404,10 @@ def build(operators: dict[str, str], **options: Any) -> HttpServer:
 @pytest.mark.parametrize(
     ("operators", "options", "expected"),
     [
-        ({}, {"behind_proxy": True}, "operator's token"),
-        ({"": "olga"}, {"behind_proxy": True}, "operator's token"),
-        ({"dev-operator": "olga"}, {"behind_proxy": True}, "no demo tokens"),
-        ({"good": "olga", "dev-operator": "sam"}, {"behind_proxy": True}, "no demo tokens"),
+        ({}, {"behind_proxy": True}, "or a token in operators.tokens"),
+        ({"": "olga"}, {"behind_proxy": True}, "or a token in operators.tokens"),
+        ({"dev-operator": "olga"}, {"behind_proxy": True}, "demo tokens"),
+        ({"good": "olga", "dev-operator": "sam"}, {"behind_proxy": True}, "demo tokens"),
         ({"good": "olga"}, {}, "behind_proxy"),
     ],
 )
