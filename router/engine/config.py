@@ -55,7 +55,7 @@ def decode_hook(kind: type, value: Any) -> Any:
 
 
 def encode_hook(value: Any) -> Any:
-    if isinstance(value, Duration):
+    if isinstance(value, (Duration, str)):  # a text that is more than a text (`sayings`) is written as one
         return str(value)
     raise NotImplementedError(type(value))
 

@@ -47,6 +47,7 @@ from router.engine.model import Agent, Interaction, State
 from router.engine.outlook import in_words
 from router.engine.requirements import Node, fits
 from router.engine.rounds import is_paused
+from router.engine.sayings import Saying, joined, say
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, STATE_NAMES, WRAP_UP
 from router.engine.views import interaction_id, offer_id
 
@@ -142,7 +143,7 @@ def _place(s: State, item: Interaction) -> dict[str, Any] | None:
     return {"agent": found.agent, "until_ms": found.until_ms} if found is not None else None
 
 
-def _all(s: State, item: Interaction, now_ms: int) -> Iterator[tuple[Agent, str, str]]:
+def _all(s: State, item: Interaction, now_ms: int) -> Iterator[tuple[Agent, str, Saying]]:
     """Agents with their reasons: first those present who meet the requirement.
 
     Of many more than a page only so many are looked at, because decisions wait meanwhile.
@@ -156,19 +157,19 @@ def _all(s: State, item: Interaction, now_ms: int) -> Iterator[tuple[Agent, str,
         yield agent, *reason(s, item, agent, now_ms)
 
 
-def _why_waiting(s: State, item: Interaction, reasons: dict[str, int]) -> str:
+def _why_waiting(s: State, item: Interaction, reasons: dict[str, int]) -> Saying:
     if item.number in s.preferred:
         return preferred.in_words(s, item)
     if item.number in s.drains:
-        return f"waits until {s.drains[item.number].agent}, who keeps a place free for it, has room"
+        return say("place-kept", agent=s.drains[item.number].agent)
     many = len(s.agents) > AGENTS_LOOKED_AT
-    return why_waiting(reasons, f", among the {AGENTS_LOOKED_AT} agents looked at," if many else "")
+    return why_waiting(reasons, AGENTS_LOOKED_AT if many else 0)
 
 
 def _offered(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     offers = [s.offers[n] for n in item.offers]
     return {
-        "summary": f"is offered to {', '.join(o.agent for o in offers)}",
+        "summary": say("offered", names=joined("comma", (o.agent for o in offers))),
         **preferred.story(s, item),
         "offers": [
             {
@@ -187,10 +188,9 @@ def _offered(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
 
 def _owned(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     agent = s.agents[item.owner]
-    verb = "documents it" if item.state == WRAP_UP else "has it"
-    aside = " and has put it aside: it is suspended until there is room for it" if s.suspended(item) else ""
+    aside = "-aside" if s.suspended(item) else ""
     return {
-        "summary": f"{item.owner} {verb}{aside}",
+        "summary": say(("documented" if item.state == WRAP_UP else "owned") + aside, agent=item.owner),
         "agent": item.owner,
         **lending.told(s, item, agent),
         **_clocks(s, item, now_ms),
@@ -210,7 +210,7 @@ def _clocks(s: State, item: Interaction, now_ms: int) -> dict[str, int]:
 
 def _over(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     return {
-        "summary": f"is over: {item.reason}",
+        "summary": say("is-over", reason=item.reason),
         "agent": item.owner,
         "ended_at_ms": item.ended_at_ms,
         **_clocks(s, item, now_ms),
@@ -227,95 +227,100 @@ def why_not(s: State, number: int, name: str, now_ms: int) -> dict[str, Any]:
     return {"interaction": interaction_id(number), "agent": name, "code": code, "reason": sentence}
 
 
-def reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str, str]:
+def reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str, Saying]:
     if item.owner == agent.id:
-        return "has-it", f"{agent.id} has it" if item.open else f"{agent.id} had it"
+        return "has-it", say("has-it" if item.open else "had-it", agent=agent.id)
     if item.state == CLOSED:
-        return "over", f"it is over: {item.reason}"
+        return "over", say("over", reason=item.reason)
     if any(s.offers[n].agent == agent.id for n in item.offers):
-        return "is-offered", f"it is being offered to {agent.id} right now"
+        return "is-offered", say("is-offered", agent=agent.id)
     if agent.retired:
-        return "leaving", f"{agent.id} is no longer in the configuration and only finishes the present work"
+        return "leaving", say("leaving", agent=agent.id)
     if not agent.sessions:
-        return "signed-out", f"{agent.id} is not signed in"
+        return "signed-out", say("signed-out", agent=agent.id)
     missing = _missing(s.requirement_of(item), profile_of(agent))
     if missing:
         shut = lending.shut_for(s, item, profile_of(agent)) if s.loans else None
         if shut is not None:
             return "not-lent", lending.why(s, item.queue, shut, now_ms)
-        return _worst(missing), f"{agent.id} does not meet the requirement: {'; '.join(why for _, why in missing)}"
+        return _worst(missing), say("unmet", agent=agent.id, parts=joined("semicolon", (why for _, why in missing)))
     if not agent.capacity.room(0) >> s.channel_index[item.born.channel] & 1:
         return "other-channel", _never(s, item, agent)
     if agent.requested:
-        why = f" ({agent.requested_reason})" if agent.requested_reason else ""
-        return "going-not-ready", f"{agent.id} becomes {agent.requested.replace('_', ' ')} after the present work{why}"
+        return "going-not-ready", _going(agent)
     if agent.declared != "ready":
         return "not-ready", _not_ready(agent)
     if preferred.is_for_others(s, item, agent.id):
-        return "held", f"it {preferred.in_words(s, item)}"
+        return "held", say("it-is-held", held=preferred.in_words(s, item))
     if agent.id in item.tried:
         wait = outlook.duration(item.tried[agent.id] - now_ms)
         if is_paused(s, item):
-            times = s.rounds[item.number].done
-            return "pausing", f"all who could take it refused it {times} times; it is offered again in {wait}"
-        return "cool-off", f"{agent.id} missed or declined it; others are tried for {wait} more"
+            return "pausing", say("pausing", n=s.rounds[item.number].done, wait=wait)
+        return "cool-off", say("cool-off", agent=agent.id, wait=wait)
     room, channel = agent.capacity.room(agent.load), s.channel_index[item.born.channel]
     if not takes(room, channel):
         return _no_room(s, item, agent, now_ms)
     if item.state in (ACTIVE, WRAP_UP):
-        return "taken", f"{item.owner} has it"
+        return "taken", say("taken", agent=item.owner)
     if not room >> channel & 1:
-        return "could-interrupt", f"{agent.id} could get it now, by putting other work aside"
-    return "could-get-it", f"{agent.id} could get it now"
+        return "could-interrupt", say("could-interrupt", agent=agent.id)
+    return "could-get-it", say("could-get-it", agent=agent.id)
 
 
-def _not_ready(agent: Agent) -> str:
+def _going(agent: Agent) -> Saying:
+    state = say(f"state-{agent.requested}")
+    if agent.requested_reason:
+        return say("going-because", agent=agent.id, state=state, reason=agent.requested_reason)
+    return say("going", agent=agent.id, state=state)
+
+
+def _not_ready(agent: Agent) -> Saying:
     if agent.reason == NEVER_READY:
-        return f"{agent.id} is signed in but has not become ready yet"
-    return f"{agent.id} is not ready" + (f" ({agent.reason})" if agent.reason else "")
+        return say("never-ready", agent=agent.id)
+    if agent.reason:
+        return say("not-ready-because", agent=agent.id, reason=agent.reason)
+    return say("not-ready", agent=agent.id)
 
 
-def _no_room(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str, str]:
+def _no_room(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str, Saying]:
     if not agent.drains:
         return _too_much(s, item, agent)
     wait, wanted = outlook.duration(s.drains[agent.drains].until_ms - now_ms), interaction_id(agent.drains)
     if agent.drains == item.number:
         code, why = _too_much(s, item, agent)
-        return code, f"{why}; a place is held for it, for at most {wait} more"
+        return code, say("room-held", why=why, wait=wait)
     if outlook.is_held_off(s, item, agent):
-        why = f"the free place of {agent.id} is held for {wanted}, which needs more room, for at most {wait} more"
-        return "place-held", why
+        return "place-held", say("place-held", agent=agent.id, wanted=wanted, wait=wait)
     return _too_much(s, item, agent)
 
 
-def _never(s: State, item: Interaction, agent: Agent) -> str:
+def _never(s: State, item: Interaction, agent: Agent) -> Saying:
     """Why the agent has no room for the channel even without any work."""
     channel, capacity = item.born.channel, agent.capacity
     if not capacity.caps[s.channel_index[channel]]:
-        return f"{agent.id} takes no {channel}: the cap for it is 0"
+        return say("no-channel", agent=agent.id, channel=channel)
     weight = capacity.weights[s.channel_index[channel]]
-    return f"{agent.id} takes no {channel}: its weight of {weight} is more than the budget of {capacity.budget}"
+    return say("channel-too-heavy", agent=agent.id, channel=channel, weight=weight, budget=capacity.budget)
 
 
-def _too_much(s: State, item: Interaction, agent: Agent) -> tuple[str, str]:
+def _too_much(s: State, item: Interaction, agent: Agent) -> tuple[str, Saying]:
     channel, load = item.born.channel, load_by_channel(s, agent)
-    held = ", ".join(f"{n} {name}" for name, n in load.items()) or "nothing"
+    held = joined("comma", (f"{n} {name}" for name, n in load.items())) or say("nothing")
     aside = suspended_work(s, agent)
     if aside:
-        why = f"{agent.id} has {held}, and {len(aside)} suspended, which comes before anything new"
-        return "suspended", why
+        return "suspended", say("suspended", agent=agent.id, held=held, n=len(aside))
     i = s.channel_index[channel]
     capacity = agent.capacity
     if load.get(channel, 0) >= capacity.caps[i]:
-        return "cap", f"{agent.id} has {held}; the cap for {channel} is {capacity.caps[i]}"
+        return "cap", say("cap", agent=agent.id, held=held, channel=channel, cap=capacity.caps[i])
     if any(load.get(name) and capacity.exclusive[j] for j, name in enumerate(s.channels)):
-        return "exclusive", f"{agent.id} has {held}, which leaves room for nothing else"
+        return "exclusive", say("exclusive", agent=agent.id, held=held)
     if capacity.exclusive[i] and load:
-        return "exclusive", f"{agent.id} has {held}; {channel} needs an agent without other work"
-    return "budget", f"{agent.id} has {held}; one more {channel} would go over the budget of {capacity.budget}"
+        return "exclusive", say("exclusive-channel", agent=agent.id, held=held, channel=channel)
+    return "budget", say("budget", agent=agent.id, held=held, channel=channel, budget=capacity.budget)
 
 
-Missing = tuple[str, str]  # code and sentence
+Missing = tuple[str, Saying]  # code and sentence
 
 
 def _missing(node: Node, profile: Profile) -> list[Missing]:
@@ -325,15 +330,15 @@ def _missing(node: Node, profile: Profile) -> list[Missing]:
     if node.all:
         return [part for child in node.all for part in _missing(child, profile)]
     if node.any is not None:
-        return [("missing", "none of: " + ", ".join(map(in_words, node.any)))]
+        return [("missing", say("none-of", parts=joined("comma", map(in_words, node.any))))]
     if not node.skill:
-        return [("missing", f"asks for {in_words(node)}")]
+        return [("missing", say("asks", what=in_words(node)))]
     if node.skill not in profile.skills:
-        return [("missing-skill", f"asks for {in_words(node)}, does not have {node.skill}")]
+        return [("missing-skill", say("asks-lacks", what=in_words(node), skill=node.skill))]
     level = profile.skills[node.skill]
     low = level < node.level or (level == node.level and node.op == ">")
     code = "level-too-low" if low and node.op in (">=", ">", "==") else "level-wrong"
-    return [(code, f"asks for {in_words(node)}, has level {level}")]
+    return [(code, say("asks-level", what=in_words(node), level=level))]
 
 
 def _worst(missing: list[Missing]) -> str:

@@ -6,19 +6,20 @@ codes of `explain` for somebody who is signed in and meets the requirement; a ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-# What keeps those who fit from it: (codes, of one, of several). The first is told first.
+from router.engine.sayings import Saying, listed, say
+
+# What keeps those who fit from it: (codes, what is said of one, of several). The first is told first.
 KEPT: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (("could-get-it", "could-interrupt"), "could get it now", "could get it now"),
-    (("cap", "budget", "exclusive"), "has no room", "have no room"),
-    (("place-held",), "keeps a place free for something else", "keep places free for something else"),
-    (("suspended",), "must take up suspended work first", "must take up suspended work first"),
-    (("pausing",), "refused it again and again, and is asked again after a pause",
-     "refused it again and again, and are asked again after a pause"),
-    (("cool-off",), "declined or missed it just now", "declined or missed it just now"),
-    (("going-not-ready", "not-ready"), "is not ready", "are not ready"),
-)  # fmt: skip
+    (("could-get-it", "could-interrupt"), "could-one", "could-some"),
+    (("cap", "budget", "exclusive"), "room-one", "room-some"),
+    (("place-held",), "place-one", "place-some"),
+    (("suspended",), "suspended-one", "suspended-some"),
+    (("pausing",), "pausing-one", "pausing-some"),
+    (("cool-off",), "cool-off-one", "cool-off-some"),
+    (("going-not-ready", "not-ready"), "not-ready-one", "not-ready-some"),
+)
 CAPACITY = ("cap", "budget", "exclusive")
 # Who is nearest to getting it comes first.
 NEAREST = (
@@ -36,29 +37,18 @@ NEAREST = (
 NEAR = {code: i for i, code in enumerate(NEAREST)}
 
 
-def why_waiting(reasons: Mapping[str, int], of: str = "") -> str:
-    """`reasons`: how many agents have which code. `of` limits who was counted."""
+def why_waiting(reasons: Mapping[str, int], seen: int = 0) -> Saying:
+    """`reasons`: how many agents have which code. `seen`: so many alone were looked at; 0: all."""
     found = [(n, one, several) for codes, one, several in KEPT if (n := sum(reasons.get(code, 0) for code in codes))]
     fit = sum(n for n, _, _ in found)
     if not found:
-        return _nobody(reasons)
-    if len(found) == 1:
-        who = "the only agent who fits and is" if fit == 1 else f"all {fit} agents who fit and are"
-        return f"waits because{of} {who} signed in {_verb(*found[0])}"
-    parts = [f"{n} {_verb(n, one, several)}" for n, one, several in found]
-    return f"waits because{of}, of {fit} agents who fit and are signed in, {_and(parts)}".replace("because,", "because")
-
-
-def _nobody(reasons: Mapping[str, int]) -> str:
-    if reasons.get("not-lent"):
-        return "waits because those signed in who might take it are of other queues, which lend nobody just now"
-    return "waits because nobody who is signed in can take it"
-
-
-def _verb(n: int, one: str, several: str) -> str:
-    return one if n == 1 else several
-
-
-def _and(parts: Iterable[str]) -> str:
-    *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last
+        return say("why-not-lent" if reasons.get("not-lent") else "why-nobody")
+    limits = {"seen": seen} if seen else {}
+    end = "-seen" if seen else ""
+    if len(found) > 1:
+        parts = listed(say("part", n=n, kept=say(one if n == 1 else several)) for n, one, several in found)
+        return say("why-some" + end, n=fit, parts=parts, **limits)
+    _, one, several = found[0]
+    if fit == 1:
+        return say("why-one" + end, kept=say(one), **limits)
+    return say("why-all" + end, n=fit, kept=say(several), **limits)

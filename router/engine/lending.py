@@ -33,6 +33,7 @@ from router.engine.matching import Profile, profile_of
 from router.engine.pressure import Finding
 from router.engine.relaxation import ROWS_MAX, Row, either
 from router.engine.requirements import Node, both, fits
+from router.engine.sayings import Saying, say
 from router.engine.views import LoanView
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Loans:
         # What is asked of those who are lent, by rule.
         self.ways = tuple(both(queues[rule.lender].requirement, rule.requirement) for rule in rules)
         self.open: tuple[int, ...] = ()
-        self.said: dict[str, tuple[tuple[int, int], str]] = {}  # lender -> when it was asked, and why it is so
+        self.said: dict[str, tuple[tuple[int, int], Saying]] = {}  # lender -> when it was asked, and why it is so
         self._rows: dict[tuple[tuple[int, ...], Origin], tuple[Node, Row]] = {}
 
     def way(self, i: int, own: Node | None) -> Node:
@@ -139,10 +140,10 @@ def views(s: State, queue: str, now_ms: int) -> tuple[LoanView, ...]:
 
 def _view(s: State, queue: str, rule: Borrow, now_ms: int) -> LoanView:
     gate = gate_of(s, queue, rule)
-    return LoanView(rule.lender, gate.is_open, gate.since_ms, why(s, queue, rule, now_ms))
+    return LoanView(rule.lender, gate.is_open, gate.since_ms, str(why(s, queue, rule, now_ms)))
 
 
-def why(s: State, queue: str, rule: Borrow, now_ms: int) -> str:
+def why(s: State, queue: str, rule: Borrow, now_ms: int) -> Saying:
     """Why the gate is as it is, in words. Asked of one agent after the other, it is worked out once."""
     known, asked = s.loans[queue].said, (s.seq, now_ms)
     if rule.lender not in known or known[rule.lender][0] != asked:
@@ -150,15 +151,15 @@ def why(s: State, queue: str, rule: Borrow, now_ms: int) -> str:
     return known[rule.lender][1]
 
 
-def _why(s: State, queue: str, rule: Borrow, now_ms: int) -> str:
+def _why(s: State, queue: str, rule: Borrow, now_ms: int) -> Saying:
     gate, (needed, spare) = gate_of(s, queue, rule), judged(s, queue, rule, now_ms)
     if gate.is_open:
-        return f"{rule.lender} lends agents to {queue}: of {queue}, {needed.said}; of {rule.lender}, {spare.said}"
+        return say("lends", lender=rule.lender, queue=queue, needed=needed.said, spare=spare.said)
     if not spare.holds:
-        return f"{rule.lender} lends nobody: {spare.said}"
+        return say("lends-nobody", lender=rule.lender, spare=spare.said)
     if not needed.holds:
-        return f"{queue} borrows nobody from {rule.lender}: {needed.said}"
-    return f"{rule.lender} lends nobody just now: that is looked at every {_pause(s, rule)}"
+        return say("borrows-nobody", queue=queue, lender=rule.lender, needed=needed.said)
+    return say("lends-later", lender=rule.lender, pause=str(_pause(s, rule)))
 
 
 def _pause(s: State, rule: Borrow) -> Duration:

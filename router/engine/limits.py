@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from itertools import islice
 
 from router.engine import admission, asking, callbacks, unservable
-from router.engine.config import LONGEST_MS, Resort
+from router.engine.config import LONGEST_MS, Resort, Unservable
 from router.engine.model import CALLBACK_DUE, Interaction, State
 from router.engine.relaxation import Ladder, waits
+from router.engine.sayings import Saying, joined, say
 from router.engine.transitions import WRAP_UP
 
-Change = tuple[int, str, str]  # due (Unix ms), code, what it will do
+Change = tuple[int, str, Saying]  # due (Unix ms), code, what it will do
 AGENTS_LOOKED_AT = 200
 
 
@@ -25,14 +26,14 @@ def _may_act(s: State, item: Interaction, resort: Resort) -> bool:
     return admission.may_act(s, item.born.channel, resort)
 
 
-def _does(s: State, item: Interaction, resort: Resort) -> str:
+def _does(s: State, item: Interaction, resort: Resort) -> Saying:
     if resort.do == "callback":
         if asking.can_be_asked(s, item):
-            return "the customer is asked whether to call them back"
-        return "it ends, since the customer cannot be called back"
+            return say("asked-back")
+        return say("ends-uncallable")
     if resort.do == "end":
-        return "it ends"
-    return f"it moves to queue {resort.queue}, unless that does not take it then"
+        return say("ends")
+    return say("moves", queue=resort.queue)
 
 
 def longest_wait(s: State, item: Interaction) -> Iterator[Change]:
@@ -40,27 +41,29 @@ def longest_wait(s: State, item: Interaction) -> Iterator[Change]:
     if queue is None or not queue.config.max_wait or not _may_act(s, item, queue.config.when_overdue):
         return
     due = admission.latest_ms(s, queue, item.waits_since_ms)
-    why, does = f"nobody waits longer than {queue.config.max_wait} in queue {item.queue}", queue.config.when_overdue
+    does = _does(s, item, queue.config.when_overdue)
+    about = {"longest": str(queue.config.max_wait), "queue": item.queue, "does": does}
     if due > s.now_ms:
-        yield due, "max-wait", f"{why}: {_does(s, item, does)}"
+        yield due, "max-wait", say("longest", **about)
     elif due:  # it could not be done, and another look is taken
-        yield max(due, queue.wake_ms), "max-wait", f"{why}, and it has; it is tried again: {_does(s, item, does)}"
+        yield max(due, queue.wake_ms), "max-wait", say("longest-passed", **about)
 
 
 def nobody_there(s: State, item: Interaction) -> Iterator[Change]:
     queue = s.queue_config(item.queue)
     since = s.empty.get(item.queue)
     if since is not None and item.queue not in s.deserted and _may_act(s, item, queue.when_nobody):
-        why = f"if by then nobody who fits queue {item.queue} has signed in for {queue.nobody_grace}"
-        yield since + queue.nobody_grace, "nobody-there", f"{why}, {_does(s, item, queue.when_nobody)}"
+        does = _does(s, item, queue.when_nobody)
+        why = say("if-nobody-came", queue=item.queue, grace=str(queue.nobody_grace), does=does)
+        yield since + queue.nobody_grace, "nobody-there", why
 
 
-POLICIES = {
-    "end": "it ends ({rule.reason})",
-    "move": "it moves to queue {rule.queue}",
-    "relax": "it takes steps of the relaxation plan until somebody fits",
-    "callback": "the customer is offered to be called back",
-}
+def _policy(rule: Unservable) -> Saying:
+    if rule.policy == "end":
+        return say("policy-end", reason=rule.reason)
+    if rule.policy == "move":
+        return say("policy-move", queue=rule.queue)
+    return say(f"policy-{rule.policy}")
 
 
 def unserved(s: State, item: Interaction) -> Iterator[Change]:
@@ -69,8 +72,7 @@ def unserved(s: State, item: Interaction) -> Iterator[Change]:
     if due:
         rule = s.queue_config(item.queue).unservable
         if rule.policy != "move" or s.may_move(item, rule.queue or ""):
-            does = POLICIES[rule.policy].format(rule=rule)
-            yield due, "unservable", f"if by then nobody who is signed in can take it, {does}"
+            yield due, "unservable", say("if-unservable", does=_policy(rule))
 
 
 def hours(s: State, item: Interaction) -> Iterator[Change]:
@@ -79,11 +81,11 @@ def hours(s: State, item: Interaction) -> Iterator[Change]:
     if turn is None or not item.waits:
         return
     if turn.emergency and turn.until_ms:
-        yield turn.until_ms, "emergency-over", f"the emergency ends that closes calendar {queue.calendar}"
+        yield turn.until_ms, "emergency-over", say("emergency-over", calendar=queue.calendar)
     if turn.next_ms and turn.is_open:
         yield from _closing(s, item, turn.next_ms)
     elif turn.next_ms and queue.clock == "open":
-        yield turn.next_ms, "opening", f"calendar {queue.calendar} opens: from then on its waiting time counts again"
+        yield turn.next_ms, "opening", say("opens", calendar=queue.calendar)
 
 
 def _closing(s: State, item: Interaction, due: int) -> Iterator[Change]:
@@ -92,9 +94,9 @@ def _closing(s: State, item: Interaction, due: int) -> Iterator[Change]:
     if not s.turns[queue.calendar or ""].emergency and _may_act(s, item, queue.when_closing):
         does.append(_does(s, item, queue.when_closing))
     if queue.clock == "open":
-        does.append("if it still waits, no more time counts as waiting until it opens again")
+        does.append(say("clock-stops"))
     if does:
-        yield due, "closing", f"calendar {queue.calendar} closes: {'; '.join(does)}"
+        yield due, "closing", say("closes", calendar=queue.calendar, does=joined("semicolon", does))
 
 
 def attempt(s: State, item: Interaction) -> Iterator[Change]:
@@ -102,13 +104,13 @@ def attempt(s: State, item: Interaction) -> Iterator[Change]:
     number = s.calls.get(item.number)
     due = callbacks.due_ms(s, (0, CALLBACK_DUE, number, "")) if number is not None else 0
     if due:
-        yield due, "callback-expired", "it is too late to call the customer: the callback is over"
+        yield due, "callback-expired", say("call-expires")
 
 
 def consult(s: State, item: Interaction) -> Iterator[Change]:
     asked = s.consults.get(s.legs[item.number]) if item.number in s.legs else None
     if asked is not None and asked.until_ms and not asked.answered_at_ms:
-        yield asked.until_ms, "consult-over", "nobody has answered: who asks is told so, and this is over"
+        yield asked.until_ms, "consult-over", say("consult-over")
 
 
 def colleagues(s: State, item: Interaction) -> Iterator[Change]:
@@ -120,29 +122,25 @@ def colleagues(s: State, item: Interaction) -> Iterator[Change]:
         times = [s.interactions[n].wrap_up_until_ms for n in agent.work if s.interactions[n].state == WRAP_UP]
         if (any(times) or agent.return_at_ms) and agent.sessions and s.matcher.meets_node(agent, node):
             if agent.return_at_ms:
-                yield (
-                    agent.return_at_ms,
-                    "agent-returns",
-                    f"{agent.id} is ready again, who was taken off for missed offers",
-                )
+                yield agent.return_at_ms, "agent-returns", say("agent-returns", agent=agent.id)
             for due in filter(None, times):
-                yield due, "wrap-up-over", f"{agent.id}'s wrap-up of something else ends, unless it is extended"
+                yield due, "wrap-up-over", say("wrap-up-over", agent=agent.id)
 
 
-def steps_in_words(s: State, item: Interaction, asks: str, last: int) -> str:
-    """What the next steps of its relaxation plan do, up to that one; `asks` is "" if nothing less."""
+def steps_in_words(s: State, item: Interaction, asks: Saying | None, last: int) -> Saying:
+    """What the next steps of its relaxation plan do, up to that one; `asks` is None if nothing less."""
     ladder = plan_of(s, item)
-    does = [f"asks for {asks}"] if asks else []
+    does = [say("asks", what=asks)] if asks is not None else []
     for step in ladder.steps[item.step : last]:
-        does += [f"stands in band {step.band}"] if step.band else []
-        does += ["is held for nobody by name"] if step.release and item.number in s.preferred else []
+        does += [say("step-band", band=step.band)] if step.band else []
+        does += [say("step-release")] if step.release and item.number in s.preferred else []
         asks_them = step.callback and not item.callback_offered and item.number not in s.calls
-        does += ["is offered to be called back"] if asks_them else []
-        does += [f"waits in queue {step.queue}"] if step.queue and s.may_move(item, step.queue) else []
-    which = f"step {last}" if last == item.step + 1 else f"steps {item.step + 1} to {last}"
-    return (
-        f"{which} of {s.steps_of(item)} of the relaxation plan: from then on it {', '.join(does) or 'waits as before'}"
-    )
+        does += [say("step-callback")] if asks_them else []
+        does += [say("step-queue", queue=step.queue)] if step.queue and s.may_move(item, step.queue) else []
+    then = joined("comma", does) if does else say("step-nothing")
+    if last == item.step + 1:
+        return say("step", last=last, all=s.steps_of(item), does=then)
+    return say("steps", first=item.step + 1, last=last, all=s.steps_of(item), does=then)
 
 
 def plan_of(s: State, item: Interaction) -> Ladder:

@@ -17,6 +17,7 @@ from router.engine.limits import Change
 from router.engine.model import Agent, Interaction, State
 from router.engine.order import NEVER_MS
 from router.engine.requirements import Node
+from router.engine.sayings import Saying, joined, say
 from router.engine.views import interaction_id
 
 
@@ -28,19 +29,19 @@ def changes(s: State, item: Interaction, now_ms: int) -> list[dict[str, Any]]:
 
 def _lease(s: State, item: Interaction) -> Iterator[Change]:
     if item.lease_until_ms:
-        yield item.lease_until_ms, "lease-over", "it ends as unconfirmed, unless its gateway speaks of it before"
+        yield item.lease_until_ms, "lease-over", say("lease-over")
 
 
 def _band(s: State, item: Interaction) -> Iterator[Change]:
     due = s.band_due_ms(item)
     if due:
-        yield due, "band-raised", f"it joins the first band, {s.config.bands[0].name}, before everything less urgent"
+        yield due, "band-raised", say("band-raised", band=s.config.bands[0].name)
 
 
 def _cap(s: State, item: Interaction) -> Iterator[Change]:
     cap_ms = s.matcher.class_keys[item.place].tier.cap_ms if item.waits else NEVER_MS
     if cap_ms < NEVER_MS and (due := s.due_after(item, cap_ms)):
-        yield due, "cap-reached", "nothing in its band that came later can go before it any more"
+        yield due, "cap-reached", say("cap-reached")
 
 
 def _step(s: State, item: Interaction) -> Iterator[Change]:
@@ -54,51 +55,47 @@ def _foreseen(s: State, item: Interaction) -> Iterator[Change]:
     ladder = s.ladder_of(item) if item.waits and item.threads else None
     if ladder is not None and ladder.foresees(item.step):
         longest = next(x.when_expected for x in ladder.steps[item.step :] if x.when_expected is not None)
-        then = f"if it is then expected to wait for more than {longest} still, "
-        yield s.balance_ms, "expected-wait-checked", then + _steps_up_to(s, item, limits.last_foreseen(s, item))
+        then = _steps_up_to(s, item, limits.last_foreseen(s, item))
+        yield s.balance_ms, "expected-wait-checked", say("if-expected", longest=str(longest), then=then)
 
 
-def _steps_up_to(s: State, item: Interaction, last: int) -> str:
+def _steps_up_to(s: State, item: Interaction, last: int) -> Saying:
     ladder, asked = limits.plan_of(s, item), s.asked_of(item)
     then = ladder.after(last, asked)
-    asks = in_words(then) if then != ladder.after(item.step, asked) else ""
+    asks = in_words(then) if then != ladder.after(item.step, asked) else None
     return limits.steps_in_words(s, item, asks, last)
 
 
 def _hold(s: State, item: Interaction) -> Iterator[Change]:
     held = s.preferred.get(item.number)
     if held is not None and held.until_ms:
-        yield (
-            held.until_ms,
-            "preferred-over",
-            "it waits for everybody who fits, in its place, and no longer for some alone",
-        )
+        yield held.until_ms, "preferred-over", say("hold-over")
 
 
 def _cool_off(s: State, item: Interaction) -> Iterator[Change]:
     for agent, due in item.tried.items():
-        yield due, "cool-off-ended", f"{agent} may be offered it again"
+        yield due, "cool-off-ended", say("cool-off-over", agent=agent)
 
 
 def _balance(s: State, item: Interaction) -> Iterator[Change]:
     """Of the rules by which queues help one another: what comes of them depends on how things stand then."""
     queue = s.queue_config(item.queue)
     if queue.overflow and item.waits:
-        ways = " or ".join(rule.to for rule in queue.overflow)
-        yield s.balance_ms, "overflow-checked", f"it is looked at whether it should wait in {ways}"
+        ways = joined("or", (rule.to for rule in queue.overflow))
+        yield s.balance_ms, "overflow-checked", say("overflow-checked", queues=ways)
     for rule in queue.borrow if item.waits else ():
         gate = s.gates.get((item.queue, rule.lender))
         due = max(s.balance_ms, gate.since_ms + rule.least if gate is not None else 0)
-        yield due, "lending-checked", f"it is looked at whether {rule.lender} should lend agents"
+        yield due, "lending-checked", say("lending-checked", lender=rule.lender)
 
 
 def _drain(s: State, item: Interaction) -> Iterator[Change]:
     for number, held in s.drains.items():
         if number == item.number:
-            what = f"{held.agent} takes other work again, if there is no room for it by then"
-            yield held.until_ms, "drain-ended", what
+            yield held.until_ms, "drain-ended", say("drain-over", agent=held.agent)
         elif item.waits and is_held_off(s, item, s.agents[held.agent]):
-            yield held.until_ms, "drain-ended", f"{held.agent} no longer holds a place for {interaction_id(number)}"
+            what = say("drain-over-other", agent=held.agent, wanted=interaction_id(number))
+            yield held.until_ms, "drain-ended", what
 
 
 def is_held_off(s: State, item: Interaction, agent: Agent) -> bool:
@@ -136,23 +133,23 @@ def ahead(s: State, item: Interaction, now_ms: int) -> list[dict[str, Any]]:
     return sorted(found, key=lambda line: (line["queue"] != item.queue, line["queue"]))
 
 
-def in_words(node: Node) -> str:
+def in_words(node: Node) -> Saying:
     """The requirement in words."""
     if node.skill:
-        return f"{node.skill} {node.op} {node.level}"
+        return say("skill", skill=node.skill, op=node.op, level=node.level)
     if node.language:
-        return f"language {node.language}"
+        return say("language", language=node.language)
     if node.attribute:
-        return f"{node.attribute} is {' or '.join(node.one_of)}"
+        return say("attribute", name=node.attribute, values=joined("or", map(str, node.one_of or ())))
     if node.team:
-        return f"team {' or '.join(node.team)}"
+        return say("team", names=joined("or", node.team))
     if node.agent:
-        return f"agent {' or '.join(node.agent)}"
+        return say("agent", names=joined("or", node.agent))
     if node.negated is not None:
-        return f"not ({in_words(node.negated)})"
+        return say("not", what=in_words(node.negated))
     if node.any is not None:
-        return "(" + " or ".join(map(in_words, node.any)) + ")" if node.any else "nobody"
-    return "(" + " and ".join(map(in_words, node.all or ())) + ")" if node.all else "anybody"
+        return say("group", parts=joined("or", map(in_words, node.any))) if node.any else say("nobody")
+    return say("group", parts=joined("and", map(in_words, node.all))) if node.all else say("anybody")
 
 
 def duration(ms: int) -> str:

@@ -32,6 +32,7 @@ from router.engine.capacity import takes
 from router.engine.events import Event
 from router.engine.model import Agent, Interaction, Preferred, State
 from router.engine.requirements import Node
+from router.engine.sayings import Saying, joined, say
 from router.engine.transitions import WRAP_UP
 from router.errors import BadMessage, ConfigError
 
@@ -194,11 +195,13 @@ def is_for_others(s: State, item: Interaction, name: str) -> bool:
 # --- in words ---------------------------------------------------------------------------------------------------------
 
 
-def in_words(s: State, item: Interaction) -> str:
+def in_words(s: State, item: Interaction) -> Saying:
     """As a planner reads it: "is held for ana until 10:15:30 because last-agent"."""
     found = s.preferred[item.number]
-    until = f" until {clock(found.until_ms)}" if found.until_ms else ""
-    return f"is held for {' or '.join(found.agents)}{until} because {found.why}"
+    names = joined("or", found.agents)
+    if found.until_ms:
+        return say("held-until", names=names, until=clock(found.until_ms), why=found.why)
+    return say("held", names=names, why=found.why)
 
 
 def clock(at_ms: int) -> str:

@@ -26,6 +26,7 @@ from msgspec import Struct
 from router.engine import levels
 from router.engine.config import Duration, Need, Spare
 from router.engine.crews import crew
+from router.engine.sayings import Saying, joined, say
 from router.engine.waits import QUEUE_LENGTH, newcomer
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Finding(Struct, frozen=True):
     """Whether it is so, and why."""
 
     holds: bool
-    said: str
+    said: Saying
 
 
 # --- measures ---------------------------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ def need(s: State, queue: str, rule: Need, helped: bool, now_ms: int) -> Finding
     """Whether the queue needs help, or needs it still."""
     found = list(_needs(s, queue, rule, helped, now_ms))
     holding = [part for part in found if part.holds]
-    return Finding(bool(holding), " and ".join(part.said for part in holding or found))
+    return Finding(bool(holding), joined("and", (part.said for part in holding or found)))
 
 
 def _needs(s: State, queue: str, rule: Need, helped: bool, now_ms: int) -> Iterator[Finding]:
@@ -103,8 +104,8 @@ def _needs(s: State, queue: str, rule: Need, helped: bool, now_ms: int) -> Itera
         used = share(s, queue, now_ms, rule.channels)
         until = rule.share / 2 if rule.share_until is None else rule.share_until
         holds = used > until if helped else used >= rule.share
-        wanted = f"over {_percent(until)}" if helped else _percent(rule.share)
-        yield Finding(holds, f"who waits longest has used {_percent(used)} of the target{_must(holds, wanted)}")
+        wanted = say("more-than", what=_percent(until)) if helped else _percent(rule.share)
+        yield Finding(holds, _told("share", holds, wanted, share=_percent(used)))
     if rule.level_below is not None:
         yield _low_level(s, queue, rule, rule.level_below, helped, now_ms)
 
@@ -115,8 +116,8 @@ def _long_wait(s: State, queue: str, rule: Need, helped: bool, now_ms: int) -> F
     told = [ms for ms in expected_by_channel(s, queue, now_ms, rule.channels) if ms is not None]
     ms = max(told, default=0)
     holds = ms > until if helped else ms >= rule.wait
-    wanted = f"over {Duration(until)}" if helped else str(rule.wait)
-    return Finding(holds, f"its expected wait is {_span(ms)}{_must(holds, wanted)}")
+    wanted = say("more-than", what=str(Duration(until))) if helped else str(rule.wait)
+    return Finding(holds, _told("wait", holds, wanted, wait=_span(ms)))
 
 
 def _low_level(s: State, queue: str, rule: Need, below: float, helped: bool, now_ms: int) -> Finding:
@@ -124,16 +125,16 @@ def _low_level(s: State, queue: str, rule: Need, below: float, helped: bool, now
     until = (_exact(below) + 1) / 2 if rule.level_until is None else _exact(rule.level_until)
     limit = until if helped else _exact(below)
     if total < FEW:
-        return Finding(False, "too few of its contacts were answered of late to tell its service level")
+        return Finding(False, say("level-unknown"))
     holds = kept < limit * total
-    return Finding(holds, f"its service level is {_percent(kept / total)}{_must(holds, f'under {_percent(limit)}')}")
+    return Finding(holds, _told("level", holds, say("less-than", what=_percent(limit)), level=_percent(kept / total)))
 
 
 def spare(s: State, queue: str, rule: Spare, lending: bool, now_ms: int) -> Finding:
     """Whether the queue has agents to spare, or has some still."""
     found = list(_spares(s, queue, rule, lending, now_ms))
     failing = [part for part in found if not part.holds]
-    return Finding(not failing, " and ".join(part.said for part in failing or found))
+    return Finding(not failing, joined("and", (part.said for part in failing or found)))
 
 
 def _spares(s: State, queue: str, rule: Spare, lending: bool, now_ms: int) -> Iterator[Finding]:
@@ -147,7 +148,7 @@ def _spares(s: State, queue: str, rule: Spare, lending: bool, now_ms: int) -> It
         limit = least if lending else above
         holds = kept >= limit * total
         level = _percent(kept / total if total else 1)
-        yield Finding(holds, f"its own service level is {level}{_must(holds, f'at least {_percent(limit)}')}")
+        yield Finding(holds, _told("own-level", holds, say("at-least", what=_percent(limit)), level=level))
 
 
 def _short_wait(s: State, queue: str, rule: Spare, limit_ms: int, now_ms: int) -> Finding:
@@ -156,18 +157,19 @@ def _short_wait(s: State, queue: str, rule: Spare, limit_ms: int, now_ms: int) -
     known = [ms for ms in told if ms is not None]
     ms = max(known, default=0)
     if len(known) < len(told) and ms < limit_ms:
-        return Finding(False, "its own expected wait cannot be told yet")
+        return Finding(False, say("own-wait-unknown"))
     holds = ms < limit_ms
-    return Finding(holds, f"its own expected wait is {_span(ms)}{_must(holds, f'under {Duration(limit_ms)}')}")
+    return Finding(holds, _told("own-wait", holds, say("less-than", what=str(Duration(limit_ms))), wait=_span(ms)))
 
 
-def _must(holds: bool, wanted: str) -> str:
-    return "" if holds else f", must be {wanted}"
+def _told(what: str, holds: bool, wanted: str, **given: str) -> Saying:
+    """How it is, and how it must be where it is not so."""
+    return say(f"{what}-is", **given) if holds else say(f"{what}-must", wanted=wanted, **given)
 
 
 def _span(ms: int) -> str:
     if ms >= FOREVER_MS:
-        return "without an end, since nobody of its own is ready"
+        return say("endless")
     return str(Duration(ms - ms % 1_000 if ms > 1_000 else ms))
 
 

@@ -44,6 +44,28 @@ async def test_a_supervisor_sees_why_something_waits_and_gives_it_to_somebody(ho
     await visitor.cut()
 
 
+@pytest.mark.promise("EX-2")
+async def test_why_it_waits_is_said_in_the_language_of_the_desk(house: Daemon, sign_in: SignIn) -> None:
+    sam = await sign_in("sam")
+    visitor = await chat(house, name="Mira")
+    await sam.page.get_by_role("button", name="Mira").click()
+    item = sam.page.get_by_role("complementary")
+    await expect(item).to_contain_text("chen is not signed in")
+    await sam.button("Settings").click()
+    await sam.page.get_by_role("combobox", name="Language").select_option("Español")
+    await expect(item).to_contain_text("chen no ha iniciado sesión")
+    await expect(item).to_contain_text("espera porque")
+    await expect(item).not_to_contain_text("waits because")
+    (one,) = await house.interactions("queued")
+    at = f"{house.http}/v1/interactions/{one['id']}/why-not/chen"
+    headers = {"Authorization": "Bearer dev-operator", "Accept-Language": "es-MX, en;q=0.5"}
+    async with house.session.get(at, headers=headers) as answer:
+        assert answer.headers["Content-Language"] == "es"
+        told = await answer.json()
+    assert (told["code"], told["reason"]) == ("signed-out", "chen no ha iniciado sesión")
+    await visitor.cut()
+
+
 @pytest.mark.promise("MV-2")
 async def test_a_supervisor_takes_work_back_and_ends_it(house: Daemon, sign_in: SignIn) -> None:
     sam, ana = await sign_in("sam"), await sign_in("ana")

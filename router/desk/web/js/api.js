@@ -1,5 +1,7 @@
 // The server over HTTP, with the token of whoever signed in. Refusals are problem details (RFC 9457) with a stable code.
 
+import { spoken } from "./words.js";
+
 const PATIENCE_MS = 15000;
 
 export class Problem extends Error {
@@ -15,7 +17,7 @@ export class Api {
   }
 
   async _fetch(path, options = {}) {
-    const headers = { ...(this.token && { Authorization: `Bearer ${this.token}` }), ...options.headers };
+    const headers = { "Accept-Language": spoken(), ...(this.token && { Authorization: `Bearer ${this.token}` }), ...options.headers };
     let answer;
     try {
       answer = await fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS), cache: "no-store", ...options, headers });
