@@ -421,7 +421,7 @@ class Prefer(Struct, frozen=True, forbid_unknown_fields=True):
     hold: Duration | None = None
 
 
-class Rule(Struct, frozen=True, forbid_unknown_fields=True):
+class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One line of the routing plan. All conditions given must hold; the first rule that holds decides."""
 
     name: Name
@@ -550,7 +550,13 @@ _since = msgspec.json.Decoder(_Since).decode
 
 
 def to_bytes(config: Config) -> bytes:
-    """The form that the journal keeps: JSON with durations as written by people."""
+    """The form that the journal keeps: JSON with durations as written by people.
+
+    While two versions run side by side the older one reads what the newer one wrote, and refuses a field that it does
+    not know, since that asks for what it cannot do. So a field that comes later must not be written where it asks for
+    nothing: its struct leaves defaults out (Rule), or its default is UNSET. A default that is a choice, and may become
+    another one, is written.
+    """
     return _encode(config)
 
 

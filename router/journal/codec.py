@@ -3,7 +3,8 @@
 A payload is a `Record` in MessagePack: `[at_ms, key, [tag, field, ...]]`. What can change, and what it takes:
 
 - A new event, or a new field at the end with a default: nothing. Old records decode as before. An older program
-  that meets an event it does not know refuses (JournalVersion) instead of guessing.
+  that meets an event it does not know, or a configuration with an option that it does not know, refuses
+  (JournalVersion) instead of guessing.
 - Anything else: FORMAT goes up by one, and UPCASTS says how a record of the format before becomes one of the next,
   on plain lists and dicts. An upcast is never edited once it was released, since journals with that format exist.
 
@@ -18,7 +19,8 @@ from typing import Any
 
 import msgspec
 
-from router.engine.events import AnyEvent, Record
+from router.engine.config import from_bytes
+from router.engine.events import AnyEvent, Configured, Record
 from router.errors import JournalVersion
 
 FORMAT = 1
@@ -43,7 +45,10 @@ def decode(payload: bytes) -> Record:
     JournalVersion.
     """
     try:
-        return _decode(payload)
+        record = _decode(payload)
+        if type(record.event) is Configured:
+            from_bytes(record.event.document)
+        return record
     except msgspec.DecodeError as error:
         raise JournalVersion(
             f"the journal holds a record that this version does not understand ({error}); "

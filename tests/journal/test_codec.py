@@ -5,10 +5,12 @@ from typing import Any, get_type_hints
 import msgspec
 import pytest
 
+from router.engine.config import Config, Queue, Rule, to_bytes
 from router.engine.events import (
     EVENT_TYPES,
     AnyEvent,
     Blob,
+    Configured,
     Event,
     InteractionArrived,
     Message,
@@ -37,8 +39,9 @@ SAMPLES: dict[object, Any] = {
 
 
 def sample(kind: type[Event]) -> Any:
-    """An event with every field set."""
-    return kind(**{name: SAMPLES[hint] for name, hint in get_type_hints(kind).items() if not name.startswith("_")})
+    """An event with every field set; a configuration is one that can be read."""
+    fields = {name: SAMPLES[hint] for name, hint in get_type_hints(kind).items() if not name.startswith("_")}
+    return kind(**fields | ({"document": to_bytes(Config())} if "document" in fields else {}))
 
 
 SAMPLES[InteractionArrived | None] = sample(InteractionArrived)
@@ -115,3 +118,19 @@ def test_for_people_every_field_has_its_name() -> None:
     shown = codec.named(sample(InteractionArrived))
     assert shown["message"]["blobs"][0]["name"] == "a.txt"
     assert shown["requirement"]["all"][1] == {"not": {"agent": ("ana",)}}
+
+
+@pytest.mark.promise("DU-3")
+def test_a_configuration_with_an_option_of_a_newer_version_is_refused_like_a_record_of_one() -> None:
+    newer = to_bytes(Config()).replace(b"{", b'{"option-of-next-year":1,', 1)
+    payload = codec.encode(1, "", Configured(version=1, document=newer))
+    with pytest.raises(JournalVersion, match=r"option-of-next-year.*run the version that wrote it, or newer"):
+        codec.decode(payload)
+
+
+@pytest.mark.promise("DU-3", "DU-5")
+def test_a_rule_is_written_without_what_it_does_not_ask_for() -> None:
+    """An older version beside this one refuses what it does not know, also where it says nothing."""
+    config = Config(queues={"support": Queue()}, rules=(Rule(name="all", queue="support", to=("+1",)),))
+    written = msgspec.json.decode(to_bytes(config))["rules"]
+    assert written == [{"name": "all", "queue": "support", "to": ["+1"]}]
