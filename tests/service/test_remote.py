@@ -13,6 +13,7 @@ import pytest
 
 from router.engine import commands as c
 from router.engine.config import to_bytes
+from router.engine.events import Record
 from router.errors import OfferGone, Unavailable
 from router.journal.redis import RedisJournal
 from router.journal.settings import JournalSettings
@@ -390,6 +391,30 @@ async def test_an_edge_that_missed_too_much_begins_anew(valkey: RedisServer, mon
         assert edge.desk.find("phone:2")
         assert edge.recoveries == [True, True]
         assert not edge.heard
+
+
+@pytest.mark.promise("AG-3", "DU-5")
+async def test_an_edge_that_stumbles_over_what_it_missed_begins_anew(
+    valkey: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that has taken one record in part, and the others not, must not go on."""
+    async with estate(valkey) as e:
+        engine, edge = e.engines[0], e.edges[0]
+        engine.links.follow()
+        await until(lambda: edge.lost)
+        for name in ("1", "2"):
+            await engine.desk.ask(arrive(name))
+        copy = edge.writer.engine
+
+        def stumbles(records: list[Record]) -> None:
+            copy.apply(records[0])
+            raise ValueError("a bug")
+
+        monkeypatch.setattr(copy, "follow", stumbles)
+        engine.links.lead()
+        await until(lambda: edge.recoveries == [True, True])
+        assert edge.writer.engine is not copy
+        assert edge.writer.engine.snapshot() == engine.writer.engine.snapshot()
 
 
 # --- who delivers -----------------------------------------------------------------------------------------------------

@@ -225,6 +225,7 @@ class RemoteWriter:
                 self._lose(str(why))
             except Exception as bug:
                 log.exception("Link failed", action="link_failed")
+                self.forget()  # it may have been in the middle of a record
                 self._lose(f"a bug ({type(bug).__name__}) in the link")
             finally:
                 line, self._line = self._line, None
