@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.faults import cluster, domains, edges, sentinels
 from tests.faults.campaign import Result, run
-from tests.faults.takeover import JUDGED, PROMISED_S, spreads
+from tests.faults.takeover import PROMISED_S, WHOLE, spreads
 
 
 def main() -> int:
@@ -94,21 +94,19 @@ def _report(result: Result, seconds: float) -> None:
 
 def _report_takeovers(result: Result) -> None:
     late = sum(one.late for one in result.takeovers)
-    print(
-        f"{len(result.takeovers)} takeovers, a lease of {cluster.LEASE_S} s, {late} late; s: p50, p99, longest",
-        file=sys.stderr,
-    )
+    print(f"{len(result.takeovers)} takeovers, {late} late; seconds: p50, p99, longest, promised", file=sys.stderr)
     for what, found in spreads(result.takeovers).items():
-        print(f"  {what:<26}{found.p50:6.2f}{found.p99:6.2f}{found.longest:6.2f}", file=sys.stderr)
-    print(f"  {'promised, of the last':<26}{PROMISED_S:18.2f}", file=sys.stderr)
+        promised_s = PROMISED_S + (cluster.LEASE_S if what == WHOLE else 0.0)
+        each = "".join(f"{seconds:7.2f}" for seconds in (*found, promised_s))
+        print(f"  {what:<26}{each}", file=sys.stderr)
     for one in sorted(result.takeovers, key=lambda one: -one.free_s)[:3]:
         print(f"takeover {one}", file=sys.stderr)
 
 
 def summary(result: Result, seed: int) -> dict[str, Any]:
-    """Takeovers: how many, how many of them late, and the seconds that each is judged by."""
+    """Takeovers: how many, how many of them late, and how long from the fault until all was served again."""
     found = result.findings
-    judged = spreads(result.takeovers)[JUDGED]._asdict() if result.takeovers else {}
+    took = spreads(result.takeovers)[WHOLE]._asdict() if result.takeovers else {}
     return {
         "rounds": result.rounds,
         "acknowledged": result.acknowledged,
@@ -118,7 +116,7 @@ def summary(result: Result, seed: int) -> dict[str, Any]:
         "seed": seed,
         "takeovers": len(result.takeovers),
         "late": sum(one.late for one in result.takeovers),
-        **{f"takeover_{name}_s": seconds for name, seconds in judged.items()},
+        **{f"takeover_{name}_s": seconds for name, seconds in took.items()},
     }
 
 

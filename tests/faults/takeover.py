@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PROMISED_S = 2.0  # beyond the lease
 DONE = ("leads", "writes")
 LINKED = ("linked",)
-JUDGED = "of that, with a processor"
+WHOLE = "after the fault"
 
 
 class Takeover(NamedTuple):
@@ -70,9 +70,9 @@ def spread(seconds: Iterable[float]) -> Spread:
 def spreads(takeovers: Sequence[Takeover]) -> dict[str, Spread]:
     """After the fault; after the lease had ended; of that without what the machine took, by which each is judged."""
     return {
-        "after the fault": spread(one.fault_s for one in takeovers),
+        WHOLE: spread(one.fault_s for one in takeovers),
         "after the lease": spread(one.free_s for one in takeovers),
-        JUDGED: spread(one.free_s - one.starved_s for one in takeovers),
+        "of that, with a processor": spread(one.free_s - one.starved_s for one in takeovers),
     }
 
 
