@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from router.engine.engine import Engine
-from router.errors import JournalCorrupt, JournalError, JournalFailed, JournalHeld, JournalUnfit
+from router.errors import JournalCorrupt, JournalFailed, JournalHeld, JournalUnfit
 from router.journal.port import History
 from router.observe import gauge, get_logger
 from router.service.clock import Clock
@@ -162,12 +162,12 @@ class Follower:
         """The engine as the open journal has it.
 
         Who cannot go on from it gives the lease back at once, for others may: an older version that does not know a
-        record (JournalVersion), a damaged log, another house's log (JournalUnfit).
+        record (JournalVersion), a damaged log, another house's log (JournalUnfit), and whoever has a bug.
         """
         try:
             engine = self._take()
             self._check_house(engine)
-        except JournalError:
+        except Exception:
             self._journal.close()
             raise
         return engine

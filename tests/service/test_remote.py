@@ -417,6 +417,23 @@ async def test_an_edge_that_stumbles_over_what_it_missed_begins_anew(
         assert edge.writer.engine.snapshot() == engine.writer.engine.snapshot()
 
 
+@pytest.mark.promise("DU-6")
+async def test_what_is_asked_while_an_edge_stops_is_refused(valkey: RedisServer) -> None:
+    """An outbox still settles what it has delivered when the link is going."""
+    async with estate(valkey) as e:
+        edge = e.edges[0]
+        stopping = asyncio.ensure_future(edge.writer.stop())
+        await asyncio.sleep(0)
+        answers: list[Outcome] = []
+        asked = 0
+        while not stopping.done():
+            edge.desk.submit(c.OpenSession(agent="ana", session=f"s-{asked}"), answers.append)
+            asked += 1
+            await asyncio.sleep(0)
+        await until(lambda: len(answers) == asked)
+        assert {type(answer) for answer in answers} == {Unavailable}
+
+
 # --- who delivers -----------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from router.engine.commands import OpenSession
 from router.errors import JournalHeld, JournalVersion
 from router.journal import codec
 from router.journal.redis import RedisJournal
+from router.service import lease
 from router.service.lease import Follower
 from router.service.remote import edge as module
 from tests.service.test_remote import estate, until
@@ -77,6 +78,29 @@ async def test_a_standby_that_does_not_know_a_kind_of_record_does_not_take_over(
         newer = RedisJournal(e.settings)
         assert newer.open().last_seq == seq + 1, "the lease was given back to who can use it"
         newer.close()
+
+
+@pytest.mark.promise("DU-5")
+async def test_who_stumbles_over_the_log_leaves_the_lease_to_others(
+    valkey: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with estate(valkey, edges=0) as e:
+        leader = e.engines[0]
+        seq = leader.journal.last_seq
+        await leader.writer.stop()
+        leader.journal.close()
+        ours = RedisJournal(e.settings)
+        ours.open()
+
+        def stumbles(*_: object) -> None:
+            raise ValueError("a bug")
+
+        monkeypatch.setattr(lease, "restore", stumbles)
+        with pytest.raises(ValueError, match="a bug"):
+            Follower(ours, RedisJournal(e.settings, read_only=True)).take()
+        others = RedisJournal(e.settings)
+        assert others.open().last_seq == seq
+        others.close()
 
 
 @pytest.mark.promise("DU-3")

@@ -196,12 +196,12 @@ class RemoteWriter:
         self.draining = True
         if not self.failed:
             await self._idle.wait()
+        self.failed = self.failed or "stopped"  # before the link goes: an outbox may still have something to settle
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait([self._keeping])
         if self._reading is not None:
             await asyncio.wait([self._reading])  # it uses the log
-        self.failed = self.failed or "stopped"
         await asyncio.to_thread(self._log.close)
 
     def health(self) -> Health:
