@@ -181,9 +181,13 @@ class RedisJournal:
         return self._heard
 
     def hand_over(self, to: str) -> None:
-        """Give the lead to somebody who stands by. Raises JournalHeld and JournalFailed; then nothing was given."""
+        """Give the lead to somebody who stands by. Raises JournalHeld and JournalFailed; then nothing was given.
+
+        Whoever gives it stands by from then on, and may be given it again at once.
+        """
         with self._mutex:
             self._check_writable()
+            self._say_so()
             more = (to, self.kept_ms, self._last_seq)
             answer = self._link.run(
                 redis_scripts.HAND_OVER, self.keys, self._token, *more, replicas=self.settings.replicas
@@ -222,9 +226,14 @@ class RedisJournal:
             return self._take_over()
         except JournalHeld:
             self._in_vain = in_vain + 1
-            if self._can_be_given and in_vain % SAYS_SO == 0:
-                self._link.run(redis_scripts.STANDS_BY, self._standbys, self._heard_s, self._named)
+            if in_vain % SAYS_SO == 0:
+                self._say_so()
             raise
+
+    def _say_so(self) -> None:
+        """That this process stands by, where that is of use."""
+        if self._can_be_given:
+            self._link.run(redis_scripts.STANDS_BY, self._standbys, self._heard_s, self._named)
 
     @property
     def _who(self) -> tuple[str, int, str]:

@@ -106,7 +106,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._start_thread()
         self.failed = why
-        self._recovery = asyncio.ensure_future(self._recover())
+        self._recovery = asyncio.ensure_future(self._recover(RETRY_S))
 
     def _start_thread(self) -> None:
         self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
@@ -353,7 +353,8 @@ class Writer:
         else:
             log.error("Writer stopped", action="writer_failed", problem=why, exc_info=error)
         self._abandon(self._mailbox.take(0))
-        self._recovery = asyncio.ensure_future(self._recover())
+        # Who is replaced, or has given the lead away, looks at once who leads: it may be given it again.
+        self._recovery = asyncio.ensure_future(self._recover(0.0 if isinstance(error, JournalHeld) else RETRY_S))
         for call in self.on_failure:
             safely(call, why)
 
@@ -362,9 +363,8 @@ class Writer:
         for done, _, _ in batch.answers:
             safely(done, Unavailable(AWAY))
 
-    async def _recover(self) -> None:
+    async def _recover(self, pause_s: float) -> None:
         """Until it works: open the journal, prove that it can be written, read a new engine from it."""
-        pause_s = RETRY_S
         while True:
             await asyncio.sleep(pause_s)
             pause_s = RETRY_S

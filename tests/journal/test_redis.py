@@ -202,6 +202,7 @@ def test_who_is_given_the_lead_gets_it_and_who_gave_it_writes_nothing_more(
         assert first.leader() == "one"
         first.hand_over("two")
         assert first.leader() == ""
+        assert "one" in third.standbys(), "it may be given it again at once"
         with pytest.raises(JournalFailed):
             first.append(2, [b"b"])
         with pytest.raises(JournalFailed):

@@ -227,6 +227,18 @@ async def test_a_domain_is_given_to_who_stands_by(place: Place) -> None:
         assert one.health().ok
 
 
+@pytest.mark.promise("DU-5")
+async def test_who_has_given_a_domain_away_may_be_given_it_again_at_once(place: Place) -> None:
+    async with place.engine(BOTH), place.engine(BOTH, "two"), edge(place) as moving:
+        await until_shown(moving, lambda view: view.linked and len(view.standbys) == 1)
+        names = (await shown(moving)).engine, (await shown(moving)).standbys[0]
+        for turn in range(4):
+            had, to = names[turn % 2], names[1 - turn % 2]
+            moved = await moving.move("north", to, "operator:sam", "")
+            assert (moved.was, moved.engine) == (had, to)
+            assert had in (await shown(moving)).standbys
+
+
 @pytest.mark.promise("OB-1")
 async def test_a_domain_that_nobody_leads_is_shown_with_nobody_and_cannot_be_given_away(
     place: Place, redis: RedisServer
