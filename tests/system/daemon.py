@@ -52,6 +52,7 @@ class Daemon:
     """One data folder and, from `launch` to `kill` or `stop`, the process that serves it."""
 
     program = "router"  # what is run; the laboratory has one that is broken on purpose
+    root = ROOT  # and from where: other versions lie elsewhere
 
     def __init__(
         self, data: Path, env: Mapping[str, str] | None = None, config: Path = CONFIG, roles: str = ""
@@ -59,7 +60,7 @@ class Daemon:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
         self._said = data.parent / f"{data.name}.out"
-        self._config = config
+        self.config = config
         self.options: tuple[str, ...] = ("--roles", roles) if roles else ()
         self._env = {k: v for k, v in os.environ.items() if not k.startswith("SWITCHBOARD__")}
         self._env |= ANY_PORT | dict(env or {})
@@ -102,11 +103,11 @@ class Daemon:
     def launch(self) -> None:
         """Start the process and return at once."""
         assert not self.running, "it runs already"
-        command = [sys.executable, "-m", self.program, "serve", "--config", str(self._config), "--data", str(self.data)]
+        command = [sys.executable, "-m", self.program, "serve", "--config", str(self.config), "--data", str(self.data)]
         command += self.options
         with open(self._said, "wb") as said, open(self.log, "ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=log, env=self._env, cwd=ROOT
+                command, stdin=subprocess.DEVNULL, stdout=said, stderr=log, env=self._env, cwd=self.root
             )
 
     async def start(self) -> None:
@@ -237,11 +238,11 @@ class Daemon:
 
     def _journal(self) -> tuple[str, str]:
         shared = self._env.get("SWITCHBOARD__JOURNAL__KIND") == "redis"
-        return ("--config", str(self._config)) if shared else ("--data", str(self.data))
+        return ("--config", str(self.config)) if shared else ("--data", str(self.data))
 
     def command(self, *arguments: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "router", *arguments], env=self._env, cwd=ROOT, capture_output=True, check=False
+            [sys.executable, "-m", "router", *arguments], env=self._env, cwd=self.root, capture_output=True, check=False
         )
         assert done.returncode == 0, (arguments, done.stdout[-2_000:], done.stderr[-2_000:])
         return done.stdout.decode()
