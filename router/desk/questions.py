@@ -38,6 +38,7 @@ from router.service.routes import describe, json_response, read_json
 
 Presence = Literal["ready", "not_ready", "signed-out"]
 
+NAMES_MAX = 50
 COLLEAGUES_MAX = 1_000  # one page of the list of agents; a larger house is searched by name
 LOOKED_AT = 300  # waiting interactions, oldest first, that are compared with an agent; about two milliseconds
 SHOWN = 50
@@ -84,6 +85,12 @@ class Floor(Struct, frozen=True):
 
     queues: tuple[Line, ...]
     colleagues: tuple[Colleague, ...]
+
+
+class Names(Struct, frozen=True):
+    """Names by sign-in name, of those who have one."""
+
+    names: dict[str, str]
 
 
 class Waiting(Struct, frozen=True):
@@ -152,6 +159,7 @@ class QuestionRoutes:
         return [
             web.get("/v1/desk/me", self.me),
             web.get("/v1/desk/floor", self.floor),
+            web.get("/v1/desk/names", self.names),
             web.get("/v1/desk/waiting", self.waiting),
             web.get("/v1/desk/queues/{id}", self.texts),
             web.get("/v1/desk/history/{id}", self.history),
@@ -193,6 +201,28 @@ class QuestionRoutes:
             if who.may == {"work"}:
                 raise
             return None
+
+    @describe(
+        "People as colleagues call them: `?who=ana&who=sue`, at most 50",
+        group="desk",
+        who="agent",
+        answer=Names,
+        refuses=(Unauthenticated, BadMessage),
+    )
+    async def names(self, request: web.Request) -> web.Response:
+        self._house.access.both(request)
+        asked = set(request.query.getall("who", []))
+        if len(asked) > NAMES_MAX:
+            raise BadMessage(f"in the query: at most {NAMES_MAX} names at once")
+        found = {who: self._house.shown(who) or self._named(who) for who in asked}
+        return json_response(Names({who: name for who, name in found.items() if name}))
+
+    def _named(self, who: str) -> str:
+        """As the configuration names an agent; "" for who is none."""
+        try:
+            return self._desk.agent(who).name
+        except NotFound:
+            return ""
 
     @describe("Queues and colleagues", group="desk", who="agent", answer=Floor, refuses=(Unauthenticated,))
     async def floor(self, request: web.Request) -> web.Response:

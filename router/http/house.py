@@ -48,6 +48,11 @@ async def no_decisions(interaction: str) -> dict[str, Any]:
     raise Unavailable("this process keeps no journal to look back in")
 
 
+def no_name(account: str) -> str:
+    """As colleagues read the account of that name; "" where it has no other name, or there is no such account."""
+    return ""
+
+
 async def no_configure(content: bytes, dry_run: bool, by: str) -> dict[str, Any]:
     raise Unavailable("this process takes no configuration over HTTP")
 
@@ -68,6 +73,7 @@ class House:
     decisions: Decisions = no_decisions
     pictures: Pictures = field(default_factory=NoPictures)
     audit: Audit | None = None
+    shown: Callable[[str], str] = no_name
     scope: Scope = field(init=False)
 
     def __post_init__(self) -> None:

@@ -44,6 +44,7 @@ from router.http.house import (
     as_recorded,
     no_configure,
     no_decisions,
+    no_name,
 )
 from router.http.interactions import InteractionRoutes
 from router.http.joining import JoiningRoutes
@@ -178,6 +179,7 @@ class HttpServer:
             decisions=decisions,
             pictures=pictures or NoPictures(),
             audit=entrance.door.audit if entrance is not None else None,
+            shown=entrance.door.accounts.shown if entrance is not None else no_name,
         )
         self.app = web.Application(client_max_size=settings.body_limit)
         self.app[UNHURRIED] = self._unhurried

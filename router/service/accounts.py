@@ -212,6 +212,13 @@ class Accounts:
             raise NotFound(f"there is no account {name[:64]!r}")
         return found
 
+    def shown(self, name: str) -> str:
+        """As colleagues read the account of that name; "" where it has no other name, or there is no such account."""
+        with self._mutex:
+            self._fresh()
+            found = self._accounts.get(name)
+        return found.shown if found is not None else ""
+
     def identity(self, token: bytes, now_ms: int) -> Identity | None:
         """Who has the session with this digest of a token."""
         with self._mutex:

@@ -6,6 +6,7 @@ import pytest
 
 from router.engine import commands as c
 from tests.accounts.conftest import House
+from tests.http.views import agent_view
 
 
 @pytest.mark.promise("MV-5")
@@ -57,3 +58,14 @@ async def test_who_reads_the_card_of_a_contact_that_nobody_has_is_in_the_audit(h
     assert house.acts()[-1] == ("operator:olga", "read", "i-3")
     assert (await house.ask("GET", "/v1/desk/customers/i-1", "ana-token"))[0] == 200
     assert house.acts()[-1] == ("operator:olga", "read", "i-3"), "who works on it reads without a word"
+
+
+async def test_people_are_told_by_the_names_that_colleagues_know_them_by(house: House) -> None:
+    """An account's own name first, then the agent's of the configuration; who has none stays as they sign in."""
+    house.add("sue", "supervisor", shown="Sue Stein")
+    house.add("ana", "agent", shown="Ana Alba")
+    token = await house.sign_in("ana")
+    status, found = await house.ask("GET", "/v1/desk/names?who=sue&who=ana&who=ben&who=nobody", token)
+    assert (status, found) == (200, {"names": {"sue": "Sue Stein", "ana": "Ana Alba", "ben": agent_view("ben").name}})
+    many = "&".join(f"who=a{n}" for n in range(51))
+    assert (await house.ask("GET", f"/v1/desk/names?{many}", token))[0] == 422

@@ -67,6 +67,7 @@ GET  /v1/blobs/{digest}/pages/{page}          x       -          x          x   
 POST /v1/blobs                                x       -          x          x         x
 GET  /v1/desk/me                              x       x          x          x         x
 GET  /v1/desk/floor                           x       x          x          x         x
+GET  /v1/desk/names                           x       x          x          x         x
 GET  /v1/desk/queues/{id}                     x       x          x          x         x
 GET  /v1/desk/history/{id}                    x       -          x          x         x
 GET  /v1/desk/customers/{id}                  x       -          x          x         x

@@ -46,7 +46,8 @@ async def test_an_act_is_found_by_who_what_and_about_what_and_leads_to_the_inter
     await expect(sam.told("Done.")).to_be_visible()
     olga = await at_the_audit(house, new_page)
     newest = rows(olga).filter(has_text="Put back into the queue").first
-    await expect(newest).to_contain_text("sam")
+    await expect(newest).to_contain_text("Sam")
+    await expect(newest.get_by_title("sam", exact=True)).to_be_visible()  # as whom they sign in
     await expect(newest).to_contain_text("<b>they wrote twice</b>")  # what people write is text
 
     await show(olga, Who="sam", About=one["id"])

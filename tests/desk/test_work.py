@@ -176,7 +176,7 @@ async def test_a_colleague_is_asked_and_takes_over(house: Daemon, sign_in: SignI
     await transfer(ana, "Ben", "Ask first")
     await expect(ana.page.get_by_text("Asking a colleague")).to_be_visible()
     await ben.accept("Mira")
-    await expect(ben.page.get_by_text("ana asks you about this.")).to_be_visible()
+    await expect(ben.page.get_by_text("Ana asks you about this.")).to_be_visible()
     between = ana.page.get_by_role("textbox", name="Write to ben")
     await between.fill("do you know this?")
     await between.press("Enter")

@@ -3,6 +3,7 @@
 
 import { moment } from "./format.js";
 import { html, useEffect, useRef, useState } from "./html.js";
+import { Person } from "./names.js";
 import { Button } from "./parts.js";
 import { now } from "./time.js";
 import { named, refusal, spoken, t } from "./words.js";
@@ -107,7 +108,7 @@ function Acts({ desk, acts, narrow }) {
 function Who({ who, narrow }) {
   if (!who) return html`<span class="quiet">${t("audit.nobody")}</span>`;
   const [role, ...name] = who.split(":");
-  return html`<button type="button" class="link" title=${t("audit.only", { what: who })} onClick=${() => narrow({ who })} dir="auto">${name.join(":")}</button>
+  return html`<button type="button" class="link" title=${t("audit.only", { what: who })} onClick=${() => narrow({ who })}><${Person} id=${name.join(":")} /></button>
     <span class="quiet">${named("role", role)}</span>`;
 }
 

@@ -4,6 +4,7 @@
 import { moment } from "./format.js";
 import { html, useEffect, useState } from "./html.js";
 import { drafts } from "./keep.js";
+import { Person, plain } from "./names.js";
 import { Button, Words } from "./parts.js";
 import { now } from "./time.js";
 import { named, spoken, t } from "./words.js";
@@ -87,6 +88,6 @@ function Changes({ card }) {
   if (!rows.length) return null;
   return html`<details class="about-changes"><summary class="label">${t("card.changes")} <span class="count">${rows.length}</span></summary>
     <ol class="notes">${rows.map((row, index) => html`<li key=${index}>
-      <p class="said-by"><span>${row.by.replace(/^\w+:/, "")}</span><time class="quiet figures">${moment(row.at_ms, spoken(), now())}</time></p>
+      <p class="said-by"><${Person} id=${plain(row.by)} /><time class="quiet figures">${moment(row.at_ms, spoken(), now())}</time></p>
       <p class="note-text" dir="auto">${row.text}</p></li>`)}</ol></details>`;
 }

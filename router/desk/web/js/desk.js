@@ -6,6 +6,7 @@ import { Api } from "./api.js";
 import { commands, drafts, session, taste } from "./keep.js";
 import { Link, randomId } from "./link.js";
 import { Store } from "./store.js";
+import { askAs, nameOf, plain } from "./names.js";
 import { NOTHING, reduce } from "./stream.js";
 import { now, setServerTime } from "./time.js";
 import { Twin } from "./twin.js";
@@ -113,6 +114,7 @@ export class Desk {
   _begin(me, token, kept) {
     this.api = new Api(token);
     this.token = token;
+    askAs(this.api);
     const selected = kept.selected || "";
     const pane = selected ? "talk" : "list";
     const page = kept.page || (me.supervisor ? "floor" : "work");
@@ -162,6 +164,7 @@ export class Desk {
     document.removeEventListener("visibilitychange", this._looked);
     this.watch?.close();
     this.link = this.twin = this.watch = null;
+    askAs(null);
     session.save(null);
     commands.save([]);
     this.store.set({ ...OUT, taste: this.taste, problem });
@@ -300,11 +303,11 @@ export class Desk {
 
   /** A word of somebody else on what is mine, such as a supervisor's: nobody looks to the side all the time. */
   _noted({ by, text }, { id }) {
-    const name = by.replace(/^\w+:/, "");
+    const name = plain(by);
     const mine = Object.values(this.state.view.interactions).find((one) => one.id === id || one.consult?.of === id);
     if (!mine || name === this.state.me?.name) return;
     const short = text.length > NOTE_SHOWN ? `${text.slice(0, NOTE_SHOWN)}…` : text;
-    this.tell(t("told.note", { by: name, who: who(mine), text: short }), "warn");
+    this.tell(t("told.note", { by: nameOf(name), who: who(mine), text: short }), "warn");
   }
 
   heard(seq) {

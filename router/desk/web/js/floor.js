@@ -4,6 +4,7 @@ import { span } from "./format.js";
 import { html, kept, useEffect, useMemo, useState } from "./html.js";
 import { who } from "./desk.js";
 import { Broadcast, Overheard } from "./lead.js";
+import { Person as Somebody } from "./names.js";
 import { Button, Channel, IconButton, Since } from "./parts.js";
 import { inWords } from "./requirement.js";
 import { useSight } from "./sight.js";
@@ -133,7 +134,7 @@ const ItemRow = kept(function ItemRow({ desk, one, chosen }) {
   return html`<li><button type="button" class="row" aria-current=${chosen ? "true" : undefined} onClick=${() => desk.watch.choose({ item: one.id })}>
     <${Channel} channel=${one.channel} />
     <span class="row-text"><span class="row-first"><span class="row-name" dir="auto">${who(one)}</span><span class="quiet"><${Since} ms=${one.enqueued_at_ms} /></span></span>
-      <span class="row-second"><span class="row-line quiet">${one.id} · ${one.queue}${one.agent && ` · ${one.agent}`}</span></span></span>
+      <span class="row-second"><span class="row-line quiet">${one.id} · ${one.queue}${one.agent && html` · <${Somebody} id=${one.agent} />`}</span></span></span>
   </button></li>`;
 });
 
@@ -211,7 +212,7 @@ function Story({ story }) {
 
 function WhyNot({ agents }) {
   return html`<h3 class="label">${t("whynot")}</h3>
-    <ul class="whynot">${agents.map((one) => html`<li key=${one.agent}><strong>${one.agent}</strong> ${one.reason.replace(`${one.agent} `, "")}</li>`)}</ul>`;
+    <ul class="whynot">${agents.map((one) => html`<li key=${one.agent}><strong><${Somebody} id=${one.agent} /></strong> ${one.reason.replace(`${one.agent} `, "")}</li>`)}</ul>`;
 }
 
 function Acts({ desk, state, watch, story }) {

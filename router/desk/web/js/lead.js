@@ -3,6 +3,7 @@
 
 import { bytes, moment } from "./format.js";
 import { html, useEffect, useRef, useState } from "./html.js";
+import { Person, plain } from "./names.js";
 import { Button, Words } from "./parts.js";
 import { now } from "./time.js";
 import { may } from "./watch.js";
@@ -21,7 +22,7 @@ export function Overheard({ desk, state, item }) {
     <p class="quiet">${t("lead.unseen")}</p>
     <ol class="overheard-log" ref=${box} tabindex="0" aria-labelledby="overheard-title">
       ${content.messages.map((message, index) => html`<li key=${index} class=${`said ${message.author === "agent" ? "ours" : message.author === "customer" ? "theirs" : "system"}`}>
-        <p class="said-by"><span dir="auto">${t(`lead.by.${message.author}`)}${message.agent && ` · ${message.agent}`}</span>
+        <p class="said-by"><span dir="auto">${t(`lead.by.${message.author}`)}${message.agent && html` · <${Person} id=${message.agent} />`}</span>
           <time class="quiet figures">${moment(message.at_ms, spoken(), now())}</time></p>
         <div class="said-text" dir="auto"><${Words} text=${message.new || message.text || ""} />
           ${(message.attachments || []).map((file) => html`<p class="quiet">${file.name || file.media_type} · ${bytes(file.size)}</p>`)}</div>
@@ -29,7 +30,7 @@ export function Overheard({ desk, state, item }) {
     </ol>
     ${!content.messages.length && html`<p class="none">${t("lead.silent")}</p>`}
     ${content.notes.length > 0 && html`<h3 class="label">${t("notes")}</h3><ol class="notes">${content.notes.map((note, index) => html`<li key=${index}>
-      <p class="said-by"><span>${note.by.replace(/^\w+:/, "")}</span><time class="quiet figures">${moment(note.at_ms, spoken(), now())}</time></p>
+      <p class="said-by"><${Person} id=${plain(note.by)} /><time class="quiet figures">${moment(note.at_ms, spoken(), now())}</time></p>
       <p class="note-text" dir="auto"><${Words} text=${note.text} /></p></li>`)}</ol>`}
     ${story && story.state !== "closed" && may(state, "lead") && html`<${Into} desk=${desk} state=${state} item=${item} />`}
   </section>`;
@@ -74,6 +75,6 @@ export function Broadcast({ desk, state }) {
 /** A supervisor's word, over the work until it is read. */
 export function Announcements({ desk, state }) {
   return html`<div role="status" aria-live="polite">${state.announced.map((one) => html`<div key=${one.seq} class="banner warn announced">
-    <span class="grow" dir="auto"><strong>${one.by.replace(/^\w+:/, "")}</strong> ${one.text} <time class="quiet figures">${moment(one.at_ms, spoken(), now())}</time></span>
+    <span class="grow" dir="auto"><strong><${Person} id=${plain(one.by)} /></strong> ${one.text} <time class="quiet figures">${moment(one.at_ms, spoken(), now())}</time></span>
     <${Button} onClick=${() => desk.heard(one.seq)}>${t("lead.read")}<//></div>`)}</div>`;
 }

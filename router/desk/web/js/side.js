@@ -4,6 +4,7 @@ import { Card } from "./card.js";
 import { moment } from "./format.js";
 import { html, useState } from "./html.js";
 import { drafts } from "./keep.js";
+import { Person, plain } from "./names.js";
 import { IconButton, Words } from "./parts.js";
 import { Matches } from "./rail.js";
 import { inWords } from "./requirement.js";
@@ -97,6 +98,6 @@ function Notes({ one, state }) {
 }
 
 function byOf(note, state) {
-  const name = note.by.replace(/^\w+:/, "");
-  return name === state.me.name ? t("you") : name;
+  const name = plain(note.by);
+  return name === state.me.name ? t("you") : html`<${Person} id=${name} />`;
 }

@@ -4,6 +4,7 @@ import { clock, moment, unquoted } from "./format.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { drafts } from "./keep.js";
+import { Person, useNames } from "./names.js";
 import { Banner, Button, Channel, File, IconButton, isPicture, Picture, Since, Words } from "./parts.js";
 import { hasPages, Pages } from "./pages.js";
 import { Outcome } from "./side.js";
@@ -139,7 +140,7 @@ function Line({ one }) {
 function author(state, one, message) {
   if (message.author === "system") return t("system");
   if (message.author === "customer") return message.sender && message.sender !== one.sender ? message.sender : who(one);
-  return message.agent === state.me.name ? t("you") : message.agent;
+  return message.agent === state.me.name ? t("you") : html`<${Person} id=${message.agent} />`;
 }
 
 function Said({ desk, state, one, message, text }) {
@@ -318,7 +319,8 @@ function Left({ until }) {
 function Consult({ desk, state, one }) {
   const { consult } = one;
   const owner = consult.role === "owner";
-  const other = owner ? consult.agent || consult.address : consult.owner;
+  const names = useNames();
+  const other = owner && !consult.agent ? consult.address : names(owner ? consult.agent : consult.owner);
   const busy = state.phase !== "live" || state.busy[`consult ${one.id}`];
   const word = consult.state === "asking" ? "consult.asking" : consult.state === "conference" ? "consult.conference" : owner ? "consult.with" : "consult.by";
   return html`<section class="consult" aria-label=${t("consult.between")}>
