@@ -85,7 +85,11 @@ LOOKS = {
 }
 SPEAK = """async ([language, side]) => {
   const main = document.querySelector('script[type=module][src*="/js/main.js"]');
-  if (main) (await import(main.src)).desk.prefer("language", language);
+  if (main) {
+    const { desk } = await import(main.src);
+    desk.prefer("language", language);
+    await desk.watch?.look();
+  }
   document.documentElement.dir = side;
   await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 }"""

@@ -6,7 +6,7 @@ import { Api } from "./api.js";
 import { commands, drafts, session, taste } from "./keep.js";
 import { Link, randomId } from "./link.js";
 import { Store } from "./store.js";
-import { askAs, nameOf, plain } from "./names.js";
+import { askAs, plain, toldName } from "./names.js";
 import { NOTHING, reduce } from "./stream.js";
 import { now, setServerTime } from "./time.js";
 import { Twin } from "./twin.js";
@@ -307,7 +307,7 @@ export class Desk {
     const mine = Object.values(this.state.view.interactions).find((one) => one.id === id || one.consult?.of === id);
     if (!mine || name === this.state.me?.name) return;
     const short = text.length > NOTE_SHOWN ? `${text.slice(0, NOTE_SHOWN)}…` : text;
-    this.tell(t("told.note", { by: nameOf(name), who: who(mine), text: short }), "warn");
+    toldName(name).then((by) => this.tell(t("told.note", { by, who: who(mine), text: short }), "warn"));
   }
 
   heard(seq) {
@@ -614,6 +614,7 @@ export class Desk {
     this._apply();
     if (name === "sound") this.alert.sound = value;
     this.store.set({ taste: this.taste });
+    if (name === "language") this.watch?.look(); // explanations come in it from the server
   }
 
   _apply() {

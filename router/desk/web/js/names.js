@@ -41,9 +41,22 @@ async function ask() {
   if (wanted.size) queueMicrotask(ask);
   if (!asked || !some.length) return;
   const { names } = await asked.get(`/v1/desk/names?${who}`).catch(() => ({ names: {} }));
-  if (asked !== api) return;
-  for (const [id, name] of Object.entries(names)) known.set(id, name);
+  if (asked === api) for (const [id, name] of Object.entries(names)) known.set(id, name);
   for (const follower of [...followers]) follower();
+}
+
+/** The name for what is said once and not drawn again: as soon as it is known, or that there is none. */
+export async function toldName(id) {
+  if (!known.has(id) && nameOf(id) === id && wanted.has(id)) {
+    await new Promise((done) => {
+      const follower = () => {
+        followers.delete(follower);
+        done();
+      };
+      followers.add(follower);
+    });
+  }
+  return nameOf(id);
 }
 
 /** `nameOf`, for whoever is drawn again when more names are known. */
