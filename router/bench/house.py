@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from msgspec import Struct
 
-from router.bench.measure import SERVER_CORE, end, start
+from router.bench.measure import SERVER_CORE, end, start, workplace
 
 GATEWAY, SECRET = "bench", "dev-bench-secret"
 ADDRESS = "support@shop.example"
@@ -63,10 +61,10 @@ def token(agent: int) -> str:
 def house(loop: str = "uvloop", agents: int = AGENTS, chat: bool = False) -> Iterator[House]:
     """A daemon in a folder of its own, on ports that were free just now; with visitors' chat if asked."""
     http, sockets, smtp, lmtp = _free_ports(4)
-    with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as name:
-        config = Path(name) / "bench.toml"
+    with workplace() as folder:
+        config = folder / "bench.toml"
         config.write_text(document(agents, http, sockets, smtp, lmtp, chat) + (CHAT if chat else ""))
-        serve = ("-m", "router", "serve", "--config", str(config), "--data", str(Path(name) / "data"), "--loop", loop)
+        serve = ("-m", "router", "serve", "--config", str(config), "--data", str(folder / "data"), "--loop", loop)
         process = start(serve, SERVER_CORE, subprocess.STDOUT)
         try:
             assert process.stdout is not None

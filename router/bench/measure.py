@@ -10,14 +10,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +85,41 @@ def quantile(values: Iterable[float], q: float) -> float:
 def interleave(cases: Mapping[str, Case], rounds: int, step: Step) -> dict[str, list[Figures]]:
     """Run every case once in each round."""
     found: dict[str, list[Figures]] = {name: [] for name in cases}
-    for number in range(rounds):
-        for name, case in cases.items():
-            step(f"round {number + 1} of {rounds}: {name}")
-            found[name].append(case())
+    with _left_until_the_end():
+        for number in range(rounds):
+            for name, case in cases.items():
+                step(f"round {number + 1} of {rounds}: {name}")
+                found[name].append(case())
     return found
+
+
+_left: contextlib.ExitStack | None = None
+
+
+@contextlib.contextmanager
+def _left_until_the_end() -> Iterator[None]:
+    global _left
+    with contextlib.ExitStack() as stack:
+        _left = stack
+        try:
+            yield
+        finally:
+            _left = None
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[Path]:
+    """A folder for one case. What it holds is deleted after the last case of all.
+
+    A file system that has just lost thousands of files takes longer to make others (ext4 gives none of their inodes
+    out for some seconds, and looks at each), so cleaning up behind one case would be counted in the next.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="switchboard-bench-")
+    if _left is not None:
+        yield Path(_left.enter_context(folder))
+        return
+    with folder as name:
+        yield Path(name)
 
 
 def medians(rounds: Mapping[str, list[Figures]]) -> dict[str, Figures]:

@@ -6,11 +6,10 @@ libraries or with none. All are driven by the same generator with as many intera
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
 
 from router.bench.house import house
-from router.bench.measure import Case, Figures, Server, Step, generate, interleave, medians
+from router.bench.measure import Case, Figures, Server, Step, generate, interleave, medians, workplace
 from router.bench.report import Row, compared
 
 WINDOW = 256
@@ -40,8 +39,8 @@ def product(loop: str, window: int, seconds: float, rate: float = 0.0) -> Figure
 
 
 def floor(name: str, window: int, seconds: float) -> Figures:
-    with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as folder:
-        with Server("-m", "router.bench.floors.pipeline", *EDGES[name], "uvloop", folder) as server:
+    with workplace() as folder:
+        with Server("-m", "router.bench.floors.pipeline", *EDGES[name], "uvloop", str(folder)) as server:
             http, sockets = server.port >> 16, server.port & 0xFFFF
             return generate("pipeline", "floor", http, sockets, server.pid, window, seconds, 0.0)
 
