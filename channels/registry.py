@@ -35,7 +35,8 @@ class Kind:
     called, `asks` whose customers can be asked whether to be, `unheld` which of its contacts cannot be put on hold (all
     as in `engine.config.Channel`), `lasting` whose contacts are never ended by a rule, because nobody would be told.
     `endpoint` says what an agent's endpoint should look like, "" where it is well; `reaches` to what addresses its
-    gateways can connect contacts; `listens` where it listens itself: option -> (host, port).
+    gateways can connect contacts; `listens` where it listens itself: option -> (host, port); `brings` to what address
+    its contacts come: option -> (channel, address).
     """
 
     settings: type[Struct]
@@ -51,6 +52,7 @@ class Kind:
     endpoint: Callable[[Any, str], str] = lambda settings, endpoint: ""
     reaches: Callable[[Any], dict[str, tuple[Reach, ...]]] = lambda settings: {}
     listens: Callable[[Any], dict[str, tuple[str, int]]] = lambda settings: {}
+    brings: Callable[[Any], dict[str, tuple[str, str]]] = lambda settings: {}
 
 
 def _phone(settings: Phone, context: Context) -> Adapter:
@@ -190,10 +192,18 @@ KINDS: dict[str, Kind] = {
             for name, one in (("smtp", settings.smtp), ("lmtp", settings.lmtp))
             if one.enabled
         },
+        brings=lambda settings: {f"email.addresses.{one}": ("email", one) for one in settings.addresses},
     ),
-    "chat": Kind(Chat, _chat, asks=lambda settings: {"chat": ("chat:",)}),
+    "chat": Kind(
+        Chat,
+        _chat,
+        asks=lambda settings: {"chat": ("chat:",)},
+        brings=lambda settings: (
+            {"chat.default_topic": ("chat", settings.default_topic)} if settings.default_topic else {}
+        ),
+    ),
     "scan": Kind(
         Scan, _scan, check=check_scan, feeds=_scan_feeds, lasting=lambda settings: set(_scan_feeds(settings).values())
     ),
-    "kiosk": Kind(Kiosk, _kiosk),
+    "kiosk": Kind(Kiosk, _kiosk, brings=lambda settings: {f"kiosk.topics.{t}": ("walkin", t) for t in settings.topics}),
 }

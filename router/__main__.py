@@ -113,11 +113,14 @@ def serve(config: Path, data: Path | None, loop: str, roles: frozenset[str], dom
 @CONFIG
 def check(config: Path) -> None:
     """Check a configuration: exit 0, or 2 with `file: dotted.path: what was expected, what was found`."""
+    from router.cli.notes import notes
     from router.settings import load
 
     loaded = load(config)
     c = loaded.config
     click.echo(f"{config}: good ({len(c.queues)} queues, {len(c.rules)} rules, {len(c.agents)} agents)")
+    for note in notes(loaded):
+        click.echo(f"note: {note}")
 
 
 @cli.command(epilog=example("switchboard reference > config/router.toml"))

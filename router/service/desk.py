@@ -7,7 +7,7 @@ import heapq
 from typing import Any, Protocol
 
 from router.engine import customers, lookups
-from router.engine.commands import AnyCommand, Arrive, Reply
+from router.engine.commands import AnyCommand, Reply
 from router.engine.decide import decide
 from router.engine.engine import Engine
 from router.engine.explain import explain, why_not
@@ -25,7 +25,7 @@ from router.engine.views import (
     QueueView,
     Refused,
 )
-from router.errors import NoRoute, NotFound, RouterError
+from router.errors import NotFound, RouterError
 from router.service.clock import Clock
 from router.service.ports import Done, Outcome
 
@@ -151,12 +151,7 @@ class EngineDesk:
         return why_not(self._state, number, agent, self._writer.clock.now_ms())
 
     def routes(self, channel: str, to: str) -> bool:
-        """Asks the plan with a contact that has nothing but a channel and an address."""
-        try:
-            self._writer.engine.plan.route(Arrive(channel=channel, threads=("probe",), recipient=to))
-        except NoRoute:
-            return self._writer.engine.plan.takes(channel, to)
-        return True
+        return self._writer.engine.plan.takes(channel, to)
 
     def outbounds(self, dead: bool = False) -> list[Outbound]:
         return list((self._state.dead if dead else self._state.outbound).values())
