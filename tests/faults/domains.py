@@ -42,7 +42,7 @@ class Parted(Member):
         self, folder: Path, name: str, port: int, roles: str = "", more: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(folder, name, port, roles, more)
-        self._config = folder / "house.toml"
+        self.config = folder / "house.toml"
 
 
 class House(Estate):
