@@ -122,7 +122,7 @@ async def test_the_examples_of_a_page_work(page: Page, daemon: Daemon) -> None:
     if page.path.name == "scans.md":
         await until_gone(daemon.data / "drop/fax/page.pdf")
     found = await daemon.interactions()
-    assert found
+    assert found or page.path.name == "accounts.md"  # which only looks at the audit
     if page.path.name == "phone.md":
         assert json.loads(page.fences[1].text)["action"] == {"type": "queue"}
         assert {one["recipient"] for one in found} == {"+15550100"}
