@@ -396,6 +396,7 @@ def test_a_restart_between_two_appends_is_not_noticed(own: RedisServer) -> None:
     journal = RedisJournal(JournalSettings(url=own.url))
     journal.open()
     fill(journal, [10])
+    own.await_written()
     own.kill()
     own.start()
     fill(journal, [10])
@@ -408,6 +409,7 @@ def test_while_it_is_away_nothing_is_taken_and_nothing_needs_repair(own: RedisSe
     journal = RedisJournal(JournalSettings(url=own.url))
     journal.open()
     fill(journal, [10])
+    own.await_written()
     own.kill()
     with pytest.raises(JournalFailed, match="check that it runs"):
         fill(journal, [1])

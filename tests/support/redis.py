@@ -108,6 +108,13 @@ class RedisServer:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 
+    def await_written(self) -> None:
+        """Until its file has all that was answered: while an fsync lasts `everysec` holds it back for up to 2 s."""
+        end = time.monotonic() + START_S
+        while self.client.info("persistence")["aof_buffer_length"]:
+            assert time.monotonic() < end, f"not written within {START_S} s"
+            time.sleep(0.01)
+
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
         self._end(signal.SIGKILL)

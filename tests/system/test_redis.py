@@ -102,6 +102,7 @@ async def test_a_daemon_finds_everything_again_after_it_and_redis_were_killed(
     async with Daemon(tmp_path / "data", shared(redis, tmp_path)) as daemon:
         first = await call(daemon, 1)
         daemon.kill()
+        redis.await_written()
         redis.kill()
         redis.start()
         await daemon.start()  # its lease of before has run out with Redis, or is waited for
@@ -123,6 +124,7 @@ async def test_while_redis_is_away_everything_is_refused_and_it_resumes_without_
 ) -> None:
     async with Daemon(tmp_path / "data", shared(redis, tmp_path)) as daemon:
         before = await call(daemon, 1)
+        redis.await_written()
         redis.kill()
         status, body = await phone(daemon.session, daemon.http, call_event("incoming", "call-2"))
         assert status == 503
