@@ -147,18 +147,27 @@ def visitor_of(secret: bytes, statement: Statement) -> str:
 
 def keep_secret(path: Path) -> bytes:
     """The server's own secret from this file, made with mode 0600 if there is none. Raises ConfigError."""
-    try:
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read_secret(path)
-    except OSError as wrong:
-        raise ConfigError(str(path), "a place to keep the chat's secret", str(wrong)) from wrong
-    with os.fdopen(opened, "w", encoding="ascii") as file:
-        text = secrets.token_hex(32)
-        file.write(text)
+    if not os.path.lexists(path):
+        try:
+            _make_secret(path)
+        except OSError as wrong:
+            raise ConfigError(str(path), "a place to keep the chat's secret", str(wrong)) from wrong
+    return _read_secret(path)
+
+
+def _make_secret(path: Path) -> None:
+    """It is there whole or not at all: who is killed in their very first start must be able to start again."""
+    draft = path.with_name(f".{path.name}.part")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(32))
         file.flush()
         os.fsync(file.fileno())
-    return text.encode()
+    os.replace(draft, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _read_secret(path: Path) -> bytes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
@@ -128,3 +130,17 @@ def test_settings_that_would_not_protect_are_refused(wrong: dict[str, str]) -> N
     with pytest.raises(ConfigError) as refused:
         Settings(**wrong)  # type: ignore[arg-type]
     assert refused.value.path == f"chat.{next(iter(wrong))}"
+
+
+def test_who_is_killed_while_making_it_can_start_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(_: int) -> NoReturn:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "chat.secret"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            keep_secret(path)
+    assert not path.exists()
+    assert len(keep_secret(path)) == 64
+    assert [one.name for one in tmp_path.iterdir()] == ["chat.secret"]
