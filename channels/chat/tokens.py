@@ -25,6 +25,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from router.errors import ConfigError, NotFound, Unauthenticated
+from router.journal.files import sync_folder, write_new
 
 _SIGNED = re.compile(r"([A-Za-z0-9_=-]{2,})\.([0-9a-f]{64})")
 _MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
@@ -158,16 +159,10 @@ def keep_secret(path: Path) -> bytes:
 def _make_secret(path: Path) -> None:
     """It is there whole or not at all: who is killed in their very first start must be able to start again."""
     draft = path.with_name(f".{path.name}.part")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(32))
-        file.flush()
-        os.fsync(file.fileno())
+    draft.unlink(missing_ok=True)
+    write_new(draft, (secrets.token_hex(32).encode(),))
     os.replace(draft, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _read_secret(path: Path) -> bytes:
