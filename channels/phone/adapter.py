@@ -73,6 +73,7 @@ from router.errors import (
     Unavailable,
 )
 from router.observe import counter, get_logger
+from router.service.answers import Brief
 from router.service.masked import for_channel
 from router.service.ports import Context, DeliveryFailed, Desk, Health
 from router.service.routes import describe, read_body
@@ -169,7 +170,7 @@ class PhoneAdapter:
         paths = ", ".join(f"/v1/phone/{line.name}/{path}" for path in line.kind.paths)
         raise NotFound(f"this gateway's addresses are: {paths}")
 
-    def _hook(self, line: _Line, path: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _hook(self, line: _Line, path: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         @describe(
             "What a gateway tells of a call",
             group="phone",
@@ -181,11 +182,11 @@ class PhoneAdapter:
             refuses=(BadMessage, TooLarge, Unauthenticated, Unavailable),
             busy=True,
         )
-        async def hook(request: web.Request) -> web.Response:
+        async def hook(request: web.Request) -> web.StreamResponse:
             try:
                 body = await read_body(request, line.gateway.max_body)
                 answer = await self._event(line, Raw(path, request.raw_path, request.headers, body))
-                return web.Response(body=answer.body, content_type=answer.media_type)
+                return Brief(answer.body, answer.media_type)
             except RouterError as refusal:
                 line.count(refusal.code)
                 if isinstance(refusal, Unauthenticated | TooLarge):
