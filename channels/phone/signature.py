@@ -11,6 +11,7 @@ A signed request can be repeated within the tolerance; that is harmless because 
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -20,6 +21,9 @@ HEADER = "Switchboard-Signature"
 
 # Each v1 is compared with each secret. Nobody needs more than one for the old secret and one for the new.
 _GIVEN_MAX = 8
+
+# As nearly everybody writes it: the time, and one v1.
+_USUAL = re.compile(rb"t=([0-9]{1,12}),v1=([^,]*)")
 
 
 def sign(secrets: Sequence[str], body: bytes, now_s: int) -> str:
@@ -52,8 +56,11 @@ def _read(header: str, title: str) -> tuple[bytes, list[bytes]]:
     """The time as written, and every v1."""
     if not header:
         raise Unauthenticated(f"sign the request: the header {title} is missing")
+    text = header.encode("utf-8", "surrogateescape")
+    if usual := _USUAL.fullmatch(text):
+        return usual[1], [usual[2]]
     times, given = [], []
-    for part in header.encode("utf-8", "surrogateescape").split(b","):
+    for part in text.split(b","):
         name, _, value = part.partition(b"=")
         if name == b"t":
             times.append(value)
