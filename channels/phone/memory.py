@@ -60,17 +60,17 @@ class CallMemory:
         call = self._calls.get(thread)
         if call is None:
             call = self._calls[thread] = _Call()
+            if len(self._calls) > self._limit:
+                self._calls.popitem(last=False)
         else:
             self._calls.move_to_end(thread)
         call.touched_ms = now_ms
-        if len(self._calls) > self._limit or now_ms >= self._look_at_ms:
+        if now_ms >= self._look_at_ms:
             self._forget(now_ms)
         return call
 
     def _forget(self, now_ms: int) -> None:
-        while self._calls:
-            thread, call = next(iter(self._calls.items()))
-            if len(self._calls) <= self._limit and now_ms - call.touched_ms <= self._keep_ms:
-                self._look_at_ms = call.touched_ms + self._keep_ms + 1
-                return
-            del self._calls[thread]
+        """Those who are too old. One was touched just now, so it ends."""
+        while (touched_ms := next(iter(self._calls.values())).touched_ms) < now_ms - self._keep_ms:
+            self._calls.popitem(last=False)
+        self._look_at_ms = touched_ms + self._keep_ms + 1
