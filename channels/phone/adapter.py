@@ -91,6 +91,8 @@ _ANSWER_MAX = 65_536
 _ASIDE_MAX = 1_000
 # Whoever floods us with forged requests must not flood the log: six lines a minute say what is wrong.
 _REFUSED_PER_S = 0.1
+# With these a call has begun: it waits, or is refused.
+_DECIDED = (Reply, NoRoute)
 # Calls that are being connected at one gateway, or talk: more than any of them carries.
 _CONNECTS_MAX = 50_000
 
@@ -185,7 +187,10 @@ class PhoneAdapter:
         async def hook(request: web.Request) -> web.StreamResponse:
             try:
                 body = await read_body(request, line.gateway.max_body)
-                answer = await self._event(line, Raw(path, request.raw_path, request.headers, body))
+                raw = Raw(path, request.raw_path, request.headers, body)
+                now_ms = self._desk.now_ms()
+                line.kind.verify(raw, line.gateway, now_ms)
+                answer = await self._taken(line, raw, now_ms)
                 return Brief(answer.body, answer.media_type)
             except RouterError as refusal:
                 line.count(refusal.code)
@@ -200,37 +205,38 @@ class PhoneAdapter:
         if line.refused_bucket.take(self._desk.now_ms()):
             log.warning("Request refused", action="phone_refused", gateway=line.name, path=path, problem=str(refusal))
 
-    async def _event(self, line: _Line, raw: Raw) -> Answer:
-        now_ms = self._desk.now_ms()
-        line.kind.verify(raw, line.gateway, now_ms)
+    async def _taken(self, line: _Line, raw: Raw, now_ms: int) -> Answer:
+        """The answer to what a gateway tells, once the journal holds it."""
         try:
-            return await self._taken(line, raw, now_ms)
+            self._demand_room(line, now_ms)
+            try:
+                event = line.kind.parse(raw, line.gateway)
+                outcome = await self._record(line, event, now_ms)
+            except ClientError as problem:
+                await self._set_aside(line, raw, problem, now_ms)
+                raise
         except Refusal as refusal:
             answer = line.kind.not_now(raw, refusal, line.site)
             if answer is None:
                 raise
             line.count(refusal.code)
             return answer
-
-    async def _taken(self, line: _Line, raw: Raw, now_ms: int) -> Answer:
-        """The answer to what a gateway tells, once the journal holds it."""
-        if self._draining:
-            raise Draining("stopping: send this again")
-        if not line.bucket.take(now_ms):
-            raise Overloaded("too many events of this gateway in one second", retry_after_s=1)
-        try:
-            event = line.kind.parse(raw, line.gateway)
-            outcome = await self._record(line, event, now_ms)
-        except ClientError as problem:
-            await self._set_aside(line, raw, problem, now_ms)
-            raise
         line.last_event_ms = now_ms
         line.count("late" if outcome.action == "none" and not outcome.interaction else outcome.action)
         return line.kind.answer(outcome, event, line.site)
 
+    def _demand_room(self, line: _Line, now_ms: int) -> None:
+        """Raises Refusal where no event is taken now."""
+        if self._draining:
+            raise Draining("stopping: send this again")
+        if not line.bucket.take(now_ms):
+            raise Overloaded("too many events of this gateway in one second", retry_after_s=1)
+
     async def _record(self, line: _Line, event: CallEvent, now_ms: int) -> Outcome:
         """What the gateway is to do, once the journal holds the event. Raises what the desk answers it with."""
         thread = line.prefix + event.call_id
+        if event.type == "incoming":
+            return await self._begun(line, event, thread, now_ms)
         if self._says_yes(line, thread, event):
             event = replace(event, type="callback", attributes={})
         if event.parted and (moved := self._moved(line, thread, event)) is not None:
@@ -242,16 +248,32 @@ class PhoneAdapter:
             line.over(event.call_id)
         elif line.is_stale(event):
             return self._late(thread)
-        elif event.type == "incoming" and not self._calls.admits(thread, command.key, now_ms):
-            return NOTHING
         reply = await _settled(self._desk, command)
-        if event.type == "incoming":
-            return await self._begun(line, event, reply, now_ms)
         if isinstance(reply, Reply):
-            return await self._took(line, event, reply.interaction, now_ms)
+            return await self._took(line, event, thread, reply.interaction, now_ms)
         if isinstance(reply, ClientError):  # over, unknown, or moved on: the event came too late
             return self._asked_again(thread) if event.type == "callback" else self._late(thread)
         raise reply
+
+    async def _begun(self, line: _Line, event: CallEvent, thread: str, now_ms: int) -> Outcome:
+        command = command_of(event, line.prefix, line.gateway, now_ms)
+        if line.is_stale(event):
+            return self._late(thread)
+        if not self._calls.admits(thread, command.key, now_ms):
+            return NOTHING
+        reply = await _settled(self._desk, command)
+        if not isinstance(reply, _DECIDED):
+            raise reply
+        self._calls.began(thread, command.key, now_ms)
+        if isinstance(reply, NoRoute):
+            await self._refuse(line, event.call_id)
+            return Outcome("reject", reason=reply.code)
+        refused = self._desk.refusal(reply.interaction)
+        if refused is not None:
+            await self._refuse(line, event.call_id, refused.reason)
+            return Outcome("reject", reply.interaction, refused.reason, say=refused.message)
+        line.heard_of(event, reply.interaction)
+        return self._waits(line, reply.interaction)
 
     def _says_yes(self, line: _Line, thread: str, event: CallEvent) -> bool:
         """Whether a digit is the answer to the question whether to call them back."""
@@ -281,8 +303,7 @@ class PhoneAdapter:
     def _late(self, thread: str) -> Outcome:
         return Outcome("none", is_open=True) if self._desk.find(thread) is not None else NOTHING
 
-    async def _took(self, line: _Line, event: CallEvent, interaction: int, now_ms: int) -> Outcome:
-        thread = line.prefix + event.call_id
+    async def _took(self, line: _Line, event: CallEvent, thread: str, interaction: int, now_ms: int) -> Outcome:
         line.heard_of(event, interaction)
         if event.type in OVER:
             self._calls.ended(thread, True, now_ms)
@@ -303,22 +324,6 @@ class PhoneAdapter:
         callback = self._desk.callback_of(view.customer) if view is not None else None
         return callback is not None and callback.interaction == interaction_id(interaction)
 
-    async def _begun(self, line: _Line, event: CallEvent, reply: Reply | RouterError, now_ms: int) -> Outcome:
-        if not isinstance(reply, Reply | NoRoute):
-            raise reply
-        self._calls.began(line.prefix + event.call_id, line.prefix + event.event_id, now_ms)
-        if isinstance(reply, Reply):
-            refused = self._desk.refusal(reply.interaction)
-            if refused is None:
-                line.heard_of(event, reply.interaction)
-                return self._waits(line, reply.interaction)
-            if line.kind.progress is not None and line.gateway.control_url:
-                await self._refuse(line, event.call_id, refused.reason)
-            return Outcome("reject", reply.interaction, refused.reason, say=refused.message)
-        if line.kind.progress is not None and line.gateway.control_url:
-            await self._refuse(line, event.call_id)
-        return Outcome("reject", reason=reply.code)
-
     def _waits(self, line: _Line, interaction: int) -> Outcome:
         """Or is asked whether to call them back, where the gateway can do that."""
         offer = self._desk.callback_offer(interaction) if "offer_callback" in line.kind.orders else None
@@ -327,7 +332,10 @@ class PhoneAdapter:
         return Outcome("offer_callback", interaction, say=offer.message)
 
     async def _refuse(self, line: _Line, call_id: str, reason: str = "no-route") -> None:
-        """Have a call refused that does not wait. Raises Unavailable while that does not get through."""
+        """Have a call refused that does not wait, where the answer does not. Raises Unavailable while that does not get
+        through."""
+        if line.kind.progress is None or not line.gateway.control_url:
+            return
         order = Order(id=f"refuse-{call_id}", action="hangup", call_id=call_id, interaction="", reason=reason)
         try:
             await self._send(line, line.kind.control(order, line.site, self._desk.now_ms()))
