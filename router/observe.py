@@ -26,7 +26,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from types import TracebackType
 from typing import IO, Any, TypeVar, cast
@@ -34,6 +34,8 @@ from typing import IO, Any, TypeVar, cast
 import msgspec
 import prometheus_client as prometheus
 import structlog
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from router.errors import ConfigError, RouterError
@@ -336,11 +338,55 @@ prometheus.disable_created_metrics()  # type: ignore[no-untyped-call] # a time o
 prometheus.ProcessCollector(registry=REGISTRY)
 prometheus.GCCollector(registry=REGISTRY)
 
-M = TypeVar("M", bound="prometheus.Counter | prometheus.Gauge | prometheus.Histogram")
+M = TypeVar("M", bound="Counter | prometheus.Gauge | prometheus.Histogram")
+
+
+class Series:
+    """One line of a counter. Without a lock: a counter is counted up in one thread, and read in any."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: float = 0
+
+    def inc(self, amount: float = 1) -> None:
+        self.value += amount
+
+
+class Counter(Collector):
+    """Only goes up. Plain numbers, since something is counted at every step of the way: the page is made from them when
+    somebody reads it."""
+
+    def __init__(self, name: str, doc: str, labels: tuple[str, ...], registry: prometheus.CollectorRegistry) -> None:
+        self._name, self._doc, self._labelnames = name, doc, labels
+        self._alone = Series()  # where there are no labels
+        self._series: dict[tuple[str, ...], Series] = {} if labels else {(): self._alone}
+        registry.register(self)
+
+    def inc(self, amount: float = 1) -> None:
+        assert not self._labelnames, f"{self._name} has the labels {self._labelnames}"
+        self._alone.value += amount
+
+    def labels(self, *values: object) -> Series:
+        """Keep the answer where the label is known beforehand: this look-up costs more than the counting."""
+        key = tuple([str(value) for value in values])
+        return self._series.get(key) or self._begin(key)
+
+    def _begin(self, key: tuple[str, ...]) -> Series:
+        assert len(key) == len(self._labelnames) > 0, f"{self._name} has the labels {self._labelnames}"
+        if len(self._series) >= SERIES_MAX:
+            key = ("other",) * len(self._labelnames)
+        return self._series.setdefault(key, Series())
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(self._name, self._doc, labels=self._labelnames)
+        for values, series in list(self._series.items()):
+            family.add_metric(values, series.value)
+        yield family
 
 
 class _Bounded:
-    """What the three kinds share: no more series than SERIES_MAX."""
+    """What gauges and histograms share: no more series than SERIES_MAX."""
 
     _labelnames: Any
     _metrics: Any
@@ -351,10 +397,6 @@ class _Bounded:
         if key not in self._metrics and len(self._metrics) >= SERIES_MAX:
             key = ("other",) * len(self._labelnames)
         return super().labels(*key)  # type: ignore[misc]
-
-
-class Counter(_Bounded, prometheus.Counter):
-    """Only goes up."""
 
 
 class Gauge(_Bounded, prometheus.Gauge):

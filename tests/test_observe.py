@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import prometheus_client
 import pytest
 import structlog
 from hypothesis import given
@@ -281,6 +282,32 @@ def test_invented_label_values_are_counted_together() -> None:
     page = observe.render_metrics().decode()
     assert page.count("switchboard_test_invented_total{") == observe.SERIES_MAX + 1
     assert 'switchboard_test_invented_total{who="other"} 50.0' in page
+
+
+def test_counters_are_shown_as_the_library_shows_its_own() -> None:
+    pages: list[bytes] = []
+    kinds: tuple[Any, ...] = (observe.Counter, prometheus_client.Counter)
+    for kind in kinds:
+        registry = prometheus_client.CollectorRegistry(auto_describe=True)
+        untouched = kind("switchboard_untouched", "Never happened.", (), registry=registry)
+        kind("switchboard_labelled", "Never happened anywhere.", ("where",), registry=registry)
+        plain = kind("switchboard_plain_total", 'What a "reader"\nsees.', (), registry=registry)
+        split = kind("switchboard_split", "By two labels.", ("to", "by"), registry=registry)
+        plain.inc()
+        plain.inc(2.5)
+        for to, by in (("b", "x"), ("a", 'y "\\\n'), ("b", "x"), (3, None)):
+            split.labels(to, by).inc(10**16)
+        assert next(iter(untouched.collect())).name == "switchboard_untouched"
+        pages.append(prometheus_client.generate_latest(registry))
+    assert pages[0] == pages[1]
+    assert b'switchboard_split_total{by="x",to="b"} ' in pages[0]
+
+
+def test_a_counter_is_counted_by_its_labels_and_by_no_others() -> None:
+    plain, split = observe.counter("test_plain_total", "x"), observe.counter("test_split_total", "x", ("a", "b"))
+    for wrong in (split.inc, lambda: plain.labels("a"), lambda: split.labels("a")):
+        with pytest.raises(AssertionError, match="has the labels"):
+            wrong()
 
 
 def test_a_metric_asked_for_twice_is_one() -> None:

@@ -18,7 +18,6 @@ from aiohttp import web
 from jsonschema_rs import Draft7Validator
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
-from prometheus_client import Counter
 
 import channels
 import router
@@ -322,7 +321,7 @@ def test_the_table_of_metrics_is_all_of_them() -> None:
     registered: dict[str, tuple[str, ...] | None] = {}
     for name, metric in observe._metrics.items():
         plain = name.removesuffix("_total")
-        registered[plain + "_total" if isinstance(metric, Counter) else plain] = metric._labelnames
+        registered[plain + "_total" if isinstance(metric, observe.Counter) else plain] = metric._labelnames
     for family in observe.REGISTRY.collect():
         if family.name.startswith("switchboard_"):
             name = family.name + "_total" if family.type == "counter" else family.name
