@@ -16,15 +16,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from msgspec import Struct
 
-class _Call:
-    __slots__ = ("any_key", "keys", "over", "touched_ms")
 
-    def __init__(self) -> None:
-        self.keys: tuple[str, ...] = ()  # of the beginnings that were answered; seldom more than one
-        self.any_key = False  # there may be others, from before a restart
-        self.over = False
-        self.touched_ms = 0
+class _Call(Struct, gc=False):
+    touched_ms: int
+    keys: tuple[str, ...] = ()  # of the beginnings that were answered; seldom more than one
+    any_key: bool = False  # there may be others, from before a restart
+    over: bool = False
 
 
 class CallMemory:
@@ -59,12 +58,12 @@ class CallMemory:
     def _touch(self, thread: str, now_ms: int) -> _Call:
         call = self._calls.get(thread)
         if call is None:
-            call = self._calls[thread] = _Call()
+            call = self._calls[thread] = _Call(now_ms)
             if len(self._calls) > self._limit:
                 self._calls.popitem(last=False)
         else:
             self._calls.move_to_end(thread)
-        call.touched_ms = now_ms
+            call.touched_ms = now_ms
         if now_ms >= self._look_at_ms:
             self._forget(now_ms)
         return call
