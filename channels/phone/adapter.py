@@ -76,7 +76,7 @@ from router.observe import counter, get_logger
 from router.service.answers import Brief
 from router.service.masked import for_channel
 from router.service.ports import Context, DeliveryFailed, Desk, Health
-from router.service.routes import describe, read_body
+from router.service.routes import body_at_hand, describe, read_body
 
 log = get_logger("phone")
 _events = counter("phone_events_total", "What became of gateways' requests.", ("gateway", "outcome"))
@@ -186,7 +186,8 @@ class PhoneAdapter:
         )
         async def hook(request: web.Request) -> web.StreamResponse:
             try:
-                body = await read_body(request, line.gateway.max_body)
+                most = line.gateway.max_body
+                body = body_at_hand(request, most) or await read_body(request, most)
                 raw = Raw(path, request.raw_path, request.headers, body)
                 now_ms = self._desk.now_ms()
                 line.kind.verify(raw, line.gateway, now_ms)
@@ -232,28 +233,11 @@ class PhoneAdapter:
         if not line.bucket.take(now_ms):
             raise Overloaded("too many events of this gateway in one second", retry_after_s=1)
 
-    async def _record(self, line: _Line, event: CallEvent, now_ms: int) -> Outcome:
+    def _record(self, line: _Line, event: CallEvent, now_ms: int) -> Awaitable[Outcome]:
         """What the gateway is to do, once the journal holds the event. Raises what the desk answers it with."""
         thread = line.prefix + event.call_id
-        if event.type == "incoming":
-            return await self._begun(line, event, thread, now_ms)
-        if self._says_yes(line, thread, event):
-            event = replace(event, type="callback", attributes={})
-        if event.parted and (moved := self._moved(line, thread, event)) is not None:
-            return moved
-        command = command_of(event, line.prefix, line.gateway, now_ms, line.kind.is_quiet)
-        if event.type in OVER:
-            # Before the command: a beginning that arrives while this is being recorded must see it.
-            self._calls.ended(thread, self._desk.find(thread) is not None, now_ms)
-            line.over(event.call_id)
-        elif line.is_stale(event):
-            return self._late(thread)
-        reply = await _settled(self._desk, command)
-        if isinstance(reply, Reply):
-            return await self._took(line, event, thread, reply.interaction, now_ms)
-        if isinstance(reply, ClientError):  # over, unknown, or moved on: the event came too late
-            return self._asked_again(thread) if event.type == "callback" else self._late(thread)
-        raise reply
+        record = self._begun if event.type == "incoming" else self._went_on
+        return record(line, event, thread, now_ms)
 
     async def _begun(self, line: _Line, event: CallEvent, thread: str, now_ms: int) -> Outcome:
         command = command_of(event, line.prefix, line.gateway, now_ms)
@@ -274,6 +258,25 @@ class PhoneAdapter:
             return Outcome("reject", reply.interaction, refused.reason, say=refused.message)
         line.heard_of(event, reply.interaction)
         return self._waits(line, reply.interaction)
+
+    async def _went_on(self, line: _Line, event: CallEvent, thread: str, now_ms: int) -> Outcome:
+        if self._says_yes(line, thread, event):
+            event = replace(event, type="callback", attributes={})
+        if event.parted and (moved := self._moved(line, thread, event)) is not None:
+            return moved
+        command = command_of(event, line.prefix, line.gateway, now_ms, line.kind.is_quiet)
+        if event.type in OVER:
+            # Before the command: a beginning that arrives while this is being recorded must see it.
+            self._calls.ended(thread, self._desk.find(thread) is not None, now_ms)
+            line.over(event.call_id)
+        elif line.is_stale(event):
+            return self._late(thread)
+        reply = await _settled(self._desk, command)
+        if isinstance(reply, Reply):
+            return await self._took(line, event, thread, reply.interaction, now_ms)
+        if isinstance(reply, ClientError):  # over, unknown, or moved on: the event came too late
+            return self._asked_again(thread) if event.type == "callback" else self._late(thread)
+        raise reply
 
     def _says_yes(self, line: _Line, thread: str, event: CallEvent) -> bool:
         """Whether a digit is the answer to the question whether to call them back."""

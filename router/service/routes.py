@@ -106,18 +106,28 @@ def decode_json(raw: bytes, kind: type[T]) -> T:
         raise BadMessage("the body is nested too deeply") from error
 
 
-async def read_body(request: web.Request, most: int) -> bytes:
-    """The body, at most `most` bytes; the server's own limit holds besides. Raises TooLarge.
+def body_at_hand(request: web.Request, most: int) -> bytes | None:
+    """The body where it came together with the head, as nearly all do. Raises TooLarge; None: `read_body` waits for it.
 
-    Asked once for each request.
+    Asked for once: it is gone then.
     """
     content = request.content
-    if content.is_eof() and content.total_bytes <= request.client_max_size:
-        raw = content.read_nowait()  # it came together with the head, as nearly all do
-    else:
-        if (request.content_length or 0) > most:
-            raise TooLarge(f"the body has {request.content_length} bytes; at most {most} are taken here")
-        raw = await request.read()
+    if not content.is_eof() or content.total_bytes > request.client_max_size:
+        return None
+    raw = content.read_nowait()
+    if len(raw) > most:
+        raise TooLarge(f"the body has {len(raw)} bytes; at most {most} are taken here")
+    return raw
+
+
+async def read_body(request: web.Request, most: int) -> bytes:
+    """The body, at most `most` bytes; the server's own limit holds besides. Raises TooLarge."""
+    raw = body_at_hand(request, most)
+    if raw is not None:
+        return raw
+    if (request.content_length or 0) > most:
+        raise TooLarge(f"the body has {request.content_length} bytes; at most {most} are taken here")
+    raw = await request.read()
     if len(raw) > most:
         raise TooLarge(f"the body has {len(raw)} bytes; at most {most} are taken here")
     return raw
