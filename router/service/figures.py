@@ -8,7 +8,7 @@ taken over into metrics. So a scrape reads numbers that are some seconds old and
 from __future__ import annotations
 
 import asyncio
-from collections import Counter as Counts
+from collections import defaultdict
 from collections.abc import Sequence
 
 from router.engine import lookups
@@ -57,14 +57,15 @@ class Figures:
     def __init__(self, *writers: Writer) -> None:
         self._writers = writers
         self._shown: dict[Writer, tuple[str, ...]] = {}  # the queues that it has figures of
-        self._counts: Counts[type[Event]] = Counts()
+        self._counts: dict[type[Event], int] = defaultdict(int)
         self._task: asyncio.Task[None] | None = None
         for writer in writers:
             writer.observers.append(self._count)
 
     def _count(self, first_seq: int, at_ms: int, happened: Sequence[Event]) -> None:
+        counts = self._counts  # a `collections.Counter` takes twice as long: it is written in Python
         for event in happened:
-            self._counts[type(event)] += 1
+            counts[type(event)] += 1
 
     async def start(self) -> None:
         self._task = asyncio.ensure_future(self._watch())
@@ -79,7 +80,7 @@ class Figures:
         return Health(alive, "" if alive else "nobody takes the engine's figures over into metrics")
 
     def look(self) -> None:
-        counted, self._counts = self._counts, Counts()
+        counted, self._counts = self._counts, defaultdict(int)
         for kind, n in counted.items():
             events.labels(str(kind.__struct_config__.tag)).inc(n)
         states = [writer.engine.state for writer in self._writers if len(self._writers) == 1 or not writer.failed]
