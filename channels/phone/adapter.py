@@ -209,7 +209,10 @@ class PhoneAdapter:
     async def _taken(self, line: _Line, raw: Raw, now_ms: int) -> Answer:
         """The answer to what a gateway tells, once the journal holds it."""
         try:
-            self._demand_room(line, now_ms)
+            if self._draining:
+                raise Draining("stopping: send this again")
+            if not line.bucket.take(now_ms):
+                raise Overloaded("too many events of this gateway in one second", retry_after_s=1)
             try:
                 event = line.kind.parse(raw, line.gateway)
                 outcome = await self._record(line, event, now_ms)
@@ -225,13 +228,6 @@ class PhoneAdapter:
         line.last_event_ms = now_ms
         line.count("late" if outcome.action == "none" and not outcome.interaction else outcome.action)
         return line.kind.answer(outcome, event, line.site)
-
-    def _demand_room(self, line: _Line, now_ms: int) -> None:
-        """Raises Refusal where no event is taken now."""
-        if self._draining:
-            raise Draining("stopping: send this again")
-        if not line.bucket.take(now_ms):
-            raise Overloaded("too many events of this gateway in one second", retry_after_s=1)
 
     def _record(self, line: _Line, event: CallEvent, now_ms: int) -> Awaitable[Outcome]:
         """What the gateway is to do, once the journal holds the event. Raises what the desk answers it with."""

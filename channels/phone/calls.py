@@ -262,19 +262,19 @@ def _arrival(event: CallEvent, key: str, thread: str, gateway: Gateway, now_ms: 
         language=event.attributes.get("language", ""),
         attributes=event.attributes,
         lease_ms=int(gateway.lease),
-        received_at_ms=_start_of_wait(event.at_ms, int(gateway.backdate), now_ms),
+        received_at_ms=now_ms if event.at_ms is None else _start_of_wait(event.at_ms, int(gateway.backdate), now_ms),
     )
 
 
 _dialled = lru_cache(maxsize=1_024)(e164)  # callers are many, the numbers that they dial are few
 
 
-def _start_of_wait(at_ms: int | None, backdate_ms: int, now_ms: int) -> int:
+def _start_of_wait(at_ms: int, backdate_ms: int, now_ms: int) -> int:
     """The gateway's word within bounds: a repeated `incoming` keeps its place.
 
     A time from before `2 x backdate` tells of a wrong clock, not of a long wait, and buys no place at all.
     """
-    if at_ms is None or at_ms < now_ms - 2 * backdate_ms:
+    if at_ms < now_ms - 2 * backdate_ms:
         return now_ms
     return max(now_ms - backdate_ms, min(at_ms, now_ms))
 

@@ -84,7 +84,7 @@ def parse(raw: Raw, gateway: Gateway) -> CallEvent:
         type=event.type,
         sender=event.sender,
         recipient=event.recipient,
-        at_ms=_milliseconds(event.at),
+        at_ms=_milliseconds(event.at) if event.at is not None else None,
         attributes=attributes,
         digits=_digits(attributes) if event.type == "dtmf" else "",
         reason=attributes.get("reason", "") if event.type in FAILED else "",
@@ -113,10 +113,8 @@ def _check_lengths(event: Event, attributes: dict[str, str], most: int) -> None:
         raise TooLarge(f"a text has {longest} characters; at most {most} are taken here")
 
 
-def _milliseconds(at: datetime | float | None) -> int | None:
+def _milliseconds(at: datetime | float) -> int:
     """Unix milliseconds. Far beyond any time it is cut off, since what follows only compares."""
-    if at is None:
-        return None
     if isinstance(at, datetime):
         return int(at.timestamp() * 1_000)
     at_ms = at if abs(at) >= _NUMBERS_ARE_MS_FROM else at * 1_000
