@@ -274,9 +274,10 @@ def _start_of_wait(at_ms: int, backdate_ms: int, now_ms: int) -> int:
 
     A time from before `2 x backdate` tells of a wrong clock, not of a long wait, and buys no place at all.
     """
-    if at_ms < now_ms - 2 * backdate_ms:
+    if at_ms >= now_ms or at_ms < now_ms - 2 * backdate_ms:
         return now_ms
-    return max(now_ms - backdate_ms, min(at_ms, now_ms))
+    earliest_ms = now_ms - backdate_ms
+    return at_ms if at_ms > earliest_ms else earliest_ms
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------

@@ -117,6 +117,8 @@ def _milliseconds(at: datetime | float) -> int:
     """Unix milliseconds. Far beyond any time it is cut off, since what follows only compares."""
     if isinstance(at, datetime):
         return int(at.timestamp() * 1_000)
+    if 0 <= at < _NUMBERS_ARE_MS_FROM:  # seconds, as nearly everybody gives them
+        return int(at * 1_000)
     at_ms = at if abs(at) >= _NUMBERS_ARE_MS_FROM else at * 1_000
     return int(max(0.0, min(at_ms, 1e15)))
 
