@@ -22,7 +22,7 @@ from router.engine.commands import Reply
 from router.engine.effects import Effect
 from router.engine.engine import Engine
 from router.engine.events import Blob, Message
-from router.engine.views import AgentView, Tell, number_of
+from router.engine.views import AgentView, InteractionView, Tell, number_of
 from router.errors import ClientError, RouterError
 
 Json = dict[str, Any]
@@ -90,6 +90,10 @@ class SteppedDesk:
 
     def now_ms(self) -> int:
         return self.now
+
+    def interaction(self, number: int) -> InteractionView:
+        state = self.engine.state
+        return lookups.interaction_view(state, lookups.find_interaction(state, number), full=True)
 
     def agent(self, agent: str) -> AgentView:
         state = self.engine.state

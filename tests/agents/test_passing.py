@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from router.engine import lookups
-from router.engine.views import InteractionView
 from router.service.signals import Marks, Signal, Signals, Writing
 from tests.agents.house import Client, House, number
 
@@ -19,11 +17,6 @@ class Passing(House):
         super().__init__()
         self.told: list[tuple[str, Signal]] = []
         self.hub.signals.listen_for_customers("chat", lambda thread, signal: self.told.append((thread, signal)))
-        self.desk.interaction = self._look  # type: ignore[attr-defined] # what is looked at for a signal
-
-    def _look(self, wanted: int) -> InteractionView:
-        state = self.desk.engine.state
-        return lookups.interaction_view(state, lookups.find_interaction(state, wanted), full=True)
 
     def at_work_with_signals(self) -> tuple[Client, str]:
         client = self.ready("ana", signals=True)
