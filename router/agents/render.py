@@ -51,7 +51,7 @@ def _offer(event: e.OfferMade, news: Tell) -> m.Numbered:
     return m.Offer(
         seq=news.stream,
         offer=offer_id(event.offer),
-        interaction=brief(_interaction(news)),
+        interaction=_interaction(news),
         expires_at_ms=event.expires_at_ms,
         cause=event.cause,
     )
@@ -108,14 +108,14 @@ def _gone(reason: str) -> Render:
 
 def _updated(cause: str) -> Render:
     def render(event: Any, news: Tell) -> m.Numbered:
-        return m.InteractionUpdated(seq=news.stream, interaction=brief(_interaction(news)), cause=cause)
+        return m.InteractionUpdated(seq=news.stream, interaction=_interaction(news), cause=cause)
 
     return render
 
 
 def _note(event: e.NoteAdded, news: Tell) -> m.Numbered:
     note = NoteView(event.by, news.at_ms, event.text)
-    return m.InteractionUpdated(seq=news.stream, interaction=brief(_interaction(news)), cause="note", note=note)
+    return m.InteractionUpdated(seq=news.stream, interaction=_interaction(news), cause="note", note=note)
 
 
 def _announced(event: e.Announced, news: Tell) -> m.Numbered:
@@ -134,7 +134,7 @@ def _consult_over(event: e.ConsultEnded, news: Tell) -> m.Numbered:
     """To the owner, with the interaction; to who was asked, without."""
     if news.interaction is None:
         return m.InteractionEnded(seq=news.stream, interaction=interaction_id(event.interaction), reason=event.reason)
-    view = brief(news.interaction)
+    view = news.interaction
     return m.InteractionUpdated(seq=news.stream, interaction=view, cause="consult-ended", reason=event.reason)
 
 

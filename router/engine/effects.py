@@ -32,13 +32,11 @@ def effects(state: State, event: Event, out: list[Effect]) -> None:
         out.append(state.outbound[state.first_letter + state.seq])
 
 
-def _tell(s: State, agent: str, event: Any, out: list[Effect]) -> None:
-    """About an interaction."""
+def _tell(s: State, agent: str, event: Any, out: list[Effect], full: bool = False) -> None:
+    """About an interaction; `full` for who takes it over and must see what was said. After that, news are enough."""
     to = s.agents.get(agent)
     if to is not None:
         item = s.interactions.get(event.interaction)
-        # Whoever takes it over must see what was said before; after that, news are enough.
-        full = type(event) is e.OfferAccepted
         view = interaction_view(s, item, to, full) if item is not None else None
         out.append(Tell(agent, to.stream, event, view, None, s.now_ms))
 
@@ -59,8 +57,8 @@ def _tell_state(s: State, agent: str, event: Any, out: list[Effect]) -> None:
 def _inform(s: State, event: Any, out: list[Effect], agent: str = "") -> None:
     item = s.interactions.get(event.interaction)
     if item is not None and item.threads:  # channels know nothing of consults
-        who = s.agents.get(agent)
-        name = (who.config.name or who.id) if who is not None else ""
+        who = s.agents.get(agent) if agent else None
+        name = (who.config.name or agent) if who is not None else ""
         out.append(Inform(item.born.channel, item.number, item.threads, event, name, s.now_ms))
 
 
@@ -73,7 +71,7 @@ def _offer_over(s: State, event: Any, out: list[Effect]) -> None:
 
 
 def _accepted(s: State, event: e.OfferAccepted, out: list[Effect]) -> None:
-    _tell(s, event.agent, event, out)
+    _tell(s, event.agent, event, out, full=True)
     _inform(s, event, out, event.agent)
 
 

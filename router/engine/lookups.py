@@ -6,9 +6,9 @@ Their cost is bounded: a list is cut at its limit, and nothing here walks all wa
 from __future__ import annotations
 
 from itertools import chain, islice
+from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
-from msgspec.structs import replace
 
 from router.engine import asking, lending, levels, outside, tally, waits
 from router.engine.admission import REFUSED
@@ -69,52 +69,62 @@ def written(node: Node) -> object:
     return shown(node).written
 
 
+_LEFT_OUT: Any = UNSET  # in place of what was said and noted: see `views.brief`
+
+
 def interaction_view(s: State, item: Interaction, agent: Agent | None = None, full: bool = False) -> InteractionView:
-    """The interaction as outsiders see it; `agent` decides which skills matched, `full` adds messages and notes."""
-    born = item.born
-    requirement = shown(s.requirement_of(item))
+    """The interaction as outsiders see it; `agent` decides which skills matched. Brief, if not `full`.
+
+    The fields stand in the order of `InteractionView`: views are made for every offer, and to name so many would cost
+    more than to find them. A test compares each with its name.
+    """
+    born, number = item.born, item.number
     if agent is None and item.owner:
         agent = s.agents.get(item.owner)
-    view = InteractionView(
-        id=interaction_id(item.number),
-        channel=born.channel,
-        direction=born.direction,
-        state=STATE_NAMES[item.state],
-        queue=item.queue,
-        customer=born.customer,
-        sender=born.sender,
-        recipient=born.recipient,
-        name=born.name,
-        subject=born.subject,
-        language=born.language,
-        enqueued_at_ms=item.enqueued_at_ms,
-        requirement=requirement.written,
-        matched_skills=_held(requirement, agent) if agent is not None else (),
-        attributes=born.attributes,
-        agent=item.owner,
-        on_hold=item.held,
-        connected=item.connected,
-        wrap_up_until_ms=item.wrap_up_until_ms,
-        band=s.band_of(item),
-        reason=item.reason,
-        disposition=item.disposition,
-        follows=interaction_id(born.follows) if born.follows else "",
-        misses=item.misses,
-        declines=item.declines,
-        connect_failures=item.connect_failures,
-        messages=transcript(_customers(s, item)) if full else (),
-        notes=tuple(NoteView(r.by, r.at_ms, r.text) for r in _customers(s, item).remarks or ()) if full else (),
-        consult=consult_view(s, item, agent, full) if s.consults else UNSET,
-        unable=outside.unable(s, item) if born.channel in s.limited else UNSET,
+    asked = shown(s.requirement_of(item))
+    messages = notes = _LEFT_OUT
+    if full:
+        about = _customers(s, item)
+        messages, notes = transcript(about), _noted(about)
+    summons = s.summons.get(number) if s.summons and item.state == ACTIVE else None
+    aside = s.suspensions.get(number) if s.suspensions else None
+    return InteractionView(
+        interaction_id(number),
+        born.channel,
+        born.direction,
+        STATE_NAMES[item.state],
+        item.queue,
+        born.customer,
+        born.sender,
+        born.recipient,
+        born.name,
+        born.subject,
+        born.language,
+        item.enqueued_at_ms,
+        asked.written,
+        _held(asked, agent) if agent is not None else (),
+        born.attributes,
+        item.owner,
+        item.held,
+        item.connected,
+        item.wrap_up_until_ms,
+        s.band_of(item),
+        item.reason,
+        item.disposition,
+        interaction_id(born.follows) if born.follows else "",
+        item.misses,
+        item.declines,
+        item.connect_failures,
+        summons.calls if summons is not None else 0,
+        summons.until_ms if summons is not None else 0,
+        aside is not None and aside.since_ms > 0,
+        aside.since_ms if aside is not None else 0,
+        aside.total_ms if aside is not None else 0,
+        messages,
+        notes,
+        consult_view(s, item, agent, full) if s.consults else UNSET,
+        outside.unable(s, item) if born.channel in s.limited else UNSET,
     )
-    if s.summons and item.number in s.summons and item.state == ACTIVE:
-        summons = s.summons[item.number]
-        view = replace(view, calls=summons.calls, show_by_ms=summons.until_ms)
-    aside = s.suspensions.get(item.number) if s.suspensions else None
-    if aside is None:
-        return view
-    since, total = aside.since_ms, aside.total_ms
-    return replace(view, suspended=since > 0, suspended_since_ms=since, suspended_ms=total)
 
 
 def _customers(s: State, item: Interaction) -> Interaction:
@@ -150,8 +160,14 @@ def _between(leg: Interaction | None) -> tuple[MessageView, ...]:
 
 def transcript(item: Interaction) -> tuple[MessageView, ...]:
     first = item.born.message
+    if first is None and not item.said:
+        return ()
     said = [Said(item.enqueued_at_ms, "customer", "", first)] if first is not None else []
     return tuple(map(message_view, (*said, *(item.said or ()))))
+
+
+def _noted(item: Interaction) -> tuple[NoteView, ...]:
+    return tuple([NoteView(r.by, r.at_ms, r.text) for r in item.remarks]) if item.remarks else ()
 
 
 def message_view(said: Said) -> MessageView:
@@ -166,8 +182,12 @@ def matched_skills(requirement: Node, agent: Agent) -> tuple[str, ...]:
 
 
 def _held(requirement: Shown, agent: Agent) -> tuple[str, ...]:
-    held = agent.config.skills
-    return tuple([skill for skill in requirement.skills if skill in held])
+    """Nearly always all of them, since that is why it came to this agent."""
+    asked, held = requirement.skills, agent.config.skills
+    for skill in asked:
+        if skill not in held:
+            return tuple([skill for skill in asked if skill in held])
+    return asked
 
 
 def agent_view(s: State, agent: Agent, brief: bool = False) -> AgentView:

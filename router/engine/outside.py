@@ -17,20 +17,31 @@ from router.errors import BadMessage, NotSupported
 _compiled = lru_cache(maxsize=64)(re.compile)
 
 
+# By whether it cannot hold and whether it cannot consult.
+_UNABLE = {(False, False): (), (True, False): ("hold",), (False, True): ("consult",), (True, True): ("hold", "consult")}
+
+
 def cannot_hold(s: State, item: Interaction) -> bool:
-    unable = s.config.channels[item.born.channel].unheld
-    return bool(unable) and any(thread.startswith(unable) for thread in item.threads)
+    unheld = s.config.channels[item.born.channel].unheld
+    return bool(unheld) and _comes_by(item, unheld)
 
 
 def cannot_consult(s: State, item: Interaction) -> bool:
     """Whether its gateway has no way to bring a third party in."""
     able = s.config.channels[item.born.channel].consults
-    return able is not None and not any(thread.startswith(able) for thread in item.threads)
+    return able is not None and not _comes_by(item, able)
+
+
+def _comes_by(item: Interaction, gateways: tuple[str, ...]) -> bool:
+    for thread in item.threads:  # noqa: SIM110 - asked for each offer, and `any` would cost more than the answer
+        if thread.startswith(gateways):
+            return True
+    return False
 
 
 def unable(s: State, item: Interaction) -> tuple[str, ...]:
     """What would be refused, so that nobody need try it to learn that."""
-    return ("hold",) * cannot_hold(s, item) + ("consult",) * cannot_consult(s, item)
+    return _UNABLE[cannot_hold(s, item), cannot_consult(s, item)]
 
 
 def must_be_in_reach(s: State, item: Interaction, address: str) -> None:

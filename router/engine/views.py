@@ -78,8 +78,10 @@ class ConsultView(Struct, frozen=True, kw_only=True):
     messages: tuple[MessageView, ...] | UnsetType = UNSET  # between the two: no customer sees them
 
 
-class InteractionView(Struct, frozen=True, kw_only=True):
+class InteractionView(Struct, frozen=True):
     """One interaction as outsiders see it. Times are Unix milliseconds; 0 and "" where there is nothing to say."""
+
+    # `lookups.interaction_view`, which makes nearly all, goes by the order of these; everybody else names them.
 
     id: str
     channel: str
