@@ -129,10 +129,10 @@ class Peer:
         "address",
     )
 
-    def __init__(self, connection: ServerConnection, server: SocketServer, address: str, path: str) -> None:
+    def __init__(self, connection: _Connection, server: SocketServer, address: str, path: str) -> None:
         self.address = address  # of the client, for limits and for the log: see `sources`
         self._connection = connection
-        self._frames: list[bytes] = []  # of this turn of the loop
+        self._frames: list[bytes] = []  # of this turn of the loop: a head and a text each
         self._server = server
         self._path = path
         self._written = 0  # bytes given to the transport since the start
@@ -143,9 +143,13 @@ class Peer:
 
     def send(self, text: bytes | str) -> None:
         """Put one text message on its way. Never waits and never raises; after the end it does nothing."""
-        if not self._frames:
+        frames = self._frames
+        if not frames:
             self._server._write_soon(self)
-        self._frames.append(frame(text.encode() if isinstance(text, str) else text))
+        data = text.encode() if isinstance(text, str) else text
+        size = len(data)
+        frames.append(_HEADS[size] if size < 126 else _long_head(size))
+        frames.append(data)
 
     def _write(self) -> None:
         """Everything of this turn in one piece; a system call costs more than all the rest of a message."""
@@ -164,12 +168,14 @@ class Peer:
         """Say goodbye and hang up; drop the connection if the client does not follow within `close_grace`."""
         if self._frames:
             self._write()  # what was said before the goodbye
+        self._connection.plain = False
         if self._ending is None:
             short = reason.encode()[:123].decode(errors="ignore")  # RFC 6455 section 5.5: control frames hold 125 bytes
             self._ending = asyncio.get_running_loop().create_task(self._end(code, short))
 
     def pause(self) -> None:
         """Read no further message until `resume`. The one being handed over is not affected."""
+        self._connection.plain = False
         if self._gate is None:
             self._gate = asyncio.get_running_loop().create_future()
 
@@ -222,16 +228,18 @@ class _Connection(ServerConnection):
     peer: Peer
     max_bytes = 0
     queued = 0  # whole messages that `_read` has not handed over yet
-    between = False  # everything that arrived so far were whole frames
+    # Everything that arrived so far were whole frames, and what comes next may be handed over if it is one, too. Set
+    # after what went through the library; what forbids it takes it back.
+    plain = False
 
     def data_received(self, data: bytes) -> None:
-        if self.between and self._is_free():
+        if self.plain and self.protocol.state is OPEN:
             text = whole_text(data)
             if text is not None and len(text) <= self.max_bytes:
                 self._hand_over(text)
                 return
         super().data_received(data)
-        self.between = self.receiver is not None and _is_between(self.protocol)
+        self.plain = self.receiver is not None and self._is_free() and _is_between(self.protocol)
 
     def process_event(self, event: object) -> None:
         if type(event) is Frame and event.opcode in DATA_OPCODES:
@@ -266,13 +274,15 @@ def whole_text(data: bytes) -> bytes | None:
 
     Found here, because the library's parser takes a dozen steps to it; it reads everything that is not so plain.
     """
-    if len(data) < 6 or data[0] != 0x81 or data[1] < 0x80:
+    size = len(data)
+    if size < 6 or data[0] != 0x81:
         return None
-    start = 6 if data[1] < 0xFE else 8
-    length = data[1] & 0x7F if start == 6 else int.from_bytes(data[2:4], "big")
-    if data[1] == 0xFF or len(data) != start + length:
-        return None
-    return apply_mask(data[start:], data[start - 4 : start])
+    length = data[1] - 0x80
+    if length == size - 6 and length < 126:
+        return apply_mask(data[6:], data[2:6])
+    if length == 126 and size >= 8 and int.from_bytes(data[2:4], "big") == size - 8:
+        return apply_mask(data[8:], data[4:8])
+    return None
 
 
 def _is_between(protocol: ServerProtocol) -> bool:
@@ -285,18 +295,17 @@ def _is_between(protocol: ServerProtocol) -> bool:
     return step.gi_code is StreamReader.at_eof.__code__
 
 
-def frame(text: bytes) -> bytes:
-    """A whole text message as a server sends it (RFC 6455 section 5.2): not masked, not compressed, in one frame.
+# What goes before a text of so many bytes, where a server sends it in one frame (RFC 6455 section 5.2): not masked, not
+# compressed. Made here, because the library makes three objects and a system call for each message. It needs to know of
+# control frames only, and sends those itself.
+_HEADS = [bytes((0x81, size)) for size in range(126)]
 
-    Made here, because the library makes three objects and a system call for each. It needs to know of control frames
-    only, and sends those itself.
-    """
-    n = len(text)
-    if n < 126:
-        return bytes((0x81, n)) + text
-    if n < 65_536:
-        return b"\x81\x7e" + n.to_bytes(2, "big") + text
-    return b"\x81\x7f" + n.to_bytes(8, "big") + text
+
+def _long_head(size: int) -> bytes:
+    """The same for 126 bytes and more."""
+    if size < 65_536:
+        return (0x817E0000 | size).to_bytes(4, "big")
+    return b"\x81\x7f" + size.to_bytes(8, "big")
 
 
 class SocketServer:
