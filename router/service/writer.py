@@ -273,22 +273,25 @@ class Writer:
             self._busy = bool(mailbox.open.answers) and not self.failed
         mailbox.waiting -= len(batch.answers)
         for done, outcome, effects in batch.answers:
-            safely(done, outcome)
-            for effect in effects:
-                safely(self._give, effect)
+            try:  # as `safely` does, which would be called nine times for each contact
+                done(outcome)
+            except Exception as fault:  # noqa: BLE001
+                _blame(done, fault)
+            if effects:
+                self._give(effects)
         if not self._busy:
             self._idle.set()
         elif not self._with_thread:
             self._hand_over()  # answers without facts that waited for their turn
 
-    def _give(self, effect: Tell | Inform | Outbound) -> None:
-        kind = type(effect)
-        if kind is Tell:
-            self.tell(effect)  # type: ignore[arg-type]
-        elif kind is Inform:
-            self.inform(effect)  # type: ignore[arg-type]
-        else:
-            self.post(effect)  # type: ignore[arg-type]
+    def _give(self, effects: list[Tell | Inform | Outbound]) -> None:
+        for effect in effects:
+            kind = type(effect)
+            edge: Callable[[Any], None] = self.tell if kind is Tell else self.inform if kind is Inform else self.post
+            try:
+                edge(effect)
+            except Exception as fault:  # noqa: BLE001
+                _blame(edge, fault)
 
     def _not_durable(self, batch: Batch, error: BaseException) -> None:
         self._with_thread -= 1
@@ -419,8 +422,13 @@ def safely(call: Callable[..., object], *args: object) -> None:
     """One edge's fault must not keep the others from their answers, nor the writer from its work."""
     try:
         call(*args)
-    except Exception:
-        log.exception("Edge failed", action="edge_failed", edge=getattr(call, "__qualname__", repr(call)))
+    except Exception as fault:  # noqa: BLE001
+        _blame(call, fault)
+
+
+def _blame(call: Callable[..., object], fault: Exception) -> None:
+    edge = getattr(call, "__qualname__", repr(call))
+    log.error("Edge failed", action="edge_failed", edge=edge, exc_info=fault)
 
 
 def _nobody(outcome: object) -> None:
