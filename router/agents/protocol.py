@@ -26,7 +26,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Container, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import UNSET, Struct
 
@@ -61,6 +61,7 @@ TOO_MANY = 4429
 
 CLOSE_RETRY_S = 1.0  # until an engine that was busy is asked again to close a session
 
+Make = Callable[[Any, str, str], c.AnyCommand]  # what is asked, the agent, the command's key
 Later = Callable[[float, Callable[[], None]], object]
 Redeem = Callable[[str], "Identity | None"]  # a ticket for a websocket -> whose it is; good once
 
@@ -85,41 +86,51 @@ class Wire(Protocol):
 
 def command_of(asked: m.Asked, agent: str, key: str) -> c.AnyCommand:
     """The engine's command for a client's message. Raises ClientError."""
-    match asked:
-        case m.SetState():
-            return c.SetState(key=key, agent=agent, state=asked.state, reason=asked.reason)
-        case m.Accept():
-            return c.Accept(key=key, agent=agent, offer=number_of(asked.offer, "o"))
-        case m.Decline():
-            return c.Decline(key=key, agent=agent, offer=number_of(asked.offer, "o"), reason=asked.reason)
-        case m.Say():
-            return c.Say(key=key, agent=agent, interaction=_number(asked.interaction), message=_said(asked))
-        case m.Note():
-            return c.Note(key=key, interaction=_number(asked.interaction), text=asked.text, by=agent)
-        case m.Hold():
-            return c.Hold(key=key, agent=agent, interaction=_number(asked.interaction))
-        case m.Resume():
-            return c.Resume(key=key, agent=agent, interaction=_number(asked.interaction))
-        case m.Transfer():
-            return _transfer(asked, agent, key)
-        case m.JoinConsult():
-            return c.JoinConsult(key=key, agent=agent, interaction=_number(asked.interaction))
-        case m.CompleteConsult():
-            return c.CompleteConsult(key=key, agent=agent, interaction=_number(asked.interaction))
-        case m.EndConsult():
-            return c.EndConsult(key=key, agent=agent, interaction=_number(asked.interaction))
-        case m.Complete() | m.FinishWrapUp():
-            kind = c.Complete if isinstance(asked, m.Complete) else c.FinishWrapUp
-            number = _number(asked.interaction)
-            return kind(key=key, agent=agent, interaction=number, disposition=asked.disposition, notes=asked.notes)
-        case m.ExtendWrapUp():
-            return c.ExtendWrapUp(key=key, agent=agent, interaction=_number(asked.interaction), by_ms=asked.by_ms)
-        case m.Recall():
-            return c.Recall(key=key, agent=agent, interaction=_number(asked.interaction))
-        case m.MeetCustomer():
-            return c.MeetCustomer(key=key, agent=agent, interaction=_number(asked.interaction))
-        case m.Pick():
-            return c.Pick(key=key, agent=agent, interaction=_number(asked.interaction))
+    return COMMANDS[type(asked)](asked, agent, key)
+
+
+def _set_state(asked: m.SetState, agent: str, key: str) -> c.SetState:
+    return c.SetState(key=key, agent=agent, state=asked.state, reason=asked.reason)
+
+
+def _accept(asked: m.Accept, agent: str, key: str) -> c.Accept:
+    return c.Accept(key=key, agent=agent, offer=number_of(asked.offer, "o"))
+
+
+def _decline(asked: m.Decline, agent: str, key: str) -> c.Decline:
+    return c.Decline(key=key, agent=agent, offer=number_of(asked.offer, "o"), reason=asked.reason)
+
+
+def _say(asked: m.Say, agent: str, key: str) -> c.Say:
+    return c.Say(key=key, agent=agent, interaction=_number(asked.interaction), message=_said(asked))
+
+
+def _note(asked: m.Note, agent: str, key: str) -> c.Note:
+    return c.Note(key=key, interaction=_number(asked.interaction), text=asked.text, by=agent)
+
+
+def _complete(asked: m.Complete, agent: str, key: str) -> c.Complete:
+    number = _number(asked.interaction)
+    return c.Complete(key=key, agent=agent, interaction=number, disposition=asked.disposition, notes=asked.notes)
+
+
+def _finish_wrap_up(asked: m.FinishWrapUp, agent: str, key: str) -> c.FinishWrapUp:
+    number = _number(asked.interaction)
+    return c.FinishWrapUp(key=key, agent=agent, interaction=number, disposition=asked.disposition, notes=asked.notes)
+
+
+def _extend_wrap_up(asked: m.ExtendWrapUp, agent: str, key: str) -> c.ExtendWrapUp:
+    return c.ExtendWrapUp(key=key, agent=agent, interaction=_number(asked.interaction), by_ms=asked.by_ms)
+
+
+def _just(kind: type[Any]) -> Make:
+    """What names nothing but the interaction."""
+
+    def make(asked: Any, agent: str, key: str) -> c.AnyCommand:
+        command: c.AnyCommand = kind(key=key, agent=agent, interaction=_number(asked.interaction))
+        return command
+
+    return make
 
 
 def _number(text: str) -> int:
@@ -142,6 +153,27 @@ def _transfer(asked: m.Transfer, agent: str, key: str) -> c.Transfer | c.Consult
     return c.Transfer(key=key, agent=agent, interaction=number, to=to, why=asked.reason)
 
 
+COMMANDS: dict[type, Make] = {
+    m.SetState: _set_state,
+    m.Accept: _accept,
+    m.Decline: _decline,
+    m.Say: _say,
+    m.Note: _note,
+    m.Hold: _just(c.Hold),
+    m.Resume: _just(c.Resume),
+    m.Transfer: _transfer,
+    m.JoinConsult: _just(c.JoinConsult),
+    m.CompleteConsult: _just(c.CompleteConsult),
+    m.EndConsult: _just(c.EndConsult),
+    m.Complete: _complete,
+    m.FinishWrapUp: _finish_wrap_up,
+    m.ExtendWrapUp: _extend_wrap_up,
+    m.Recall: _just(c.Recall),
+    m.MeetCustomer: _just(c.MeetCustomer),
+    m.Pick: _just(c.Pick),
+}
+
+
 def answer_of(re: str | int, answer: c.Reply | RouterError) -> bytes:
     if isinstance(answer, c.Reply):
         return m.encode(m.Ok(re=re, interaction=interaction_id(answer.interaction) if answer.interaction else ""))
@@ -159,20 +191,22 @@ def _error(problem: RouterError, re: str | int | None = None) -> m.Error:
 class Kept:
     """The last messages of one agent's stream, as bytes: a run of numbers without a gap."""
 
-    __slots__ = ("bytes", "last", "texts")
+    __slots__ = ("bytes", "last", "settings", "texts")
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.texts: deque[bytes] = deque()
         self.bytes = 0
         self.last = -1  # number of the newest; -1: none was seen, so nothing is known of the past
 
-    def add(self, text: bytes, settings: Settings) -> None:
+    def add(self, text: bytes) -> None:
         """The next one."""
+        settings, texts = self.settings, self.texts
         self.last += 1
-        self.texts.append(text)
         self.bytes += len(text)
-        while self.texts and (len(self.texts) > settings.keep_messages or self.bytes > settings.keep_bytes):
-            self.bytes -= len(self.texts.popleft())
+        texts.append(text)
+        while len(texts) > settings.keep_messages or self.bytes > settings.keep_bytes:
+            self.bytes -= len(texts.popleft())
 
     def start_after(self, number: int) -> None:
         self.texts.clear()
@@ -199,7 +233,7 @@ class Answer:
 
     def done(self, answer: c.Reply | RouterError) -> None:
         self.text = answer_of(self.re, answer)
-        self.line.answered(self, final=isinstance(answer, c.Reply | ClientError))
+        self.line.answered(self, final=type(answer) is c.Reply or isinstance(answer, ClientError))
         waiting, self.waiting = self.waiting, []
         for conversation in waiting:
             conversation._answered(self.text)
@@ -213,7 +247,7 @@ class Line:
     def __init__(self, hub: AgentHub) -> None:
         self.hub = hub
         self.sessions: list[Conversation] = []
-        self.kept = Kept()
+        self.kept = Kept(hub.settings)
         self.answers: dict[str, Answer] = {}
 
     def answered(self, answer: Answer, final: bool) -> None:
@@ -221,12 +255,16 @@ class Line:
         if not final:
             del self.answers[answer.key]
         elif len(self.answers) > self.hub.settings.keep_answers:
-            oldest = next((a for a in self.answers.values() if a.text), None)
-            if oldest is not None:
-                del self.answers[oldest.key]
+            self._forget_one()
+
+    def _forget_one(self) -> None:
+        for answer in self.answers.values():
+            if answer.text:
+                del self.answers[answer.key]
+                return
 
     def tell(self, stream: int, text: bytes) -> None:
-        self.kept.add(text, self.hub.settings)
+        self.kept.add(text)
         for session in self.sessions:
             session._push(stream, text)
 
@@ -283,17 +321,17 @@ class Conversation:
         except BadMessage as problem:
             self._not_understood(text, problem)
             return
-        _count(message)
+        _COUNT[type(message)].inc()
+        line = self._line
         if isinstance(message, m.Hello):
             self._hello(message)
-        elif self._line is None:
-            self._send_off(
-                BAD_HELLO, m.Error(re=message.id, code="hello-first", message="say hello before anything else")
-            )
-        elif isinstance(message, m.Passing):
+        elif line is None:
+            error = m.Error(re=message.id, code="hello-first", message="say hello before anything else")
+            self._send_off(BAD_HELLO, error)
+        elif isinstance(message, _PASSING):
             self._pass_on(message)
         else:
-            self._ask(self._line, message)
+            self._ask(line, message)
 
     def closed(self) -> None:
         """The connection is gone."""
@@ -418,7 +456,7 @@ class Conversation:
 
     def _submit(self, line: Line, asked: m.Asked, key: str, fingerprint: int) -> None:
         try:
-            if isinstance(asked, m.Say):
+            if type(asked) is m.Say:
                 self._hub.check_uploads(asked)
             command = command_of(asked, self.agent, f"agent:{self.agent}:{key}")
         except ClientError as problem:  # nothing was decided, so nothing is kept
@@ -458,10 +496,7 @@ class Conversation:
         self._wire.close(code, reason)
 
 
-def _count(message: m.ClientMessage) -> None:
-    _COUNT[type(message)].inc()
-
-
+_PASSING = (m.Typing, m.Seen)  # `isinstance` takes several times as long to look through a union
 _COUNT = {kind: _messages.labels(str(kind.__struct_config__.tag)) for kind in m.CLIENT_MESSAGES}
 
 
@@ -626,17 +661,21 @@ class AgentHub:
 
     def tell(self, news: Tell) -> None:
         """Render once, keep, and give to every session of this agent."""
-        line = self.line(news.agent)
+        stream = news.stream
+        line = self.lines.get(news.agent) or self.line(news.agent)
+        if stream == line.kept.last + 1 or self._is_new(line, news):
+            line.tell(stream, m.encode(render(news)))
+
+    def _is_new(self, line: Line, news: Tell) -> bool:
+        """Whether to tell what is not the next one; what is kept then ends right before it."""
         kept = line.kept
-        if kept.last < 0:
-            kept.start_after(news.stream - 1)
-        elif news.stream <= kept.last:
-            return  # told twice; the first one counts
-        elif news.stream > kept.last + 1:
+        if news.stream <= kept.last:
+            return False  # told twice; the first one counts
+        if kept.last >= 0:
             log.error("Stream number missing", action="stream_gap", agent=news.agent, seq=news.stream, last=kept.last)
             self.broken(line, news.agent)
-            kept.start_after(news.stream - 1)
-        line.tell(news.stream, m.encode(render(news)))
+        kept.start_after(news.stream - 1)
+        return True
 
     def broken(self, line: Line, agent: str) -> None:
         """Their clients cannot be brought up to date message by message: let them come again for a snapshot."""

@@ -42,11 +42,9 @@ class AgentServer:
         uploaded = blobs.exists if blobs is not None else _nothing
         self.hub = AgentHub(desk, self.settings, _later, f"s{secrets.token_hex(3)}", uploaded, signals)
         self._sockets = sockets
+        self.tell: Callable[[Tell], None] = self.hub.tell  # the shell has nothing to add
         sockets.mount(PATH, SUBPROTOCOL, self._opened)
         _sessions.set_function(lambda: self.hub.signed_in)
-
-    def tell(self, news: Tell) -> None:
-        self.hub.tell(news)
 
     def reset(self, reason: str, of: Container[str] | None = None) -> None:
         self.hub.reset(reason, of)

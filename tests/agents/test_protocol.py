@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from router.agents.protocol import Kept, digests
+from router.agents import messages as m
+from router.agents.protocol import COMMANDS, Kept, digests
 from router.agents.settings import Settings
 from router.engine import commands as c
 from router.engine import config
@@ -299,6 +300,10 @@ def test_what_cannot_be_done_is_answered_with_its_code(kind: str, fields: dict[s
     assert answer["message"]
 
 
+def test_everything_that_can_be_asked_has_its_command() -> None:
+    assert set(COMMANDS) == set(get_args(m.Asked))
+
+
 def test_an_ok_names_the_interaction() -> None:
     house = House()
     client, interaction = house.at_work()
@@ -556,20 +561,20 @@ def test_a_missing_number_sends_everybody_for_a_snapshot() -> None:
 
 
 def test_kept_messages_are_bounded_by_number_and_bytes() -> None:
-    few, small = Settings(keep_messages=16), Settings(keep_bytes=16_384)
-    kept = Kept()
+    kept = Kept(Settings(keep_messages=16))
     kept.start_after(0)
     for n in range(20):
-        kept.add(bytes([n]), few)
+        kept.add(bytes([n]))
     assert (kept.since(3), kept.since(4), kept.since(20), kept.since(21)) == (
         None,
         [bytes([n]) for n in range(4, 20)],
         [],
         None,
     )
-    kept.add(b"x" * 16_384, small)
+    kept.settings = Settings(keep_bytes=16_384)
+    kept.add(b"x" * 16_384)
     assert (kept.bytes, kept.since(20)) == (16_384, [b"x" * 16_384])
-    kept.add(b"x" * 16_385, small)
+    kept.add(b"x" * 16_385)
     assert (kept.bytes, kept.since(21), kept.since(22)) == (0, None, [])
 
 
