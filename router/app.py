@@ -271,6 +271,7 @@ class App:
             self.remote.on_duty, self.remote.on_configured = self._duty, self._configured
             self.remote.on_signal, self.signals.relay = self.signals.deliver, self.remote.pass_on
         if self.own is not None:
+            self.own.deaf = frozenset(name for name, adapter in self._by_channel.items() if not adapter.hears)
             self.own.on_failure.append(self._failed)
             self.own.on_recovery.append(self._recovered)
             if self.settings.journal.kind == "redis":

@@ -56,6 +56,7 @@ class ChatAdapter:
     name = "chat"
     channels: tuple[str, ...] = (CHANNEL,)
     actions: frozenset[str] = frozenset()
+    hears = True
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self._settings = settings

@@ -88,6 +88,7 @@ class EmailAdapter:
     name = "email"
     channels = ("email",)
     actions = frozenset({"copy", "message", "transferred"})
+    hears = False  # a mail's sender is told nothing until somebody writes to them
 
     def __init__(self, settings: Settings, context: Context) -> None:
         check(settings)
@@ -227,7 +228,7 @@ class EmailAdapter:
         """Nothing is kept here that the engine's state could contradict."""
 
     def inform(self, news: Inform) -> None:
-        """A mail's sender is told nothing until somebody writes to them."""
+        """Nothing: see `hears`."""
 
     # --- in ---------------------------------------------------------------------------------------------------------
 

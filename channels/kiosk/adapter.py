@@ -77,6 +77,7 @@ class KioskAdapter:
     name = "kiosk"
     channels = (CHANNEL,)
     actions: frozenset[str] = frozenset()
+    hears = True
 
     def __init__(self, settings: Settings, context: Context) -> None:
         if not context.loopback_only and (not settings.token or settings.token.startswith("dev-")):

@@ -101,6 +101,7 @@ class PhoneAdapter:
     name = "phone"
     channels = (CHANNEL,)
     actions = ACTIONS
+    hears = False  # a gateway is told by orders, which are kept until it has them
 
     def __init__(self, settings: Settings, context: Context) -> None:
         check(settings)
@@ -152,7 +153,7 @@ class PhoneAdapter:
         """Nothing is kept here that the engine's state could contradict."""
 
     def inform(self, news: Inform) -> None:
-        """Nothing: a gateway is told by orders, which are kept until it has them."""
+        """Nothing: see `hears`."""
 
     # --- webhooks -----------------------------------------------------------------------------------------------------
 

@@ -69,6 +69,7 @@ class ScanAdapter:
 
     def __init__(self, settings: Settings, context: Context, inspectors: Sequence[Inspector] = ()) -> None:
         self._settings = settings
+        self.hears = settings.reading.enabled
         self._context = context = for_channel(context, settings.reading.mask_cards)
         places = [
             Place(name, context.data / (folder.path or Path("drop") / name), folder)

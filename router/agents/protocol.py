@@ -229,12 +229,12 @@ class Answer:
     def __init__(self, line: Line, key: str, re: str | int, fingerprint: int, first: Conversation) -> None:
         self.line, self.key, self.re, self.fingerprint = line, key, re, fingerprint
         self.text = b""
-        self.waiting = [first]
+        self.waiting: tuple[Conversation, ...] = (first,)
 
     def done(self, answer: c.Reply | RouterError) -> None:
         self.text = answer_of(self.re, answer)
         self.line.answered(self, final=type(answer) is c.Reply or isinstance(answer, ClientError))
-        waiting, self.waiting = self.waiting, []
+        waiting, self.waiting = self.waiting, ()
         for conversation in waiting:
             conversation._answered(self.text)
 
@@ -451,7 +451,7 @@ class Conversation:
         elif answer.text:
             self._wire.send(answer.text)
         else:
-            answer.waiting.append(self)
+            answer.waiting += (self,)
             self._wait()
 
     def _submit(self, line: Line, asked: m.Asked, key: str, fingerprint: int) -> None:

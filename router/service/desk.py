@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from router.engine import customers, lookups
@@ -46,13 +47,11 @@ class EngineDesk:
 
     def __init__(self, writer: Decider) -> None:
         self._writer = writer
+        self.submit: Callable[[AnyCommand, Done], None] = writer.submit  # the hot path
 
     @property
     def _state(self) -> State:
         return self._writer.engine.state
-
-    def submit(self, command: AnyCommand, done: Done) -> None:
-        self._writer.submit(command, done)
 
     def rehearse(self, command: AnyCommand) -> None:
         """Decide without any effect: raises what `ask` would raise, as far as the engine can tell."""

@@ -70,12 +70,13 @@ class MaskingDesk:
 
     def __init__(self, desk: Desk, mask: Mask, replies: bool = False) -> None:
         self._desk, self._mask = desk, mask
+        self._submit = desk.submit
         self.now_ms = desk.now_ms  # asked several times for each message of a chat
         self._words = WORDS if replies else {kind: words for kind, words in WORDS.items() if kind is not c.Say}
 
     def submit(self, command: AnyCommand, done: Done) -> None:
         words = self._words.get(type(command))
-        self._desk.submit(masked(command, words, self._mask) if words is not None else command, done)
+        self._submit(masked(command, words, self._mask) if words is not None else command, done)
 
     async def ask(self, command: AnyCommand) -> Reply:
         words = self._words.get(type(command))

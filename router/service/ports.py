@@ -160,6 +160,10 @@ class Adapter(Protocol):
     def actions(self) -> frozenset[str]:
         """The outbound actions that it must be given (`Outbound.action`); others are never made."""
 
+    @property
+    def hears(self) -> bool:
+        """Whether `inform` does anything; if not, it need not be called."""
+
     async def start(self) -> None:
         """Returns when it listens or polls. Raises RouterError with what to do."""
 

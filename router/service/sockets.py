@@ -258,7 +258,8 @@ class _Connection(ServerConnection):
         receiver = self.receiver
         assert receiver is not None
         try:
-            text.decode()
+            if not text.isascii():
+                text.decode()
         except UnicodeDecodeError:  # RFC 6455 section 8.1
             self.peer.close(CloseCode.INVALID_DATA, "text frames hold UTF-8")
             return

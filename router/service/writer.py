@@ -69,6 +69,7 @@ class Writer:
         self.tell: Callable[[Tell], None] = lambda news: None
         self.inform: Callable[[Inform], None] = lambda news: None
         self.post: Callable[[Outbound], None] = lambda letter: None
+        self.deaf: frozenset[str] = frozenset()  # channels for which no Inform is made
         self.publish: Callable[[Batch], None] | None = None  # what is durable, before anybody is answered
         self.durable_seq = 0  # the last record that is durable
         self.observers: list[Observer] = []
@@ -113,6 +114,7 @@ class Writer:
         self._thread.start()
 
     def _begin(self) -> None:
+        self.engine.state.deaf = self.deaf
         self.durable_seq = self.engine.state.seq
         self._mailbox.open = Batch(self.engine.state.seq + 1)
         self.failed = ""

@@ -178,7 +178,7 @@ async def test_whoever_cannot_be_connected_waits_again_once_and_that_is_recorded
             else:
                 submit(command, done)
 
-        h.desk.submit = full_at_first  # type: ignore[method-assign]
+        h.desk.submit = full_at_first
         await h.desk.ask(c.Accept(agent="ana", offer=1))
         await h.until(lambda: h.desk.outbounds(dead=True))
         [dead] = h.desk.outbounds(dead=True)

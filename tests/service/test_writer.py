@@ -271,6 +271,20 @@ async def test_what_a_failed_append_left_on_the_disk_is_found_and_a_repetition_i
         assert len(h.desk.interactions()) == 1
 
 
+async def test_channels_that_do_not_listen_are_told_nothing_also_after_a_recovery() -> None:
+    async with house() as h:
+        h.writer.deaf = frozenset({"phone"})
+        h.journal.fail_after(0)
+        failed = h.ask(arrive("c1"))
+        await h.until(lambda: failed)
+        h.journal.heal()
+        await h.until(lambda: h.recoveries)
+        h.heard.clear()
+        await h.desk.ask(arrive("c1"))
+        await h.desk.ask(arrive("c2", "email"))
+        assert [news.channel for what, news in h.heard if what == "inform"] == ["email"]
+
+
 async def test_it_goes_on_trying_for_as_long_as_the_disk_is_bad() -> None:
     async with house() as h:
         for number in range(3):
