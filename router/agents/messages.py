@@ -261,7 +261,7 @@ class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"
     warnings: tuple[str, ...] | UnsetType = UNSET  # what keeps you from being connected with what you will be offered
 
 
-class Offer(Struct, frozen=True, kw_only=True, tag_field="type", tag="offer"):
+class Offer(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", tag="offer"):
     """Yours if you accept before `expires_at_ms`. `cause` is routed, pick, assign or assign-override."""
 
     seq: int
@@ -280,7 +280,7 @@ class OfferWithdrawn(Struct, frozen=True, kw_only=True, tag_field="type", tag="o
     reason: str
 
 
-class Assigned(Struct, frozen=True, kw_only=True, tag_field="type", tag="assigned"):
+class Assigned(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", tag="assigned"):
     """Yours. The offer is settled; with `consult`, that consult is over and this is what it was about.
 
     Where `interaction.consult.role` is "consulted" it is a consult: its customer stays another agent's.
@@ -408,6 +408,15 @@ def _read(decoder: Callable[[bytes], T], text: bytes) -> T:
 
 def decode(text: bytes) -> ClientMessage:
     """Raises BadMessage saying where and what was expected."""
+    try:
+        message: ClientMessage = _decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _decode_again(text)
+    return message
+
+
+def _decode_again(text: bytes) -> ClientMessage:
+    """What is not as it should be, if only by halves of characters."""
     try:
         message: ClientMessage = _read(_decode, text)
     except (msgspec.MsgspecError, UnicodeDecodeError) as problem:

@@ -84,11 +84,6 @@ class Wire(Protocol):
 # --- what an agent may ask --------------------------------------------------------------------------------------------
 
 
-def command_of(asked: m.Asked, agent: str, key: str) -> c.AnyCommand:
-    """The engine's command for a client's message. Raises ClientError."""
-    return COMMANDS[type(asked)](asked, agent, key)
-
-
 def _set_state(asked: m.SetState, agent: str, key: str) -> c.SetState:
     return c.SetState(key=key, agent=agent, state=asked.state, reason=asked.reason)
 
@@ -153,6 +148,7 @@ def _transfer(asked: m.Transfer, agent: str, key: str) -> c.Transfer | c.Consult
     return c.Transfer(key=key, agent=agent, interaction=number, to=to, why=asked.reason)
 
 
+# The engine's command for a client's message. Each raises ClientError for what is none.
 COMMANDS: dict[type, Make] = {
     m.SetState: _set_state,
     m.Accept: _accept,
@@ -226,14 +222,17 @@ class Answer:
 
     __slots__ = ("fingerprint", "key", "line", "re", "text", "waiting")
 
-    def __init__(self, line: Line, key: str, re: str | int, fingerprint: int, first: Conversation) -> None:
-        self.line, self.key, self.re, self.fingerprint = line, key, re, fingerprint
+    def __init__(self, line: Line, key: str, asked: m.Asked, first: Conversation) -> None:
+        self.line, self.key, self.re, self.fingerprint = line, key, asked.id, hash(asked)
         self.text = b""
         self.waiting: tuple[Conversation, ...] = (first,)
 
     def done(self, answer: c.Reply | RouterError) -> None:
         self.text = answer_of(self.re, answer)
-        self.line.answered(self, final=type(answer) is c.Reply or isinstance(answer, ClientError))
+        if type(answer) is c.Reply or isinstance(answer, ClientError):
+            self.line.keep_the_last()
+        else:  # a refusal decided nothing
+            del self.line.answers[self.key]
         waiting, self.waiting = self.waiting, ()
         for conversation in waiting:
             conversation._answered(self.text)
@@ -250,23 +249,13 @@ class Line:
         self.kept = Kept(hub.settings)
         self.answers: dict[str, Answer] = {}
 
-    def answered(self, answer: Answer, final: bool) -> None:
-        """Keep it, and forget the oldest; a refusal decided nothing and is not kept."""
-        if not final:
-            del self.answers[answer.key]
-        elif len(self.answers) > self.hub.settings.keep_answers:
-            self._forget_one()
-
-    def _forget_one(self) -> None:
-        for answer in self.answers.values():
-            if answer.text:
-                del self.answers[answer.key]
-                return
-
-    def tell(self, stream: int, text: bytes) -> None:
-        self.kept.add(text)
-        for session in self.sessions:
-            session._push(stream, text)
+    def keep_the_last(self) -> None:
+        """Forget the oldest answer, if there are too many."""
+        if len(self.answers) > self.hub.settings.keep_answers:
+            for answer in self.answers.values():
+                if answer.text:
+                    del self.answers[answer.key]
+                    return
 
 
 # --- a session --------------------------------------------------------------------------------------------------------
@@ -441,11 +430,24 @@ class Conversation:
     # Commands.
 
     def _ask(self, line: Line, asked: m.Asked) -> None:
-        key, fingerprint = str(asked.id), hash(asked)
+        key, agent = str(asked.id), self.agent
         answer = line.answers.get(key)
-        if answer is None:
-            self._submit(line, asked, key, fingerprint)
-        elif answer.fingerprint != fingerprint:
+        if answer is not None:
+            self._asked_before(asked, answer)
+            return
+        try:
+            if type(asked) is m.Say:
+                self._hub.check_uploads(asked)
+            command = COMMANDS[type(asked)](asked, agent, f"agent:{agent}:{key}")
+        except ClientError as problem:  # nothing was decided, so nothing is kept
+            self._wire.send(answer_of(asked.id, problem))
+            return
+        answer = line.answers[key] = Answer(line, key, asked, self)
+        self._wait()
+        self._hub.desk.submit(command, answer.done)
+
+    def _asked_before(self, asked: m.Asked, answer: Answer) -> None:
+        if answer.fingerprint != hash(asked):
             text = "this id was used for something else; ids are unique for each agent, so take random ones"
             self._wire.send(m.encode(m.Error(re=asked.id, code="id-reused", message=text)))
         elif answer.text:
@@ -453,18 +455,6 @@ class Conversation:
         else:
             answer.waiting += (self,)
             self._wait()
-
-    def _submit(self, line: Line, asked: m.Asked, key: str, fingerprint: int) -> None:
-        try:
-            if type(asked) is m.Say:
-                self._hub.check_uploads(asked)
-            command = command_of(asked, self.agent, f"agent:{self.agent}:{key}")
-        except ClientError as problem:  # nothing was decided, so nothing is kept
-            self._wire.send(answer_of(asked.id, problem))
-            return
-        answer = line.answers[key] = Answer(line, key, asked.id, fingerprint, self)
-        self._wait()
-        self._hub.desk.submit(command, answer.done)
 
     def _wait(self) -> None:
         self._in_flight += 1
@@ -663,8 +653,12 @@ class AgentHub:
         """Render once, keep, and give to every session of this agent."""
         stream = news.stream
         line = self.lines.get(news.agent) or self.line(news.agent)
-        if stream == line.kept.last + 1 or self._is_new(line, news):
-            line.tell(stream, m.encode(render(news)))
+        if stream != line.kept.last + 1 and not self._is_new(line, news):
+            return
+        text = m.encode(render(news))
+        line.kept.add(text)
+        for session in line.sessions:
+            session._push(stream, text)
 
     def _is_new(self, line: Line, news: Tell) -> bool:
         """Whether to tell what is not the next one; what is kept then ends right before it."""

@@ -22,14 +22,12 @@ _UNABLE = {(False, False): (), (True, False): ("hold",), (False, True): ("consul
 
 
 def cannot_hold(s: State, item: Interaction) -> bool:
-    unheld = s.config.channels[item.born.channel].unheld
-    return bool(unheld) and _comes_by(item, unheld)
+    return "hold" in unable(s, item)
 
 
 def cannot_consult(s: State, item: Interaction) -> bool:
     """Whether its gateway has no way to bring a third party in."""
-    able = s.config.channels[item.born.channel].consults
-    return able is not None and not _comes_by(item, able)
+    return "consult" in unable(s, item)
 
 
 def _comes_by(item: Interaction, gateways: tuple[str, ...]) -> bool:
@@ -41,7 +39,10 @@ def _comes_by(item: Interaction, gateways: tuple[str, ...]) -> bool:
 
 def unable(s: State, item: Interaction) -> tuple[str, ...]:
     """What would be refused, so that nobody need try it to learn that."""
-    return _UNABLE[cannot_hold(s, item), cannot_consult(s, item)]
+    channel = s.config.channels[item.born.channel]
+    unheld, consults = channel.unheld, channel.consults
+    no_hold = bool(unheld) and _comes_by(item, unheld)
+    return _UNABLE[no_hold, consults is not None and not _comes_by(item, consults)]
 
 
 def must_be_in_reach(s: State, item: Interaction, address: str) -> None:

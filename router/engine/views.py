@@ -78,7 +78,7 @@ class ConsultView(Struct, frozen=True, kw_only=True):
     messages: tuple[MessageView, ...] | UnsetType = UNSET  # between the two: no customer sees them
 
 
-class InteractionView(Struct, frozen=True):
+class InteractionView(Struct, frozen=True, gc=False):
     """One interaction as outsiders see it. Times are Unix milliseconds; 0 and "" where there is nothing to say."""
 
     # `lookups.interaction_view`, which makes nearly all, goes by the order of these; everybody else names them.
@@ -282,7 +282,7 @@ class Estimate(Struct, frozen=True):
 # --- effects: what the outside must be told, given out once the facts are durable -------------------------------------
 
 
-class Tell(Struct, frozen=True):
+class Tell(Struct, frozen=True, gc=False):
     """Message number `stream` of this agent's stream: what happened, and the interaction or agent it concerns."""
 
     agent: str
@@ -293,7 +293,7 @@ class Tell(Struct, frozen=True):
     at_ms: int = 0
 
 
-class Inform(Struct, frozen=True):
+class Inform(Struct, frozen=True, gc=False):
     """Something happened to an interaction of this channel. Not kept: an adapter that was away asks for the state."""
 
     channel: str
