@@ -141,15 +141,13 @@ class Peer:
         self._gate: asyncio.Future[None] | None = None
         self._ending: asyncio.Task[None] | None = None
 
-    def send(self, text: bytes | str) -> None:
+    def send(self, text: bytes) -> None:
         """Put one text message on its way. Never waits and never raises; after the end it does nothing."""
-        frames = self._frames
+        frames, size = self._frames, len(text)
         if not frames:
             self._server._write_soon(self)
-        data = text.encode() if isinstance(text, str) else text
-        size = len(data)
         frames.append(_HEADS[size] if size < 126 else _long_head(size))
-        frames.append(data)
+        frames.append(text)
 
     def _write(self) -> None:
         """Everything of this turn in one piece; a system call costs more than all the rest of a message."""
