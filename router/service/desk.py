@@ -47,7 +47,9 @@ class EngineDesk:
 
     def __init__(self, writer: Decider) -> None:
         self._writer = writer
-        self.submit: Callable[[AnyCommand, Done], None] = writer.submit  # the hot path
+        # Asked for every message: without a stop here.
+        self.submit: Callable[[AnyCommand, Done], None] = writer.submit
+        self.now_ms: Callable[[], int] = writer.clock.now_ms
 
     @property
     def _state(self) -> State:
@@ -65,9 +67,6 @@ class EngineDesk:
             found = so_far
             await asyncio.sleep(0)
         return found
-
-    def now_ms(self) -> int:
-        return self._writer.clock.now_ms()
 
     async def ask(self, command: AnyCommand) -> Reply:
         waiting: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
