@@ -385,8 +385,8 @@ class Matcher:
         self.profile_ids: dict[object, int] = {}
         self.profiles: list[Profile] = []
         self.meets: list[set[int]] = []  # profile -> requirements
-        # (profile, channels that they ever have room for) -> agents who are signed in and ready, busy or not
-        self.present: dict[tuple[int, int], int] = {}
+        # Agents who are signed in and ready, busy or not, as bit sets over `Agent.index` of those who are alike.
+        self.present: dict[tuple[int, Capacity], int] = {}
         self.off: dict[int, int] = {}  # profile -> agents who were taken off for missed offers, and are still here
         self.cells_with: list[list[int]] = []  # profile -> cells
         self.crews: dict[tuple[int, int], Crew] = {}  # (identity of a requirement, channel) -> who is there
@@ -687,7 +687,15 @@ class Matcher:
         """How many agents who meet this requirement and work on one of these channels (a bit set) are signed in and
         ready, busy or not."""
         r = self.requirement(node)
-        return sum(n for (p, able), n in self.present.items() if able & channels and r in self.meets[p])
+        return sum(
+            alike.bit_count()
+            for (profile, capacity), alike in self.present.items()
+            if capacity.room(0) & channels and r in self.meets[profile]
+        )
+
+    def headcount(self) -> int:
+        """How many agents are signed in and ready, busy or not."""
+        return sum(map(int.bit_count, self.present.values()))
 
     def staff_off(self, node: Node) -> int:
         """How many of those who meet this requirement were taken off for missed offers, and are still signed in."""
@@ -778,10 +786,12 @@ class Matcher:
         """Keep the number of those present; it decides whether somebody else can take what was declined."""
         if agent.counted != present:
             agent.counted = present
-            kind = (agent.profile, agent.capacity.room(0))
-            self.present[kind] = self.present.get(kind, 0) + (1 if present else -1)
+            alike = (agent.profile, agent.capacity)
+            self.present[alike] = self.present.get(alike, 0) ^ 1 << agent.index
+            if not self.present[alike]:
+                del self.present[alike]
             for crew in self.crews.values():
-                if belongs(self, crew, agent):
+                if belongs(self, crew, *alike):
                     crew.count(agent, present)
         self.reach.note(agent)
 

@@ -338,9 +338,12 @@ def _put_together(
 def _rate(s: State, able: Crew) -> tuple[float, int]:
     """Finished contacts in a millisecond of one that they hold, by what they hold now; and on how many that rests."""
     held, finishing, samples = [], [], 0
-    for name, queue in s.queues.items():
-        finished, handled_ms = _handled(s.paces.get(name, {}))
-        if queue.active and finished and handled_ms:
+    for name, paces in s.paces.items():
+        queue = s.queues.get(name)
+        if queue is None or not queue.active:
+            continue
+        finished, handled_ms = _handled(paces)
+        if finished and handled_ms:
             theirs = queue.active * able.share_of(crew(s.matcher, queue.config.requirement))
             if theirs:
                 held.append(theirs)
@@ -350,7 +353,11 @@ def _rate(s: State, able: Crew) -> tuple[float, int]:
 
 
 def _handled(paces: dict[str, Pace]) -> tuple[int, int]:
-    return sum(p.finished for p in paces.values()), sum(p.handled_ms for p in paces.values())
+    finished = handled_ms = 0
+    for pace in paces.values():
+        finished += pace.finished
+        handled_ms += pace.handled_ms
+    return finished, handled_ms
 
 
 def _impatience(s: State, queue: str, channel: str) -> float:
@@ -380,10 +387,7 @@ def ahead_in(m: Matcher, c: int, own: Rank, now_ms: int) -> int:
 
 
 def _ahead_in_line(lines: Lines, line: int, tier: Tier, own: Rank, now_ms: int) -> int:
-    head, rest, at = lines.head[line], lines.rest[line], lines.at[line]
-    if not lines.filled >> line & 1 or not tier.rank(head, now_ms) < own:
+    if not lines.filled >> line & 1 or not tier.rank(lines.head[line], now_ms) < own:
         return 0
-    end = bisect_left(rest, own, at, key=lambda entry: tier.rank(entry, now_ms))
-    gone = lines.stale[line]
-    over = sum(1 for entry in gone if entry <= rest[end - 1]) if gone and end > at else 0
-    return 1 + end - at - over
+    rest, at = lines.purge(line), lines.at[line]  # so that what is stale is met once, and not in each forecast
+    return 1 + bisect_left(rest, own, at, key=lambda entry: tier.rank(entry, now_ms)) - at

@@ -88,7 +88,7 @@ class Figures:
             self._look_at(writer)
         places_held.set(sum(len(state.drains) for state in states))
         agents.labels("configured").set(sum(len(state.agents) for state in states))
-        agents.labels("ready").set(sum(sum(state.matcher.present.values()) for state in states))
+        agents.labels("ready").set(sum(state.matcher.headcount() for state in states))
 
     def _look_at(self, writer: Writer) -> None:
         if len(self._writers) > 1 and writer.failed:  # another process has the domain, and tells of it

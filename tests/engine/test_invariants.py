@@ -91,7 +91,7 @@ def counter(s: State) -> None:
 
 
 def present(s: State) -> None:
-    s.matcher.present[s.agents["ana"].profile, s.agents["ana"].capacity.room(0)] += 1
+    s.matcher.present[s.agents["ana"].profile, s.agents["ana"].capacity] ^= 1 << s.agents["ana"].index
 
 
 def timers(s: State) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from router.engine import admission, waits
+from router.engine.capacity import Capacity
 from router.engine.crews import belongs
 from router.engine.invariants.counting import is_present, is_suspended, meets_queue
 from router.engine.invariants.work import calls
@@ -52,9 +53,11 @@ def counters(s: State) -> Iterator[str]:
     off = Counter(a.profile for a in s.agents.values() if a.missing)
     if s.matcher.off != off:
         yield f"taken off are {dict(off)}, the matcher counts {s.matcher.off}"
-    present = Counter((a.profile, a.capacity.room(0)) for a in s.agents.values() if is_present(a))
-    if Counter(s.matcher.present) != present:
-        yield f"present are {dict(present)}, the matcher counts {s.matcher.present}"
+    present = defaultdict[tuple[int, Capacity], int](int)
+    for agent in filter(is_present, s.agents.values()):
+        present[agent.profile, agent.capacity] |= 1 << agent.index
+    if s.matcher.present != present:
+        yield f"present are {dict(present)}, the matcher says {s.matcher.present}"
 
 
 def timers(s: State) -> Iterator[str]:
@@ -255,6 +258,6 @@ def paces(s: State) -> Iterator[str]:
         if queue not in s.queues:
             yield f"{queue}: learned of a queue that does not exist"
     for crew in s.matcher.crews.values():
-        there = {a.index for a in s.matcher.agents if is_present(a) and belongs(s.matcher, crew, a)}
-        if crew.bits != sum(1 << i for i in there) or sum(crew.capacities.values()) != len(there):
+        there = {a.index for a in s.matcher.agents if is_present(a) and belongs(s.matcher, crew, a.profile, a.capacity)}
+        if crew.bits != sum(1 << i for i in there) or {sum(crew.capacities.values()), crew.size} != {len(there)}:
             yield f"the crew of requirement {crew.requirement} is {crew.bits:b}; there are {sorted(there)}"
