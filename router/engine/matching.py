@@ -960,12 +960,8 @@ class Matcher:
         able = [agent for x in entries if (agent := self.agents[x & AGENT_MASK]).id not in without]
         return able[choice.mixed(offer, 0) % len(able)] if able else None
 
-    def best_item(self, agent: Agent, items: dict[int, Interaction], now_ms: int) -> Interaction | None:
-        """The waiting interaction that comes first of all that this agent can take now."""
-        best = self._best_for(agent, now_ms)
-        return items[best[2] & ITEM_MASK] if best is not None else None
-
     def _best_for(self, agent: Agent, now_ms: int) -> Rank | None:
+        """The rank of what comes first of all that waits and that this agent can take now."""
         cell = agent.cell
         if cell < 0:
             return None
@@ -1055,11 +1051,20 @@ class Matcher:
             if not fresh:
                 return None
             if len(fresh) == 1:
-                return self._for_item(fresh.pop())
+                # The usual case of an arrival: nobody who was idle before has become any fitter.
+                item = fresh.pop()
+                agent = self.taker(item, item.tried) if item.state == QUEUED else None
+                return (item, agent) if agent is not None else None
         if self.measured:
             self.measure()
         if len(agents) == 1 and not fresh:
-            return self._for_agent(agents[0], items, now_ms)
+            # The usual case of a release: whatever waits fits nobody else who is idle, or it would not wait (RT-5).
+            agent = agents[0]
+            best = self._best_for(agent, now_ms)
+            if best is not None:
+                return items[best[2] & ITEM_MASK], agent
+            agents.clear()
+            return None
         self.stand()
         if len(agents) + len(fresh) > FRESH_MAX:
             best = self._first_servable(now_ms)
@@ -1072,22 +1077,6 @@ class Matcher:
         item = items[best[2] & ITEM_MASK]
         agent = self.taker(item, item.tried)
         assert agent is not None, "a servable interaction has an agent"
-        return item, agent
-
-    def _for_item(self, item: Interaction) -> tuple[Interaction, Agent] | None:
-        """The usual case of an arrival: one interaction, and nobody who was idle before has become any fitter."""
-        if self.preferred and item.number in self.preferred:
-            agent = self.personal.first_free(item) if item.state == QUEUED else None
-        else:
-            agent = self.best_agent(item.place, item.tried) if item.state == QUEUED else None
-        return (item, agent) if agent is not None else None
-
-    def _for_agent(self, agent: Agent, items: dict[int, Interaction], now_ms: int) -> tuple[Interaction, Agent] | None:
-        """The usual case of a release: whatever waits fits nobody else who is idle, or it would not wait (RT-5)."""
-        item = self.best_item(agent, items, now_ms)
-        if item is None:
-            self.fresh_agents.clear()
-            return None
         return item, agent
 
     def _first_fresh(self, now_ms: int) -> Rank | None:
