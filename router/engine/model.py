@@ -347,9 +347,13 @@ class QueueState(Struct, eq=False):
     standing: Standing = field(default_factory=lambda: Standing(0.0))  # in the order, where that goes by queues
     counts: list[int] = field(default_factory=lambda: [0] * (CLOSED + 1))
     places: dict[str, int] = field(default_factory=dict)  # channel -> the class of what asks for nothing of its own
+    # What its configuration comes to:
+    targets: dict[str, int] = field(default_factory=dict)  # channel -> target, ms
+    hours: Hours | None = None  # the calendar whose open time alone counts as waiting; None: all time does
     offer_timeout: int = 0
     more: bool = False  # an offer is not all: it is accepted at once, or others are offered the same
     guarded: bool = False  # some rule may stand against waiting in it (`admission`)
+    # What has become of it:
     wake_ms: int = 0  # when its timer for waits that are too long is set to; 0: not at all
     signed_in: int = 0  # agents with a session who meet its requirement; counted where the queue asks
 
@@ -367,9 +371,24 @@ class QueueState(Struct, eq=False):
         return self.counts[ACTIVE] + self.counts[WRAP_UP]
 
 
-def _queue_state(name: str, queue: configuration.Queue) -> QueueState:
-    more = queue.auto_accept or queue.parallel_offers > 1
-    return QueueState(queue, name, offer_timeout=int(queue.offer_timeout), more=more, guarded=is_guarded(queue))
+def _queue_state(
+    name: str, queue: configuration.Queue, config: configuration.Config, hours: dict[str, Hours]
+) -> QueueState:
+    return QueueState(
+        queue,
+        name,
+        targets={channel: _target(queue, channel, config) for channel in config.channels},
+        hours=hours[queue.calendar] if queue.clock == "open" and queue.calendar else None,
+        offer_timeout=int(queue.offer_timeout),
+        more=queue.auto_accept or queue.parallel_offers > 1,
+        guarded=is_guarded(queue),
+    )
+
+
+def _target(queue: configuration.Queue, channel: str, config: configuration.Config) -> int:
+    """Within how many ms a contact of the channel should be answered in the queue."""
+    wanted = queue.targets.get(channel) or queue.target
+    return int(wanted or config.channels.get(channel, configuration.Channel()).target)
 
 
 class KeyMemory:
@@ -674,7 +693,9 @@ class State:
         self.ladders = {n: Ladder(q.relax, self.config.queues) for n, q in self.config.queues.items() if q.relax}
         self.plans = {x.name: Ladder(x.relax, self.config.queues) for x in self.config.rules if x.relax is not None}
         self.eases = bool(self.ladders or self.plans)
-        self.queues = {name: _queue_state(name, q) for name, q in self.config.queues.items()}
+        self.queues = {
+            name: _queue_state(name, queue, self.config, self.hours) for name, queue in self.config.queues.items()
+        }
         self._restore_standings()
         self._restore_loans()
         matcher.reach.ladders, matcher.reach.plans = self.ladders, self.plans
@@ -1005,13 +1026,15 @@ class State:
 
     def clock_of(self, queue: str) -> Hours | None:
         """The calendar whose open time alone counts as waiting in this queue; None if all time does."""
-        config = self.queue_config(queue)
-        return self.hours[config.calendar] if config.clock == "open" and config.calendar else None
+        state = self.queues.get(queue)
+        return state.hours if state is not None else None
 
     def waited_ms(self, item: Interaction, now_ms: int) -> int:
         """How long it has waited, by the clock of its queue."""
-        clock = self.clock_of(item.queue)
-        return clock.between(item.enqueued_at_ms, now_ms) if clock is not None else now_ms - item.enqueued_at_ms
+        queue = self.queues.get(item.queue)
+        if queue is None or queue.hours is None:
+            return now_ms - item.enqueued_at_ms
+        return queue.hours.between(item.enqueued_at_ms, now_ms)
 
     def due_after(self, item: Interaction, wait_ms: int) -> int:
         """When it has waited so long, by the clock of its queue; 0 if that is out of sight."""
@@ -1109,9 +1132,10 @@ class State:
         return item.target_ms or self.target_of(item.queue, item.born.channel)
 
     def target_of(self, name: str, channel: str) -> int:
-        queue = self.queue_config(name)
-        wanted = queue.targets.get(channel) or queue.target
-        return int(wanted or self.config.channels.get(channel, configuration.Channel()).target)
+        queue = self.queues.get(name)
+        if queue is None or channel not in queue.targets:
+            return _target(self.queue_config(name), channel, self.config)
+        return queue.targets[channel]
 
     def band_due_ms(self, item: Interaction) -> int:
         """When the interaction joins the first band; 0 for never."""

@@ -89,10 +89,13 @@ class Memory(Struct, array_like=True):
             self.kept = outcome
         apart = outcome - self.kept
         step = apart // grown
-        self.heard = min(self.heard + 1, grown)
+        if self.heard < grown:
+            self.heard += 1
         self.kept += step if self.heard == grown else apart // self.heard
         moved = self.weights.get(queue, 0) - step * SLOWER
-        self.weights[queue] = moved = max(-LIMIT, min(LIMIT, moved))
+        if not -LIMIT <= moved <= LIMIT:
+            moved = LIMIT if moved > 0 else -LIMIT
+        self.weights[queue] = moved
         return moved
 
     def forget(self, queues: set[str]) -> None:

@@ -110,7 +110,9 @@ def learn(s: State, item: Interaction, at_ms: int) -> None:
     pace = pace_of(s, item)
     accepted = item.accepted_at_ms
     pace.finished += 1
-    pace.handled_ms += at_ms - accepted - s.aside_ms(item, at_ms)
+    pace.handled_ms += at_ms - accepted
+    if s.suspensions:
+        pace.handled_ms -= s.aside_ms(item, at_ms)
     since = item.waits_since_ms
     if accepted > since:  # or it was handed from one agent to the next, and waited before the first of them
         pace.waited_ms += accepted - since

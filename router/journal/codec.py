@@ -14,13 +14,13 @@ only ever sees today's format, and a record costs nothing for the history of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from router.engine.config import from_bytes
-from router.engine.events import AnyEvent, Configured, Record
+from router.engine.events import AnyEvent, Configured, Event, Record
 from router.errors import JournalVersion
 
 FORMAT = 1
@@ -36,6 +36,13 @@ _decode = msgspec.msgpack.Decoder(Record).decode
 def encode(at_ms: int, key: str, event: AnyEvent) -> bytes:
     """The payload of one record, in today's format."""
     return _encode((at_ms, key, event))  # the same bytes as a Record, without making one
+
+
+def write(payloads: list[bytes], at_ms: int, key: str, events: Iterable[Event]) -> None:
+    """Add the payloads of one command's records; the key stands in the first of them."""
+    for event in events:
+        payloads.append(_encode((at_ms, key, event)))
+        key = ""
 
 
 def decode(payload: bytes) -> Record:

@@ -169,7 +169,7 @@ class Writer:
 
     def submit(self, command: c.AnyCommand, done: Done) -> None:
         """Decide now, answer when durable. See ports.Desk."""
-        refusal = self._refusal(command)
+        refusal = self._away(command) if self.failed or self.draining else self._mailbox.refusal(command)
         if refusal is not None:
             refused.labels(refusal.code).inc()
             self._soon(done, refusal)
@@ -197,21 +197,16 @@ class Writer:
         """The records of a decision into the batch. What cannot be written down raises, and voids the engine."""
         if not out.events:
             return
-        key, at_ms, encode, payloads = out.key, out.at_ms, codec.encode, batch.payloads
-        for event in out.events:
-            payloads.append(encode(at_ms, key, event))  # type: ignore[arg-type]
-            key = ""
-        if self.observers:
-            self._observe(out.first_seq, at_ms, out.events)
+        codec.write(batch.payloads, out.at_ms, out.key, out.events)
+        for observer in self.observers:
+            observer(out.first_seq, out.at_ms, out.events)
 
-    def _refusal(self, command: c.AnyCommand) -> RouterError | None:
-        if self.failed:
+    def _away(self, command: c.AnyCommand) -> RouterError | None:
+        """The refusal of a writer that has failed, or is about to stop and takes nothing new."""
+        if self.failed or self._gives_up:
             return Unavailable(AWAY)
-        if self.draining:
-            if self._gives_up:
-                return Unavailable(AWAY)
-            if type(command) is c.Arrive:
-                return Draining("stopping; come back in a moment")
+        if type(command) is c.Arrive:
+            return Draining("stopping; come back in a moment")
         return self._mailbox.refusal(command)
 
     def _wait(self, batch: Batch, done: Done, outcome: Any, effects: list[Tell | Inform | Outbound]) -> None:
@@ -225,10 +220,6 @@ class Writer:
     def _soon(self, call: Callable[..., object], *args: object) -> None:
         assert self._loop is not None, "the writer was not started"
         self._loop.call_soon(call, *args)
-
-    def _observe(self, first_seq: int, at_ms: int, events: Sequence[Event]) -> None:
-        for observer in self.observers:
-            observer(first_seq, at_ms, events)
 
     # --- batches ---------------------------------------------------------------------------------------------------
 

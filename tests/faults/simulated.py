@@ -260,10 +260,7 @@ class EngineProcess(Process):
         except ClientError as refused:
             batch.answers.append((answer, refused))
         else:
-            key = out.key
-            for event in out.events:
-                batch.payloads.append(codec.encode(out.at_ms, key, event))  # type: ignore[arg-type]
-                key = ""
+            codec.write(batch.payloads, out.at_ms, out.key, out.events)
             batch.answers.append((answer, out.reply))
         self._hand_over()
 

@@ -171,8 +171,5 @@ def _records(items: int) -> list[bytes]:
     ]
     for number, command in enumerate(commands):
         out = engine.handle(command, 1_700_000_000_000 + number)
-        key = out.key
-        for event in out.events:
-            payloads.append(codec.encode(out.at_ms, key, event))  # type: ignore[arg-type]
-            key = ""
+        codec.write(payloads, out.at_ms, out.key, out.events)
     return payloads

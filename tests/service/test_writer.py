@@ -328,7 +328,7 @@ def _bug(*_: object) -> object:
 async def test_a_fact_that_cannot_be_written_down_is_a_bug_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
     async with house() as h:
         with monkeypatch.context() as patch:
-            patch.setattr(codec, "encode", _bug)
+            patch.setattr(codec, "write", _bug)
             broken = h.ask(arrive("c1"))
             await h.until(lambda: broken)
         assert isinstance(broken[0], Unavailable)

@@ -206,10 +206,7 @@ def _fill(path: Path, items: int) -> None:
     at_ms = int(time.time() * 1_000) - items
     for number, command in enumerate(commands):
         out = engine.handle(command, at_ms + number)
-        key = out.key
-        for event in out.events:
-            payloads.append(codec.encode(out.at_ms, key, event))  # type: ignore[arg-type]
-            key = ""
+        codec.write(payloads, out.at_ms, out.key, out.events)
     journal = SqliteJournal(path)
     journal.open()
     for first in range(0, len(payloads), 10_000):

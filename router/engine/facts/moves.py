@@ -293,12 +293,14 @@ def time_callback(s: State, callback: Callback) -> None:
 def score(s: State, item: Interaction, at_ms: int, served: bool, gave_up: bool = False) -> None:
     """Figures, the adaptive policy and service levels hear how the wait ended. Of the last two, whoever left before the
     target was up says nothing about it."""
+    queue = s.queues.get(item.queue)
+    if queue is None:
+        return
     waited = s.waited_ms(item, at_ms)
     kept = waited <= s.target_ms(item)
-    queue = s.queues.get(item.queue)
-    if s.tallied and queue is not None and (served or gave_up):
+    if s.tallied and (served or gave_up):
         tally.note(s, item, waited, kept, served, at_ms)
-    if queue is None or (kept and not served):
+    if kept and not served:
         return
     if s.levelled:
         levels.note(s, item, kept, at_ms)
