@@ -72,13 +72,14 @@ class Engine:
         facts = decide(state, self.plan, command, now)
         if not facts:  # it makes nothing true and is not remembered, here and in a replay
             return self._nothing(command, now)
-        out = Outcome(_NO_EVENTS, now, key, [], [], state.seq + 1)
+        first = facts[0]
+        number = getattr(first, "interaction", 0)
+        joined = type(first) is e.MessageAdded and type(command) is Arrive
+        reply = Reply(interaction=number, joined=True) if joined else Reply(interaction=number)
+        out = Outcome(reply, now, key, [], [], state.seq + 1)
         for fact in facts:
             self._happen(fact, now, out)
         self._settle(now, out)
-        first = facts[0]
-        number = getattr(first, "interaction", 0)
-        out.reply = Reply(interaction=number, joined=type(first) is e.MessageAdded and type(command) is Arrive)
         if key:
             memory.add(key, number, now)
         return out

@@ -123,29 +123,26 @@ class Lines:
             insort(rest, entry, self.at[line])
 
     def remove(self, line: int, entry: int) -> None:
-        if self.head[line] == entry:
-            self._behead(line)
-            return
-        stale = self.stale[line]
-        stale.add(entry)
-        if len(stale) > STALE_MIN and len(stale) * 8 > len(self.rest[line]) - self.at[line]:
-            self.rest[line] = [x for x in self.rest[line][self.at[line] :] if x not in stale]
-            self.at[line] = 0
-            stale.clear()
-
-    def _behead(self, line: int) -> None:
         rest, i, stale = self.rest[line], self.at[line], self.stale[line]
-        while stale and i < len(rest) and rest[i] in stale:
+        if self.head[line] != entry:
+            stale.add(entry)
+            if len(stale) > STALE_MIN and len(stale) * 8 > len(rest) - i:
+                self.rest[line] = [x for x in rest[i:] if x not in stale]
+                self.at[line] = 0
+                stale.clear()
+            return
+        end = len(rest)
+        while stale and i < end and rest[i] in stale:
             stale.remove(rest[i])
             i += 1
-        if i < len(rest):
+        if i < end:
             self.head[line] = rest[i]
             i += 1
         else:
             self.head[line] = NONE
             self.filled ^= 1 << line
         # Those that are over are thrown away when they are many, or all there is.
-        if i == len(rest) or (i > STALE_MIN and i * 2 > len(rest)):
+        if i == end or (i > STALE_MIN and i * 2 > end):
             del rest[:i]
             i = 0
         self.at[line] = i

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine import interrupts, outside, preferred
@@ -32,11 +30,12 @@ MAX_WEIGHT = 1_000  # as in the configuration
 
 def owned(s: State, number: int, agent: str) -> Interaction:
     """The interaction, if this agent has it."""
+    item = s.interactions.get(number)
+    if item is not None and item.owner == agent and agent in s.agents:
+        return item
     agent_of(s, agent)
     item = interaction(s, number)
-    if item.owner != agent:
-        raise NotOwner(f"i-{number} is not yours" + (f"; {item.owner} has it" if item.owner else ""))
-    return item
+    raise NotOwner(f"i-{number} is not yours" + (f"; {item.owner} has it" if item.owner else ""))
 
 
 def withdrawals(
@@ -46,12 +45,22 @@ def withdrawals(
     return [e.OfferWithdrawn(n, item.number, s.offers[n].agent, reason, by, why, passed_over) for n in item.offers]
 
 
-def ended(s: State, item: Interaction, reason: str, now_ms: int, **more: Any) -> e.InteractionEnded:
+def ended(
+    s: State,
+    item: Interaction,
+    reason: str,
+    now_ms: int,
+    disposition: str = "",
+    notes: str = "",
+    by: str = "",
+    why: str = "",
+    address: str = "",
+) -> e.InteractionEnded:
     """The end of a contact, followed by wrap-up where its queue asks for it and an agent has it."""
-    rule = s.queue_config(item.queue).wrap_up
-    wraps = item.state == ACTIVE and rule.mode != "none" and reason != "unconfirmed"
-    until = now_ms + rule.time if wraps and rule.mode in ("timed", "forced") else 0
-    return e.InteractionEnded(item.number, reason, item.owner, wraps, until, **more)
+    rule, wraps, until = s.queue_config(item.queue).wrap_up, False, 0
+    if rule.mode != "none" and item.state == ACTIVE and reason != "unconfirmed":
+        wraps, until = True, now_ms + rule.time if rule.mode in ("timed", "forced") else 0
+    return e.InteractionEnded(item.number, reason, item.owner, wraps, until, disposition, notes, by, why, address)
 
 
 # --- offers -----------------------------------------------------------------------------------------------------------
@@ -202,7 +211,7 @@ def complete(s: State, ask: c.Complete, now_ms: int) -> list[Event]:
         return [e.ConsultEnded(item.number, s.legs[item.number], item.owner, "left", ask.agent)]
     if item.state == WRAP_UP:
         return [_wrapped_up(s, item, ask.disposition, ask.notes, now_ms)]
-    return [ended(s, item, "completed", now_ms, disposition=ask.disposition, notes=ask.notes)]
+    return [ended(s, item, "completed", now_ms, ask.disposition, ask.notes)]
 
 
 def finish_wrap_up(s: State, ask: c.FinishWrapUp, now_ms: int) -> list[Event]:
