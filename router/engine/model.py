@@ -349,6 +349,7 @@ class QueueState(Struct, eq=False):
     places: dict[str, int] = field(default_factory=dict)  # channel -> the class of what asks for nothing of its own
     # What its configuration comes to:
     targets: dict[str, int] = field(default_factory=dict)  # channel -> target, ms
+    band: str = ""
     hours: Hours | None = None  # the calendar whose open time alone counts as waiting; None: all time does
     offer_timeout: int = 0
     more: bool = False  # an offer is not all: it is accepted at once, or others are offered the same
@@ -378,6 +379,7 @@ def _queue_state(
         queue,
         name,
         targets={channel: _target(queue, channel, config) for channel in config.channels},
+        band=queue.band or config.default_band,
         hours=hours[queue.calendar] if queue.clock == "open" and queue.calendar else None,
         offer_timeout=int(queue.offer_timeout),
         more=queue.auto_accept or queue.parallel_offers > 1,
@@ -1050,6 +1052,8 @@ class State:
 
     def requirement_of(self, item: Interaction) -> Node:
         """What is asked for now: after the steps that it has taken, and with those who are lent to its queue."""
+        if item.requirement is None and not item.step and not self.lent and item.queue in self.queues:
+            return self.queues[item.queue].config.requirement  # as nearly always
         if self.lent and item.queue in self.lent:
             loans = self.loans_of(item)
             if loans is not None:
@@ -1122,8 +1126,10 @@ class State:
 
     def band_of(self, item: Interaction) -> str:
         # A band that was asked for and that the configuration has dropped since is as good as none.
-        own = item.band if item.band in self.band_rank else ""
-        usual = own or self.queue_config(item.queue).band or self.config.default_band
+        usual = item.band if item.band in self.band_rank else ""
+        if not usual:
+            queue = self.queues.get(item.queue)
+            usual = queue.band if queue is not None else self.config.default_band
         ladder = self.ladder_of(item) if item.step else None
         raised = ladder.band(item.step) if ladder is not None else ""
         return min(usual, raised, key=self.band_rank.__getitem__) if raised else usual
