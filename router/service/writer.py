@@ -114,7 +114,7 @@ class Writer:
         self._thread.start()
 
     def _begin(self) -> None:
-        self.engine.state.deaf = self.deaf
+        self.engine.leave_out(self.deaf)
         self.durable_seq = self.engine.state.seq
         self._mailbox.open = Batch(self.engine.state.seq + 1)
         self.failed = ""

@@ -111,7 +111,7 @@ def test_channels_hear_of_their_interactions_by_every_name() -> None:
 
 def test_nothing_is_made_for_channels_that_do_not_listen() -> None:
     office = Office(ready=("ana",))
-    office.state.deaf = frozenset({"email"})
+    office.engine.leave_out(frozenset({"email"}))
     heard = [office.do(c.Arrive(channel=name, threads=(f"{name}:1",))).effects for name in ("email", "chat")]
     assert [[type(effect) for effect in effects] for effects in heard] == [[Tell], [Inform, Tell]]
 
