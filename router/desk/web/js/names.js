@@ -7,6 +7,7 @@ const SOME = 50; // asked for at once
 const known = new Map(); // sign-in name -> name; "": there is none
 const wanted = new Set();
 const followers = new Set();
+let learned = 0; // how often names have come
 let api = null;
 
 /** From now on as whoever signed in; null: nobody is, and what was known is forgotten. */
@@ -42,6 +43,7 @@ async function ask() {
   if (!asked || !some.length) return;
   const { names } = await asked.get(`/v1/desk/names?${who}`).catch(() => ({ names: {} }));
   if (asked === api) for (const [id, name] of Object.entries(names)) known.set(id, name);
+  learned += 1;
   for (const follower of [...followers]) follower();
 }
 
@@ -61,10 +63,11 @@ export async function toldName(id) {
 
 /** `nameOf`, for whoever is drawn again when more names are known. */
 export function useNames() {
-  const [, again] = useState(0);
+  const [, again] = useState(learned);
   useEffect(() => {
-    const follower = () => again((n) => n + 1);
+    const follower = () => again(learned);
     followers.add(follower);
+    follower(); // a busy browser gets here long after it has drawn, and names may have come meanwhile
     return () => followers.delete(follower);
   }, []);
   return nameOf;
