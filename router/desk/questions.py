@@ -18,7 +18,7 @@ from router import __version__
 from router.desk.settings import FieldName, QueueTexts, Settings
 from router.engine.cards import VALUE_MAX
 from router.engine.commands import DescribeCustomer, Pick, RequestCallback
-from router.engine.views import AgentView, CardChange, InteractionView, NoteView, brief, number_of
+from router.engine.views import AgentView, CardChange, InteractionView, NoteView, number_of
 from router.errors import (
     BadMessage,
     ClientError,
@@ -369,7 +369,7 @@ class QuestionRoutes:
             raise Forbidden("only an agent can take what waits")
         found, more = self._desk.queued_for(agent, LOOKED_AT)
         fitting = list(islice((view for view in found if self._takes(view, agent)), SHOWN + 1))
-        shown = tuple(brief(view) for view in fitting[:SHOWN])
+        shown = tuple(fitting[:SHOWN])
         return json_response(Waiting(shown, more or len(fitting) > SHOWN))
 
     def _takes(self, view: InteractionView, agent: str) -> bool:

@@ -56,9 +56,7 @@ def _tell_state(s: State, agent: str, event: Any, out: list[Effect]) -> None:
 
 def _inform(s: State, event: Any, out: list[Effect], agent: str = "") -> None:
     item = s.interactions.get(event.interaction)
-    if item is None or item.born.channel in s.deaf:
-        return
-    if item.threads:  # channels know nothing of consults
+    if item is not None and item.threads:  # channels know nothing of consults
         who = s.agents.get(agent) if agent else None
         name = (who.config.name or agent) if who is not None else ""
         out.append(Inform(item.born.channel, item.number, item.threads, event, name, s.now_ms))

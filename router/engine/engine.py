@@ -55,10 +55,6 @@ class Engine:
         self.state = State()
         self.plan = Plan(Config())
 
-    def leave_out(self, channels: frozenset[str]) -> None:
-        """Make no `Inform` for these channels: their adapters do not listen. No fact, so no journal knows of it."""
-        self.state.deaf = channels
-
     # --- live ------------------------------------------------------------------------------------------------------
 
     def handle(self, command: AnyCommand, now_ms: int) -> Outcome:

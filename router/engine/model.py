@@ -450,7 +450,6 @@ class State:
         "consults",
         "copies",
         "dead",
-        "deaf",
         "deserted",
         "document",
         "domain",
@@ -599,7 +598,6 @@ class State:
         self.levelled = False  # some rule looks at a service level
         self.tallied = False  # what becomes of contacts is counted
         self.limited: frozenset[str] = frozenset()  # channels with gateways that cannot hold, or bring in a third party
-        self.deaf: frozenset[str] = frozenset()  # channels whose adapters need no `Inform`; said by the service
         self.summoning = False  # some channel calls its customers
         self.scoring = False  # somebody wants to know whether targets are kept
         self.loans: dict[str, Loans] = {}  # of the queues that may borrow

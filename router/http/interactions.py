@@ -16,7 +16,7 @@ from msgspec.structs import asdict
 from router.engine import commands as c
 from router.engine.config import Duration
 from router.engine.requirements import Node
-from router.engine.views import Estimate, InteractionView, MessageView, NoteView, brief, interaction_id, number_of
+from router.engine.views import Estimate, InteractionView, MessageView, NoteView, interaction_id, number_of
 from router.errors import (
     BadMessage,
     ClientError,
@@ -178,7 +178,7 @@ class InteractionRoutes:
             found += more
         if query.queue and not found:  # a queue that is no more may have contacts that are over
             self._house.scope.demand_known_queue(who.teams, query.queue)
-        return json_response(InteractionPage([brief(view) for view in found], interaction_id(after) if after else ""))
+        return json_response(InteractionPage(found, interaction_id(after) if after else ""))
 
     def _portion(self, who: Identity, query: ListQuery, after: int, limit: int) -> tuple[list[InteractionView], int]:
         found, after = self._desk.portion(query.state, query.queue, after, limit)

@@ -69,7 +69,7 @@ class Writer:
         self.tell: Callable[[Tell], None] = lambda news: None
         self.inform: Callable[[Inform], None] = lambda news: None
         self.post: Callable[[Outbound], None] = lambda letter: None
-        self.deaf: frozenset[str] = frozenset()  # channels for which no Inform is made
+        self.deaf: frozenset[str] = frozenset()  # channels whose adapters need no Inform
         self.publish: Callable[[Batch], None] | None = None  # what is durable, before anybody is answered
         self.durable_seq = 0  # the last record that is durable
         self.observers: list[Observer] = []
@@ -114,7 +114,6 @@ class Writer:
         self._thread.start()
 
     def _begin(self) -> None:
-        self.engine.leave_out(self.deaf)
         self.durable_seq = self.engine.state.seq
         self._mailbox.open = Batch(self.engine.state.seq + 1)
         self.failed = ""
@@ -279,6 +278,8 @@ class Writer:
 
     def _give(self, effects: list[Tell | Inform | Outbound]) -> None:
         for effect in effects:
+            if type(effect) is Inform and effect.channel in self.deaf:
+                continue
             kind = type(effect)
             edge: Callable[[Any], None] = self.tell if kind is Tell else self.inform if kind is Inform else self.post
             try:

@@ -109,13 +109,6 @@ def test_channels_hear_of_their_interactions_by_every_name() -> None:
     assert [(i.channel, i.interaction, i.threads) for i in informs] == [("chat", number, ("chat:1", "chat:other"))]
 
 
-def test_nothing_is_made_for_channels_that_do_not_listen() -> None:
-    office = Office(ready=("ana",))
-    office.engine.leave_out(frozenset({"email"}))
-    heard = [office.do(c.Arrive(channel=name, threads=(f"{name}:1",))).effects for name in ("email", "chat")]
-    assert [[type(effect) for effect in effects] for effects in heard] == [[Tell], [Inform, Tell]]
-
-
 def test_only_kinds_that_exist_have_effects() -> None:
     assert set(EFFECTS) <= set(EVENT_TYPES)
     assert set(EVENT_TYPES) - set(EFFECTS) >= TELLS_NOBODY - {
