@@ -393,7 +393,7 @@ class Matcher:
         self.standings: dict[tuple[int, Capacity], dict[int, int]] = {}  # who is alike shares `Agent.cells`
         self.idle = Lines()
         self.classes_of: list[int] = []  # cell -> bit set of classes
-        self.tiers_of: list[dict[Tier, list[int]]] = []  # cell -> its classes by tier
+        self.tiers_of: list[dict[Tier, list[int]]] = []  # cell -> its classes by `Tier.common`
         # not in their lines yet
         self.loose_item: Interaction | None = None
         self.loose_agent: Agent | None = None
@@ -551,11 +551,7 @@ class Matcher:
         self.reach.forget(c)
         for cell in self.cell_list_of[c]:
             self.classes_of[cell] &= ~(1 << c)
-            tier = self.tier_for(c, self.cell_keys[cell][0])
-            alike = self.tiers_of[cell][tier]
-            alike.remove(c)
-            if not alike:
-                del self.tiers_of[cell][tier]
+            self._ungroup(cell, c)
         self.cells_of[c], self.cell_list_of[c] = 0, []
         self.pair_tiers[c], self.paces[c], self.circles[c] = {}, choice.Groups(), None
         r = self.requirement_ids[key.requirement]
@@ -616,14 +612,39 @@ class Matcher:
         self.cells_of[c] |= 1 << cell
         self.cell_list_of[c].append(cell)
         self.classes_of[cell] |= 1 << c
+        self._group(cell, c)
         p = self.cell_keys[cell][0]
-        tier = self.tier_for(c, p)
-        self.tiers_of[cell].setdefault(tier, []).append(c)
         if self.paired:
+            tier = self.tier_for(c, p)
             self.paces[c].add(cell, (tier.strict, -Fraction(tier.gain, tier.per)))
         circles = self.circles[c]
         if circles is not None:
             self._encircle(circles, cell, key, self.profiles[p], interrupts)
+
+    def _group(self, cell: int, c: int) -> None:
+        """Put the class to those that the cell compares it with by age alone."""
+        tier = self.tier_for(c, self.cell_keys[cell][0]).common
+        self.tiers_of[cell].setdefault(tier, []).append(c)
+
+    def _ungroup(self, cell: int, c: int) -> None:
+        tier = self.tier_for(c, self.cell_keys[cell][0]).common
+        alike = self.tiers_of[cell][tier]
+        alike.remove(c)
+        if not alike:
+            del self.tiers_of[cell][tier]
+
+    def set_apart(self, queue: str, standing: Standing) -> None:
+        """A weight was learned of this queue: its classes compare by more than age with those of all others from now
+        on. For ever, since weights that come back to the usual leave it again, and each time all cells are looked at.
+        """
+        classes = [c for key, c in self.class_ids.items() if key.queue == queue]
+        for c in classes:
+            for cell in self.cell_list_of[c]:
+                self._ungroup(cell, c)
+        standing.apart = True
+        for c in classes:
+            for cell in self.cell_list_of[c]:
+                self._group(cell, c)
 
     def _tell_apart(self, c: int) -> None:
         """Give the class circles of those who would have to interrupt their work."""

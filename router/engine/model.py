@@ -768,11 +768,18 @@ class State:
         self.matcher.last_offer = self.last_offer
         for name, queue in self.queues.items():
             if self.learning:
-                queue.standing.value = factor(self.memory.weights.get(name, 0))
+                self.weigh(queue, self.memory.weights.get(name, 0))
             elif self.taking_turns:
                 queue.standing.value = -self.memory.turns.get(name, 0)
         if policy == "queue-ratio":
             self.matcher.measured = self._measured()
+
+    def weigh(self, queue: QueueState, learned: int) -> None:
+        """Let the adaptive policy weigh what waits in the queue by this (`Memory.learn`)."""
+        standing = queue.standing
+        standing.value = factor(learned)
+        if standing.value != 1.0 and not standing.apart:
+            self.matcher.set_apart(queue.name, standing)
 
     def _restore_loans(self) -> None:
         """The rules by which queues help one another, and how they stand."""

@@ -115,10 +115,11 @@ def factor(learned: int) -> float:
 class Standing:
     """What the policy says of a queue as a whole, now."""
 
-    __slots__ = ("value",)
+    __slots__ = ("apart", "value")
 
     def __init__(self, value: float) -> None:
         self.value = value
+        self.apart = False  # whether a weight was ever learned of it that is not that of all others
 
 
 # --- tiers ------------------------------------------------------------------------------------------------------------
@@ -132,8 +133,13 @@ class Tier(Struct, frozen=True):
     per: int
     head_ms: int
     cap_ms: int = NEVER_MS
-    queue: Standing | None = None
+    queue: Standing | None = None  # what was learned of the queue, which all values are multiplied with
     hours: Hours | None = None  # whose open time alone counts as waiting; None: all time does
+
+    @property
+    def common(self) -> Tier:
+        """The tier of all that it compares with by time alone, while nothing sets its queue apart."""
+        return self if self.queue is None or self.queue.apart else replace(self, queue=None)
 
     @property
     def top(self) -> int:
@@ -147,20 +153,16 @@ class Tier(Struct, frozen=True):
             waited = self.hours.between(entry >> ITEM_BITS, now_ms)
         if waited >= self.cap_ms:
             return (self.strict >> STEP_BITS << STEP_BITS, 0.0, entry)
-        return (self.strict, -self.gain * (waited + self.head_ms) / self.per, entry)
-
-
-class Weighed(Tier, frozen=True):
-    """As a tier, times what was learned of the queue."""
-
-    def rank(self, entry: int, now_ms: int) -> tuple[int, float, int]:
-        strict, value, entry = Tier.rank(self, entry, now_ms)
-        assert self.queue is not None
-        return (strict, value * self.queue.value, entry)
+        value = -self.gain * (waited + self.head_ms) / self.per
+        return (self.strict, value if self.queue is None else value * self.queue.value, entry)
 
 
 class ByQueue(Tier, frozen=True):
     """Whatever waits in a queue is as urgent as the queue."""
+
+    @property
+    def common(self) -> Tier:
+        return self
 
     def rank(self, entry: int, now_ms: int) -> tuple[int, float, int]:
         strict, _, entry = Tier.rank(self, entry, now_ms)
@@ -195,7 +197,7 @@ def _priority(p: Promise) -> Tier:
 
 def _adaptive(p: Promise) -> Tier:
     worth, strict = slope(p.weight, p.target_ms), (p.band << STEP_BITS) + USUAL
-    return Weighed(strict, worth.numerator, worth.denominator, p.head_start_ms, p.cap_ms, p.queue)
+    return Tier(strict, worth.numerator, worth.denominator, p.head_start_ms, p.cap_ms, p.queue)
 
 
 def _by_queue(p: Promise) -> Tier:

@@ -12,7 +12,6 @@ from typing import Any
 from router.engine import drain, interrupts, levels, occupancy, preferred, rounds, tally
 from router.engine.capacity import SUSPENDED
 from router.engine.model import BAND_DUE, CALLBACK_DUE, COOL_OFF_DUE, STEP_DUE, Agent, Callback, Interaction, State
-from router.engine.order import factor
 from router.engine.transitions import OFFERED, QUEUED
 from router.engine.views import Outbound
 
@@ -305,4 +304,4 @@ def score(s: State, item: Interaction, at_ms: int, served: bool, gave_up: bool =
     if s.levelled:
         levels.note(s, item, kept, at_ms)
     if s.learning:
-        queue.standing.value = factor(s.memory.learn(item.queue, kept))
+        s.weigh(queue, s.memory.learn(item.queue, kept))

@@ -33,6 +33,7 @@ STEP = (
     lines.given,
     lines.cells,
     lines.fit,
+    lines.weights,
     books.counters,
     books.timers,
     books.names,

@@ -181,7 +181,7 @@ def fit(s: State) -> Iterator[str]:
         for cell, (profile, room) in enumerate(m.cell_keys):
             if takes(room, key.channel) and fits(key.requirement, m.profiles[profile]):
                 cells |= 1 << cell
-                if not m.classes_of[cell] >> c & 1 or c not in m.tiers_of[cell].get(m.tier_for(c, profile), ()):
+                if not m.classes_of[cell] >> c & 1 or c not in m.tiers_of[cell].get(m.tier_for(c, profile).common, ()):
                     yield f"cell {cell} does not know that it fits class {c}"
                 yield from _ring(s, c, key.inner, cell, m.profiles[profile])
             elif m.classes_of[cell] >> c & 1:
@@ -190,6 +190,13 @@ def fit(s: State) -> Iterator[str]:
             yield f"class {c} is noted under a key that is not its own"
         if m.cells_of[c] != cells or sum(1 << cell for cell in m.cell_list_of[c]) != cells:
             yield f"class {c} is wrong about the cells that fit it"
+
+
+def weights(s: State) -> Iterator[str]:
+    """What compares by age alone has the same weight."""
+    for name, queue in s.queues.items():
+        if s.learning and queue.standing.value != 1.0 and not queue.standing.apart:
+            yield f"queue {name} has a weight of its own, and is compared by age with others"
 
 
 def _ring(s: State, c: int, inner: tuple[Node, ...], cell: int, profile: Profile) -> Iterator[str]:
