@@ -392,4 +392,6 @@ def _ahead_in_line(lines: Lines, line: int, tier: Tier, own: Rank, now_ms: int) 
     if not lines.filled >> line & 1 or not tier.rank(lines.head[line], now_ms) < own:
         return 0
     rest, at = lines.purge(line), lines.at[line]  # so that what is stale is met once, and not in each forecast
+    if at < len(rest) and tier.rank(rest[-1], now_ms) < own:
+        return 1 + len(rest) - at  # nearly always, since whoever has just come is asked about most
     return 1 + bisect_left(rest, own, at, key=lambda entry: tier.rank(entry, now_ms)) - at
