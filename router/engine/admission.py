@@ -30,13 +30,15 @@ from router.engine import events as e
 from router.engine.asking import can_be_asked
 from router.engine.config import KEEP, Config, Queue, Resort
 from router.engine.events import Event
-from router.engine.matching import ITEM_MASK, NONE
+from router.engine.lines import NONE
+from router.engine.matching import ITEM_MASK
 from router.engine.order import ITEM_BITS
 from router.engine.transitions import OFFERED, QUEUED
 from router.errors import ConfigError
 
 if TYPE_CHECKING:
-    from router.engine.model import Interaction, QueueState, State, Timer
+    from router.engine.entities import Interaction, QueueState
+    from router.engine.model import State, Timer
 
 EMERGENCY, OUT_OF_HOURS, CLOSING = "emergency", "out-of-hours", "closing"
 NOBODY_THERE, QUEUE_FULL, MAX_WAIT = "nobody-there", "queue-full", "max-wait"

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from router.engine.model import Interaction, State
+    from router.engine.entities import Interaction
+    from router.engine.model import State
 
 
 def number_of(item: Interaction) -> str:

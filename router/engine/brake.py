@@ -20,9 +20,10 @@ from collections.abc import Iterable
 
 from router.engine import events as e
 from router.engine.config import Queue
+from router.engine.entities import MISSED, UNREACHED, Agent
 from router.engine.events import Event
 from router.engine.matching import ALL_CHANNELS
-from router.engine.model import MISSED, UNREACHED, Agent, State
+from router.engine.model import State
 
 
 def after_miss(s: State, event: e.OfferExpired, now_ms: int) -> Iterable[Event]:

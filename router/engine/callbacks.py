@@ -27,8 +27,9 @@ from router.engine import commands as c
 from router.engine import events as e
 from router.engine.asking import number_of
 from router.engine.config import LONGEST_MS
+from router.engine.entities import Callback, Interaction
 from router.engine.events import Event
-from router.engine.model import Callback, Interaction, State, Timer
+from router.engine.model import State, Timer
 from router.engine.preferred import clock
 from router.engine.transitions import ACTIVE, OFFERED, QUEUED, demand
 from router.engine.work import ended, withdrawals

@@ -35,10 +35,11 @@ from collections.abc import Iterator
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine import outside
+from router.engine.entities import Agent, Consult, Interaction
 from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
 from router.engine.lookups import find_interaction as interaction
-from router.engine.model import Agent, Consult, Interaction, State, Timer
+from router.engine.model import State, Timer
 from router.engine.plan import names_of
 from router.engine.requirements import Node, both, canonical, check, no_such
 from router.engine.transitions import ACTIVE, CLOSED, QUEUED, demand

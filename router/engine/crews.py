@@ -14,8 +14,8 @@ from router.engine.requirements import Node
 
 if TYPE_CHECKING:
     from router.engine.capacity import Capacity
+    from router.engine.entities import Agent
     from router.engine.matching import Matcher
-    from router.engine.model import Agent
 
 ANY_CHANNEL = -1
 # Beyond two for each class (one for its channel, one for any): requirements come from outside as well, since transfers

@@ -21,8 +21,9 @@ from msgspec.structs import replace
 from router.engine import cards
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.entities import Kinship
 from router.engine.events import Event
-from router.engine.model import Kinship, State
+from router.engine.model import State
 from router.engine.views import CardChange, CardView, CustomerView, interaction_id
 from router.errors import BadMessage, IllegalMove, NotFound
 

@@ -33,8 +33,9 @@ from router.engine import (
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.capacity import CHANNELS_MAX
+from router.engine.entities import Turn
 from router.engine.events import Event
-from router.engine.model import State, Turn
+from router.engine.model import State
 from router.engine.plan import Plan, check_config
 from router.engine.transitions import CLOSED
 from router.errors import BadMessage, ConfigError, IllegalMove, NotFound

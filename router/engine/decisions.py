@@ -14,11 +14,12 @@ from __future__ import annotations
 from typing import Any
 
 from router.engine import choice, lending, occupancy, preferred
+from router.engine.entities import Agent, Interaction
 from router.engine.explain import reason
 from router.engine.interrupts import would_put_aside
 from router.engine.lookups import written
 from router.engine.matching import ITEM_MASK, Profile
-from router.engine.model import Agent, Interaction, State
+from router.engine.model import State
 from router.engine.precedence import precedence
 from router.engine.transitions import OFFERED
 from router.engine.views import interaction_id, offer_id

@@ -35,8 +35,10 @@ from itertools import islice
 
 from router.engine import events as e
 from router.engine.capacity import DRAINING, DRAINING_MASK, takes
-from router.engine.matching import ITEM_MASK, members
-from router.engine.model import DRAIN_DUE, Agent, Drain, Interaction, Rest, State
+from router.engine.entities import Agent, Drain, Interaction, Rest
+from router.engine.lines import numbers_in
+from router.engine.matching import ITEM_MASK
+from router.engine.model import DRAIN_DUE, State
 from router.engine.order import NEVER_MS
 
 DEPTH = 16
@@ -90,7 +92,7 @@ def _candidates(s: State, agent: Agent, channels: int, taken: int) -> Iterator[I
     """What may come first of what waits for everybody or for this agent by name, and does not interrupt the channel
     that would be taken."""
     m = s.matcher
-    for c in members(m.waiting_on(channels)):
+    for c in numbers_in(m.waiting_on(channels)):
         if _fits(s, agent, c, taken):
             yield from _first_of(s, m.waiting.walk(c))
             yield from m.cooling.get(c, {}).values()
@@ -145,7 +147,7 @@ def _is_overtaken(s: State, drain: Drain, band: int) -> bool:
     named = m.personal.own.get(agent.id, {}) if s.preferred else {}
     return any(
         takes(room, m.class_keys[c].channel) and m.meets_class(agent, c) and (c in named or _waits_for(s, agent, c))
-        for c in members(m.waiting_before(band))
+        for c in numbers_in(m.waiting_before(band))
     )
 
 

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from router.engine import events as e
+from router.engine.entities import Interaction
 from router.engine.events import Event
 from router.engine.lookups import agent_view, interaction_view
-from router.engine.model import Interaction, State
+from router.engine.model import State
 from router.engine.transitions import ACTIVE
 from router.engine.views import Inform, Outbound, Tell
 

@@ -26,9 +26,10 @@ from router.engine.commands import AnyCommand, Arrive, Reply, Tick
 from router.engine.config import Config, Queue
 from router.engine.decide import decide
 from router.engine.effects import Effect
+from router.engine.entities import Agent, Interaction
 from router.engine.events import Event, Record
 from router.engine.evolve import EVOLVE, evolve
-from router.engine.model import Agent, Interaction, State
+from router.engine.model import State
 from router.engine.plan import Plan
 from router.engine.presence import RULES
 

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine import preferred
+from router.engine.entities import Interaction
 from router.engine.events import Event
-from router.engine.model import Interaction, State
+from router.engine.model import State
 from router.engine.transitions import OFFERED, QUEUED
 from router.engine.work import withdrawals
 from router.errors import BadMessage, NoRoute, NotFound

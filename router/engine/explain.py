@@ -29,6 +29,7 @@ from msgspec.structs import asdict
 from router.engine import callbacks, consult, customers, lending, outlook, preferred
 from router.engine.capacity import takes
 from router.engine.crews import crew
+from router.engine.entities import Agent, Interaction
 from router.engine.headline import NEAR, why_waiting
 from router.engine.interrupts import suspended_work, would_put_aside
 from router.engine.latest import latest_overtaken_at_ms
@@ -43,7 +44,7 @@ from router.engine.lookups import (
     written,
 )
 from router.engine.matching import Profile, profile_of
-from router.engine.model import Agent, Interaction, State
+from router.engine.model import State
 from router.engine.outlook import in_words
 from router.engine.requirements import Node, fits
 from router.engine.rounds import is_paused

@@ -22,7 +22,8 @@ from router.engine import waits
 from router.engine.matching import ITEM_MASK
 
 if TYPE_CHECKING:
-    from router.engine.model import Interaction, State
+    from router.engine.entities import Interaction
+    from router.engine.model import State
 
 EXPECTED_WAIT = "expected-wait"  # the cause of such a step
 PORTION = 20  # so many of a queue are looked at in one check

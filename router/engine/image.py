@@ -14,27 +14,27 @@ from msgspec.structs import astuple
 
 from router.engine import config as configuration
 from router.engine.cards import Card
-from router.engine.lending import Gate
-from router.engine.levels import Level
-from router.engine.model import (
+from router.engine.entities import (
     Agent,
     Callback,
     Consult,
     Copy,
     Drain,
     Interaction,
-    KeyMemory,
     Kinship,
     Offer,
     Preferred,
     Rest,
     Round,
-    State,
     Summons,
     Suspension,
     Turn,
     Unserved,
 )
+from router.engine.keys import KeyMemory
+from router.engine.lending import Gate
+from router.engine.levels import Level
+from router.engine.model import State
 from router.engine.order import Memory
 from router.engine.partition import LETTERS
 from router.engine.tally import Tally

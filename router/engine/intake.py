@@ -6,8 +6,9 @@ from router.engine import automatic, callbacks, customers, preferred
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.config import LONGEST_MS
+from router.engine.entities import Interaction
 from router.engine.events import Event
-from router.engine.model import Interaction, State
+from router.engine.model import State
 from router.engine.plan import Plan
 from router.engine.transitions import ACTIVE, NEXT, QUEUED, WRAP_UP, demand
 from router.engine.work import ended, withdrawals

@@ -22,8 +22,9 @@ from heapq import heappush
 
 from router.engine import events as e
 from router.engine.capacity import HELD, RESUMING, SUSPENDED
+from router.engine.entities import Agent, Interaction, Offer, Suspension
 from router.engine.events import Event
-from router.engine.model import WRAP_UP_DUE, Agent, Interaction, Offer, State, Suspension
+from router.engine.model import WRAP_UP_DUE, State
 from router.engine.transitions import WRAP_UP
 
 # --- decisions --------------------------------------------------------------------------------------------------------

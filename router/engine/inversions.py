@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from router.engine.entities import Agent, Interaction
 from router.engine.events import OfferMade
 from router.engine.invariants.counting import could_take
-from router.engine.model import Agent, Interaction, State
+from router.engine.model import State
 from router.engine.precedence import precedence
 from router.engine.transitions import OFFERED, QUEUED
 from router.engine.views import interaction_id

@@ -18,7 +18,8 @@ assignment, another priority) is theirs to answer for.
 
 from __future__ import annotations
 
-from router.engine.model import Interaction, State
+from router.engine.entities import Interaction
+from router.engine.model import State
 
 BY_DEADLINE, BY_AGE = "deadline", "first-come"
 

@@ -39,7 +39,8 @@ from router.engine.views import LoanView
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from router.engine.model import Agent, Interaction, State
+    from router.engine.entities import Agent, Interaction
+    from router.engine.model import State
 
 NEEDED, NO_NEED, NONE_TO_SPARE = "needed", "no-need", "none-to-spare"
 

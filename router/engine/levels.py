@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from router.engine.matching import ITEM_MASK, NONE
+from router.engine.lines import NONE
+from router.engine.matching import ITEM_MASK
 from router.engine.order import ITEM_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from router.engine.model import Interaction, State
+    from router.engine.entities import Interaction
+    from router.engine.model import State
 
 SLOTS = 30  # of a window: what is over leaves it in steps of a thirtieth
 

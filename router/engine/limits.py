@@ -11,7 +11,8 @@ from itertools import islice
 
 from router.engine import admission, asking, callbacks, unservable
 from router.engine.config import LONGEST_MS, Resort, Unservable
-from router.engine.model import CALLBACK_DUE, Interaction, State
+from router.engine.entities import Interaction
+from router.engine.model import CALLBACK_DUE, State
 from router.engine.relaxation import Ladder, waits
 from router.engine.sayings import Saying, joined, say
 from router.engine.transitions import WRAP_UP

@@ -13,8 +13,9 @@ from msgspec import UNSET, Struct, UnsetType
 from router.engine import asking, lending, levels, outside, tally, waits
 from router.engine.admission import REFUSED
 from router.engine.capacity import count
+from router.engine.entities import Agent, Callback, Interaction, Said
 from router.engine.matching import ITEM_MASK
-from router.engine.model import Agent, Callback, Interaction, Said, State
+from router.engine.model import State
 from router.engine.reach import BUSY, NOW
 from router.engine.requirements import Node, as_data, no_such, walk
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, STATE_NAMES

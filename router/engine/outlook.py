@@ -13,8 +13,9 @@ from router.engine import limits, preferred, waits
 from router.engine.capacity import DRAINING_MASK, takes
 from router.engine.config import Duration
 from router.engine.crews import crew
+from router.engine.entities import Agent, Interaction
 from router.engine.limits import Change
-from router.engine.model import Agent, Interaction, State
+from router.engine.model import State
 from router.engine.order import NEVER_MS
 from router.engine.requirements import Node
 from router.engine.sayings import Saying, joined, say

@@ -11,7 +11,8 @@ import re
 from functools import lru_cache
 
 from router.engine.config import Reach
-from router.engine.model import Agent, Interaction, State
+from router.engine.entities import Agent, Interaction
+from router.engine.model import State
 from router.errors import BadMessage, NotSupported
 
 _compiled = lru_cache(maxsize=64)(re.compile)

@@ -24,7 +24,8 @@ from router.engine.matching import ITEM_MASK
 from router.engine.requirements import both
 
 if TYPE_CHECKING:
-    from router.engine.model import Interaction, State
+    from router.engine.entities import Interaction
+    from router.engine.model import State
 
 OVERFLOW = "overflow"  # the cause of such a move
 PORTION = 20  # so many of a queue are looked at in one check

@@ -23,8 +23,9 @@ from router.engine.reach import BUSY, GONE, NOBODY, READY, SIGNED_IN, SIGNED_OUT
 from router.engine.requirements import Node, both, canonical
 
 if TYPE_CHECKING:
-    from router.engine.matching import Lines, Matcher, Rank
-    from router.engine.model import Agent, Interaction, Preferred
+    from router.engine.entities import Agent, Interaction, Preferred
+    from router.engine.lines import Lines
+    from router.engine.matching import Matcher, Rank
 
 ITEM_MASK = (1 << ITEM_BITS) - 1
 GroupKey = tuple[int, tuple[str, ...]]  # class, agents

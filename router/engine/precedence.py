@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 from router.engine.order import STEP_BITS, STEP_MASK, is_favoured
 
 if TYPE_CHECKING:
+    from router.engine.entities import Agent, Interaction
     from router.engine.matching import Rank
-    from router.engine.model import Agent, Interaction, State
+    from router.engine.model import State
 
 
 def precedence(s: State, item: Interaction, other: Interaction, agent: Agent, now_ms: int) -> str:

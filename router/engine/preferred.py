@@ -29,8 +29,9 @@ from router.engine import commands as c
 from router.engine import config
 from router.engine import events as e
 from router.engine.capacity import takes
+from router.engine.entities import Agent, Interaction, Preferred
 from router.engine.events import Event
-from router.engine.model import Agent, Interaction, Preferred, State
+from router.engine.model import State
 from router.engine.requirements import Node
 from router.engine.sayings import Saying, joined, say
 from router.engine.transitions import WRAP_UP

@@ -14,9 +14,10 @@ from router.engine import admission, brake, callbacks, consult, copies, lending,
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.capacity import takes
+from router.engine.entities import TAKEN_OFF, Agent
 from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
-from router.engine.model import TAKEN_OFF, Agent, State
+from router.engine.model import State
 from router.engine.transitions import QUEUED, WRAP_UP
 from router.errors import BadMessage
 

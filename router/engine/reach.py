@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from router.engine.entities import Agent
     from router.engine.matching import ClassKey, Matcher
-    from router.engine.model import Agent
     from router.engine.relaxation import Ladder
     from router.engine.requirements import Node
 

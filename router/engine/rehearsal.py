@@ -12,8 +12,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from router.engine.entities import Interaction
 from router.engine.lookups import written
-from router.engine.model import Interaction, State
+from router.engine.model import State
 from router.engine.requirements import Node
 from router.engine.transitions import OFFERED, QUEUED
 from router.engine.views import interaction_id, offer_id

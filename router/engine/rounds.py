@@ -18,7 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from heapq import heappush
 
-from router.engine.model import COOL_OFF_DUE, Interaction, Round, State
+from router.engine.entities import Interaction, Round
+from router.engine.model import COOL_OFF_DUE, State
 
 FREE = 5
 FLOOR_MS = 1_000

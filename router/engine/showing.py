@@ -17,8 +17,9 @@ from heapq import heappush
 from router.engine import commands as c
 from router.engine import config as configuration
 from router.engine import events as e
+from router.engine.entities import Interaction, Summons
 from router.engine.events import Event
-from router.engine.model import SHOW_DUE, Interaction, State, Summons, Timer
+from router.engine.model import SHOW_DUE, State, Timer
 from router.engine.transitions import ACTIVE, demand
 from router.engine.work import owned
 from router.errors import IllegalMove

@@ -18,7 +18,8 @@ from router.errors import ConfigError
 
 if TYPE_CHECKING:
     from router.engine.config import Config
-    from router.engine.model import Interaction, State
+    from router.engine.entities import Interaction
+    from router.engine.model import State
 
 QUARTER_MS = 900_000
 LONGEST_MS = 8 * 86_400_000  # 769 quarters of a queue; a snapshot carries them all

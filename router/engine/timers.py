@@ -12,6 +12,7 @@ from heapq import heappop, heappush, heapreplace
 
 from router.engine import admission, balance, callbacks, consult, showing, unservable
 from router.engine import events as e
+from router.engine.entities import Interaction
 from router.engine.events import Event
 from router.engine.model import (
     ASK_DUE,
@@ -34,7 +35,6 @@ from router.engine.model import (
     UNSERVED_DUE,
     WAIT_DUE,
     WRAP_UP_DUE,
-    Interaction,
     State,
     Timer,
 )

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from router.engine import events as e
+from router.engine.entities import Interaction, Preferred, Unserved, UnservedKey
 from router.engine.events import Event
 from router.engine.matching import ITEM_MASK, ClassKey
-from router.engine.model import Interaction, Preferred, State, Unserved, UnservedKey
+from router.engine.model import State
 from router.engine.personal import Wanted
 from router.engine.reach import READY, SIGNED_IN, level_of
 from router.engine.requirements import Node, canonical

@@ -7,8 +7,9 @@ from heapq import heappush
 from typing import Any
 
 from router.engine import events as e
+from router.engine.entities import Agent, QueueState, Turn
 from router.engine.events import Event
-from router.engine.model import EMERGENCY_DUE, NOBODY_DUE, TURN_DUE, Agent, QueueState, State, Turn
+from router.engine.model import EMERGENCY_DUE, NOBODY_DUE, TURN_DUE, State
 
 
 def adopt(s: State, at_ms: int) -> None:

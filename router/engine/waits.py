@@ -39,8 +39,10 @@ from router.engine.transitions import CLOSED
 from router.engine.views import Estimate
 
 if TYPE_CHECKING:
-    from router.engine.matching import ClassKey, Lines, Matcher
-    from router.engine.model import Interaction, State
+    from router.engine.entities import Interaction
+    from router.engine.lines import Lines
+    from router.engine.matching import ClassKey, Matcher
+    from router.engine.model import State
     from router.engine.order import Tier
 
 Rank = tuple[int, float, int]

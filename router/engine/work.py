@@ -7,10 +7,11 @@ from router.engine import events as e
 from router.engine import interrupts, outside, preferred
 from router.engine.capacity import DRAINING_MASK, HELD, LOAD_MASK, RESUMING, SUSPENDED, count, takes
 from router.engine.config import LONGEST_MS
+from router.engine.entities import Agent, Interaction, Offer
 from router.engine.events import Event
 from router.engine.lookups import find_agent as agent_of
 from router.engine.lookups import find_interaction as interaction
-from router.engine.model import Agent, Interaction, Offer, State
+from router.engine.model import State
 from router.engine.plan import names_of
 from router.engine.requirements import Node, canonical, check, no_such
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP, demand

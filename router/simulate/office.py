@@ -18,8 +18,8 @@ from typing import cast
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.engine import Engine
+from router.engine.entities import TAKEN_OFF
 from router.engine.events import AnyEvent, Record
-from router.engine.model import TAKEN_OFF
 from router.engine.transitions import WRAP_UP
 from router.errors import ConfigError, RouterError
 from router.simulate.calling import FIGURES, Calling, with_callbacks

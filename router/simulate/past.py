@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.entities import TAKEN_OFF
 from router.engine.events import Record
-from router.engine.model import TAKEN_OFF
 from router.errors import JournalCorrupt, RouterError
 from router.simulate.world import LEFT
 

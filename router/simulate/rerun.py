@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.config import Config, Rule
+from router.engine.entities import TAKEN_OFF
 from router.engine.events import Record
-from router.engine.model import TAKEN_OFF
 from router.engine.transitions import WRAP_UP
 from router.errors import ClientError
 from router.simulate.past import Past

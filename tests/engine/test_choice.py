@@ -15,7 +15,8 @@ from router.engine import matching, occupancy
 from router.engine.choice import level, mixed
 from router.engine.config import Agent, Blend, Channel, Config, Queue, Rule, to_bytes
 from router.engine.engine import Engine
-from router.engine.matching import Lines, Profile, nth
+from router.engine.lines import Lines, nth
+from router.engine.matching import Profile
 from router.engine.occupancy import FULL, HALF_LIFE_MS
 from router.engine.requirements import Node
 from tests.engine.support.office import Office, seconds

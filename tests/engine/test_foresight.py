@@ -12,8 +12,9 @@ from router.engine import events as e
 from router.engine import foresight, waits
 from router.engine.config import Agent, Balance, Band, Channel, Config, Overflow, Prefer, Queue, Rule, Step, Unservable
 from router.engine.engine import Engine, Outcome
+from router.engine.entities import Interaction
 from router.engine.explain import explain
-from router.engine.model import Interaction, State
+from router.engine.model import State
 from router.engine.plan import check_config
 from router.engine.requirements import Node
 from router.errors import ConfigError, IllegalMove

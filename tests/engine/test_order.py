@@ -12,8 +12,9 @@ from router.engine import commands as c
 from router.engine import events as e
 from router.engine import invariants
 from router.engine.config import Agent, Band, Calendar, Channel, Config, Queue, Rule
+from router.engine.lines import Lines
 from router.engine.lookups import estimate
-from router.engine.matching import TIDY_MIN, Lines
+from router.engine.matching import TIDY_MIN
 from router.engine.requirements import Node
 from router.engine.transitions import QUEUED
 from router.errors import BadMessage

@@ -30,8 +30,8 @@ from router.engine.decisions import decision
 from router.engine.engine import Engine
 from router.engine.explain import explain, why_not
 from router.engine.inversions import inversions
+from router.engine.lines import Lines
 from router.engine.lookups import estimate, queue_views, servability
-from router.engine.matching import Lines
 from router.engine.model import State
 from router.engine.order import ITEM_BITS, is_favoured
 from router.engine.rehearsal import rehearse

@@ -12,7 +12,8 @@ from router.engine import commands as c
 from router.engine.config import Agent, Config, to_bytes
 from router.engine.decide import decide
 from router.engine.engine import Engine
-from router.engine.model import Interaction, State
+from router.engine.entities import Interaction
+from router.engine.model import State
 from router.engine.rehearsal import Changes, rehearse
 from router.engine.requirements import Node
 from router.engine.transitions import OFFERED, QUEUED

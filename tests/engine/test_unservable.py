@@ -11,8 +11,8 @@ from router.engine import commands as c
 from router.engine import events as e
 from router.engine.config import Agent, Config, Queue, Rule, Step, Unservable, to_bytes
 from router.engine.engine import Engine, Outcome
+from router.engine.lines import Lines
 from router.engine.lookups import queue_views, servability
-from router.engine.matching import Lines
 from router.engine.plan import check_config
 from router.engine.requirements import Node
 from router.engine.views import Inform

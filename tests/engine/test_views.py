@@ -5,9 +5,9 @@ from msgspec.structs import asdict, replace
 
 from router.engine.config import Agent as Person
 from router.engine.config import Channel, Config, Queue
+from router.engine.entities import Remark, Summons, Suspension
 from router.engine.events import Message
 from router.engine.lookups import interaction_view
-from router.engine.model import Remark, Summons, Suspension
 from router.engine.requirements import Node
 from router.engine.views import MessageView, NoteView, brief
 from tests.engine.support.office import Office

@@ -16,7 +16,8 @@ from router.bench.floors.matching import Grouped, Needs
 from router.engine import events as e
 from router.engine.commands import Arrive, Complete, Reply
 from router.engine.engine import Outcome
-from router.engine.model import NOBODY, Interaction, KeyMemory, Offer
+from router.engine.entities import NOBODY, Interaction, Offer
+from router.engine.keys import KeyMemory
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED
 
 KEYS_MS = 7 * 86_400_000

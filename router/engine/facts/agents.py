@@ -6,8 +6,9 @@ from heapq import heappush
 
 from router.engine import events as e
 from router.engine import upkeep
+from router.engine.entities import TAKEN_OFF, Agent
 from router.engine.facts.moves import presence, restamp, told
-from router.engine.model import GRACE_DUE, RETURN_DUE, TAKEN_OFF, Agent, State
+from router.engine.model import GRACE_DUE, RETURN_DUE, State
 
 
 def session_opened(s: State, ev: e.SessionOpened, at_ms: int) -> None:

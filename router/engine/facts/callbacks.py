@@ -5,9 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from router.engine import events as e
+from router.engine.entities import Callback
 from router.engine.facts.contacts import arrived
 from router.engine.facts.moves import time_callback
-from router.engine.model import Callback, State
+from router.engine.model import State
 
 
 def requested(s: State, ev: e.CallbackRequested, at_ms: int) -> None:

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from router.engine import events as e
 from router.engine import interrupts
+from router.engine.entities import Consult, Interaction
 from router.engine.facts.moves import close, drop_work, move, post, release, remember_given, time_band, told
-from router.engine.model import CONSULT_DUE, Consult, Interaction, State
+from router.engine.model import CONSULT_DUE, State
 from router.engine.transitions import ACTIVE, CLOSED
 
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from router.engine import drain, preferred, showing
 from router.engine import events as e
+from router.engine.entities import NOBODY, Interaction, Remark, Said
 from router.engine.facts.moves import (
     forgive_if_alone,
     move,
@@ -20,7 +21,7 @@ from router.engine.facts.moves import (
     time_step,
     told,
 )
-from router.engine.model import LEASE_DUE, NOBODY, Interaction, Remark, Said, State
+from router.engine.model import LEASE_DUE, State
 from router.engine.transitions import ACTIVE, QUEUED, WRAP_UP
 from router.engine.waits import follow, learn
 

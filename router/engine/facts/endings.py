@@ -8,9 +8,10 @@ from typing import Any
 from router.engine import events as e
 from router.engine import preferred
 from router.engine.admission import REFUSED
+from router.engine.entities import Remark, Said
 from router.engine.events import Message
 from router.engine.facts.moves import close, drop_work, move, post, score, told
-from router.engine.model import WRAP_UP_DUE, Remark, Said, State
+from router.engine.model import WRAP_UP_DUE, State
 from router.engine.transitions import CLOSED, WRAP_UP
 from router.engine.waits import learn, learn_left
 

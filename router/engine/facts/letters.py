@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from router.engine import events as e
 from router.engine.copies import COPY
-from router.engine.model import Copy, State
+from router.engine.entities import Copy
+from router.engine.model import State
 from router.engine.views import Outbound
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from router.engine import drain, interrupts, levels, occupancy, preferred, rounds, tally
 from router.engine.capacity import SUSPENDED
-from router.engine.model import BAND_DUE, CALLBACK_DUE, COOL_OFF_DUE, STEP_DUE, Agent, Callback, Interaction, State
+from router.engine.entities import Agent, Callback, Interaction
+from router.engine.model import BAND_DUE, CALLBACK_DUE, COOL_OFF_DUE, STEP_DUE, State
 from router.engine.transitions import OFFERED, QUEUED
 from router.engine.views import Outbound
 

@@ -6,6 +6,7 @@ from heapq import heappush
 
 from router.engine import asking, drain, interrupts, preferred, rounds
 from router.engine import events as e
+from router.engine.entities import Agent, Interaction, Offer, Said, Unserved
 from router.engine.events import Message
 from router.engine.facts.moves import (
     back_in_line,
@@ -23,7 +24,7 @@ from router.engine.facts.moves import (
     time_step,
 )
 from router.engine.lending import Gate
-from router.engine.model import OFFER_DUE, Agent, Interaction, Offer, Said, State, Unserved
+from router.engine.model import OFFER_DUE, State
 from router.engine.transitions import ACTIVE, OFFERED, QUEUED
 from router.engine.waits import follow_no_more
 

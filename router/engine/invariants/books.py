@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from router.engine import admission, waits
 from router.engine.capacity import Capacity
 from router.engine.crews import belongs
+from router.engine.entities import Interaction
 from router.engine.invariants.counting import is_present, is_suspended, meets_queue
 from router.engine.invariants.work import calls
 from router.engine.levels import SLOTS
@@ -32,7 +33,6 @@ from router.engine.model import (
     UNSERVED_DUE,
     WAIT_DUE,
     WRAP_UP_DUE,
-    Interaction,
     State,
     Timer,
 )

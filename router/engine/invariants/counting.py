@@ -6,12 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from router.engine import config as configuration
+from router.engine.entities import Agent, Interaction
 from router.engine.matching import Profile
-from router.engine.model import (
-    Agent,
-    Interaction,
-    State,
-)
+from router.engine.model import State
 from router.engine.requirements import Node, fits
 from router.engine.transitions import ACTIVE, WRAP_UP
 

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from router.engine.capacity import CHANNELS_MAX, takes
+from router.engine.entities import Agent
 from router.engine.invariants.counting import could_interrupt, fits_class, has_room, is_present
-from router.engine.matching import AGENT_BITS, NONE, Profile
-from router.engine.model import (
-    Agent,
-    State,
-)
+from router.engine.lines import NONE
+from router.engine.matching import AGENT_BITS, Profile
+from router.engine.model import State
 from router.engine.order import ITEM_BITS
 from router.engine.personal import GroupKey
 from router.engine.requirements import Node, fits

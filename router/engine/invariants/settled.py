@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from router.engine import admission
 from router.engine.capacity import CHANNELS_MAX
+from router.engine.entities import Agent, Interaction
 from router.engine.invariants.counting import (
     could_interrupt,
     drains_for,
@@ -23,11 +24,7 @@ from router.engine.invariants.counting import (
     work_of,
 )
 from router.engine.invariants.lines import rooms_for
-from router.engine.model import (
-    Agent,
-    Interaction,
-    State,
-)
+from router.engine.model import State
 from router.engine.personal import named
 from router.engine.requirements import Node
 from router.engine.rounds import is_paused

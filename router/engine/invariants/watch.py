@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 from router.engine import events as e
+from router.engine.entities import Agent
 from router.engine.events import Event
 from router.engine.invariants.counting import held_by, is_suspended, within_capacity, within_caps, work_of
-from router.engine.model import (
-    Agent,
-    State,
-)
+from router.engine.model import State
 
 
 class Watch:

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 from router.engine.cards import CHANGES_KEPT, FIELDS_MAX
 from router.engine.customers import root
+from router.engine.entities import Interaction
 from router.engine.invariants.counting import works_on
-from router.engine.model import (
-    Interaction,
-    State,
-)
+from router.engine.model import State
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
 
 

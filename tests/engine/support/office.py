@@ -17,9 +17,10 @@ from router.engine import commands as c
 from router.engine import events as e
 from router.engine.config import Agent, Band, Channel, Config, Duration, Queue, WrapUp, to_bytes
 from router.engine.engine import Engine, Outcome
+from router.engine.entities import Interaction
+from router.engine.entities import Offer as OpenOffer
 from router.engine.events import Event, Message, Record
-from router.engine.model import Interaction, State
-from router.engine.model import Offer as OpenOffer
+from router.engine.model import State
 from router.engine.requirements import Node
 from router.engine.transitions import STATE_NAMES
 from router.errors import RouterError

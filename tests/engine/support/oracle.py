@@ -18,6 +18,7 @@ from router.engine.calendars import Hours
 from router.engine.choice import mixed
 from router.engine.config import LONGEST_MS, Borrow, Queue, Step
 from router.engine.drain import DEPTH
+from router.engine.entities import Agent, Interaction
 from router.engine.events import Event
 from router.engine.invariants.counting import (
     could_interrupt,
@@ -32,7 +33,7 @@ from router.engine.invariants.counting import (
 from router.engine.inversions import inversions
 from router.engine.latest import latest_overtaken_at_ms
 from router.engine.matching import Profile
-from router.engine.model import Agent, Interaction, State
+from router.engine.model import State
 from router.engine.order import factor
 from router.engine.requirements import Node, fits
 from router.engine.transitions import OFFERED, QUEUED
