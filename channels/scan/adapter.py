@@ -110,6 +110,7 @@ class ScanAdapter:
             except OSError as problem:
                 expected = "a folder that can be made, read and written"
                 raise ConfigError(f"scan.folders.{one.place.name}.path", expected, str(problem)) from problem
+        await loop.run_in_executor(self._executor, self._lane.clear)
         self._beat_s = time.monotonic()
         self._task = asyncio.create_task(self._run(), name="scan")
         self._waker = asyncio.create_task(self._listen(), name="scan-events")

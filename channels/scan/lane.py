@@ -38,6 +38,7 @@ from router.engine.commands import Enrich
 from router.engine.events import Blob, Message
 from router.engine.views import InteractionView, number_of
 from router.errors import ClientError, NotFound, Refusal
+from router.journal.files import make_folder
 from router.observe import counter, get_logger
 from router.service.ports import Context
 
@@ -53,6 +54,9 @@ TEXT_MAX = 200_000  # characters of one item
 PAGES_AT_ONCE = 20  # that one child looks through: so a long batch takes many of them, each within its limits
 PAGES_MAX = 100_000  # of one file: as many as a folder may be set to take
 LETTERS_MIN = 12  # a page with less text of its own is a picture
+# Under the data folder: where pages lie as pictures while they are read. They are customers' letters, so what a kill
+# leaves there is taken away at the next start.
+BENCH = "reading"
 _read = counter("scan_read_total", "Items of the slow lane, by what came of them.", ("outcome",))
 
 
@@ -76,6 +80,7 @@ class Lane:
         self._task: asyncio.Task[None] | None = None
         self._detector: Detector | None = None
         self._program = shutil.which(settings.tesseract) if settings.tesseract else None
+        self._bench = context.data.resolve() / BENCH
         self.outcomes: dict[str, int] = {}
 
     @property
@@ -89,6 +94,12 @@ class Lane:
     @property
     def reads_pixels(self) -> bool:
         return self._program is not None
+
+    def clear(self) -> None:
+        """Take away what a kill left of a reading; before the start, and where nothing is to be read any more."""
+        make_folder(self._bench)
+        for left in self._bench.iterdir():
+            shutil.rmtree(left)
 
     async def start(self) -> None:
         if self._settings.detect:
@@ -292,7 +303,7 @@ class Lane:
             return self._drawer.read(file.fileno(), blob.name, pages, first)
 
     async def _pixels(self, blob: Blob, pages: list[int]) -> Found:
-        with tempfile.TemporaryDirectory(prefix="switchboard-read-") as place:
+        with tempfile.TemporaryDirectory(dir=self._bench) as place:
             folder = Path(place)
             drawn = await self._off(self._draw, blob, pages, folder)
             if not drawn:

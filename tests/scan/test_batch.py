@@ -209,6 +209,15 @@ async def waiting(world: World, content: bytes, **known: object) -> None:
     world.desk.threads["scan:mail:b"] = world.desk.count = 1
 
 
+async def test_pages_that_a_kill_left_as_pictures_are_gone_after_the_next_start(tmp_path: Path) -> None:
+    left = tmp_path / "reading" / "tmp4711"
+    left.mkdir(parents=True)
+    (left / "1.png").write_bytes(b"a letter")
+    async with running(tmp_path) as world:
+        await world.adapter.start()
+        assert list((tmp_path / "reading").iterdir()) == []
+
+
 @pytest.mark.promise("IN-2", "IN-3")
 @pytest.mark.parametrize("stop", [2, 3, 4], ids=lambda stop: f"after {stop - 2} documents")
 async def test_a_batch_is_read_only_when_its_documents_are_recorded_and_each_is_recorded_once(
