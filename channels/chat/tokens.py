@@ -25,7 +25,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from router.errors import ConfigError, NotFound, Unauthenticated
-from router.journal.files import sync_folder, write_new
+from router.journal.files import write_whole
 
 _SIGNED = re.compile(r"([A-Za-z0-9_=-]{2,})\.([0-9a-f]{64})")
 _MAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
@@ -158,11 +158,7 @@ def keep_secret(path: Path) -> bytes:
 
 def _make_secret(path: Path) -> None:
     """It is there whole or not at all: who is killed in their very first start must be able to start again."""
-    draft = path.with_name(f".{path.name}.part")
-    draft.unlink(missing_ok=True)
-    write_new(draft, (secrets.token_hex(32).encode(),))
-    os.replace(draft, path)
-    sync_folder(path.parent)
+    write_whole(path, secrets.token_hex(32).encode())
 
 
 def _read_secret(path: Path) -> bytes:

@@ -29,7 +29,6 @@ from channels.email.automatic import look_closer
 from channels.email.body import Part, Readable, readable_text
 from channels.email.copies import copy_subject, copy_text
 from channels.email.faxes import fax_files
-from channels.email.files import write_durably
 from channels.email.forwards import fitting, forward_text
 from channels.email.gate import Gate
 from channels.email.hiding import NotHidden, masked_mail, masked_words
@@ -45,6 +44,7 @@ from router.engine.events import Blob, Message
 from router.engine.views import Attachment as File
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ClientError, ConfigError, NoRoute, NotFound, Refusal, RouterError, TooLarge, Unavailable
+from router.journal.files import SHARED_FILE, make_folder, write_whole
 from router.observe import counter, gauge, get_logger
 from router.service.language import Detector
 from router.service.masked import for_channel
@@ -293,9 +293,10 @@ class EmailAdapter:
 
         def drop() -> int:
             files = fax_files(raw, letter)
+            make_folder(folder, private=False)
             for file in files:  # what is said of a document stands there before it
-                write_durably(folder, file.sidecar_name, file.sidecar)
-                write_durably(folder, file.name, file.content)
+                write_whole(folder / file.sidecar_name, file.sidecar, SHARED_FILE)
+                write_whole(folder / file.name, file.content, SHARED_FILE)
             return len(files)
 
         try:
@@ -420,7 +421,8 @@ class EmailAdapter:
         elif self._settings.outbox_folder:
             folder = self._context.data / self._settings.outbox_folder
             try:
-                await asyncio.to_thread(write_durably, folder, f"{number:09}.eml", data)
+                await asyncio.to_thread(make_folder, folder, private=False)
+                await asyncio.to_thread(write_whole, folder / f"{number:09}.eml", data, SHARED_FILE)
             except OSError as problem:
                 raise DeliveryFailed(f"cannot write to {folder.name}: {problem.strerror}") from None
         else:

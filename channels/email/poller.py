@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 
 from channels.email import mailbox
-from channels.email.files import write_durably
 from channels.email.listener import Recipient
 from channels.email.mailbox import Cursor, Found, Visit
 from channels.email.settings import ImapBox
+from router.journal.files import make_folder, write_whole
 from router.observe import counter, get_logger
 
 log = get_logger("email")
@@ -107,7 +107,7 @@ class Poller:
     async def _keep(self, cursor: Cursor, seen: Visit, done: list[int]) -> None:
         """Write down how far we are, and let the server know of what was recorded."""
         if done or cursor != self._cursor():
-            await asyncio.to_thread(write_durably, self._path.parent, self._path.name, msgspec.json.encode(cursor))
+            await asyncio.to_thread(_write_down, self._path, cursor)
         if done:
             await asyncio.to_thread(mailbox.settle, self.box, done)
 
@@ -131,3 +131,8 @@ class Poller:
 
 class Refused(Exception):
     """Not recorded now; it stays where it is and comes again."""
+
+
+def _write_down(path: Path, cursor: Cursor) -> None:
+    make_folder(path.parent)
+    write_whole(path, msgspec.json.encode(cursor))

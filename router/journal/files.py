@@ -15,6 +15,8 @@ from pathlib import Path
 # What customers sent us is nobody else's business on this machine.
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+# Unless another program is to read it: then it has the rights that the process gives.
+SHARED_FILE = 0o666
 
 
 def make_folder(folder: Path, private: bool = True) -> None:
@@ -35,9 +37,18 @@ def sync_folder(folder: Path | str) -> None:
         os.close(fd)
 
 
-def write_new(path: Path | str, parts: Iterable[bytes], sync: bool = True) -> None:
+def write_whole(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
+    """A file that is there whole or not at all, and stays once this returns. One of that name is replaced."""
+    draft = path.with_name(f".{path.name}.part")
+    draft.unlink(missing_ok=True)  # a crash may have left it
+    write_new(draft, (data,), mode=mode)
+    os.replace(draft, path)
+    sync_folder(path.parent)
+
+
+def write_new(path: Path | str, parts: Iterable[bytes], sync: bool = True, mode: int = PRIVATE_FILE) -> None:
     """Write a file that must not exist yet and sync its bytes; not its name. A half-written one is removed."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         for part in parts:
             write_all(fd, part)
