@@ -76,8 +76,13 @@ def add(
         if account.name in {one.name for one in accounts.all()}:
             raise IllegalMove(f"there is an account {account.name} already; `user password` gives it another password")
         accounts.put(replace(account, password=password() if password is not None else ""), new=True)
-        _note(audit, "account-added", account.name, ", ".join(roles))
+        _note(audit, "account-added", account.name, _rights(account))
     click.echo(f"{account.name} may sign in now as {', '.join(roles)}")
+
+
+def _rights(account: Account) -> str:
+    teams = "*" if account.teams is None else ", ".join(account.teams)
+    return f"{', '.join(account.roles)} · {teams}" if teams else ", ".join(account.roles)
 
 
 def change(data: Path, name: str, act: str, said: str, **fields: Any) -> None:
@@ -91,7 +96,7 @@ def set_password(data: Path, name: str, from_stdin: bool) -> None:
     with _open(data) as (accounts, _):
         accounts.get(name.strip().lower())  # NotFound before anybody types
     new = ask_password(name.strip().lower(), from_stdin)
-    change(data, name, "password", "has another password, and must sign in again", password=new)
+    change(data, name, "password-set", "has another password, and must sign in again", password=new)
 
 
 def show(data: Path, as_json: bool) -> None:

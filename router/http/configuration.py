@@ -60,6 +60,10 @@ class ConfigurationRoutes:
         if request.content_type == JSON_TYPE:
             decode_json(content, dict[str, Any])  # refused here in the words of every other body
         who = self._house.access.allowed(request)
-        found = await self._house.configure(content, query.dry_run, by)
-        await self._house.note(request, who, "config-tried" if query.dry_run else "config", str(found.get("version")))
+        try:
+            found = await self._house.configure(content, query.dry_run, by)
+        except (ConfigError, IllegalMove) as refused:
+            await self._house.note(request, who, "config-refused", "", str(refused))
+            raise
+        await self._house.note(request, who, "config" if found["applied"] else "config-tried", str(found["version"]))
         return json_response(found)

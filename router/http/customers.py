@@ -56,8 +56,10 @@ class CustomerRoutes:
         refuses=(*LOOKING, Forbidden, BadMessage),
     )
     async def get(self, request: web.Request) -> web.Response:
-        self._house.access.allowed(request)
-        return json_response(self._house.desk.customer(read_query(request, CustomerQuery).identity))
+        who = self._house.access.allowed(request)
+        found = self._house.desk.customer(read_query(request, CustomerQuery).identity)
+        await self._house.looked(request, who, found.customer)
+        return json_response(found)
 
     @describe(
         "Two customers are one person",

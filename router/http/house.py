@@ -12,6 +12,7 @@ from aiohttp import web
 from router.engine.commands import AnyCommand, Reply
 from router.engine.views import InteractionView, MessageView, interaction_id, number_of
 from router.errors import Unavailable
+from router.http import deeds
 from router.http.access import Access
 from router.http.settings import HttpSettings
 from router.observe import get_logger
@@ -83,7 +84,8 @@ class House:
         """A privileged act: the command says who, so the journal has it; audit and log have a line, too (OB-5)."""
         who = self.access.allowed(request)
         reply = await self.desk.ask(command)
-        about = interaction_id(reply.interaction) if reply.interaction else request.match_info.get("id", "")
+        about = interaction_id(reply.interaction) if reply.interaction else ""
+        subject = about or deeds.subject(command) or request.match_info.get("id", "")
         log.info(
             "Operator acted",
             action="operator_acted",
@@ -91,9 +93,9 @@ class House:
             role=who.title,
             what=what,
             path=request.path,
-            interaction=about if reply.interaction else "",
+            interaction=about,
         )
-        await self.note(request, who, what, about, str(getattr(command, "why", "")))
+        await self.note(request, who, what, subject, deeds.detail(command))
         return reply
 
     async def note(self, request: web.Request, who: Identity, act: str, subject: str = "", detail: str = "") -> None:

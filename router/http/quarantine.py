@@ -119,8 +119,9 @@ class QuarantineRoutes:
         refuses=LOOKING,
     )
     async def raw(self, request: web.Request) -> web.StreamResponse:
-        self._house.access.operator(request)
+        who = self._house.access.allowed(request)
         entry = await self._entry(request)
+        await self._house.looked(request, who, entry.id)
         path = await asyncio.to_thread(self._shelf.path, entry.id)
         return await send_file(
             request, path, entry.name or f"{entry.id}.bin", self._house.settings.write_timeout / 1_000

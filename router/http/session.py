@@ -240,6 +240,7 @@ class SessionRoutes:
             await self._accounts.proved(who.name, body.old, now_ms)
         except Unauthenticated:
             self._house.access.failures.add(address, now_ms)
+            await self._house.note(request, who, "password-refused", who.name)
             raise Forbidden("the old password is another one") from None
         new = await asyncio.to_thread(hashed, who.name, body.new)
         before = self._accounts.sessions(now_ms).get(who.name, 0)

@@ -50,6 +50,8 @@ ACTS = frozenset(
         "sign-out",
         "signed-out",
         "password",
+        "password-refused",
+        "password-set",
         "read",
         "requeue",
         "assign",
@@ -71,6 +73,7 @@ ACTS = frozenset(
         "split",
         "config",
         "config-tried",
+        "config-refused",
         "retry",
         "discard",
         "account-added",
@@ -82,6 +85,10 @@ ACTS = frozenset(
         "domain-not-moved",
     }
 )
+
+
+# Their subject is whatever somebody typed, and people type the wrong thing into a field.
+TYPED = frozenset({"sign-in-refused"})
 
 
 class Act(Struct, frozen=True):
@@ -152,8 +159,10 @@ class Audit:
     def write(self, at_ms: int, who: str, act: str, subject: str = "", detail: str = "", address: str = "") -> None:
         """Returns when it is on the disk. Raises Unavailable: then the act must not happen."""
         assert act in ACTS, f"{act!r} is to stand in ACTS"
-        if self.mask is not None and detail:
+        if self.mask is not None:
             detail = self.mask(detail)
+            if act in TYPED:
+                subject = self.mask(subject)
         row = (at_ms, *(text[:TEXT_MAX] for text in (who, act, subject, detail, address)))
         with self._mutex:
             if self._db is None:

@@ -16,6 +16,7 @@ from router.engine import config as engine
 from router.engine.config import Duration
 from router.engine.requirements import Node
 from router.engine.views import CustomerView
+from router.errors import ConfigError
 from router.http.server import HttpServer
 from router.http.session import Entrance
 from router.http.settings import HttpSettings
@@ -86,9 +87,17 @@ class House:
             operators={"op-token": "olga", "both-token": "sam"},
             agents={"ana-token": "ana", "both-token": "ben"},
             entrance=Entrance(self.door, settings, http),
+            configure=self.configure,
         )
         self.server.add_routes(desk_routes(DeskSettings(), self.server.house, SocketSettings(), lambda: 8081))
         self.http: aiohttp.ClientSession
+
+    async def configure(self, content: bytes, dry_run: bool, by: str) -> dict[str, Any]:
+        """What is no TOML is refused; a comment changes nothing."""
+        if content.startswith(b"="):
+            raise ConfigError("config", "TOML", "something else")
+        changed = not content.startswith(b"#")
+        return {"version": 1 + changed, "changed": changed, "applied": changed and not dry_run}
 
     def add(self, name: str, *roles: Role, teams: tuple[str, ...] | None = None, **more: Any) -> Account:
         agent = name if "agent" in roles else ""
@@ -109,6 +118,11 @@ class House:
         status, body = await self.post("/v1/session", {"name": name, "password": password})
         assert status == 200, body
         return str(body["token"])
+
+    def last_act(self) -> tuple[str, str, str]:
+        """What was done, to what, and how."""
+        [act] = self.door.audit.page(0, 1)
+        return act.act, act.subject, act.detail
 
     def acts(self, who: str = "") -> list[tuple[str, str, str]]:
         """The audit in the order in which it happened: who, act, subject."""

@@ -48,7 +48,7 @@ class Scene:
 
     async def configure(self, content: bytes, dry_run: bool, by: str) -> dict[str, Any]:
         self.configured.append((content, dry_run, by))
-        return {"version": 2, "changed": ["queues.support"]}
+        return {"version": 2, "changed": True, "applied": not dry_run}
 
 
 @pytest.fixture
