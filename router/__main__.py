@@ -146,12 +146,21 @@ def asyncapi() -> None:
 @click.option("--journal", type=click.Path(path_type=Path), metavar="FILE", help="tell from a journal instead")
 @OF_CONFIG
 @JSON
-def explain(interaction: str, url: str, token: str, journal: Path | None, config: Path | None, as_json: bool) -> None:
+@click.option(
+    "--language",
+    type=click.Choice(["en", "es"]),
+    default="en",
+    hidden=True,
+    help="of the sentences, with --journal and --json",
+)
+def explain(
+    interaction: str, url: str, token: str, journal: Path | None, config: Path | None, as_json: bool, language: str
+) -> None:
     """Why an interaction is where it is, and how it was offered."""
     from router.cli import looking, telling
 
     if journal is not None or config is not None:
-        looking.from_journal(_journal_of(journal, config, about=interaction), interaction, as_json)
+        looking.from_journal(_journal_of(journal, config, about=interaction), interaction, as_json, language)
         return
     told = looking.get(url, looking.path_of(interaction, "explain"), token)
     if as_json:

@@ -27,6 +27,7 @@ from router.journal.port import History
 from router.service.domains.parts import Domains
 from router.service.hindsight import look_back
 from router.service.recovery import restore
+from router.service.wording import worded
 
 WIDTH = 110
 
@@ -155,7 +156,7 @@ def why_not_from_journal(journal: History, interaction: str, agent: str) -> dict
     return why_not(engine.state, number_of(interaction, "i"), agent, engine.state.now_ms)
 
 
-def from_journal(log: History, interaction: str, as_json: bool) -> None:
+def from_journal(log: History, interaction: str, as_json: bool, language: str = "en") -> None:
     """Its history, how each of its offers was decided, and where it stood when the journal ended."""
     number = number_of(interaction, "i")
     log.open()
@@ -173,7 +174,7 @@ def from_journal(log: History, interaction: str, as_json: bool) -> None:
     as_of = iso(state.now_ms)
     told = {**at_the_end, "as_of": as_of, "way": past.way, "decisions": past.decisions, "history": history}
     if as_json:
-        show(told, as_json)
+        show(worded(told, language), as_json)
         return
     click.echo(f"As of {as_of}, the last record of the journal:\n")
     say(telling.story(told))

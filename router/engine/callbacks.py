@@ -31,7 +31,9 @@ from router.engine.entities import Callback, Interaction
 from router.engine.events import Event
 from router.engine.model import State, Timer
 from router.engine.preferred import clock
+from router.engine.sayings import say
 from router.engine.transitions import ACTIVE, OFFERED, QUEUED, demand
+from router.engine.views import interaction_id
 from router.engine.work import ended, withdrawals
 from router.errors import BadMessage, IllegalMove, NotFound, NotSupported, UnknownName
 
@@ -288,11 +290,11 @@ def story(s: State, item: Interaction) -> dict[str, object]:
         return _after(s, item)
     callback, most = s.callbacks[number], s.config.callbacks.attempts
     if not callback.kept:
-        words = f"will be called back at {callback.to} and keeps this place after hanging up"
+        words = say("call-kept", to=callback.to)
     elif item.state == ACTIVE:
-        words = f"{item.owner} and {callback.to} are being called, attempt {callback.attempts} of {most}"
+        words = say("call-now", agent=item.owner, to=callback.to, n=callback.attempts, most=most)
     else:
-        words = f"keeps the place; {callback.to} is called when an agent accepts, attempt {callback.attempts} of {most}"
+        words = say("call-waits", to=callback.to, n=callback.attempts, most=most)
     return {"callback": {"callback": f"c-{number}", "summary": words, "until_ms": callback.until_ms or None}}
 
 
@@ -302,8 +304,10 @@ def _after(s: State, item: Interaction) -> dict[str, object]:
     callback = s.callbacks.get(number)
     if callback is None or not any(x.startswith(f"{callback.line}cb-{number}-") for x in item.threads):
         return {}
-    which = f"attempt {callback.attempts + 1} of {s.config.callbacks.attempts}"
-    goes_on = f"in i-{callback.interaction}" if callback.interaction else f"from {clock(callback.due_ms)} UTC on"
-    words = f"{callback.to} is called again {goes_on}" + ("" if callback.interaction else f", {which}")
+    if callback.interaction:
+        words = say("call-goes-on", to=callback.to, other=interaction_id(callback.interaction))
+    else:
+        n, at = callback.attempts + 1, clock(callback.due_ms)
+        words = say("call-again", to=callback.to, at=at, n=n, most=s.config.callbacks.attempts)
     told = {"callback": f"c-{number}", "summary": words, "until_ms": callback.until_ms or None}
     return {"callback": {**told, "next_attempt_at_ms": callback.due_ms or None}}

@@ -42,6 +42,7 @@ from router.engine.lookups import find_interaction as interaction
 from router.engine.model import State, Timer
 from router.engine.plan import names_of
 from router.engine.requirements import Node, both, canonical, check, no_such
+from router.engine.sayings import say
 from router.engine.transitions import ACTIVE, CLOSED, QUEUED, demand
 from router.engine.work import ended, owned, withdrawals
 from router.errors import BadMessage, IllegalMove, NotEligible, NotFound, NotOwner, NotSupported, UnknownName
@@ -267,11 +268,11 @@ def story(s: State, item: Interaction) -> dict[str, object]:
     owner = s.interactions[number].owner
     asked = consult.address or (s.interactions[consult.leg].owner if consult.leg else "")
     if consult.joined:
-        words = f"{owner} and {asked} talk with the customer; {owner} owns it"
+        words = say("consult-joined", owner=owner, asked=asked)
     elif consult.answered_at_ms:
-        words = f"{owner} consults {asked} and stays the owner"
+        words = say("consult-answered", owner=owner, asked=asked)
     elif item.state == QUEUED and item.number in s.legs:
-        words = f"{owner} asks about i-{number} and stays its owner; this waits for somebody to answer"
+        words = say("consult-waits", owner=owner, about=f"i-{number}")
     else:
-        words = f"{owner} has it, and asks {asked or 'somebody'} about it"
+        words = say("consult-asks", owner=owner, asked=asked or say("somebody"))
     return {"consult": {"about": f"i-{number}", "summary": words, "next_change_at_ms": consult.until_ms or None}}

@@ -24,6 +24,7 @@ from router.engine import events as e
 from router.engine.entities import Kinship
 from router.engine.events import Event
 from router.engine.model import State
+from router.engine.sayings import doer, say
 from router.engine.views import CardChange, CardView, CustomerView, interaction_id
 from router.errors import BadMessage, IllegalMove, NotFound
 
@@ -137,9 +138,10 @@ def story(s: State, customer: str) -> Iterator[dict[str, object]]:
     """The acts that made this customer what it is."""
     for act in s.kinship:
         if customer in (act.customer, act.other):
-            verb = "was joined with" if act.what == "merged" else "was parted from"
-            who = f", by {act.by.replace(':', ' ', 1)}" if act.by else ""
-            words = f"{act.other} {verb} {act.customer}{who}" + (f" ({act.why})" if act.why else "")
+            code = "kin-merged" if act.what == "merged" else "kin-split"
+            words = say(code, other=act.other, customer=act.customer)
+            words = say("way-by", what=words, who=doer(act.by)) if act.by else words
+            words = say("way-why", what=words, why=act.why) if act.why else words
             yield {"at_ms": act.at_ms, "what": words, "by": act.by, "why": act.why}
 
 
@@ -154,7 +156,7 @@ def view(s: State, identity: str) -> CustomerView:
         identities=tuple(identities(s, customer)),
         interactions=tuple(map(interaction_id, reversed(contacts[-SHOWN:]))),
         last_agent=s.last_agents.get(customer, ""),
-        history=tuple(story(s, customer)),
+        history=tuple({**act, "what": str(act["what"])} for act in story(s, customer)),
         card=_card(cards.of(s, customer)),
     )
 

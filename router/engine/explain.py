@@ -48,7 +48,7 @@ from router.engine.model import State
 from router.engine.outlook import in_words
 from router.engine.requirements import Node, fits
 from router.engine.rounds import is_paused
-from router.engine.sayings import Saying, joined, say
+from router.engine.sayings import Saying, because, joined, say
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, STATE_NAMES, WRAP_UP
 from router.engine.views import interaction_id, offer_id
 
@@ -211,7 +211,8 @@ def _clocks(s: State, item: Interaction, now_ms: int) -> dict[str, int]:
 
 def _over(s: State, item: Interaction, now_ms: int) -> dict[str, Any]:
     return {
-        "summary": say("is-over", reason=item.reason),
+        "summary": say("is-over", reason=because(item.reason)),
+        "reason": item.reason,
         "agent": item.owner,
         "ended_at_ms": item.ended_at_ms,
         **_clocks(s, item, now_ms),
@@ -232,7 +233,7 @@ def reason(s: State, item: Interaction, agent: Agent, now_ms: int) -> tuple[str,
     if item.owner == agent.id:
         return "has-it", say("has-it" if item.open else "had-it", agent=agent.id)
     if item.state == CLOSED:
-        return "over", say("over", reason=item.reason)
+        return "over", say("over", reason=because(item.reason))
     if any(s.offers[n].agent == agent.id for n in item.offers):
         return "is-offered", say("is-offered", agent=agent.id)
     if agent.retired:

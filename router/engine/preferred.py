@@ -33,7 +33,7 @@ from router.engine.entities import Agent, Interaction, Preferred
 from router.engine.events import Event
 from router.engine.model import State
 from router.engine.requirements import Node
-from router.engine.sayings import Saying, joined, say
+from router.engine.sayings import Saying, because, joined, say
 from router.engine.transitions import WRAP_UP
 from router.errors import BadMessage, ConfigError
 
@@ -197,12 +197,12 @@ def is_for_others(s: State, item: Interaction, name: str) -> bool:
 
 
 def in_words(s: State, item: Interaction) -> Saying:
-    """As a planner reads it: "is held for ana until 10:15:30 because last-agent"."""
+    """As a planner reads it: "is held for ana until 10:15:30 because they had this customer last"."""
     found = s.preferred[item.number]
     names = joined("or", found.agents)
     if found.until_ms:
-        return say("held-until", names=names, until=clock(found.until_ms), why=found.why)
-    return say("held", names=names, why=found.why)
+        return say("held-until", names=names, until=clock(found.until_ms), why=because(found.why))
+    return say("held", names=names, why=because(found.why))
 
 
 def clock(at_ms: int) -> str:

@@ -42,10 +42,10 @@ async def as_recorded(view: InteractionView) -> tuple[MessageView, ...]:
 
 
 # The offers of an interaction as they were decided, by its public id. Raises RouterError.
-Decisions = Callable[[str], Awaitable[dict[str, Any]]]
+Decisions = Callable[[str, str], Awaitable[dict[str, Any]]]
 
 
-async def no_decisions(interaction: str) -> dict[str, Any]:
+async def no_decisions(interaction: str, language: str) -> dict[str, Any]:
     raise Unavailable("this process keeps no journal to look back in")
 
 

@@ -117,12 +117,15 @@ class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
     why: Why = ""
 
 
+_NOT_ZERO = {"allOf": [{"pattern": "[1-9]"}]}
+
+
 class PriorityBody(Struct, frozen=True, forbid_unknown_fields=True):
     """At least one of the three; what is left out stays as it is."""
 
     band: Known | UnsetType = UNSET
     weight: Annotated[float, Meta(gt=0, le=1_000)] | UnsetType = UNSET
-    target: Duration | UnsetType = UNSET
+    target: Annotated[Duration, Meta(extra_json_schema=_NOT_ZERO)] | UnsetType = UNSET
     why: Why = ""
 
 
@@ -255,7 +258,7 @@ class InteractionRoutes:
             told["agents"] = [one for one in told["agents"] if self._house.scope.agent(teams, one["agent"])]
         if query.decisions == "yes" and told.get("has_past"):
             try:
-                told |= await self._house.decisions(interaction_id(number))
+                told |= await self._house.decisions(interaction_id(number), _language(request))
             except RouterError as error:
                 told |= {"way": [], "decisions": [], "decisions_missing_because": str(error)}
         return _in_words(request, told)
@@ -340,9 +343,13 @@ class InteractionRoutes:
         return json_response(Done(interaction_id(reply.interaction or interaction_of(request))))
 
 
+def _language(request: web.Request) -> str:
+    return preferred(request.headers.get("Accept-Language", ""))
+
+
 def _in_words(request: web.Request, told: dict[str, Any]) -> web.Response:
     """An explanation in the reader's language, as far as it is one of ours; codes are the same in each."""
-    language = preferred(request.headers.get("Accept-Language", ""))
+    language = _language(request)
     answer = json_response(worded(told, language))
     answer.headers["Content-Language"] = language
     answer.headers["Vary"] = "Accept-Language"

@@ -110,19 +110,19 @@ class Hindsight:
         self._where = where  # options of `explain` that name the journal
         self._one = asyncio.Lock()
 
-    async def decisions(self, interaction: str) -> dict[str, Any]:
-        """The parts `way` and `decisions` of an explanation.
+    async def decisions(self, interaction: str, language: str = "en") -> dict[str, Any]:
+        """The parts `way` and `decisions` of an explanation; the way in that language.
 
         Raises Unavailable when one is being asked already, or when it takes too long.
         """
         if self._one.locked():
             raise Unavailable("another explanation is being worked out; try again in a moment")
         async with self._one:
-            told = await self._ask(interaction)
+            told = await self._ask(interaction, language)
         return {"way": told.get("way", []), "decisions": told.get("decisions", [])}
 
-    async def _ask(self, interaction: str) -> dict[str, Any]:
-        arguments = ("-m", "router", "explain", interaction, *self._where, "--json")
+    async def _ask(self, interaction: str, language: str) -> dict[str, Any]:
+        arguments = ("-m", "router", "explain", interaction, *self._where, "--json", "--language", language)
         child = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )

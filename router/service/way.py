@@ -12,9 +12,11 @@ from typing import Any
 from router.engine import events as e
 from router.engine.events import Event, Record
 from router.engine.outlook import in_words
-from router.engine.views import interaction_id, offer_id
+from router.engine.sayings import Saying, because, doer, joined, say
+from router.engine.views import callback_id, interaction_id, offer_id
 
 SHOWN = 200  # of more, the last ones are told
+READ, READ_MAX = 12, 100  # of what was read of it so many things are told, and so many characters of each
 
 
 def way(number: int, history: Iterable[tuple[int, Record]]) -> list[dict[str, Any]]:
@@ -45,131 +47,143 @@ def _what(number: int, event: Event, queue: str) -> str:
 
 
 def _who(event: Event) -> str:
-    """ "operator sam", the id of an agent, or "" for the engine."""
-    by: str = getattr(event, "by", "")
-    return f"operator {by.removeprefix('operator:')}" if by.startswith("operator:") else by
+    """ "" for the engine."""
+    return doer(getattr(event, "by", ""))
 
 
-def _with_cause(what: str, event: Event) -> str:
+def _with_cause(what: Saying, event: Event) -> Saying:
     who, why = _who(event), getattr(event, "why", "")
     if isinstance(event, e.PreferredHeld):
         return what
-    return what + (f", by {who}" if who else "") + (f" ({why})" if why else "")
+    return _with_why(say("way-by", what=what, who=who) if who else what, why)
+
+
+def _with_why(what: Saying, why: str) -> Saying:
+    return say("way-why", what=what, why=why) if why else what
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
 
 
-def _arrived(event: e.InteractionArrived) -> str:
-    rule = f" by the rule {event.rule}" if event.rule else ""
-    return f"it came to queue {event.queue}{rule}"
+def _arrived(event: e.InteractionArrived) -> Saying:
+    if event.rule:
+        return say("way-arrived-rule", queue=event.queue, rule=event.rule)
+    return say("way-arrived", queue=event.queue)
 
 
-RULES = {
-    "no-show": "the customer was called and did not come",
-    "unservable": "nobody who is signed in could take it",
-    "relaxed": "a step of the relaxation plan says so",
-}
+RULES = ("no-show", "unservable", "relaxed")  # why rules transfer
 
 
-def _transferred(event: e.Transferred, queue: str) -> str:
-    way = f"from queue {queue} to {event.queue}" if queue and queue != event.queue else f"to queue {event.queue}"
-    asks = f", for {in_words(event.requirement)}" if event.requirement is not None else ""
+def _transferred(event: e.Transferred, queue: str) -> Saying:
+    apart = queue and queue != event.queue
+    way = say("way-from-to", queue=queue, to=event.queue) if apart else say("way-to", to=event.queue)
+    if event.requirement is not None:
+        way = say("way-for", way=way, what=in_words(event.requirement))
     if not event.by and event.why in RULES:
-        return f"a rule moved it {way}{asks}: {RULES[event.why]}"
-    return f"{_who(event) or 'it was'} transferred {'it ' if _who(event) else ''}{way}{asks}" + (
-        f" ({event.why})" if event.why else ""
+        return say("way-because", what=say("way-rule-moved", way=way), why=because(event.why))
+    who = _who(event)
+    return _with_why(
+        say("way-transferred", who=who, way=way) if who else say("way-was-transferred", way=way), event.why
     )
 
 
-CAUSES = {
-    "max-wait": "it had waited as long as anybody may there",
-    "out-of-hours": "its calendar was closed",
-    "closing": "its calendar closed",
-    "emergency": "an emergency had closed its calendar",
-    "nobody-there": "nobody who fits had been signed in for too long",
-    "queue-full": "it was full",
-    "overflow": "it would have had to wait too long there",
-}
+def _moved(event: e.Moved) -> Saying:
+    moved = say("way-because", what=say("way-moved", queue=event.queue), why=because(event.cause))
+    return say("way-why", what=moved, why=event.cause)
 
 
-def _moved(event: e.Moved) -> str:
-    why = CAUSES.get(event.cause, "its queue says so")
-    return f"a rule of its queue moved it to queue {event.queue}: {why} ({event.cause})"
+def _read(event: e.Enriched) -> Saying:
+    said = [say("language", language=event.language)] if event.language else []
+    named = [f"{name} {value}"[:READ_MAX] for name, value in event.attributes.items()]
+    return say("way-read", what=joined("comma", [*said, *named][:READ]))
 
 
-def _list(event: e.Enriched) -> str:
-    said = [f"language {event.language}"] if event.language else []
-    return ", ".join([*said, *(f"{name} {value}" for name, value in event.attributes.items())])[:300]
+def _rerouted(event: e.Rerouted) -> Saying:
+    if event.rule:
+        return say("way-rerouted-rule", queue=event.queue, rule=event.rule)
+    return say("way-rerouted", queue=event.queue)
 
 
-def _rerouted(event: e.Rerouted) -> str:
-    rule = f" by the rule {event.rule}" if event.rule else ""
-    return f"with what was read of it, it came to queue {event.queue}{rule}"
+def _called(event: e.CustomerCalled) -> Saying:
+    if event.calls > 1:
+        return say("way-called-again", agent=event.agent, n=event.calls)
+    return say("way-called", agent=event.agent)
 
 
-def _called(event: e.CustomerCalled) -> str:
-    return f"{event.agent} called the customer" + (f", call {event.calls}" if event.calls > 1 else "")
+def _requeued(event: e.Requeued) -> Saying:
+    back = say("way-back-from", agent=event.agent) if event.agent else say("way-back")
+    if event.lifted:
+        back = say("way-lifted", what=back)
+    return back if event.reason == "operator" else say("way-because", what=back, why=because(event.reason))
 
 
-def _requeued(event: e.Requeued) -> str:
-    had = f" from {event.agent}" if event.agent else ""
-    lifted = ", in the first band" if event.lifted else ""
-    return f"it went back{had} to waiting{lifted}" + (f": {event.reason}" if event.reason != "operator" else "")
+def _consulted(number: int, event: e.ConsultStarted) -> Saying:
+    who = event.named or event.address or say("somebody")
+    if number == event.consult:
+        about = interaction_id(event.interaction)
+        return _with_why(say("way-asked-about", agent=event.agent, who=who, about=about), event.why)
+    return _with_why(say("way-asked", agent=event.agent, who=who), event.why)
 
 
-def _consulted(number: int, event: e.ConsultStarted) -> str:
-    asked = event.named or event.address or "somebody"
-    about = f" about {interaction_id(event.interaction)}" if number == event.consult else ""
-    return f"{event.agent} asked {asked}{about} and stayed the owner" + (f" ({event.why})" if event.why else "")
+def _answered(event: e.ConsultAnswered) -> Saying:
+    return say("way-answered", agent=event.agent) if event.agent else say("way-they-answered")
 
 
-def _handed_over(event: e.ConsultCompleted) -> str:
-    if event.reason == "owner-lost":
-        return f"{event.agent}, who had been asked, has it since {event.from_agent} did not come back"
-    return f"{event.from_agent} handed it over to {event.agent}, who had been asked"
+def _handed_over(event: e.ConsultCompleted) -> Saying:
+    code = "way-handed-lost" if event.reason == "owner-lost" else "way-handed"
+    return say(code, agent=event.agent, owner=event.from_agent)
 
 
-def _prioritised(event: e.PriorityChanged) -> str:
-    parts = [f"band {event.band}"] if event.band else []
-    parts += [f"weight {event.weight:g}"] if event.weight else []
-    parts += [f"target {event.target_ms / 1_000:g} s"] if event.target_ms else []
-    return f"it was given {', '.join(parts)}"
+def _prioritised(event: e.PriorityChanged) -> Saying:
+    parts = [say("given-band", band=event.band)] if event.band else []
+    parts += [say("given-weight", weight=f"{event.weight:g}")] if event.weight else []
+    parts += [say("given-target", target=f"{event.target_ms / 1_000:g}")] if event.target_ms else []
+    return say("way-given", parts=joined("comma", parts))
 
 
-def _ended(event: e.InteractionEnded) -> str:
-    to = f" to {event.address}" if event.address else ""
-    return f"it ended: {event.reason}{to}" + (f"; {event.agent} had it" if event.agent else "")
+def _ended(event: e.InteractionEnded) -> Saying:
+    over = say("way-ended", reason=because(event.reason))
+    if event.address:
+        over = say("way-ended-at", address=event.address)
+    return say("way-had", what=over, agent=event.agent) if event.agent else over
 
 
-def _refused(verb: str) -> Callable[[Any], str]:
-    return lambda event: f"{event.agent} {verb} it" + (f" ({event.reason})" if getattr(event, "reason", "") else "")
+def _not_connected(event: e.ConnectFailed) -> Saying:
+    return _with_why(say("way-not-connected", agent=event.agent), because(event.reason))
 
 
-WORDS: dict[type[Event], Callable[[Any], str]] = {
+def _step(event: e.RequirementRelaxed) -> Saying:
+    return say("way-because", what=say("way-step", step=event.step), why=because(event.cause))
+
+
+def _held(event: e.PreferredHeld) -> Saying:
+    return say("way-held", names=joined("or", event.agents), why=because(event.why))
+
+
+WORDS: dict[type[Event], Callable[[Any], Saying]] = {
     e.InteractionArrived: _arrived,
     e.Moved: _moved,
     e.Requeued: _requeued,
-    e.Enriched: lambda event: f"more was read of it: {_list(event)}",
+    e.Enriched: _read,
     e.Rerouted: _rerouted,
     e.CustomerCalled: _called,
-    e.ConnectFailed: lambda event: f"{event.agent} and the customer could not be connected ({event.reason})",
-    e.ConsultAnswered: lambda event: f"{event.agent or 'who was asked'} answered",
+    e.ConnectFailed: _not_connected,
+    e.ConsultAnswered: _answered,
     e.ConsultCompleted: _handed_over,
-    e.ConsultEnded: lambda event: f"the consult ended: {event.reason}",
-    e.CallbackKept: lambda event: f"the caller hung up and keeps the place for callback c-{event.callback}",
-    e.CallbackDue: lambda event: f"it came to wait as an attempt of callback c-{event.callback}",
+    e.ConsultEnded: lambda event: say("way-consult-over", reason=because(event.reason)),
+    e.CallbackKept: lambda event: say("way-kept", callback=callback_id(event.callback)),
+    e.CallbackDue: lambda event: say("way-attempt", callback=callback_id(event.callback)),
     e.PriorityChanged: _prioritised,
-    e.BandRaised: lambda event: "it was lifted into the first band, having waited as long as its band allows",
-    e.RequirementRelaxed: lambda event: f"it took step {event.step} of the relaxation plan: {event.cause}",
-    e.PreferredHeld: lambda event: f"it was held for {' or '.join(event.agents)} because {event.why}",
-    e.PreferredReleased: lambda event: f"it was no longer held for some alone: {event.reason}",
-    e.WorkSuspended: lambda event: f"{event.agent} put it aside for {interaction_id(event.by_interaction)}",
-    e.WorkContinued: lambda event: f"{event.agent} took it up again",
-    e.OfferMade: lambda event: f"it was offered to {event.agent}",
-    e.OfferAccepted: lambda event: f"{event.agent} accepted it",
-    e.OfferDeclined: _refused("declined"),
-    e.OfferExpired: lambda event: f"{event.agent} missed it",
-    e.OfferWithdrawn: lambda event: f"the offer to {event.agent} was taken back: {event.reason}",
+    e.BandRaised: lambda event: say("way-raised"),
+    e.RequirementRelaxed: _step,
+    e.PreferredHeld: _held,
+    e.PreferredReleased: lambda event: say("way-released", reason=because(event.reason)),
+    e.WorkSuspended: lambda event: say("way-aside", agent=event.agent, other=interaction_id(event.by_interaction)),
+    e.WorkContinued: lambda event: say("way-continued", agent=event.agent),
+    e.OfferMade: lambda event: say("way-offered", agent=event.agent),
+    e.OfferAccepted: lambda event: say("way-accepted", agent=event.agent),
+    e.OfferDeclined: lambda event: _with_why(say("way-declined", agent=event.agent), event.reason),
+    e.OfferExpired: lambda event: say("way-missed", agent=event.agent),
+    e.OfferWithdrawn: lambda event: say("way-taken-back", agent=event.agent, reason=because(event.reason)),
     e.InteractionEnded: _ended,
 }

@@ -841,7 +841,7 @@ def test_it_says_for_whom_it_is_held_until_when_and_why() -> None:
     office.now_ms = 1_764_000_000_000  # 16:00:00
     number = office.arrive(recipient="vip", identities=("tel:1",))
     told = explain(office.state, number, office.now_ms)
-    assert told["summary"] == "is held for ana until 16:00:30 because last-agent"
+    assert told["summary"] == "is held for ana until 16:00:30 because they had this customer last"
     assert told["held_for"] == {
         "agents": ["ana"],
         "until_ms": office.now_ms + 30_000,
@@ -851,7 +851,10 @@ def test_it_says_for_whom_it_is_held_until_when_and_why() -> None:
     assert told["next_changes"][0]["change"] == "preferred-over"
     assert told["next_changes"][0]["in_ms"] == 30_000
     found = why_not(office.state, number, "ben", office.now_ms)
-    assert (found["code"], found["reason"]) == ("held", "it is held for ana until 16:00:30 because last-agent")
+    assert (found["code"], found["reason"]) == (
+        "held",
+        "it is held for ana until 16:00:30 because they had this customer last",
+    )
     assert why_not(office.state, number, "ana", office.now_ms)["code"] == "cap"
 
 
@@ -861,7 +864,12 @@ def test_it_says_for_whom_it_is_held_until_when_and_why() -> None:
     [
         ({"agents": ("ana", "ben"), "mode": "require"}, {}, None, "is held for ana or ben because rule vip"),
         ({"attribute": "owner", "mode": "require"}, {"owner": "zoe"}, None, "is held for zoe because attribute owner"),
-        ({"last_agent": True}, {}, c.Preference(agents=("zoe",), require=True), "is held for zoe because asked"),
+        (
+            {"last_agent": True},
+            {},
+            c.Preference(agents=("zoe",), require=True),
+            "is held for zoe because whoever brought it asked for them",
+        ),
     ],
 )
 def test_every_way_to_be_preferred_has_its_words(

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from router.cli import telling
 from router.engine import commands as c
+from router.engine import events as e
 from router.engine.config import Callbacks, Channel, Resort, Rule, Step
 from router.engine.explain import explain
 from router.service.hindsight import look_back
+from router.service.way import WORDS
+from router.service.wording import LANGUAGES, worded
 from tests.engine.support.office import OFFICE, Office, office_with, seconds
 from tests.engine.test_consult import consulting
 from tests.engine.test_explain import decided, journal_of
@@ -75,7 +79,7 @@ def test_a_step_into_another_queue_names_the_plan(way: Any) -> None:
     number = office.arrive()
     office.sleep_s(5)
     assert way(office, number)[1:] == [
-        "it took step 1 of the relaxation plan: after",
+        "it took step 1 of the relaxation plan: its time had come",
         "a rule moved it from queue support to sales: a step of the relaxation plan says so",
     ]
 
@@ -144,3 +148,49 @@ def test_an_offer_that_interrupts_names_what_is_put_aside() -> None:
     assert any(f"To accept puts aside i-{second}, i-{first}." in line for line in story(office, call))
     office.accept(call)
     assert all(office.state.suspended(office.item(n)) for n in (first, second)), "what was foretold has happened"
+
+
+def test_each_line_is_worded_in_the_language_of_the_reader(tmp_path: Path) -> None:
+    office = Office(office_with(relax=(Step(after=seconds(5), queue="sales"),)), ready=("ana", "ben"))
+    number = office.arrive()
+    office.decline(number)
+    office.accept(number)
+    office.do(c.Requeue(interaction=number, by="operator:sam", why="ill"))
+    office.do(c.Reprioritise(interaction=number, band="urgent", weight=2, by="operator:sam"))
+    office.do(c.Close(interaction=number, by="operator:sam", why="spam"))
+    journal = journal_of(office, tmp_path / "j.db")
+    try:
+        lines = worded(look_back(journal, number).way, "es")
+    finally:
+        journal.close()
+    assert [line["what"] for line in lines] == [
+        "llegó a la cola support",
+        "se ofreció a ana",
+        "ana la rechazó",
+        "se ofreció a ben",
+        "ben la aceptó",
+        "dejó de estar con ben y volvió a esperar, por operador sam (ill)",
+        "se ofreció a ana",
+        "se le dio la banda urgent, el peso 2, por operador sam",
+        "se retiró la oferta a ana: la cerró un operador, por operador sam (spam)",
+        "terminó: la cerró un operador, por operador sam (spam)",
+    ]
+    told = worded(explain(office.state, number, office.now_ms), "es")
+    assert told["summary"] == "ha terminado: la cerró un operador"
+
+
+# What an event is filled with, by the type of its field; all others are texts.
+SAMPLES: dict[Any, object] = {int: 7, float: 2.5, tuple[str, ...]: ("ana", "ben"), dict[str, str]: {"a": "b"}}
+
+
+@pytest.mark.parametrize("event", WORDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_line_is_without_words(event: type[e.Event], language: str) -> None:
+    filled = {
+        field.name: SAMPLES.get(field.type, None if "None" in str(field.type) else "x")
+        for field in msgspec.structs.fields(event)
+        if field.required or field.name == "attributes"
+    }
+    said = worded(WORDS[event](event(**filled)), language)
+    assert said
+    assert "{" not in said

@@ -15,7 +15,18 @@ from router.engine.sayings import ENGLISH, JOINTS, Saying, joined, listed, say
 from router.service.wording import HEADER_MAX, LANGUAGES, SPANISH, preferred, worded
 
 ENGINE = Path(__file__).parents[2] / "router" / "engine"
-SAME = {"skill", "group", "part", "comma", "semicolon", "it-is-held"}  # have no word of a language, or lose it
+WAY = ENGINE.parent / "service" / "way.py"
+SAME = {
+    "skill",
+    "group",
+    "part",
+    "comma",
+    "semicolon",
+    "it-is-held",
+    "way-why",
+    "way-because",
+    "supervisor",
+}  # have no word of a language, or lose it
 
 
 def parameters(template: str) -> list[str]:
@@ -53,12 +64,14 @@ def test_every_code_is_worded_in_every_language_with_the_same_parameters(code: s
 
 def test_every_code_that_the_engine_says_is_in_the_catalogue_and_none_stands_there_for_nothing() -> None:
     """Codes that are put together end or begin in quotes of their own: `say(f"state-...")`, `say("why-one" + end)`."""
-    text = "\n".join(path.read_text() for path in ENGINE.glob("*.py") if path.name != "sayings.py")
+    speakers = [*(path for path in ENGINE.glob("*.py") if path.name != "sayings.py"), WAY]
+    text = "\n".join(path.read_text() for path in speakers)
     said = set(re.findall(r"\b(?:say|joined)\(\s*\"([\w-]+)\"", text))
     assert said <= set(ENGLISH)
     quoted = set(re.findall(r"\"([\w-]+)\"", text))
     made = {f"{what}-{end}" for what in ("share", "wait", "level", "own-level", "own-wait") for end in ("is", "must")}
     made |= {f"{what}-seen" for what in ("why-one", "why-all", "why-some")} | {"owned-aside", "documented-aside"}
+    made |= {f"reason-{code}" for code in quoted} | {"operator", "supervisor"}
     made |= {"state-ready", "state-not_ready", "policy-relax", "policy-callback"}
     assert set(ENGLISH) - JOINTS - made <= quoted
 

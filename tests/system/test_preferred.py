@@ -64,10 +64,26 @@ async def test_a_caller_is_held_for_who_is_busy_and_reaches_them_before_who_is_f
         _, told = await daemon.get(f"/v1/interactions/{held}/explain")
         assert told["summary"].startswith("is held for ana until ")
         _, why = await daemon.get(f"/v1/interactions/{held}/why-not/ben")
-        assert (why["code"], why["reason"].endswith("because last-agent")) == ("held", True)
+        assert (why["code"], why["reason"].endswith("because they had this customer last")) == ("held", True)
         await ana.complete(next(iter(ana.work)))
         await ana.offered(held, WAITS_S)
         assert ben.offers == {}
+
+
+@pytest.mark.promise("EX-2")
+async def test_how_a_contact_came_there_is_told_in_the_language_of_the_reader(tmp_path: Path) -> None:
+    async with house(tmp_path) as (daemon, ana, _):
+        again = await call(daemon, "c2")
+        await ana.accept(again)
+        headers = {"Authorization": "Bearer dev-operator", "Accept-Language": "es"}
+        async with daemon.session.get(f"{daemon.http}/v1/interactions/{again}/explain", headers=headers) as answer:
+            told = await answer.json()
+        assert [line["what"] for line in told["way"]] == [
+            "llegó a la cola support por la regla support-live",
+            "se guardó para ana: fue quien atendió a este cliente la última vez",
+            "se ofreció a ana",
+            "ana la aceptó",
+        ]
 
 
 @pytest.mark.promise("RT-8")
