@@ -85,6 +85,9 @@ DRIFT_MAX_MS = 60_000
 ENGINE, EDGE = "engine", "edge"
 ROLES = frozenset((ENGINE, EDGE))
 
+# What outsiders are told of a process that has never led and cannot take over; its health says why.
+NOT_HERE = "standing by: this process cannot lead just now, and does not know who does; come back in a moment"
+
 
 class App:
     """One process with everything in it, or with one of its roles."""
@@ -274,6 +277,7 @@ class App:
             self.own.deaf = frozenset(name for name, adapter in self._by_channel.items() if not adapter.hears)
             self.own.on_failure.append(self._failed)
             self.own.on_recovery.append(self._recovered)
+            self.own.on_standby.append(self._say_who_leads)
             if self.settings.journal.kind == "redis":
                 self._share(self.own)
 
@@ -311,6 +315,11 @@ class App:
         if self.lease is not None:  # others may lead from now on: nobody must stay and wait here
             self.http.closed = AWAY
             self.sockets.send_away("come back in a moment; this process does not lead.")
+
+    def _say_who_leads(self, leads: str) -> None:
+        """Who has never led names the one to ask, as long as there is one: it may have died since, or have changed."""
+        if not self.has_led:
+            self.http.closed = f"standing by: {leads}; ask there" if leads else NOT_HERE
 
     def _recovered(self) -> None:
         if not self.has_led:
@@ -493,7 +502,7 @@ class App:
     async def _stand_by(self, why: str) -> None:
         assert self.lease is not None, "only a shared journal can be held"
         assert self.own is not None
-        self.http.closed = f"standing by: {why}; ask there"
+        self._say_who_leads(why)
         await self.door.prepare()
         await self.http.start()
         self.own.stand_by(f"standby: {why}")
@@ -599,8 +608,11 @@ class App:
         """What concerns a log that others may lead."""
         assert self.lease is not None
         found = self.lease.health()
-        followed = self.follower.document if self.follower is not None else b""
-        if self.writer.failed and followed and followed != self.loaded.document:
+        if self.follower is None or not self.writer.failed:
+            return found
+        if foreign := self.follower.foreign:
+            return replace(found, ok=False, detail=f"this process will not take over: {foreign}")
+        if self.follower.document not in (b"", self.loaded.document):
             return replace(found, detail="who leads has another configuration; taking over would put this one in force")
         return found
 

@@ -133,7 +133,7 @@ class Follower:
     ) -> None:
         """`queues`: of this process's configuration; `foreign`: whose a log without any of them is, and what to do."""
         self._journal, self._log, self._queues = journal, log_, queues
-        self._foreign = foreign
+        self._whose = foreign
         self._engine: Engine | None = None
 
     @property
@@ -141,6 +141,11 @@ class Follower:
         """The configuration by which the leader decides, as far as it was followed; b"" before that."""
         engine = self._engine
         return engine.state.document if engine is not None else b""
+
+    @property
+    def foreign(self) -> str:
+        """Why the log, as far as it was followed, would not be gone on with; "" if it would, or is not known."""
+        return self._unlike(self._engine) if self._engine is not None else ""
 
     def follow(self) -> None:
         """Apply what the leader has written since. What goes wrong here costs time at the takeover, nothing else."""
@@ -179,13 +184,19 @@ class Follower:
         return engine
 
     def _check_house(self, engine: Engine) -> None:
+        if foreign := self._unlike(engine):
+            raise JournalUnfit(f"{self._journal.where}: {foreign}")
+
+    def _unlike(self, engine: Engine) -> str:
+        """Why this is another's log; "" if it is ours, or anybody's."""
         theirs = frozenset(engine.state.queues)
-        if self._queues and theirs and not self._queues & theirs:
-            named, (whose, do) = ", ".join(sorted(theirs)[:5]), self._foreign
-            raise JournalUnfit(
-                f"{self._journal.where}: this log is {whose}, for none of its queues ({named}) is in this "
-                f"configuration; {do}, or keep one queue's name while all others change"
-            )
+        if not self._queues or not theirs or self._queues & theirs:
+            return ""
+        named, (whose, do) = ", ".join(sorted(theirs)[:5]), self._whose
+        return (
+            f"this log is {whose}, for none of its queues ({named}) is in this configuration; {do}, or keep one "
+            "queue's name while all others change"
+        )
 
     def _take(self) -> Engine:
         engine, mark = self._engine, self._log.mark()

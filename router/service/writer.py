@@ -75,6 +75,7 @@ class Writer:
         self.observers: list[Observer] = []
         self.on_failure: list[Callable[[str], None]] = []
         self.on_recovery: list[Callable[[], None]] = []
+        self.on_standby: list[Callable[[str], None]] = []  # who leads, in words, whenever that changes; "": not known
         self.follow: Callable[[], None] = lambda: None  # in a thread, each time the journal turns out to be led
         self.rebuild: Callable[[], Engine] = lambda: restore(self.journal)  # in a thread, of the open journal
         self._mailbox = Mailbox(settings or MailboxSettings())
@@ -388,13 +389,19 @@ class Writer:
         """Said once for each reason, not every second."""
         if why != self.failed:
             log.error("Writer not recovered", action="writer_not_recovered", problem=why, error=type(error).__name__)
+            self._tell_standby("")
         self.failed = why
 
-    def _standing_by(self, why: str) -> None:
-        why = f"standby: {why}"
+    def _standing_by(self, leads: str) -> None:
+        why = f"standby: {leads}"
         if why != self.failed:
             log.info("Stands by", action="stands_by", problem=why)
+            self._tell_standby(leads)
         self.failed = why
+
+    def _tell_standby(self, leads: str) -> None:
+        for call in self.on_standby:
+            safely(call, leads)
 
     def _reopen(self) -> Engine:
         if not self._held:  # or there is nothing to close, and the way to ask stays open

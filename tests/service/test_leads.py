@@ -127,6 +127,11 @@ async def test_a_log_that_has_nothing_of_a_domain_is_left_alone_with_a_sentence(
         assert "give north the number that it always had (domains.north)" in found.detail
     async with place.engine(BOTH) as leads:
         assert (await led(leads, "north")).desk.interaction(1_000_000_001).state == "queued", "nothing was changed"
+        async with place.engine(crossed, "two") as strangers:
+            (north,) = (lead for lead in strangers.leads if lead.name == "north")
+            await until(lambda: "this engine will not take over" in north.health().detail)
+            assert north.health().ok, "somebody leads it"
+            assert "this log is not that of routing domain north" in north.health().detail
 
 
 # --- what an engine is called -----------------------------------------------------------------------------------------

@@ -135,6 +135,22 @@ async def test_a_second_house_on_the_same_prefix_is_told_so_and_leaves_the_log_a
     journal.close()
 
 
+@pytest.mark.promise("DU-5", "OB-1")
+async def test_a_standby_knows_another_houses_log_while_that_one_still_leads(redis: RedisServer) -> None:
+    settings = JournalSettings(url=redis.unix_url)
+    await lead_once(settings)
+    leader = RedisJournal(settings)
+    leader.open()
+    _, other = follower(settings, {"orders", "returns"})
+    _, same = follower(settings, {"support", "orders"})
+    assert other.foreign == "", "nothing is known before it was followed"
+    other.follow()
+    same.follow()
+    assert other.foreign.startswith("this log is another house's, for none of its queues (support) is in this")
+    assert same.foreign == ""
+    leader.close()
+
+
 class Renewed:
     """A lease that can always be renewed, by a server whose clock is another one."""
 

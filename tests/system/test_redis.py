@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import smtplib
 from collections.abc import AsyncIterator, Iterator
@@ -42,11 +43,11 @@ def shared(redis: RedisServer, tmp_path: Path, **more: str) -> dict[str, str]:
     return QUICK | {f"SWITCHBOARD__{name}": value for name, value in settings.items()}
 
 
-def at_fixed_ports(data: Path, env: dict[str, str]) -> Daemon:
+def at_fixed_ports(data: Path, env: dict[str, str], config: Path = CONFIG) -> Daemon:
     """Who stands by says nothing of the ports that it will open."""
     http, sockets, smtp, lmtp = free_ports(4)
     ports = {"HTTP__PORT": http, "SOCKETS__PORT": sockets, "EMAIL__SMTP__PORT": smtp, "EMAIL__LMTP__PORT": lmtp}
-    daemon = Daemon(data, env | {f"SWITCHBOARD__{name}": str(port) for name, port in ports.items()})
+    daemon = Daemon(data, env | {f"SWITCHBOARD__{name}": str(port) for name, port in ports.items()}, config)
     daemon.http, daemon.socket = f"http://127.0.0.1:{http}", f"ws://127.0.0.1:{sockets}"
     daemon.smtp, daemon.lmtp = ("127.0.0.1", smtp), ("127.0.0.1", lmtp)
     return daemon
@@ -193,3 +194,39 @@ async def test_a_leader_that_was_paused_for_longer_than_its_lease_acknowledges_n
     assert (await call(second, 2))["interaction"] == ours["interaction"]
     assert [line["seq"] for line in second.export()] == list(range(1, len(second.export()) + 1))
     assert first.troubles() == []
+
+
+@pytest.mark.promise("DU-5", "OB-1")
+async def test_a_standby_of_another_house_says_that_it_will_not_lead_and_sends_nobody_to_the_dead(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.toml"
+    names = {"support": "helpdesk", "sales": "orders", "mailroom": "paper"}
+    other.write_text(re.sub("|".join(names), lambda found: names[found[0]], CONFIG.read_text()))
+    async with AsyncExitStack() as stack:
+        first = at_fixed_ports(tmp_path / "first", shared(redis, tmp_path))
+        stranger = at_fixed_ports(tmp_path / "stranger", shared(redis, tmp_path), other)
+        for daemon in (first, stranger):
+            stack.callback(daemon.kill)
+            stack.push_async_callback(daemon.close)
+        first.launch()
+        await first.ready()
+        stranger.launch()
+        found = await stranger.until(lambda _, body: "another house's" in str(body))
+        assert not found["parts"]["journal"]["ok"]
+        assert "this process will not take over: this log is another house's" in found["parts"]["journal"]["detail"]
+        assert "would put this one in force" not in str(found)
+        leader = f":{first.pid} leads; ask there"
+        assert leader in await refusal(stranger)
+        first.kill()
+        await stranger.until(lambda _, body: "another house's" in body["parts"]["writer"]["detail"])
+        assert "does not know who" in await refusal(stranger)
+        first.launch()
+        await stranger.until(stands_by)
+        assert f":{first.pid} leads; ask there" in await refusal(stranger), "and of who leads since"
+
+
+async def refusal(daemon: Daemon) -> str:
+    status, body = await daemon.get("/v1/queues")
+    assert status == 503
+    return str(body["detail"])

@@ -69,9 +69,9 @@ class Lead:
         self.snapshots = snapshots
         self.cannot = ""  # why it was let go
         foreign = (f"not that of routing domain {name}", f"give {name} the number that it always had (domains.{name})")
-        follower = Follower(journal, look, frozenset(part.queues), foreign)
-        self.writer.follow = follower.follow
-        self.writer.rebuild = follower.take_quiet
+        self._follower = Follower(journal, look, frozenset(part.queues), foreign)
+        self.writer.follow = self._follower.follow
+        self.writer.rebuild = self._follower.take_quiet
         self.writer.observers.append(self._observe)
         self.writer.on_failure.append(self._lost)
         self.writer.on_recovery.append(self._led)
@@ -174,6 +174,8 @@ class Lead:
         if self.writer.failed:
             led = "standby: " in self.writer.failed and self.writer.failed.endswith(" leads")
             detail = self.writer.failed if led else f"{unowned(self.name)} ({self.writer.failed})"
+            if led and (foreign := self._follower.foreign):
+                detail += f"; this engine will not take over: {foreign}"
             return Health(led, detail, figures)
         for part in (self.writer.health(), self.lease.health(), self.links.health(), self._matching()):
             if not part.ok:
