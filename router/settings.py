@@ -34,7 +34,7 @@ from router.engine import config as engine
 from router.engine.config import NAME, Duration
 from router.engine.plan import check_config
 from router.errors import ConfigError
-from router.http.access import DEMO, check_exposure, is_loopback
+from router.http.access import check_exposure, check_tokens
 from router.http.settings import HttpSettings
 from router.journal.settings import JournalSettings
 from router.service.accounts import AccountSettings
@@ -63,7 +63,8 @@ class Sockets(SocketSettings, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Operators(Struct, frozen=True, forbid_unknown_fields=True):
     """Who may use the operator API. Left out: nobody, and then nothing listens beyond loopback."""
 
-    tokens: dict[str, str] = field(default_factory=dict)  # token -> name, as the audit shows it
+    # Token -> name, as the audit shows it. Where `http` or `sockets` listen beyond loopback, at least 16 characters.
+    tokens: dict[str, str] = field(default_factory=dict)
 
 
 class Stop(Struct, frozen=True, forbid_unknown_fields=True):
@@ -267,10 +268,10 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
     check_desk(settings.desk, config.queues)
     check_accounts(settings.accounts, config.teams)
     check_exposure(settings.http, settings.operators.tokens)
-    demo = any(token.startswith(DEMO) for token in settings.agent_link.tokens)
-    if demo and not is_loopback(settings.sockets.host):
-        expected = f"this machine only (127.0.0.1), since agent_link.tokens has demo tokens ({DEMO}...)"
-        raise ConfigError("sockets.host", expected, settings.sockets.host)
+    check_tokens(
+        {"http.host": settings.http.host, "sockets.host": settings.sockets.host},
+        {"operators.tokens": settings.operators.tokens, "agent_link.tokens": settings.agent_link.tokens},
+    )
 
 
 def _check_addresses(settings: Settings) -> None:

@@ -13,6 +13,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """The agents' link. Left out: nobody can sign in, limits as below."""
 
     # Token -> agent id. A key "sha256:HEX" is the digest of a token, so that the file need not hold the secret itself.
+    # Where `http` or `sockets` listen beyond loopback, at least 16 characters.
     tokens: dict[str, str] = field(default_factory=dict)
     # From connecting to `hello`. People's clients say it at once; strangers should not keep a place.
     hello_timeout: Duration = Duration(10_000)

@@ -22,6 +22,8 @@ from router.service.routes import described
 from router.service.sources import nearest, source_of
 
 DEMO = "dev-"  # what the tokens of the shipped demo configuration start with
+# Characters: a token is all that keeps strangers out, as between engines and edges, and who guesses has years for it.
+TOKEN_LEAST = 16
 UNCOUNTED = 1 << 30  # wrong proofs that an address may show in a minute where nobody says otherwise
 
 _refused = counter("http_unauthenticated_total", "Requests without a token that is known.")
@@ -172,3 +174,21 @@ def check_exposure(settings: HttpSettings, operators: Mapping[str, str]) -> None
     if not settings.certificate and not settings.behind_proxy:
         expected = f"{HERE}, or http.certificate and http.private_key, or http.behind_proxy = true"
         raise ConfigError("http.host", expected, settings.host)
+
+
+def check_tokens(listens: Mapping[str, str], tokens: Mapping[str, Mapping[str, str]]) -> None:
+    """Refuse tokens that everybody knows, or could guess, where anything listens beyond this machine (OB-6).
+
+    `listens`: option -> host; `tokens`: option -> token -> whose it is. All of them are judged wherever it is that
+    something listens: an agent's token opens the websockets and is good for HTTP as well.
+    """
+    beyond = next((option for option, host in listens.items() if not is_loopback(host)), "")
+    if not beyond:
+        return
+    for path, held in tokens.items():
+        if any(token.startswith(DEMO) for token in held):
+            raise ConfigError(beyond, f"{HERE}, since {path} has demo tokens ({DEMO}...)", listens[beyond])
+        for token, whose in held.items():
+            if len(token) < TOKEN_LEAST:
+                expected = f"tokens of at least {TOKEN_LEAST} characters, since {beyond} is not this machine only"
+                raise ConfigError(path, expected, f"a shorter one, that of {whose}")

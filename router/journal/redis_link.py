@@ -8,9 +8,10 @@ Behind Sentinels each new link goes to whoever they say is the master now.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from redis import ConnectionPool, Sentinel
 from redis import exceptions as rx
@@ -173,18 +174,44 @@ def shown(url: str) -> str:
 
 
 def check_url(url: str) -> None:
-    """Raise ConfigError for what is no address of a Redis."""
+    """Raise ConfigError for what is no address of a Redis, and for parts of one that its client would pass over: it
+    takes database 0 for one that it cannot read, and this machine for a host that is not named."""
     expected = "redis://HOST:PORT/DB, rediss://, unix:///PATH or redis+sentinel://HOST:PORT,HOST:PORT/NAME"
-    parts = urlsplit(url)
-    good = parts.scheme in SCHEMES and (parts.path if parts.scheme == "unix" else parts.netloc)
-    if not good or (parts.scheme.endswith("+sentinel") and not parts.path.strip("/")):
-        raise ConfigError("journal.url", expected, repr(shown(url)))
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigError("journal.url", expected, "something else") from None
     if "@" in parts.netloc:
         raise ConfigError("journal.url", "no password in it; journal.username and journal.password take it", "one")
-    try:
-        _sentinels(parts.netloc) if parts.scheme.endswith("+sentinel") else parts.port
-    except ValueError:
-        raise ConfigError("journal.url", expected, repr(shown(url))) from None
+    if parts.scheme not in SCHEMES:
+        raise ConfigError("journal.url", expected, repr(shown(url)))
+    if wrong := _wrong_in(parts):
+        raise ConfigError("journal.url", wrong, repr(shown(url)))
+
+
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
+_DATABASE = re.compile(r"/?|/[0-9]{1,5}/?")
+_MASTER = re.compile(r"/[A-Za-z0-9._-]+/?")  # what Sentinels take for a name
+
+
+def _wrong_in(parts: SplitResult) -> str:
+    """What should stand in the place of the part that is wrong; "" where none is."""
+    is_socket, is_watched = parts.scheme == "unix", parts.scheme.endswith("+sentinel")
+    if (parts.query and not (is_socket and re.fullmatch("db=[0-9]{1,5}", parts.query))) or parts.fragment:
+        return "nothing behind the path, no ? and no #"
+    if is_socket:
+        return "" if not parts.netloc and parts.path.strip("/") else "unix:///PATH, with three slashes"
+    hosts = parts.netloc.split(",") if is_watched else [parts.netloc]
+    if not all(map(_is_host, hosts)):
+        return "HOST:PORT, or HOST alone" + (", and commas between them" if is_watched else "")
+    if is_watched:
+        return "" if _MASTER.fullmatch(parts.path) else "the name under which Sentinels know the master: .../NAME"
+    return "" if _DATABASE.fullmatch(parts.path) else "the number of a database: .../0"
+
+
+def _is_host(text: str) -> bool:
+    found = _HOST.fullmatch(text)
+    return found is not None and 1 <= int(found["port"] or 1) <= 65_535
 
 
 def _sentinels(netloc: str) -> list[tuple[str, int]]:

@@ -39,6 +39,9 @@ AT_ONCE = 2  # passwords that are checked at the same time
 MAY_WAIT = 64  # and more that may wait for their turn: three seconds of them
 
 SHORTEST, LONGEST = 12, 256  # characters of a password
+# Shorter ones are over before the page that they are for has loaded. "0s" does not switch them off: it would be a
+# sign-in that is answered well, with a token that is dead.
+SESSION_LEAST, TICKET_LEAST = Duration(60_000), Duration(1_000)
 SESSIONS_MAX = 100_000  # that are kept; beyond that the oldest end
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,63}")
@@ -70,7 +73,7 @@ class OidcSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Who signs in by name and password, or at a company's provider. Left out: local accounts, as below."""
 
-    # From sign-in to the next one: a long shift. `switchboard user disable` ends a session at once.
+    # From sign-in to the next one: a long shift, at least a minute. `switchboard user disable` ends a session at once.
     session: Duration = Duration(43_200_000)
     # How long what opens a websocket is good for, once. Browsers use it within a second.
     ticket: Duration = Duration(30_000)
@@ -79,6 +82,9 @@ class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 def check(settings: AccountSettings, teams: Iterable[str]) -> None:
     """Raises ConfigError."""
+    for name, value, least in (("session", settings.session, SESSION_LEAST), ("ticket", settings.ticket, TICKET_LEAST)):
+        if value < least:
+            raise ConfigError(f"accounts.{name}", f"at least {least}", str(value))
     oidc = settings.oidc
     if oidc is None:
         return

@@ -119,7 +119,7 @@ MISTAKES = [
     ("[kiosk]", '[scan.folders.x]\npath = "drop/fax/"\n[kiosk]', "scan.folders.x.path", "that of fax"),
     ("[kiosk]", '[scan.folders.x]\npath = "quarantine"\n[kiosk]', "scan.folders.x.path", "a folder of its own"),
     ("[kiosk]", '[scan.folders.x]\npath = "../x"\n[kiosk]', "scan.folders.x.path", "a folder of its own"),
-    ("[kiosk]", '[sockets]\nhost = "::"\n[kiosk]', "sockets.host", "since agent_link.tokens has demo tokens"),
+    ("[kiosk]", '[sockets]\nhost = "::"\n[kiosk]', "sockets.host", "since operators.tokens has demo tokens"),
 ]
 
 
@@ -198,6 +198,9 @@ def test_nobody_is_shown_a_regular_expression() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
+        ("ACCOUNTS__SESSION", '"0s"', "accounts.session: expected at least 1m, found 0s"),
+        ("ACCOUNTS__SESSION", '"59s"', "accounts.session: expected at least 1m, found 59s"),
+        ("ACCOUNTS__TICKET", '"0s"', "accounts.ticket: expected at least 1s, found 0s"),
         ("JOURNAL__LEASE", '"0s"', "journal.lease: expected 500 ms to 600 s, found 0s"),
         ("LINK__SILENCE", '"10ms"', "link.silence: expected 300 ms to 600 s, found 10ms"),
         ("JOURNAL__PREFIX", '"a b"', "journal.prefix: expected 1 to 64 letters, digits, _ . -, found 'a b'"),
@@ -253,6 +256,59 @@ def test_a_token_with_a_wrong_value_is_not_repeated() -> None:
         parse(b"[agent_link.tokens]\nhush-hush = 5")
     assert "hush-hush" not in str(caught.value)
     assert caught.value.path == "agent_link.tokens.(a token)"
+
+
+def exposed(http: str, sockets: str, operator: str, agent: str) -> bytes:
+    """A house whose ports are these, with a token each."""
+    document = {
+        "agents": {"ana": {}},
+        "http": {"host": http, "behind_proxy": True},
+        "sockets": {"host": sockets},
+        "operators": {"tokens": {operator: "olga"}},
+        "agent_link": {"tokens": {agent: "ana"}},
+    }
+    return msgspec.json.encode(document)
+
+
+HERE, GOOD = "127.0.0.1", "sixteen-letters!"
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.mark.promise("OB-6", "OB-4")
+@pytest.mark.parametrize(("http", "sockets", "open_one"), [("::", HERE, "http"), (HERE, "::", "sockets")])
+@pytest.mark.parametrize(
+    ("operator", "agent", "path", "whose"),
+    [("op", GOOD, "operators.tokens", "olga"), (GOOD, GOOD[:15], "agent_link.tokens", "ana")],
+)
+def test_a_token_that_can_be_guessed_is_refused_where_others_can_try_it(
+    http: str, sockets: str, open_one: str, operator: str, agent: str, path: str, whose: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(exposed(http, sockets, operator, agent))
+    assert str(refused.value) == (
+        f"{path}: expected tokens of at least 16 characters, since {open_one}.host is not this machine only, "
+        f"found a shorter one, that of {whose}"
+    )
+
+
+@pytest.mark.promise("OB-6", "OB-4")
+@pytest.mark.parametrize(("http", "sockets", "path"), [("::", HERE, "http.host"), (HERE, "::", "sockets.host")])
+@pytest.mark.parametrize(("operator", "agent"), [("dev-operator-of-the-demo", GOOD), (GOOD, "dev-agent-of-the-demo")])
+def test_a_token_that_everybody_knows_is_refused_there_too(
+    http: str, sockets: str, path: str, operator: str, agent: str
+) -> None:
+    with pytest.raises(ConfigError, match="has demo tokens") as refused:
+        parse(exposed(http, sockets, operator, agent))
+    assert refused.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("host", "operator", "agent"), [("::", GOOD, GOOD + "2"), ("::", GOOD, DIGEST), (HERE, "op", "dev-ana")]
+)
+def test_long_tokens_may_be_tried_by_others_and_short_ones_on_this_machine(
+    host: str, operator: str, agent: str
+) -> None:
+    parse(exposed(host, host, operator, agent))
 
 
 def test_the_environment_overrides_single_values() -> None:

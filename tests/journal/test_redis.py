@@ -23,7 +23,7 @@ from router.journal import frames, redis_scripts
 from router.journal.port import Journal, Snapshot
 from router.journal.redis import IN_FULL, RedisJournal
 from router.journal.redis_inspection import verify
-from router.journal.redis_link import Link, problems
+from router.journal.redis_link import Link, check_url, problems
 from router.journal.settings import JournalSettings
 from router.observe import REGISTRY
 from tests.journal.contract import JournalContract, fill, payloads, records
@@ -619,13 +619,49 @@ def test_what_it_says_of_itself_is_judged(info: dict[str, str], said: str) -> No
 @pytest.mark.parametrize(
     "url",
     ["", "localhost:6379", "http://127.0.0.1", "redis://", "redis+sentinel://a:1,b:2", "unix://", "redis://h:port/0",
-     "redis://:secret@127.0.0.1"],
+     "redis://:secret@127.0.0.1", "redis://[::1/0", "unix:///run/redis.sock?db=x"],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_before_anything_is_tried(url: str) -> None:
     with pytest.raises(ConfigError) as refused:
         RedisJournal(JournalSettings(url=url))
     assert refused.value.path == "journal.url"
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.promise("OB-4")
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("redis://h:6379/x", "the number of a database: .../0"),
+        ("redis://h:6379/1/2", "the number of a database: .../0"),  # its client would make 12 of it
+        ("redis://h:6379/-1", "the number of a database: .../0"),
+        ("redis://:6379/0", "HOST:PORT, or HOST alone"),
+        ("redis://h:0/0", "HOST:PORT, or HOST alone"),
+        ("redis://h:/0", "HOST:PORT, or HOST alone"),
+        ("rediss://h:66000/0", "HOST:PORT, or HOST alone"),
+        ("redis://a:1,b:2/0", "HOST:PORT, or HOST alone"),
+        ("redis://h:6379/0?db=3", "nothing behind the path, no ? and no #"),
+        ("redis://h:6379/0#3", "nothing behind the path, no ? and no #"),
+        ("redis+sentinel://a:1,b:2/NAME?db=3", "nothing behind the path, no ? and no #"),
+        ("redis+sentinel://a:1,,b:2/NAME", "HOST:PORT, or HOST alone, and commas between them"),
+        ("redis+sentinel://a:1,b:2/NAME/3", "the name under which Sentinels know the master: .../NAME"),
+        ("unix://run/redis.sock", "unix:///PATH, with three slashes"),
+    ],
+)
+def test_a_part_of_an_address_that_would_be_passed_over_is_refused(url: str, wanted: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check_url(url)
+    assert (refused.value.path, refused.value.expected) == ("journal.url", wanted)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://h", "redis://h/", "redis://h:6379/15", "rediss://10.0.0.5:6379/0/", "redis://[::1]:6379/0",
+     "unix:///run/redis.sock", "unix:///run/redis.sock?db=3", "redis+sentinel://10.0.0.5:26379,[::1]:26380/my-house",
+     "redis+sentinel://one,two/house"],
+)  # fmt: skip
+def test_an_address_may_leave_out_what_has_a_usual_value(url: str) -> None:
+    check_url(url)
 
 
 def shipped_settings() -> list[str]:
