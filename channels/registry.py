@@ -15,8 +15,10 @@ from channels.chat.settings import Settings as Chat
 from channels.email.settings import Settings as Email
 from channels.email.settings import check as check_email
 from channels.kiosk.settings import Settings as Kiosk
+from channels.kiosk.settings import check_exposed as check_exposed_kiosk
 from channels.phone.settings import Settings as Phone
 from channels.phone.settings import check as check_phone
+from channels.phone.settings import check_exposed as check_exposed_phone
 from channels.scan.settings import Settings as Scan
 from channels.scan.settings import check as check_scan
 from router.engine.config import Reach
@@ -36,7 +38,7 @@ class Kind:
     as in `engine.config.Channel`), `lasting` whose contacts are never ended by a rule, because nobody would be told.
     `endpoint` says what an agent's endpoint should look like, "" where it is well; `reaches` to what addresses its
     gateways can connect contacts; `listens` where it listens itself: option -> (host, port); `brings` to what address
-    its contacts come: option -> (channel, address).
+    its contacts come: option -> (channel, address). `exposed` refuses what must not be used where others can reach us.
     """
 
     settings: type[Struct]
@@ -53,6 +55,7 @@ class Kind:
     reaches: Callable[[Any], dict[str, tuple[Reach, ...]]] = lambda settings: {}
     listens: Callable[[Any], dict[str, tuple[str, int]]] = lambda settings: {}
     brings: Callable[[Any], dict[str, tuple[str, str]]] = lambda settings: {}
+    exposed: Callable[[Any], None] = lambda settings: None
 
 
 def _phone(settings: Phone, context: Context) -> Adapter:
@@ -179,6 +182,7 @@ KINDS: dict[str, Kind] = {
         unheld=_phone_unheld,
         endpoint=_phone_endpoint,
         reaches=_phone_reaches,
+        exposed=check_exposed_phone,
     ),
     "email": Kind(
         Email,
@@ -205,5 +209,10 @@ KINDS: dict[str, Kind] = {
     "scan": Kind(
         Scan, _scan, check=check_scan, feeds=_scan_feeds, lasting=lambda settings: set(_scan_feeds(settings).values())
     ),
-    "kiosk": Kind(Kiosk, _kiosk, brings=lambda settings: {f"kiosk.topics.{t}": ("walkin", t) for t in settings.topics}),
+    "kiosk": Kind(
+        Kiosk,
+        _kiosk,
+        brings=lambda settings: {f"kiosk.topics.{t}": ("walkin", t) for t in settings.topics},
+        exposed=check_exposed_kiosk,
+    ),
 }

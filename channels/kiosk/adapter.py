@@ -25,7 +25,7 @@ from channels.kiosk.board import Board, Call, NowServing
 from channels.kiosk.parse import CHANNEL, Booked, CheckIn, arrival, parse, parse_key
 from channels.kiosk.rates import Rates
 from channels.kiosk.render import Page, kiosk_page, screen_page
-from channels.kiosk.settings import Settings
+from channels.kiosk.settings import Settings, check_exposed
 from channels.kiosk.ticket import ticket
 from router.engine import events as e
 from router.engine.commands import Enrich
@@ -33,7 +33,6 @@ from router.engine.views import Inform, InteractionView, MessageView, Outbound, 
 from router.errors import (
     BadMessage,
     ClientError,
-    ConfigError,
     Draining,
     Forbidden,
     IllegalMove,
@@ -80,8 +79,8 @@ class KioskAdapter:
     hears = True
 
     def __init__(self, settings: Settings, context: Context) -> None:
-        if not context.loopback_only and (not settings.token or settings.token.startswith("dev-")):
-            raise ConfigError("kiosk.token", "a token of your own, since kiosks can be reached from elsewhere")
+        if not context.loopback_only:
+            check_exposed(settings)
         self._settings = settings
         context = for_channel(context, cards=False)
         self._desk: Desk = context.desk

@@ -99,6 +99,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             _check(f"kiosk.translations.{code}", code, translation, self)
 
 
+def check_exposed(settings: Settings) -> None:
+    """Raise ConfigError for a token that is none, or that everybody knows, where others can reach us (OB-6)."""
+    if not settings.token or settings.token.startswith("dev-"):
+        raise ConfigError("kiosk.token", "a token of your own, since kiosks can be reached from elsewhere")
+
+
 def _check(path: str, code: str, translation: Translation, settings: Settings) -> None:
     others = [known for known in settings.languages if known != settings.page_language]
     if code not in others:

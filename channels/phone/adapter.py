@@ -55,13 +55,12 @@ from channels.phone.kinds import KINDS, Kind
 from channels.phone.memory import CallMemory
 from channels.phone.positions import Positions
 from channels.phone.request import Answer, Control, Raw, Site
-from channels.phone.settings import Gateway, Settings, check
+from channels.phone.settings import Gateway, Settings, check, check_exposed
 from router.engine.commands import AnyCommand, FailConnection, FailConsult, Leave, Renew, Reply
 from router.engine.views import Estimate, Inform, InteractionView, MessageView, Outbound, interaction_id
 from router.errors import (
     BadMessage,
     ClientError,
-    ConfigError,
     Draining,
     NoRoute,
     NotFound,
@@ -105,8 +104,8 @@ class PhoneAdapter:
 
     def __init__(self, settings: Settings, context: Context) -> None:
         check(settings)
-        for name, gateway in settings.gateways.items():
-            _refuse_demo_secrets(name, gateway, context.loopback_only)
+        if not context.loopback_only:
+            check_exposed(settings)
         context = for_channel(context, cards=False)
         self._desk = context.desk
         self._quarantine = context.quarantine
@@ -605,9 +604,3 @@ def _settled(desk: Desk, command: AnyCommand) -> asyncio.Future[Reply | RouterEr
 def _is_final(status: int) -> bool:
     """Whether the same order would get the same answer. A redirect would: orders do not follow it."""
     return 300 <= status < 500 and status not in _PASSING
-
-
-def _refuse_demo_secrets(name: str, gateway: Gateway, loopback_only: bool) -> None:
-    if not loopback_only and any(secret.startswith("dev-") for secret in gateway.secrets):
-        expected = "secrets of your own: demo secrets work on loopback only"
-        raise ConfigError(f"phone.gateways.{name}.secrets", expected, '"dev-..."')

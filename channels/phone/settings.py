@@ -102,3 +102,11 @@ def check(settings: Settings) -> None:
                 raise ConfigError(f"{where}.{option}", "at least 1s", str(getattr(gateway, option)))
         if gateway.control_url and not gateway.control_timeout:
             raise ConfigError(f"{where}.control_timeout", "more than 0s", str(gateway.control_timeout))
+
+
+def check_exposed(settings: Settings) -> None:
+    """Raise ConfigError for secrets that everybody knows, where others can reach us (OB-6)."""
+    for name, gateway in settings.gateways.items():
+        if any(secret.startswith("dev-") for secret in gateway.secrets):
+            expected = "secrets of your own: demo secrets work on loopback only"
+            raise ConfigError(f"phone.gateways.{name}.secrets", expected, '"dev-..."')

@@ -6,6 +6,8 @@ stand there already.
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from channels.registry import KINDS
+from router.cli import doubts
+from router.desk.settings import PUT_IN
+from router.desk.settings import Settings as Desk
 from router.engine.plan import Plan
-from router.settings import Loaded
+from router.errors import ConfigError
+from router.http.access import is_loopback
+from router.service.domains.parts import split
+from router.settings import Loaded, Settings
 
 # Options that name a file which must be there at the start.
 FILES = frozenset(("certificate", "private_key", "key", "tls_certificate", "tls_key", "ca_file"))
@@ -25,13 +33,69 @@ def notes(loaded: Loaded) -> Iterator[str]:
     yield from _files("", replace(loaded.settings, adapters={}))
     for kind, section in loaded.settings.adapters.items():
         yield from _files(kind, section)
+    yield from _machines(loaded.settings)
+    yield from _exposed(loaded.settings)
+    if not loaded.config.queues:
+        yield "queues: there are none, so nothing can be routed"
+        return
+    yield from _arrivals(loaded)
+    domains = loaded.settings.domains
+    yield from doubts.people(loaded.config, split(loaded.config, domains) if domains else {"": loaded.config})
+    yield from _templates(loaded.settings.desk)
+
+
+def _machines(settings: Settings) -> Iterator[str]:
+    """What several machines need of one another."""
+    if settings.journal.kind == "redis" and not settings.blobs.folder:
+        yield (
+            "blobs.folder: name storage that all machines mount; without it mails, scans and attachments stay on the "
+            "machine that took them, and whoever leads next cannot show them"
+        )
+    if settings.domains and not settings.link.listen:
+        yield "link.listen: engines of routing domains need it; without it `serve --roles engine` does not start"
+    if settings.domains and not settings.link.secret:
+        yield (
+            "link.secret: engines and edges of routing domains need it; without it neither `serve --roles engine` nor "
+            "`serve --roles edge` starts"
+        )
+
+
+def _exposed(settings: Settings) -> Iterator[str]:
+    """Channels judge their secrets when they are opened, which a process with the role engine never does."""
+    if is_loopback(settings.http.host) and is_loopback(settings.sockets.host):
+        return
+    for kind, section in settings.adapters.items():
+        try:
+            KINDS[kind].exposed(section)
+        except ConfigError as error:
+            yield f"{error}; without it `serve` does not start, but as an engine alone"
+
+
+def _arrivals(loaded: Loaded) -> Iterator[str]:
+    if not loaded.config.rules and loaded.config.default_queue is None:
+        yield "rules: there are none, and no default_queue, so whatever comes is refused"
+        return
     plan = Plan(loaded.config)
     for kind, section in loaded.settings.adapters.items():
         for path, (channel, to) in KINDS[kind].brings(section).items():
             if not plan.takes(channel, to):
                 yield f"{path}: what comes to {to!r} is refused, as no rule takes it and there is no default_queue"
-    if loaded.settings.domains and not loaded.settings.link.listen:
-        yield "link.listen: engines of routing domains need it; without it `serve --roles engine` does not start"
+    yield from doubts.rules(loaded.config)
+
+
+_PLACE = re.compile(r"\{([A-Za-z_]+)\}")
+
+
+def _templates(desk: Desk) -> Iterator[str]:
+    """What stands in braces and is no field stays in the text: it may be a gap that agents are to fill."""
+    for queue, texts in desk.queues.items():
+        for number, template in enumerate(texts.templates):
+            for name in dict.fromkeys(_PLACE.findall(template.text)):
+                if name not in PUT_IN:
+                    near = difflib.get_close_matches(name, PUT_IN, 1)
+                    meant = f"did you mean {{{near[0]}}}?" if near else f"fields are {', '.join(PUT_IN)}"
+                    where = f"desk.queues.{queue}.templates[{number}].text"
+                    yield f"{where}: {{{name}}} is no field, and stays in the text as it stands; {meant}"
 
 
 def _files(path: str, at: Any) -> Iterator[str]:

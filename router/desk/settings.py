@@ -19,6 +19,10 @@ FieldName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _SOCKET = re.compile(r"wss?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
+# What the page puts into templates (`texts.js`).
+PUT_IN = ("name", "agent", "subject")
+
+
 class Template(Struct, frozen=True, forbid_unknown_fields=True):
     """A text that agents begin a reply or a note with. {name}, {agent} and {subject} are filled in."""
 
