@@ -50,6 +50,7 @@ from router.journal import choice
 from router.journal.port import Journal, Opened
 from router.journal.sqlite import SqliteJournal
 from router.observe import get_logger, mask_also, report_stray
+from router.service import alike
 from router.service.blobs import BlobStore
 from router.service.clock import SystemClock
 from router.service.desk import EngineDesk
@@ -289,6 +290,7 @@ class App:
         if not isinstance(journal, RedisJournal):
             return
         settings = self.settings.journal
+        journal.leaves(self._note)
         own_queues = frozenset(self.loaded.config.queues)
         self.follower = Follower(journal, RedisJournal(settings, read_only=True), own_queues)
         writer.follow = self.follower.follow
@@ -297,6 +299,13 @@ class App:
         if self.settings.link.listen:
             self.links = Links(writer, self.settings.link, lambda: journal.epoch, delivers_here=self.is_edge)
             self.links.on_signal, self.signals.relay = self.signals.deliver, self.links.tell
+
+    def _note(self, identity: str) -> bytes:
+        """Of what must be the same on all machines, for a log of that identity."""
+        sections = self.settings.adapters.items()
+        found = {f"{kind}.token_secret": getattr(section, "token_secret", "") for kind, section in sections}
+        secrets = {name: secret for name, secret in found.items() if secret}
+        return alike.note(identity, int(self.settings.journal.lease), secrets)
 
     def _inform(self, news: Inform) -> None:
         adapter = self._by_channel.get(news.channel)
@@ -612,9 +621,13 @@ class App:
             return found
         if foreign := self.follower.foreign:
             return replace(found, ok=False, detail=f"this process will not take over: {foreign}")
+        said = []
         if self.follower.document not in (b"", self.loaded.document):
-            return replace(found, detail="who leads has another configuration; taking over would put this one in force")
-        return found
+            said.append("who leads has another configuration; taking over would put this one in force")
+        identity, theirs = self.follower.left
+        if differing := alike.differing(self._note(identity), theirs):
+            said.append(f"who leads has another {' and another '.join(differing)}; it must be the same on all machines")
+        return replace(found, detail=". ".join(said)) if said else found
 
     def _clock_health(self) -> Health:
         drift = self.clock.drift_ms()

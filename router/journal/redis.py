@@ -23,7 +23,7 @@ import socket
 import threading
 import uuid
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,8 @@ class RedisJournal:
         self._open = False  # it can be read
         self._in_vain = 0  # how often in a row the lease was another's
         self._heard = 0
+        self._leave: Callable[[str], bytes] = lambda identity: b""
+        self._left: tuple[str, bytes] = ("", b"")
         self._token = ""
         self._identity = ""
         self._last_seq = 0
@@ -137,6 +139,17 @@ class RedisJournal:
     def reachable_at(self, address: str) -> None:
         """Say in the lease where edges find this process. Before `open`."""
         self.owner = f"{self._named}{AT}{address} {uuid.uuid4().hex[:8]}"
+
+    def leaves(self, note: Callable[[str], bytes]) -> None:
+        """Keep a note for those who stand by while this process leads, which `note` makes for a log of that identity.
+        Others can read it. Before `open`."""
+        self._leave = note
+
+    @property
+    def left(self) -> tuple[str, bytes]:
+        """The log's identity and the note of who leads, when the lease was last asked for in vain; empty where there is
+        none: whoever leads may be of a version that leaves none."""
+        return self._left
 
     def address(self) -> str:
         """Where edges find who leads; "" while nobody does, or takes no edges. Raises JournalFailed."""
@@ -243,6 +256,8 @@ class RedisJournal:
         """Raises JournalHeld."""
         if found[0] == b"held":
             self._heard = int(found[3])
+            epoch, _, note = found[6].partition(b" ")
+            self._left = (found[4].decode(), note) if epoch == found[5] else ("", b"")
             wait_s = min(max(int(found[2]), 1) / 1_000 + 0.005, ASK_AGAIN_S)
             raise JournalHeld(_holder(found[1]), wait_s)
 
@@ -384,7 +399,8 @@ class RedisJournal:
         entry = (torn.id, f"{torn.first_seq}-{self.epoch}") if torn else ("", "")
         frame = frames.pack(torn.first_seq, payloads) if torn else b""
         formats = ",".join(f"{seq}:{version}" for seq, version in self._formats)
-        more = (last, formats, *entry, whole, frame, *unreal)
+        note = b"%d %s" % (self.epoch, self._leave(self._identity))
+        more = (last, formats, *entry, whole, frame, note, *unreal)
         answer = self._link.run(redis_scripts.BEGIN, self.keys, self._token, *more, replicas=self.settings.replicas)
         if answer != b"begun":
             raise self._fenced(answer)

@@ -3,7 +3,8 @@
 Keys, all of one prefix:
 
     log        the stream; an entry is a batch: ID `FIRST-EPOCH`, fields n (how many records) and d (their frame)
-    meta       identity, epoch, token, last (number of the last record), formats, closed_at, probe
+    meta       identity, epoch, token, last (number of the last record), formats, closed_at, probe, note ("EPOCH ..."):
+               what who leads left for those who stand by
     lease      who leads, with a time to live; or "for NAME": kept for a moment for whom it was given to
     snapshots  record -> snapshot
 
@@ -40,7 +41,8 @@ if held and held ~= ARGV[1] and held ~= 'for ' .. ARGV[3] then
     redis.call('PEXPIRE', KEYS[3], ARGV[2])
     left = tonumber(ARGV[2])
   end
-  return {'held', held, left, redis.call('HGET', KEYS[2], 'last') or '0'}
+  local told = redis.call('HMGET', KEYS[2], 'last', 'identity', 'epoch', 'note')
+  return {'held', held, left, told[1] or '0', told[2] or '', told[3] or '', told[4] or ''}
 end
 """
 
@@ -87,7 +89,7 @@ return 'kept'
 """)
 
 # The log is in use from here on. ARGV: token, last, formats, ID of a torn entry or "", ID, count and frame of what is
-# whole of it, then snapshots that are ahead of the log.
+# whole of it, the note for those who stand by, then snapshots that are ahead of the log.
 BEGIN = Script(
     _FENCE
     + """
@@ -97,9 +99,9 @@ if ARGV[4] ~= '' then
     redis.call('XADD', KEYS[1], ARGV[5], 'n', ARGV[6], 'd', ARGV[7])
   end
 end
-redis.call('HSET', KEYS[2], 'last', ARGV[2], 'formats', ARGV[3])
+redis.call('HSET', KEYS[2], 'last', ARGV[2], 'formats', ARGV[3], 'note', ARGV[8])
 redis.call('HDEL', KEYS[2], 'closed_at')
-for i = 8, #ARGV do redis.call('HDEL', KEYS[4], ARGV[i]) end
+for i = 9, #ARGV do redis.call('HDEL', KEYS[4], ARGV[i]) end
 return 'begun'
 """
 )

@@ -46,6 +46,10 @@ class SharedJournal(History, Protocol):
     def heard(self) -> int:
         """The last record of who leads, when the lease was last asked for in vain."""
 
+    @property
+    def left(self) -> tuple[str, bytes]:
+        """The log's identity and what who leads left for those who stand by, when the lease was last asked for."""
+
     def renew(self) -> int:
         """Keep the lease; the shared time in Unix milliseconds. Raises JournalHeld, JournalUnfit, JournalFailed."""
 
@@ -141,6 +145,10 @@ class Follower:
         """The configuration by which the leader decides, as far as it was followed; b"" before that."""
         engine = self._engine
         return engine.state.document if engine is not None else b""
+
+    @property
+    def left(self) -> tuple[str, bytes]:
+        return self._journal.left
 
     @property
     def foreign(self) -> str:

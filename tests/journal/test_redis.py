@@ -129,6 +129,22 @@ def test_who_comes_second_is_told_who_leads_and_when_to_ask_again(journal: Redis
         second.append(2, [b"x"])
 
 
+@pytest.mark.promise("DU-5", "OB-1")
+def test_what_who_leads_has_left_is_heard_by_who_stands_by(valkey: RedisServer, settings: JournalSettings) -> None:
+    first, second = (RedisJournal(settings, owner=name) for name in ("first", "second"))
+    first.leaves(lambda identity: f"of the first, for {identity}".encode())
+    assert second.left == ("", b""), "nothing was heard yet"
+    first.open()
+    look(second)
+    assert second.left == (first.identity, f"of the first, for {first.identity}".encode())
+    # An older version takes the lease and leaves nothing: what is there is not its own.
+    valkey.command("HINCRBY", f"{settings.prefix}:meta", "epoch", 1)
+    look(second)
+    assert second.left == ("", b"")
+    for each in (first, second):
+        each.close()
+
+
 @pytest.mark.promise("DU-5")
 def test_who_led_before_writes_nothing_more_however_late_it_comes(valkey: RedisServer, journal: RedisJournal) -> None:
     fill(journal, [3])

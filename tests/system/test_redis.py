@@ -226,6 +226,31 @@ async def test_a_standby_of_another_house_says_that_it_will_not_lead_and_sends_n
         assert f":{first.pid} leads; ask there" in await refusal(stranger), "and of who leads since"
 
 
+@pytest.mark.promise("DU-5", "OB-1", "OB-6")
+async def test_a_standby_says_which_setting_it_does_not_share_with_who_leads(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    other = "another-one-for-these-tests-9876543210-9876543210"
+    async with AsyncExitStack() as stack:
+        first = at_fixed_ports(tmp_path / "first", shared(redis, tmp_path))
+        second = at_fixed_ports(tmp_path / "second", shared(redis, tmp_path, CHAT__TOKEN_SECRET=other))
+        third = at_fixed_ports(tmp_path / "third", shared(redis, tmp_path, JOURNAL__LEASE="1500ms"))
+        for daemon in (first, second, third):
+            stack.callback(daemon.kill)
+            stack.push_async_callback(daemon.close)
+        first.launch()
+        await first.ready()
+        for daemon, option in ((second, "chat.token_secret"), (third, "journal.lease")):
+            daemon.launch()
+            found = await daemon.until(lambda _, body: "who leads has" in str(body))
+            said = f"who leads has another {option}; it must be the same on all machines"
+            assert found["parts"]["journal"]["detail"] == said
+            assert other not in str(found)
+        kept = str(redis.command("HGETALL", "switchboard:meta"))
+        assert "token_secret" in kept
+        assert "only-for-these-tests" not in kept
+
+
 async def refusal(daemon: Daemon) -> str:
     status, body = await daemon.get("/v1/queues")
     assert status == 503
