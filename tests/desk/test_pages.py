@@ -147,6 +147,11 @@ def test_only_one_file_says_what_the_colours_are() -> None:
     assert [sheet for sheet in sheets if re.search(r"--accent\s*:", sheet.read_text())] == [TOKENS]
 
 
+def test_only_one_file_asks_with_the_token_of_a_session() -> None:
+    """It is the one that notices when the token is good for nothing any more."""
+    assert [path.name for path in (WEB / "js").glob("*.js") if "Authorization" in path.read_text()] == ["api.js"]
+
+
 def test_the_widget_has_what_it_names_and_is_small() -> None:
     files = widget_files().files
     asked = {"js/main.js", "tokens.css", "widget.css"}

@@ -1,4 +1,7 @@
 // The server over HTTP, with the token of whoever signed in. Refusals are problem details (RFC 9457) with a stable code.
+//
+// All that is asked in a session goes through one Api. The first answer that its token is not known ends it: nothing is
+// asked with that token again (a wrong one counts against the whole address), and whoever signed in is told.
 
 import { spoken } from "./words.js";
 
@@ -12,11 +15,22 @@ export class Problem extends Error {
 }
 
 export class Api {
-  constructor(token) {
-    this.token = token;
+  /** `ended()` is called once, where the server does not know the token any more. */
+  constructor(token, ended = () => {}) {
+    Object.assign(this, { token, ended, over: false });
+  }
+
+  /** Nothing is asked from now on, and what is still to be answered comes too late: it was for somebody who has left. */
+  close() {
+    this.over = true;
+  }
+
+  _demand() {
+    if (this.over) throw new Problem("unauthenticated");
   }
 
   async _fetch(path, options = {}) {
+    this._demand();
     const headers = { "Accept-Language": spoken(), ...(this.token && { Authorization: `Bearer ${this.token}` }), ...options.headers };
     let answer;
     try {
@@ -24,8 +38,13 @@ export class Api {
     } catch {
       throw new Problem("unreachable");
     }
+    this._demand();
     if (answer.ok) return answer;
     const said = await answer.json().catch(() => ({}));
+    if (answer.status === 401 && !this.over) {
+      this.close();
+      this.ended();
+    }
     throw new Problem(said.code || "internal", said.detail, answer.status, 1000 * (Number(answer.headers.get("Retry-After")) || 0));
   }
 

@@ -112,7 +112,7 @@ export class Desk {
   }
 
   _begin(me, token, kept) {
-    this.api = new Api(token);
+    this.api = new Api(token, () => this._end("expired"));
     this.token = token;
     askAs(this.api);
     const selected = kept.selected || "";
@@ -120,7 +120,7 @@ export class Desk {
     const page = kept.page || (me.supervisor ? "floor" : "work");
     const phase = me.agent ? "connecting" : "live";
     this.store.set({ phase, problem: "", me, selected, pane, page, since: kept.since || {}, seen: kept.seen || {}, announced: kept.announced || [] });
-    if (me.supervisor) this.watch = new Watch(this, token);
+    if (me.supervisor) this.watch = new Watch(this);
     if (!me.agent) {
       this.watch.setClock();
       return;
@@ -159,6 +159,7 @@ export class Desk {
   }
 
   _end(problem) {
+    this.api?.close();
     this.link?.close();
     this.twin?.close();
     document.removeEventListener("visibilitychange", this._looked);
@@ -394,6 +395,7 @@ export class Desk {
   // --- remarks -----------------------------------------------------------------------------------------------------
 
   tell(text, tone = "plain") {
+    if (!this.state.me) return; // an answer that came after the end: nobody is there to read it
     const id = randomId();
     const others = (told) => told.filter((one) => one.text !== text); // said once more, it is one remark
     this.store.set((state) => ({ ...state, told: [...others(state.told), { id, text, tone }].slice(-TOLD_MAX) }));

@@ -17,10 +17,12 @@ export function Floor({ desk, state }) {
   useEffect(() => {
     desk.watch.show("floor");
   }, [desk]);
-  if (!watch.at && !watch.failing) return html`<main id="main" class="board"><p class="none">${t("loading")}</p></main>`;
+  const failing = watch.failing && html`<div class="banner bad" role="status">${t("watch.failing")} ${watch.failing}</div>`;
+  // Before the first answer there are no figures, and a nought would be one.
+  if (!watch.at) return html`<main id="main" class="board" tabindex="-1">${failing || html`<p class="none">${t("loading")}</p>`}</main>`;
   return html`<main id="main" class=${`board ${watch.item ? "with-item" : ""}`} tabindex="-1">
     <h1 class="unseen">${t("floor")}</h1>
-    ${watch.failing && html`<div class="banner bad" role="status">${t("watch.failing")} ${watch.failing}</div>`}
+    ${failing}
     <${Tiles} watch=${watch} />
     <div class="board-columns">
       <div class="board-main">

@@ -1,7 +1,6 @@
 // What supervisors and operators see, asked again and again for as long as somebody looks: the operators' API, and nothing
 // that it has not (docs/operators.md). What is asked last counts; an answer that comes late is dropped.
 
-import { Api } from "./api.js";
 import { midnight, setServerTime } from "./time.js";
 import { refusal, t } from "./words.js";
 
@@ -9,7 +8,7 @@ const EVERY_MS = 2000;
 const SHOWN = 200;
 
 export const UNSEEN = {
-  at: 0, // when the last answer came; 0: none yet
+  at: 0, // when the floor was last told; 0: not yet
   failing: "",
   queues: [],
   agents: [],
@@ -65,9 +64,9 @@ export function overlaid(seen, fields) {
 }
 
 export class Watch {
-  constructor(desk, token) {
+  constructor(desk) {
     this.desk = desk;
-    this.api = new Api(token);
+    this.api = desk.api;
     this.page = "";
     this.asking = 0;
     this.timer = setInterval(() => document.hidden || this.look(), EVERY_MS);
@@ -101,13 +100,13 @@ export class Watch {
 
   async look() {
     const asked = (this.asking += 1);
-    const look = { floor: () => this._floor(), house: () => this._house() }[this.page];
+    const look = { floor: () => this._floor(), house: () => this._house(), audit: () => this._standing() }[this.page];
     if (!look) return;
     try {
       const fields = await look();
-      if (asked === this.asking && this.page) this._set({ ...fields, at: Date.now(), failing: "" });
+      if (fields && asked === this.asking && this.page) this._set({ ...fields, failing: "" });
     } catch (problem) {
-      if (asked === this.asking) this._set({ failing: refusal(problem) });
+      if (asked === this.asking && this.page) this._set({ failing: refusal(problem) });
     }
   }
 
@@ -126,7 +125,7 @@ export class Watch {
       item ? this.api.get(`/v1/interactions/${item}/explain?decisions=no`).catch(untold) : null,
       item && this.may("words") ? this.api.get(`/v1/interactions/${item}/content`).catch(() => null) : null,
     ]);
-    return { queues: queues.queues, agents, items: page.interactions, more: Boolean(page.next), story, gone, content };
+    return { at: Date.now(), queues: queues.queues, agents, items: page.interactions, more: Boolean(page.next), story, gone, content };
   }
 
   /** Whether the server lets this person; what it refuses is not even shown. */
@@ -152,6 +151,12 @@ export class Watch {
       this.api.get(`/v1/outbound?dead=1&limit=${SHOWN}`),
     ]);
     return { parts, quarantine: quarantine.entries, dead: dead.outbound };
+  }
+
+  /** The audit is read at leisure, and asks nothing by itself. That somebody may read it no more is noticed all the same. */
+  async _standing() {
+    await this.api.get("/v1/session");
+    return null;
   }
 
   /** Do something; true when it is done. What was done is seen at once. */
