@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
+from router.desk.files import Files
+from router.desk.pages import PageRoutes
 from tests.desk.people import Desk
 from tests.support.ports import free_port
 from tests.system.daemon import CONFIG, Daemon
@@ -101,6 +105,16 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemo
     async with Daemon(folder / "data", QUICK | ports, config) as running:
         yield running
     assert running.troubles() == []
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def base() -> AsyncIterator[str]:
+    """The desk's files, served as the daemon serves them."""
+    files = Files()
+    app = web.Application()
+    app.add_routes(PageRoutes(files, lambda place, host: "ws://127.0.0.1:1").routes())
+    async with TestServer(app) as server:
+        yield str(server.make_url(f"/desk/{files.version}"))
 
 
 @pytest_asyncio.fixture(loop_scope="package")

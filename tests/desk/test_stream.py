@@ -9,14 +9,9 @@ from functools import cache
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from playwright.async_api import Page
 
 from router.agents.mirror import Mirror
-from router.desk.files import Files
-from router.desk.pages import PageRoutes
 from tests.agents.house import START_MS, Client
 from tests.agents.test_streams import Life
 from tests.desk.conftest import NewPage
@@ -127,16 +122,6 @@ def consult() -> list[Json]:
         },
     ]
     return [message | {"seq": seq} for seq, message in enumerate(told, 1)]
-
-
-@pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def base() -> Any:
-    """The desk's files, served as the daemon serves them."""
-    files = Files()
-    app = web.Application()
-    app.add_routes(PageRoutes(files, lambda place, host: "ws://127.0.0.1:1").routes())
-    async with TestServer(app) as server:
-        yield str(server.make_url(f"/desk/{files.version}"))
 
 
 async def sum_of(page: Page, base: str, messages: list[Json]) -> Json:

@@ -20,12 +20,13 @@ export function span(ms) {
 
 const HOUR = { hour: "2-digit", minute: "2-digit" };
 const DAY = { day: "numeric", month: "short", ...HOUR };
+const DAY_OF_YEAR = { year: "numeric", ...DAY };
 
-/** The hour today, day and hour before. */
+/** The hour today, day and hour before, and the year where it is not this one. */
 export function moment(ms, language, nowMs) {
-  const then = new Date(ms);
-  const today = new Date(nowMs).toDateString() === then.toDateString();
-  return new Intl.DateTimeFormat(language, today ? HOUR : DAY).format(then);
+  const [then, today] = [new Date(ms), new Date(nowMs)];
+  const shown = then.getFullYear() !== today.getFullYear() ? DAY_OF_YEAR : then.toDateString() !== today.toDateString() ? DAY : HOUR;
+  return new Intl.DateTimeFormat(language, shown).format(then);
 }
 
 export function bytes(size) {
