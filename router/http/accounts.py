@@ -8,6 +8,7 @@ operator out by the help desk's rights.
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import Annotated
 
 from aiohttp import web
@@ -20,6 +21,10 @@ from router.service.accounts import Account, Accounts
 from router.service.audit import Act, Wanted
 from router.service.roles import Identity, Role
 from router.service.routes import describe, json_response, read_query
+
+# Who share one shown name, as far as they are looked for together. More would be no name, and the database takes
+# some thousands of values in one question.
+NAMESAKES_MAX = 100
 
 
 class AccountShown(Struct, frozen=True):
@@ -44,9 +49,17 @@ class SessionsEnded(Struct, frozen=True):
 
 class AuditQuery(Struct, frozen=True, forbid_unknown_fields=True):
     before: Annotated[int, Meta(ge=0, le=1 << 53, description="The last number of the page before")] = 0
-    who: Annotated[str, Meta(max_length=100, description="`supervisor:NAME`, or a name alone: whatever they were")] = ""
+    who: Annotated[
+        str,
+        Meta(
+            max_length=120,
+            description="`supervisor:NAME`, or a name alone: whatever they were; the sign-in name or the shown one",
+        ),
+    ] = ""
     act: Annotated[str, Meta(max_length=100)] = ""
-    subject: Annotated[str, Meta(max_length=200, description="An interaction, an agent, an account")] = ""
+    subject: Annotated[
+        str, Meta(max_length=200, description="An interaction, an agent, an account; people by either name")
+    ] = ""
     from_ms: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
     until_ms: Annotated[int, Meta(ge=0, le=1 << 53, description="Acts before then; left out: up to now")] = 0
     limit: Limit = 100
@@ -167,9 +180,19 @@ class AccountRoutes:
         query = read_query(request, AuditQuery)
         if self._house.audit is None:
             return json_response(AuditPage([]))
-        wanted = Wanted(query.who, query.act, query.subject, query.from_ms, query.until_ms)
+        who, subject = self._meant(query.who), self._meant(query.subject)
+        wanted = Wanted(who, query.act, subject, query.from_ms, query.until_ms)
         found = await asyncio.to_thread(self._house.audit.page, query.before, query.limit, wanted)
         return json_response(AuditPage(found, found[-1].number if len(found) == query.limit else 0))
+
+    def _meant(self, said: str) -> tuple[str, ...]:
+        """As it was written, and the sign-in names of all whom pages show by that name."""
+        said = said.strip()
+        role, colon, name = said.rpartition(":")
+        if not name:
+            return (said,) if said else ()
+        people = dict.fromkeys((*self._accounts.called(name), *self._house.scope.called(name)))
+        return (said, *(f"{role}{colon}{one}" for one in islice(people, NAMESAKES_MAX)))
 
     @describe(
         "Who has done anything, and what was ever done",

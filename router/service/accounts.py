@@ -225,6 +225,12 @@ class Accounts:
             found = self._accounts.get(name)
         return found.shown if found is not None else ""
 
+    def called(self, shown: str) -> list[str]:
+        """The names of the accounts that colleagues read so, whatever the case."""
+        with self._mutex:
+            self._fresh()
+            return [name for name, one in self._accounts.items() if one.shown.casefold() == shown.casefold()]
+
     def identity(self, token: bytes, now_ms: int) -> Identity | None:
         """Who has the session with this digest of a token."""
         with self._mutex:

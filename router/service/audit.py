@@ -27,8 +27,11 @@ _SCHEMA = (
     " act TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL, address TEXT NOT NULL)"
 )
 # What is asked for by name is found without a look at all that ever happened; those of one name stand in order.
-_INDEXES = tuple(
-    f"CREATE INDEX IF NOT EXISTS act_{name} ON act ({name})" for name in ("who", "act", "subject", "at_ms")
+# Whoever looks for somebody writes Sue as well as sue; the list of names wants them as they are.
+_INDEXES = (
+    *(f"CREATE INDEX IF NOT EXISTS act_{name} ON act ({name})" for name in ("who", "act", "at_ms")),
+    *(f"CREATE INDEX IF NOT EXISTS act_{name}_said ON act ({name} COLLATE NOCASE)" for name in ("who", "subject")),
+    "DROP INDEX IF EXISTS act_subject",  # of earlier versions: nobody asks by it any more
 )
 _INSERT = "INSERT INTO act (at_ms, who, act, subject, detail, address) VALUES (?, ?, ?, ?, ?, ?)"
 _SELECT = "SELECT * FROM act WHERE {} ORDER BY number DESC LIMIT ?"
@@ -102,21 +105,21 @@ class Act(Struct, frozen=True):
 
 
 class Wanted(Struct, frozen=True):
-    """What of all acts is asked for; what is left out leaves nothing out."""
+    """What of all acts is asked for; what is left out leaves nothing out. Case makes no difference to names."""
 
-    who: str = ""  # role:NAME, or a name alone: whatever they were
+    who: tuple[str, ...] = ()  # any of these: role:NAME, or a name alone: whatever they were
     act: str = ""
-    subject: str = ""
+    subject: tuple[str, ...] = ()  # any of these
     from_ms: int = 0
     until_ms: int = 0  # before then
 
     def condition(self) -> tuple[str, list[str | int]]:
         """For the database, with what stands for its question marks."""
-        whos = [self.who] if ":" in self.who else [f"{title}:{self.who}" for title in TITLES]
+        whos = [one for who in self.who for one in ([who] if ":" in who else [f"{title}:{who}" for title in TITLES])]
         parts: list[tuple[str, list[str | int]]] = [
-            (f"who IN ({', '.join('?' * len(whos))})", [*whos] if self.who else []),
+            (f"who COLLATE NOCASE IN ({', '.join('?' * len(whos))})", [*whos]),
             ("act = ?", [self.act] if self.act else []),
-            ("subject = ?", [self.subject] if self.subject else []),
+            (f"subject COLLATE NOCASE IN ({', '.join('?' * len(self.subject))})", [*self.subject]),
             ("at_ms >= ?", [self.from_ms] if self.from_ms else []),
             ("at_ms < ?", [self.until_ms] if self.until_ms else []),
         ]

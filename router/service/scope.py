@@ -43,6 +43,11 @@ class Scope:
         self._fresh()
         return any(channel.calls for channel in self._config.channels.values())
 
+    def called(self, shown: str) -> list[str]:
+        """The agents whom the configuration names so, whatever the case."""
+        self._fresh()
+        return [name for name, one in self._config.agents.items() if one.name.casefold() == shown.casefold()]
+
     def agent(self, teams: Teams, name: str) -> bool:
         if teams is None:
             return True

@@ -44,7 +44,7 @@ DOCUMENT = engine.to_bytes(
             "sales": engine.Queue(requirement=Node(skill="sales")),
         },
         agents={
-            "ana": engine.Agent(skills={"support": 5}, team="front"),
+            "ana": engine.Agent("Ana Berg", skills={"support": 5}, team="front"),
             "ben": engine.Agent(skills={"sales": 5}, team="back"),
         },
     )
@@ -126,7 +126,8 @@ class House:
 
     def acts(self, who: str = "") -> list[tuple[str, str, str]]:
         """The audit in the order in which it happened: who, act, subject."""
-        return [(act.who, act.act, act.subject) for act in reversed(self.door.audit.page(0, 100, Wanted(who)))]
+        found = self.door.audit.page(0, 100, Wanted((who,) if who else ()))
+        return [(act.who, act.act, act.subject) for act in reversed(found)]
 
 
 @pytest.fixture

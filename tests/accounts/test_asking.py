@@ -69,3 +69,43 @@ async def test_people_are_told_by_the_names_that_colleagues_know_them_by(house: 
     assert (status, found) == (200, {"names": {"sue": "Sue Stein", "ana": "Ana Alba", "ben": agent_view("ben").name}})
     many = "&".join(f"who=a{n}" for n in range(51))
     assert (await house.ask("GET", f"/v1/desk/names?{many}", token))[0] == 422
+
+
+@pytest.mark.promise("OB-5")
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("who=sue", ["sue"]),
+        ("who=SUE", ["sue"]),
+        ("who=Sue Lind", ["sue", "susi"]),  # two who are called so
+        ("who=%20sue lind%20", ["sue", "susi"]),
+        ("who=supervisor:Sue Lind", ["sue"]),
+        ("who=agent:Sue Lind", []),
+        ("who=Émile Roux", ["emil"]),
+        ("who=éMILE roux", ["emil"]),
+        ("who=Sue", ["sue"]),
+        ("who=Lind", []),
+        ("subject=Sue Lind", ["sue", "susi"]),  # they signed in
+        ("subject=I-3", ["emil"]),
+        ("who=emil&subject=sue lind", []),
+    ],
+)
+async def test_the_audit_finds_people_by_the_name_that_pages_show_and_whatever_the_case(
+    house: House, query: str, found: list[str]
+) -> None:
+    house.add("sue", "supervisor", shown="Sue Lind")
+    house.add("susi", "quality", shown="Sue Lind")
+    house.add("emil", "supervisor", shown="Émile Roux")
+    for name in ("sue", "susi", "emil"):
+        await house.sign_in(name)
+    emil = await house.sign_in("emil")
+    await house.post("/v1/interactions/i-3/requeue", {}, emil)
+    status, page = await house.ask("GET", f"/v1/audit?{query}", "op-token")
+    assert status == 200
+    assert sorted({act["who"].partition(":")[2] for act in page["acts"]}) == found
+
+
+async def test_the_audit_finds_agents_as_the_configuration_names_them(house: House) -> None:
+    await house.post("/v1/session", {"name": "ana", "password": "ana-token"})
+    _, page = await house.ask("GET", "/v1/audit?who=ana berg", "op-token")
+    assert [act["who"] for act in page["acts"]] == ["agent:ana"]

@@ -60,6 +60,22 @@ async def test_an_act_is_found_by_who_what_and_about_what_and_leads_to_the_inter
 
 
 @pytest.mark.promise("OB-5")
+async def test_people_are_found_by_the_name_that_the_page_shows(house: Daemon, new_page: NewPage) -> None:
+    account(house, "lind7", "--role", "supervisor", "--team", "front", "--name", "Sue Lind")
+    status, _ = await house.post("/v1/session", {"name": "lind7", "password": PASSWORD})
+    assert status == 200
+    olga = await at_the_audit(house, new_page)
+    await show(olga, Who="sue lind")
+    await expect(rows(olga)).to_have_count(1)
+    await expect(rows(olga)).to_contain_text("Signed in")
+    await show(olga, Who="", About="Sue Lind")
+    await expect(rows(olga)).to_have_count(2)  # the account was made, and somebody signed in by it
+    await expect(rows(olga).last).to_contain_text("Added an account")
+    await show(olga, About="Sue Sunday")
+    await expect(olga.page.get_by_role("status").filter(has_text="Nothing like that stands here.")).to_be_visible()
+
+
+@pytest.mark.promise("OB-5")
 async def test_what_was_never_done_is_said_in_words_and_everything_is_a_press_away(
     house: Daemon, new_page: NewPage
 ) -> None:

@@ -76,7 +76,7 @@ function Filters({ asked, ask, names }) {
   };
   return html`<form class="audit-asked" onSubmit=${send} role="search" aria-label=${t("audit.filter")}>
     <label class="field"><span>${t("audit.who")}</span>
-      <input list="audit-people" maxlength="100" autocomplete="off" dir="auto" value=${draft.who} onInput=${change("who")} />
+      <input list="audit-people" maxlength="120" autocomplete="off" dir="auto" value=${draft.who} onInput=${change("who")} />
       <datalist id="audit-people">${names.who.map((name) => html`<option key=${name} value=${name}></option>`)}</datalist></label>
     <label class="field"><span>${t("audit.act")}</span>
       <select value=${draft.act} onChange=${change("act")}><option value="">${t("audit.any")}</option>
