@@ -196,6 +196,8 @@ function Item({ desk, state, watch }) {
   </aside>`;
 }
 
+const TRIES = ["misses", "declines", "connect_failures"]; // that came to nothing
+
 function Story({ story }) {
   const rows = [
     [t("queue"), story.queue],
@@ -204,7 +206,7 @@ function Story({ story }) {
     [t("story.asks"), inWords(story.requirement) || t("why.anybody")],
     [t("story.band"), story.band],
     [t("story.position"), story.position],
-    [t("story.tries"), story.misses + story.declines + story.connect_failures ? t("story.tried", story) : ""],
+    [t("story.tries"), TRIES.some((name) => story[name]) ? TRIES.map((name) => t(`story.${name}`, { n: story[name] })).join(", ") : ""],
   ];
   return html`<p class="summary">${story.summary}</p>
     <dl class="table">${rows.filter(([, value]) => value).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>

@@ -2,6 +2,9 @@
 //
 // Words of the house's own configuration (queues, skills, attributes) are shown as they were written there; the few that
 // we ship as defaults (reasons, outcomes, channels) have a translation.
+//
+// Where a number `n` changes the words, the other form stands below them under its name in Intl.PluralRules: "KEY.one".
+// Each language has the forms that it needs.
 
 const en = {
   "app": "Switchboard",
@@ -46,6 +49,7 @@ const en = {
   "menu.signout": "Sign out",
   "signout.title": "Sign out with open work?",
   "signout.text": "You still have {n} open. After a short time they may go back to their queue.",
+  "signout.text.one": "You still have {n} open. After a short time it may go back to its queue.",
   "keys.ready": "Ready, not ready",
   "keys.accept": "Accept the first offer",
   "keys.decline": "Decline the first offer",
@@ -288,7 +292,9 @@ const en = {
   "story.band": "Band",
   "story.position": "Place",
   "story.tries": "So far",
-  "story.tried": "{misses} missed, {declines} declined, {connect_failures} not connected",
+  "story.misses": "{n} missed",
+  "story.declines": "{n} declined",
+  "story.connect_failures": "{n} not connected",
   "story.next": "What time will change",
   "whynot": "Why each agent has not got it",
   "acts": "Actions",
@@ -377,6 +383,7 @@ const en = {
   "audit.none": "Nothing has happened yet that would stand here.",
   "audit.none.such": "Nothing like that stands here.",
   "audit.shown": "{n} acts are shown",
+  "audit.shown.one": "{n} act is shown",
   "audit.older": "Show older ones",
   "audit.failing": "The audit could not be read.",
   "audit.nobody": "Not signed in",
@@ -491,6 +498,7 @@ const es = {
   "menu.signout": "Salir",
   "signout.title": "¿Salir con trabajo abierto?",
   "signout.text": "Tiene {n} sin cerrar. En poco tiempo pueden volver a su cola.",
+  "signout.text.one": "Tiene {n} sin cerrar. En poco tiempo puede volver a su cola.",
   "keys.ready": "Disponible, no disponible",
   "keys.accept": "Aceptar la primera oferta",
   "keys.decline": "Rechazar la primera oferta",
@@ -506,6 +514,7 @@ const es = {
   "offer.new": "Nuevo: {who}",
   "offer.of": "{channel} para {queue}",
   "offer.left": "quedan {n} s",
+  "offer.left.one": "queda {n} s",
   "accept": "Aceptar",
   "decline": "Rechazar",
   "work": "Sus interacciones",
@@ -725,7 +734,11 @@ const es = {
   "story.band": "Banda",
   "story.position": "Puesto",
   "story.tries": "Hasta ahora",
-  "story.tried": "{misses} perdidas, {declines} rechazadas, {connect_failures} sin conectar",
+  "story.misses": "{n} perdidas",
+  "story.misses.one": "{n} perdida",
+  "story.declines": "{n} rechazadas",
+  "story.declines.one": "{n} rechazada",
+  "story.connect_failures": "{n} sin conectar",
   "story.next": "Lo que cambiará con el tiempo",
   "whynot": "Por qué no la tiene cada agente",
   "acts": "Acciones",
@@ -813,6 +826,7 @@ const es = {
   "audit.none": "Todavía no ha ocurrido nada que deba constar aquí.",
   "audit.none.such": "No consta nada así.",
   "audit.shown": "Se muestran {n} actos",
+  "audit.shown.one": "Se muestra {n} acto",
   "audit.older": "Mostrar anteriores",
   "audit.failing": "No se pudo leer la auditoría.",
   "audit.nobody": "Sin sesión",
@@ -902,9 +916,14 @@ export function preferred(wanted) {
   return wanted.map((tag) => tag.slice(0, 2).toLowerCase()).find((code) => code in LANGUAGES) || "en";
 }
 
+/** Which form of the words goes with a number, in the reader's language. */
+function formOf(n) {
+  return typeof n === "number" ? new Intl.PluralRules(language).select(n) : "";
+}
+
 export function t(key, values = {}) {
-  const words = LANGUAGES[language].words;
-  const text = words[key] ?? en[key] ?? key;
+  const { words } = LANGUAGES[language];
+  const text = words[`${key}.${formOf(values.n)}`] ?? words[key] ?? en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 

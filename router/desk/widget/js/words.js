@@ -86,6 +86,7 @@ const es = {
   "title": "Chatee con nosotros",
   "open": "Abrir el chat",
   "open.unread": "Abrir el chat, {n} nuevos",
+  "open.unread.one": "Abrir el chat, {n} nuevo",
   "close": "Cerrar el chat",
   "start.text": "Escríbanos y alguien de nuestro equipo le responderá.",
   "start.name": "Su nombre (opcional)",
@@ -182,7 +183,9 @@ export function spoken() {
 }
 
 export function t(key, values = {}) {
-  const text = LANGUAGES[current][key] ?? en[key] ?? key;
+  const form = typeof values.n === "number" ? new Intl.PluralRules(current).select(values.n) : "";
+  const words = LANGUAGES[current];
+  const text = words[`${key}.${form}`] ?? words[key] ?? en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
