@@ -33,7 +33,7 @@ from router.errors import Forbidden, NotFound, RouterError, Unavailable
 from router.http.house import House
 from router.http.settings import HttpSettings
 from router.observe import get_logger
-from router.service.accounts import Account, Accounts, OidcSettings, digest
+from router.service.accounts import SHOWN_MAX, Account, Accounts, OidcSettings, digest
 from router.service.roles import ROLES
 
 log = get_logger("http")
@@ -245,7 +245,7 @@ class Oidc:
         teams = tuple(dict.fromkeys(s.teams[group] for group in groups if group in s.teams))
         made = Account(
             name=name,
-            shown=str(claims.get("name", ""))[:100],
+            shown=str(claims.get("name", ""))[:SHOWN_MAX],
             roles=tuple(role for role in ROLES if role in roles),
             teams=None if not s.teams else teams,
             agent=name if "agent" in roles else "",

@@ -42,6 +42,7 @@ SHORTEST, LONGEST = 12, 256  # characters of a password
 # Shorter ones are over before the page that they are for has loaded. "0s" does not switch them off: it would be a
 # sign-in that is answered well, with a token that is dead.
 SESSION_LEAST, TICKET_LEAST = Duration(60_000), Duration(1_000)
+SHOWN_MAX = 100  # characters of the name that colleagues read: as the desk's other names, and what a line of it holds
 SESSIONS_MAX = 100_000  # that are kept; beyond that the oldest end
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,63}")
@@ -130,10 +131,12 @@ def check_password(name: str, password: str) -> None:
         raise BadMessage("password: one that is not the name and not one character over and over")
 
 
-def check_account(account: Account) -> None:
-    """Raises BadMessage."""
+def check_account(account: Account, known: Account | None = None) -> None:
+    """Raises BadMessage. A name from before there was a limit stands on: who has it can still be locked out."""
     if not _NAME.fullmatch(account.name):
         raise BadMessage("name: a-z, 0-9, _ . @ -, beginning with a letter or digit, 64 at most")
+    if len(account.shown) > SHOWN_MAX and (known is None or account.shown != known.shown):
+        raise BadMessage(f"name that colleagues read: at most {SHOWN_MAX} characters, not {len(account.shown)}")
     if not account.roles or set(account.roles) - set(ROLES):
         raise BadMessage(f"role: one or more of {', '.join(ROLES)}")
     if "agent" in account.roles and not account.agent:
@@ -259,9 +262,9 @@ class Accounts:
 
     def put(self, account: Account, new: bool = False) -> Account:
         """Raises BadMessage, and IllegalMove where a `new` one is there already."""
-        check_account(account)
         with self._mutex:
             self._fresh()
+            check_account(account, self._accounts.get(account.name))
             if new and account.name in self._accounts:
                 raise IllegalMove(f"there is an account {account.name} already")
             self._write("INSERT OR REPLACE INTO account VALUES (?, ?)", (account.name, json.dumps(_plain(account))))

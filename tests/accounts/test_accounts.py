@@ -254,6 +254,25 @@ def test_who_guesses_waits_and_who_was_right_from_there_does_not() -> None:
     assert failures.retry_after_ms("192.0.2.1", NOW + 60_000, b"guess") == 0
 
 
+def test_a_name_has_a_length_that_a_line_can_show(accounts: Accounts) -> None:
+    accounts.put(sue(shown="W" * 100))
+    with pytest.raises(BadMessage, match="at most 100 characters, not 101"):
+        accounts.put(sue(shown="W" * 101))
+    with pytest.raises(BadMessage, match="at most 100 characters, not 600"):
+        accounts.change("sue", NOW, shown="W" * 600)
+    assert accounts.get("sue").shown == "W" * 100
+
+
+def test_who_had_a_longer_name_before_there_was_a_limit_can_still_be_locked_out(
+    accounts: Accounts, elsewhere: Accounts
+) -> None:
+    accounts.put(sue())
+    assert elsewhere._db is not None
+    elsewhere._db.execute("UPDATE account SET content = json_set(content, '$.shown', ?)", ("W" * 600,))
+    assert accounts.change("sue", NOW, disabled=True).disabled
+    assert accounts.change("sue", NOW, shown="Sue Lind").shown == "Sue Lind"
+
+
 # --- the audit --------------------------------------------------------------------------------------------------------
 
 

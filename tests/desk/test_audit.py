@@ -103,6 +103,38 @@ async def test_older_acts_follow_page_by_page(house: Daemon, new_page: NewPage) 
     assert times == sorted(times, reverse=True)
 
 
+BROKEN = """() => [...document.querySelectorAll(".audit-acts :is(th, td:not(:nth-child(2)))")].flatMap((cell) => {
+  const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), broken = [];
+  for (let text; (text = texts.nextNode()); )
+    for (const { 0: word, index } of text.data.matchAll(/[^\\s,-]+/g)) {
+      const range = document.createRange();
+      range.setStart(text, index);
+      range.setEnd(text, index + word.length);
+      if (new Set([...range.getClientRects()].map((line) => line.top)).size > 1) broken.push(word);
+    }
+  return broken;
+})"""
+
+
+@pytest.mark.parametrize("language", ["English", "Español"])
+@pytest.mark.parametrize("width", [1366, 800])
+async def test_a_long_name_breaks_no_word_of_another_column(
+    house: Daemon, new_page: NewPage, language: str, width: int
+) -> None:
+    name = "W" * 100
+    account(house, "wanda", "--role", "supervisor", "--team", "front", "--name", name)
+    await house.post("/v1/session", {"name": "wanda", "password": PASSWORD})
+    olga = Desk(await new_page(viewport={"width": width, "height": 800}), house, "operator")
+    await olga.sign_in("dev-operator")
+    await olga.button("Audit").click()
+    await olga.button("Settings").click()
+    await olga.page.get_by_role("combobox", name="Language").select_option(language)
+    await olga.page.keyboard.press("Escape")
+    await expect(olga.page.get_by_role("table").get_by_text(name).first).to_be_visible()
+    assert await olga.page.evaluate(BROKEN) == []
+    assert await olga.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 async def test_the_audit_says_when_it_cannot_be_read(house: Daemon, new_page: NewPage) -> None:
     olga = await at_the_audit(house, new_page)
     before = await rows(olga).count()
