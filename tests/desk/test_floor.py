@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
-from playwright.async_api import Locator, expect
+from PIL import Image
+from playwright.async_api import Locator, Route, expect
 
 from tests.desk.conftest import NewPage, SignIn
 from tests.desk.people import Desk
@@ -138,3 +140,54 @@ async def test_an_agent_has_no_pages_of_a_supervisor(house: Daemon, sign_in: Sig
     for path in ("/v1/queues", "/v1/agents", "/v1/interactions", "/v1/quarantine", "/v1/config"):
         async with house.session.get(house.http + path, headers={"Authorization": "Bearer dev-ana"}) as answer:
             assert answer.status == 401, path
+
+
+CLIPPED = """() => [...document.querySelectorAll(".queues :is(thead th, td, .flag)")]
+  .filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent.trim())"""
+
+
+async def worst(route: Route) -> None:
+    """A day on which the queues have the most to say."""
+    answer = await route.fetch()
+    told = await answer.json()
+    for queue in told["queues"]:
+        queue["servability"] = {"nobody": 5}
+        queue["waiting"], queue["share_of_target"] = 5, 12.34
+        queue["day"] |= {"abandoned": 12, "short": 0, "abandon_rate": 1.0, "service_level": 1.0}
+    await route.fulfill(response=answer, json=told)
+
+
+@pytest.mark.parametrize("language", ["English", "Español"])
+async def test_all_columns_of_the_queues_are_in_sight_beside_an_open_interaction(
+    house: Daemon, sign_in: SignIn, new_page: NewPage, language: str
+) -> None:
+    visitor = await chat(house, name="Mira")
+    olga = Desk(await new_page(viewport={"width": 1280, "height": 800}), house, "operator")
+    await olga.page.route("**/v1/queues?*", worst)
+    await olga.sign_in("dev-operator")
+    await olga.page.get_by_role("button", name="Mira").click()
+    await expect(olga.page.get_by_role("complementary")).to_be_visible()
+    await olga.button("Settings").click()
+    await olga.page.get_by_role("combobox", name="Language").select_option(language)
+    place = olga.page.get_by_role("region", name=re.compile("^(Queues|Colas)$"))
+    await expect(place.get_by_text(re.compile("^5 (without anybody|sin nadie)$")).first).to_be_visible()
+    assert await place.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
+    assert await olga.page.evaluate(CLIPPED) == []
+    await visitor.cut()
+
+
+async def test_the_edge_beyond_which_the_queues_go_on_is_shaded(house: Daemon, new_page: NewPage) -> None:
+    """By what is seen: the last pixels before the edge are darker than the surface, until one is at the end."""
+    olga = Desk(await new_page(viewport={"width": 390, "height": 900}), house, "operator")
+    await olga.sign_in("dev-operator")
+    place = olga.page.get_by_role("region", name="Queues")
+    await expect(place.get_by_text("support")).to_be_visible()
+
+    async def dark() -> list[bool]:
+        picture = Image.open(io.BytesIO(await place.screenshot())).convert("L")
+        row = picture.height - 8  # below all that is written in the last row
+        return [picture.crop((x, row, x + 1, row + 1)).tobytes()[0] < 240 for x in (2, picture.width - 3)]
+
+    assert await dark() == [False, True]
+    await place.evaluate("(one) => one.scrollTo(one.scrollWidth, 0)")
+    assert await dark() == [True, False]

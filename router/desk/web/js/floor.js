@@ -106,7 +106,7 @@ function abandoned(day) {
 const QueueRow = kept(function QueueRow({ desk, queue, chosen, number, gap }) {
   const nobody = (queue.servability["signed-out"] || 0) + (queue.servability.nobody || 0);
   return html`<tr role="row" class=${chosen ? "chosen" : ""} data-row=${queue.queue} aria-rowindex=${number || undefined} style=${{ marginBlockStart: `${gap}px` }}>
-    <th role="rowheader" scope="row"><button type="button" class="link" aria-pressed=${String(chosen)} onClick=${() => desk.watch.choose({ queue: chosen ? "" : queue.queue })}>${queue.queue}</button>
+    <th role="rowheader" scope="row"><button type="button" class="link" title=${queue.queue} aria-pressed=${String(chosen)} onClick=${() => desk.watch.choose({ queue: chosen ? "" : queue.queue })}>${queue.queue}</button>
       ${!queue.open && html`<span class="flag warn">${t("closed")}</span>`}
       ${nobody > 0 && html`<span class="flag bad">${t("nobody.there", { n: nobody })}</span>`}</th>
     <td role="cell" class="number figures">${queue.waiting || ""}</td>
