@@ -167,7 +167,7 @@ async def test_a_file_goes_each_way_and_what_may_not_come_is_said(shop: Daemon, 
     await expect(eva.page.get_by_text("You are next.")).to_be_visible()
     chooser = eva.page.locator("input[type=file]")
     await chooser.set_input_files({"name": "shoe.png", "mimeType": "image/png", "buffer": PNG})
-    await expect(eva.page.get_by_text("shoe.png")).to_be_visible()
+    await expect(eva.page.get_by_text("shoe.png", exact=True)).to_be_visible()  # and no more "Uploading shoe.png"
     await chooser.set_input_files({"name": "run.html", "mimeType": "text/html", "buffer": b"<script>"})
     await expect(eva.page.get_by_text("run.html: this kind of file cannot be sent here.")).to_be_visible()
     await chooser.set_input_files({"name": "lie.png", "mimeType": "image/png", "buffer": b"MZ not a picture"})
