@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from router.engine.config import Duration
+from router.engine.config import Duration, Timeout
 from router.errors import ConfigError
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -46,7 +46,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     # Shared with the page that embeds the chat, which signs `visitor` with it. Left out: no page is believed.
     visitor_secret: str = ""
     # How long after its last welcome a token brings a finished conversation back. An open one takes it at any age.
-    session: Duration = Duration(86_400_000)
+    session: Timeout = Timeout(86_400_000)
     # Where a hello without a topic goes. Left out: such a hello is refused.
     default_topic: str = ""
 
@@ -65,7 +65,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     # How long a finished conversation's stream can be resumed from memory.
     keep_ended: Duration = Duration(600_000)
     # How often positions, graces and silent sockets are looked at.
-    sweep: Duration = Duration(5_000)
+    sweep: Timeout = Timeout(5_000)
 
     # --- what else is offered ---
     # The script that puts the chat on a page, at /chat/widget.js on the HTTP port. False where pages bring their own.
@@ -107,7 +107,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     # Frames not understood that a socket may send: a client under development needs some.
     strikes: Annotated[int, Meta(ge=0)] = 10
     # A socket that says nothing for so long is closed: it costs memory and is nobody.
-    hello_timeout: Duration = Duration(10_000)
+    hello_timeout: Timeout = Timeout(10_000)
     # Windows of one browser. Beyond it the oldest is closed, which may be a dead one.
     sockets_per_visitor: Positive = 20
     # Open at once; about 100 kB each when they are long.
@@ -127,5 +127,3 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
                 raise ConfigError(f"chat.{name}", f"at least {SECRET_MIN} characters", "fewer")
         if not self.path.startswith("/"):
             raise ConfigError("chat.path", "a path that starts with /", repr(self.path))
-        if self.sweep <= 0:
-            raise ConfigError("chat.sweep", "more than 0s", str(self.sweep))

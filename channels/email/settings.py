@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from channels.email.wording import Wording, check_wordings
-from router.engine.config import Duration
+from router.engine.config import Interval, Timeout
 from router.errors import ConfigError
 from router.service.language import check_languages
 
@@ -54,8 +54,8 @@ class ImapBox(Struct, frozen=True, forbid_unknown_fields=True):
     tls: Literal["tls", "starttls", "none"] = "tls"  # none: only for a server on this machine
     ca_file: str = ""  # whose certificates are believed; left out: the system's list
     folder: str = "INBOX"
-    poll: Duration = Duration(30_000)  # between two visits; after failures longer, up to 16 times
-    timeout: Duration = Duration(30_000)  # for each answer of the server
+    poll: Interval = Interval(30_000)  # between two visits; after failures longer, up to 16 times
+    timeout: Timeout = Timeout(30_000)  # for each answer of the server
     first: Literal["new", "unseen", "all"] = "unseen"  # what of the mail that is there already at the first visit
     mark_seen: bool = True  # once recorded, so that people who look into the mailbox see what is taken
     move_to: str = ""  # a folder for what was recorded; left out: it stays
@@ -77,7 +77,7 @@ class SmartHost(Struct, frozen=True, forbid_unknown_fields=True):
     username: str = ""  # left out: no authentication
     password: str = ""
     ca_file: str = ""  # whose certificates are believed; left out: the system's list
-    timeout: Duration = Duration(20_000)  # for each step; below the outbox's own patience with one attempt (30s)
+    timeout: Timeout = Timeout(20_000)  # for each step; below the outbox's own patience with one attempt (30s)
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -134,9 +134,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_errors: Positive = 20  # refused commands on one connection before it is closed: harvesting, lost protocol step
     max_in_flight: Positive = 500  # messages between DATA and its answer; beyond it: 451
     # How long an answer for the journal's sake may take before the sender is told to come back (451).
-    record_timeout: Duration = Duration(60_000)
-    idle_timeout: Duration = Duration(300_000)  # between commands; RFC 5321 4.5.3.2.7 asks for five minutes
-    data_timeout: Duration = Duration(600_000)  # for a whole message, so that a trickle ends (RFC 5321 4.5.3.2.6)
+    record_timeout: Timeout = Timeout(60_000)
+    idle_timeout: Timeout = Timeout(300_000)  # between commands; RFC 5321 4.5.3.2.7 asks for five minutes
+    data_timeout: Timeout = Timeout(600_000)  # for a whole message, so that a trickle ends (RFC 5321 4.5.3.2.6)
 
     smart_host: SmartHost | None = None  # left out: replies need `outbox_folder`, or become dead letters
     outbox_folder: str = ""  # instead of a smart host: replies are written here as .eml files (below the data folder)
@@ -190,8 +190,6 @@ def _check_mailbox(settings: Settings, name: str, box: ImapBox) -> None:
         raise ConfigError(f"{path}.address", f"one of email.addresses ({known})", repr(box.address))
     if box.tls == "none" and box.host not in ("localhost", "127.0.0.1", "::1"):
         raise ConfigError(f"{path}.tls", '"tls" or "starttls" beyond this machine', '"none"')
-    if box.poll < 1_000:
-        raise ConfigError(f"{path}.poll", "at least 1s", str(box.poll))
 
 
 def _check_folder(path: str, name: str) -> None:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from router.engine.config import Duration
+from router.engine.config import Duration, Timeout
 from router.errors import ConfigError
+from router.service.tokens import DEMO, TOKEN_LEAST, is_demo, is_short
 
 Label = Annotated[str, Meta(min_length=1, max_length=100)]
 Text = Annotated[str, Meta(max_length=200)]
@@ -64,7 +65,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """The kiosk channel."""
 
     # Kiosks and screens say it as a bearer token; open their pages once with `#token=...`. Left out: nobody is asked,
-    # which works on loopback only, as tokens do that begin with "dev-".
+    # which works on loopback only, as tokens do that begin with "dev-" or have fewer than 16 characters.
     token: Annotated[str, Meta(max_length=256)] = ""
     topics: dict[Label, Text] = field(default_factory=dict)  # topic -> its button; left out: the page has no buttons
     languages: dict[Language, Label] = field(default_factory=dict)  # code -> its button; left out: nobody is asked
@@ -76,7 +77,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     translations: dict[Language, Translation] = field(default_factory=dict)
     sites: dict[Label, Site] = field(default_factory=dict)  # left out: one place, whose tickets have no prefix
     appointments: str = "appointments"  # their folder; a relative path starts in the data folder
-    # A booking system says it as a bearer token to put and drop appointments. Left out: only the folder counts.
+    # A booking system says it as a bearer token to put and drop appointments; the same holds for it. Left out: only
+    # the folder counts.
     booking_token: Annotated[str, Meta(max_length=256)] = ""
     early: Duration = Duration(1_800_000)  # before its time, an appointment's code is taken
     late: Duration = Duration(900_000)  # after it, who has the appointment is on time
@@ -89,7 +91,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     called: Annotated[int, Meta(ge=1, le=100)] = 12  # tickets on the screen: what can be read from across a room
     # One letter tells 24,000 interactions apart, two tell 576,000 (`ticket.py`): more than all channels have in a day.
     ticket_letters: Annotated[int, Meta(ge=1, le=2)] = 1
-    refresh: Duration = Duration(2_000)  # how often the screen asks who is called
+    refresh: Timeout = Timeout(2_000)  # how often the screen asks who is called
     show_ticket: Duration = Duration(20_000)  # then the kiosk is ready for the next visitor; "0s": until they press
     # Who leaves without a ticket is forgotten: after this the page asks, and 20 s later it starts again.
     idle: Duration = Duration(60_000)  # without a touch; "0s": never
@@ -100,9 +102,15 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check_exposed(settings: Settings) -> None:
-    """Raise ConfigError for a token that is none, or that everybody knows, where others can reach us (OB-6)."""
-    if not settings.token or settings.token.startswith("dev-"):
+    """Raise ConfigError for tokens that are none, that everybody knows or could guess, where others reach us (OB-6)."""
+    if not settings.token:
         raise ConfigError("kiosk.token", "a token of your own, since kiosks can be reached from elsewhere")
+    for path, token in (("kiosk.token", settings.token), ("kiosk.booking_token", settings.booking_token)):
+        if is_demo(token):
+            raise ConfigError(path, "a token of your own, since it can be tried from elsewhere", f'"{DEMO}..."')
+        if token and is_short(token):
+            expected = f"at least {TOKEN_LEAST} characters, since it can be tried from elsewhere"
+            raise ConfigError(path, expected, "fewer")
 
 
 def _check(path: str, code: str, translation: Translation, settings: Settings) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from router.engine.config import Duration, Name
+from router.engine.config import Duration, Name, Timeout
 from router.errors import ConfigError
 from router.service.language import check_languages
 
@@ -111,7 +111,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     showing: Inspector = field(default_factory=_showing)
     reading: Reading = Reading()
     # Folders are read again at least so often, since network shares raise no event and events can be lost.
-    poll: Duration = Duration(5_000)
+    poll: Timeout = Timeout(5_000)
     files_per_pass: Annotated[int, Meta(ge=1, le=10_000)] = 100  # so that a flood in one folder does not starve another
     # After a refusal nothing is tried for as long as it asked, doubling up to this.
     longest_backoff: Duration = Duration(60_000)

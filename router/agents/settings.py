@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from router.engine.config import Duration
+from router.engine.config import Duration, Timeout
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -16,7 +16,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     # Where `http` or `sockets` listen beyond loopback, at least 16 characters.
     tokens: dict[str, str] = field(default_factory=dict)
     # From connecting to `hello`. People's clients say it at once; strangers should not keep a place.
-    hello_timeout: Duration = Duration(10_000)
+    hello_timeout: Timeout = Timeout(10_000)
     # Commands of one session that wait for the journal. Then its socket is not read until one is answered.
     max_in_flight: Annotated[int, Meta(ge=1, le=10_000)] = 32
     # Windows and devices of one agent. A client that forgets to close its old connections meets this.

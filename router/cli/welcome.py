@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from channels.email.adapter import EmailAdapter
 from channels.phone.kinds import KINDS
+from router.service.tokens import is_demo
 
 if TYPE_CHECKING:
     from channels.phone.settings import Gateway
@@ -94,7 +95,7 @@ def _mail_at(app: App, name: str) -> str:
 
 
 def _demo(app: App) -> bool:
-    return any(token.startswith("dev-") for token in app.settings.agent_link.tokens)
+    return any(is_demo(token) for token in app.settings.agent_link.tokens)
 
 
 def _tries(app: App, http: str, socket: str) -> list[str]:

@@ -10,7 +10,7 @@ To leave an option out means its default; each docstring says what that does.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
@@ -28,6 +28,8 @@ LONGEST_MS = 3_653 * 86_400_000
 class Duration(int):
     """Whole milliseconds, written with units: "20s", "4h", "1h30m", "250ms"; "0s" switches off what it times."""
 
+    least_ms: ClassVar[int] = 0
+
     @classmethod
     def parse(cls, text: object) -> Duration:
         found = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
@@ -36,6 +38,8 @@ class Duration(int):
         ms = sum(int(n) * unit for n, unit in zip(found.groups(), _UNIT_MS, strict=True) if n)
         if ms > LONGEST_MS:
             raise ValueError(f"expected a duration of at most ten years, got {text!r}")
+        if ms < cls.least_ms:
+            raise ValueError(f"expected a duration of at least {Duration(cls.least_ms)}, got {text!r}")
         return cls(ms)
 
     def __str__(self) -> str:
@@ -47,10 +51,22 @@ class Duration(int):
         return "".join(parts) or "0s"
 
 
+class Timeout(Duration):
+    """A duration that nothing can switch off: with "0s" nobody would ever be in time."""
+
+    least_ms = 1
+
+
+class Interval(Duration):
+    """How often something is done, or how long a silence means that it is over: more often would be a load."""
+
+    least_ms = 1_000
+
+
 def decode_hook(kind: type, value: Any) -> Any:
     """For msgspec: how the types that it does not know are read."""
-    if kind is Duration:
-        return Duration.parse(value)
+    if issubclass(kind, Duration):
+        return kind.parse(value)
     raise NotImplementedError(kind)
 
 

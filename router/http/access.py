@@ -20,10 +20,8 @@ from router.service.attempts import Failures
 from router.service.roles import Identity, Permission, identity
 from router.service.routes import described
 from router.service.sources import nearest, source_of
+from router.service.tokens import DEMO, TOKEN_LEAST, is_demo, is_short
 
-DEMO = "dev-"  # what the tokens of the shipped demo configuration start with
-# Characters: a token is all that keeps strangers out, as between engines and edges, and who guesses has years for it.
-TOKEN_LEAST = 16
 UNCOUNTED = 1 << 30  # wrong proofs that an address may show in a minute where nobody says otherwise
 
 _refused = counter("http_unauthenticated_total", "Requests without a token that is known.")
@@ -168,7 +166,7 @@ def check_exposure(settings: HttpSettings, operators: Mapping[str, str]) -> None
         return
     if not any(operators):
         raise ConfigError("http.host", f"{HERE}, or a token in operators.tokens", settings.host)
-    if any(token.startswith(DEMO) for token in operators):
+    if any(is_demo(token) for token in operators):
         expected = f"{HERE}, since operators.tokens has demo tokens ({DEMO}...)"
         raise ConfigError("http.host", expected, settings.host)
     if not settings.certificate and not settings.behind_proxy:
@@ -186,9 +184,9 @@ def check_tokens(listens: Mapping[str, str], tokens: Mapping[str, Mapping[str, s
     if not beyond:
         return
     for path, held in tokens.items():
-        if any(token.startswith(DEMO) for token in held):
+        if any(is_demo(token) for token in held):
             raise ConfigError(beyond, f"{HERE}, since {path} has demo tokens ({DEMO}...)", listens[beyond])
         for token, whose in held.items():
-            if len(token) < TOKEN_LEAST:
+            if is_short(token):
                 expected = f"tokens of at least {TOKEN_LEAST} characters, since {beyond} is not this machine only"
                 raise ConfigError(path, expected, f"a shorter one, that of {whose}")

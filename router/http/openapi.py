@@ -121,7 +121,7 @@ class Schemas:
 
 
 def schema_hook(kind: type) -> dict[str, Any]:
-    if kind is Duration:
+    if issubclass(kind, Duration):
         return {
             "type": "string",
             # So few digits that no sum of them is more than ten years, which is the limit and no pattern's business.

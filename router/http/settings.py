@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from router.engine.config import Duration
+from router.engine.config import Duration, Timeout
 
 
 class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,11 +32,11 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     # So many of them for one address, so that nobody takes all. 0: no limit, which a proxy in front needs.
     per_address: Annotated[int, Meta(ge=0, le=100_000)] = 500
     # How long a connection may go without a complete request head: idle clients, and those that never finish one.
-    idle_timeout: Duration = Duration(60_000)
+    idle_timeout: Timeout = Timeout(60_000)
     # From the request's head to the answer, the body's arrival included. Gateways give up after 5 to 15 s.
-    request_timeout: Duration = Duration(30_000)
+    request_timeout: Timeout = Timeout(30_000)
     # How long a client may take for each part of a download.
-    write_timeout: Duration = Duration(30_000)
+    write_timeout: Timeout = Timeout(30_000)
     # How long requests in progress may go on once the port is closed.
     stop_timeout: Duration = Duration(5_000)
     # Prometheus asks for /metrics with the operator's token; true: without one, beyond loopback too.

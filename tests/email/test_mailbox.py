@@ -188,7 +188,6 @@ class TestRealMailbox:
     [
         ({"address": "nobody@shop.example"}, "email.mailboxes.main.address"),
         ({"host": "imap.example.org"}, "email.mailboxes.main.tls"),
-        ({"poll": Duration(10)}, "email.mailboxes.main.poll"),
     ],
 )
 def test_a_mailbox_that_cannot_work_is_refused(change: dict[str, Any], path: str) -> None:

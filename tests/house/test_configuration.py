@@ -202,6 +202,12 @@ def test_nobody_is_shown_a_regular_expression() -> None:
         ("ACCOUNTS__SESSION", '"59s"', "accounts.session: expected at least 1m, found 59s"),
         ("ACCOUNTS__TICKET", '"0s"', "accounts.ticket: expected at least 1s, found 0s"),
         ("JOURNAL__LEASE", '"0s"', "journal.lease: expected 500 ms to 600 s, found 0s"),
+        (
+            "PHONE__GATEWAYS__MAIN__LEASE",
+            '"0s"',
+            "phone.gateways.main.lease: expected a duration of at least 1s, found '0s'",
+        ),
+        ("CHAT__SWEEP", '"0s"', "chat.sweep: expected a duration of at least 1ms, found '0s'"),
         ("LINK__SILENCE", '"10ms"', "link.silence: expected 300 ms to 600 s, found 10ms"),
         ("JOURNAL__PREFIX", '"a b"', "journal.prefix: expected 1 to 64 letters, digits, _ . -, found 'a b'"),
         (

@@ -140,12 +140,33 @@ async def test_where_a_token_is_set_it_must_be_said(tmp_path: Path) -> None:
         assert (await kiosk.client.get("/v1/kiosk/now-serving", headers=good)).status == 200
 
 
+OWN = "sixteen-letters!"
+
+
 @pytest.mark.promise("OB-6")
-@pytest.mark.parametrize("token", ["", "dev-kiosk"])
-def test_a_kiosk_that_others_can_reach_needs_a_token_of_its_own(tmp_path: Path, token: str) -> None:
+@pytest.mark.parametrize(
+    ("token", "booking", "path"),
+    [
+        ("", "", "kiosk.token"),
+        ("dev-kiosk-of-the-demo", "", "kiosk.token"),
+        (OWN[1:], "", "kiosk.token"),
+        (OWN, "dev-bookings-of-the-demo", "kiosk.booking_token"),
+        (OWN, OWN[1:], "kiosk.booking_token"),
+    ],
+)
+def test_a_kiosk_that_others_can_reach_needs_tokens_that_nobody_guesses(
+    tmp_path: Path, token: str, booking: str, path: str
+) -> None:
+    settings = Settings(token=token, booking_token=booking)
     with pytest.raises(ConfigError) as refusal:
-        KioskAdapter(Settings(token=token), context_of(RecordingDesk(), tmp_path, loopback_only=False))
-    assert refusal.value.path == "kiosk.token"
+        KioskAdapter(settings, context_of(RecordingDesk(), tmp_path, loopback_only=False))
+    assert refusal.value.path == path
+    KioskAdapter(settings, context_of(RecordingDesk(), tmp_path, loopback_only=True))
+
+
+def test_a_kiosk_with_such_tokens_may_be_reached(tmp_path: Path) -> None:
+    settings = Settings(token=OWN, booking_token=OWN + "2")
+    KioskAdapter(settings, context_of(RecordingDesk(), tmp_path, loopback_only=False))
 
 
 @pytest.mark.promise("OB-6")

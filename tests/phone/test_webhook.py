@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from channels.phone.settings import Gateway, Settings
 from channels.phone.signature import HEADER
 from router.engine import commands as c
-from router.engine.config import Duration
 from router.engine.views import Refused
 from router.errors import ConfigError, Draining, NoRoute, Overloaded, RouterError, Unavailable
 from tests.phone.support import DEV, SECRET, Phone, phone_channel, told, until
@@ -291,14 +290,6 @@ def test_demo_secrets_work_on_loopback_only(tmp_path: Path) -> None:
         Phone(settings, tmp_path, loopback_only=False)
     assert refusal.value.path == "phone.gateways.main.secrets"
     assert SECRET not in str(refusal.value)
-
-
-@pytest.mark.promise("MV-3")
-def test_every_call_has_a_lease(tmp_path: Path) -> None:
-    Phone(Settings(gateways={"main": Gateway(secrets=(SECRET,), lease=Duration(1_000))}), tmp_path)
-    with pytest.raises(ConfigError) as refusal:
-        Phone(Settings(gateways={"main": Gateway(secrets=(SECRET,), lease=Duration(0))}), tmp_path)
-    assert refusal.value.path == "phone.gateways.main.lease"
 
 
 @pytest.mark.promise("MV-3")

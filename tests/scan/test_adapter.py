@@ -15,7 +15,7 @@ from channels.scan.adapter import ScanAdapter
 from channels.scan.settings import Folder, Settings
 from channels.scan.watch import Seen
 from router.engine import commands as c
-from router.engine.config import Duration
+from router.engine.config import Duration, Timeout
 from router.engine.views import Outbound
 from router.errors import BadMessage, ConfigError, Draining, NoRoute, Overloaded, RouterError, Unavailable, UnknownName
 from router.service.ports import DeliveryFailed
@@ -625,7 +625,7 @@ async def until(condition: object, seconds: float = 20) -> None:
 
 
 async def test_it_wakes_when_a_file_comes_and_not_only_when_it_polls(tmp_path: Path) -> None:
-    settings = Settings(folders={"fax": Folder(settle=Duration(0))}, poll=Duration(3_600_000))
+    settings = Settings(folders={"fax": Folder(settle=Duration(0))}, poll=Timeout(3_600_000))
     async with running(tmp_path, settings) as world:
         await world.adapter.start()
         await asyncio.sleep(0.5)  # the watcher listens by now; the poll is an hour away
@@ -647,7 +647,7 @@ async def test_what_lay_there_before_the_start_is_taken_without_any_event(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(ScanAdapter, "_listen", no_events)
-    settings = Settings(folders={"fax": Folder(settle=Duration(0))}, poll=Duration(50))
+    settings = Settings(folders={"fax": Folder(settle=Duration(0))}, poll=Timeout(50))
     async with running(tmp_path, settings) as world:
         world.drop("fax1.tif", pictures.fax())
         await world.adapter.start()
