@@ -46,6 +46,7 @@ from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ClientError, ConfigError, NoRoute, NotFound, Refusal, RouterError, TooLarge, Unavailable
 from router.journal.files import SHARED_FILE, make_folder, write_whole
 from router.observe import counter, gauge, get_logger
+from router.service.certificates import server_context
 from router.service.language import Detector
 from router.service.masked import for_channel
 from router.service.ports import Context, DeliveryFailed, Health
@@ -123,7 +124,8 @@ class EmailAdapter:
                 raise ConfigError(f"email.addresses.{address}", "a routing rule or a default queue for it", "none")
         if self._settings.languages:
             self._detector = await asyncio.to_thread(Detector, self._settings.languages, "email.languages")
-        tls = self._tls()
+        mine = self._settings.tls
+        tls = server_context("email.tls", mine.certificate, mine.key) if mine is not None else None
         try:
             await self._listen("smtp", self._settings.smtp, Session, tls)
             await self._listen("lmtp", self._settings.lmtp, LmtpSession, tls)
@@ -134,16 +136,6 @@ class EmailAdapter:
             poller.start()
         _connections.set_function(lambda: self._gate.connections)
         _in_flight.set_function(lambda: self._gate.in_flight)
-
-    def _tls(self) -> ssl.SSLContext | None:
-        if self._settings.tls is None:
-            return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:
-            context.load_cert_chain(self._settings.tls.certificate, self._settings.tls.key)
-        except (OSError, ssl.SSLError) as problem:
-            raise ConfigError("email.tls", "readable PEM files of a certificate and its key", str(problem)) from None
-        return context
 
     async def _listen(self, name: str, at: Listener, kind: type[Session], tls: ssl.SSLContext | None) -> None:
         if not at.enabled:

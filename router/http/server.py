@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -59,6 +58,7 @@ from router.http.settings import HttpSettings
 from router.observe import PREFIX, REGISTRY, get_logger
 from router.service import problems
 from router.service.blobs import BlobStore
+from router.service.certificates import server_context
 from router.service.domains.moving import DomainsOffice
 from router.service.pictures import NoPictures, Pictures
 from router.service.ports import Desk, Health
@@ -234,7 +234,7 @@ class HttpServer:
         """Returns when it listens. Raises ConfigError for an address that must or can not be used."""
         s = self._settings
         check_exposure(s, self._operators)
-        context = tls(s)
+        context = server_context("http.certificate", s.certificate, s.private_key)
         self._runner = web.AppRunner(
             self.app,
             access_log=None,
@@ -444,17 +444,6 @@ def break_off(request: web.BaseRequest) -> None:
     """
     if request.transport is not None:
         request.transport.abort()
-
-
-def tls(settings: HttpSettings) -> ssl.SSLContext | None:
-    if not settings.certificate:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.certificate, settings.private_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError("http.certificate", "PEM files of a certificate and its key", str(error)) from error
-    return context
 
 
 class _Figures(Collector):

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Callable, Sequence
 from types import GeneratorType
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -41,6 +40,7 @@ from websockets.typing import Origin, Subprotocol
 from router.engine.config import Duration
 from router.errors import ConfigError
 from router.observe import counter, gauge, get_logger
+from router.service.certificates import server_context
 from router.service.sources import nearest, source_of
 
 if TYPE_CHECKING:
@@ -355,7 +355,7 @@ class SocketServer:
                 server_header=None,
                 create_connection=_Connection,
                 backlog=1024,
-                ssl=self._tls(),
+                ssl=server_context("sockets.tls_certificate", s.tls_certificate, s.tls_key),
             )
         except OSError as problem:
             found = f"{self.host}:{self.port} ({problem.strerror})"
@@ -449,17 +449,6 @@ class SocketServer:
         remote = connection.remote_address
         address = str(remote[0]) if isinstance(remote, tuple) else ""
         return nearest(address, request.headers.get_all("X-Forwarded-For"), self.settings.trusted_proxies)
-
-    def _tls(self) -> ssl.SSLContext | None:
-        if not self.settings.tls_certificate:
-            return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:
-            context.load_cert_chain(self.settings.tls_certificate, self.settings.tls_key or None)
-        except (OSError, ssl.SSLError) as problem:
-            found = str(problem)
-            raise ConfigError("sockets.tls_certificate", "a readable PEM certificate and key", found) from problem
-        return context
 
     # --- a connection -------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from router.engine.config import Duration
 from router.errors import ConfigError
+from router.service.certificates import server_context
 
 SECRET_LEAST = 16  # characters: it is all that keeps strangers from being taken for an edge
 
@@ -62,14 +63,7 @@ class LinkSettings(Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError("link.tls_certificate", "a certificate and its key, or neither", "one of them")
 
     def server_tls(self) -> ssl.SSLContext | None:
-        if not self.tls_certificate:
-            return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:
-            context.load_cert_chain(self.tls_certificate, self.tls_key)
-        except (OSError, ssl.SSLError) as problem:
-            raise ConfigError("link.tls_certificate", "a certificate and its key in PEM", str(problem)) from problem
-        return context
+        return server_context("link.tls_certificate", self.tls_certificate, self.tls_key)
 
     def client_tls(self) -> ssl.SSLContext | None:
         if not self.has_tls:
