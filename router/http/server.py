@@ -121,6 +121,21 @@ _protocol_log = logging.getLogger("aiohttp.server")
 
 ALWAYS = ("/livez", "/readyz", "/metrics")  # answered whoever leads
 DOMAINS = "/v1/domains"  # as well where it is the question
+# Most wanted first: the table of paths that have parameters is walked in order.
+GROUPS = (
+    HealthRoutes,
+    InteractionRoutes,
+    JoiningRoutes,
+    CallbackRoutes,
+    CustomerRoutes,
+    AgentRoutes,
+    CalendarRoutes,
+    QuarantineRoutes,
+    OutboundRoutes,
+    ConfigurationRoutes,
+    BlobRoutes,
+    PageRoutes,
+)
 BLIND = "there is no engine to be reached just now, and what was heard of it may be old; ask again in a second"
 
 
@@ -166,7 +181,7 @@ class HttpServer:
         self.turned_away = 0
         self._address_of: dict[web.RequestHandler, str] = {}
         self._by_address: dict[str, int] = {}
-        house = self.house = House(
+        self.house = House(
             settings=settings,
             desk=desk,
             access=self._access(operators, agents or {}, entrance, desk.now_ms),
@@ -183,29 +198,22 @@ class HttpServer:
         )
         self.app = web.Application(client_max_size=settings.body_limit)
         self.app[UNHURRIED] = self._unhurried
-        # Most wanted first: the table of paths that have parameters is walked in order.
-        self.app.add_routes(adapters_routes)
-        for group in (
-            HealthRoutes,
-            InteractionRoutes,
-            JoiningRoutes,
-            CallbackRoutes,
-            CustomerRoutes,
-            AgentRoutes,
-            CalendarRoutes,
-            QuarantineRoutes,
-            OutboundRoutes,
-            ConfigurationRoutes,
-            BlobRoutes,
-            PageRoutes,
-        ):
-            self.app.add_routes(group(house).routes())
-        self.app.add_routes(DomainRoutes(house, domains).routes())
         self._open = ALWAYS if domains is None else (*ALWAYS, DOMAINS)
+        self.app.add_routes(adapters_routes)
+        self._mount(entrance, domains, links)
+
+    def _mount(
+        self, entrance: Entrance | None, domains: DomainsOffice | None, links: Sequence[tuple[str, str]]
+    ) -> None:
+        """Everybody's routes, behind those of gateways and kiosks."""
+        house, app = self.house, self.app
+        for group in GROUPS:
+            app.add_routes(group(house).routes())
+        app.add_routes(DomainRoutes(house, domains).routes())
         if entrance is not None:
-            self.app.add_routes(SessionRoutes(house, entrance).routes())
-            self.app.add_routes(AccountRoutes(house, entrance.door.accounts).routes())
-        self.app.add_routes([openapi_route(self.app), *page_routes(tuple(links))])
+            app.add_routes(SessionRoutes(house, entrance).routes())
+            app.add_routes(AccountRoutes(house, entrance.door.accounts).routes())
+        app.add_routes([openapi_route(app), *page_routes(tuple(links))])
 
     def _access(
         self,
