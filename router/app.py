@@ -170,6 +170,7 @@ class App:
             s.mailbox,
             self.clock,
             self.data,
+            self._note,
             self.loaded.path,
         )
         if self.is_edge:
@@ -188,7 +189,7 @@ class App:
         from router.journal.redis import RedisJournal
 
         assert isinstance(self.journal, RedisJournal), "settings.check_roles"
-        return RemoteWriter(self.journal, self.clock, self.settings.link, self.settings.mailbox)
+        return RemoteWriter(self.journal, self.clock, self.settings.link, self.settings.mailbox, self._note)
 
     def _blob_store(self) -> BlobStore:
         """In a folder of its own, or in one that several daemons share; then each has its own place for drafts."""
@@ -625,8 +626,7 @@ class App:
         if self.follower.document not in (b"", self.loaded.document):
             said.append("who leads has another configuration; taking over would put this one in force")
         identity, theirs = self.follower.left
-        if differing := alike.differing(self._note(identity), theirs):
-            said.append(f"who leads has another {' and another '.join(differing)}; it must be the same on all machines")
+        said += filter(None, [alike.told(self._note(identity), theirs)])
         return replace(found, detail=". ".join(said)) if said else found
 
     def _clock_health(self) -> Health:

@@ -147,8 +147,8 @@ class RedisJournal:
 
     @property
     def left(self) -> tuple[str, bytes]:
-        """The log's identity and the note of who leads, when the lease was last asked for in vain; empty where there is
-        none: whoever leads may be of a version that leaves none."""
+        """The log's identity and the note of who leads, when the lease was last asked for in vain or the log was opened
+        to read; empty where there is none: whoever leads may be of a version that leaves none."""
         return self._left
 
     def address(self) -> str:
@@ -256,8 +256,7 @@ class RedisJournal:
         """Raises JournalHeld."""
         if found[0] == b"held":
             self._heard = int(found[3])
-            epoch, _, note = found[6].partition(b" ")
-            self._left = (found[4].decode(), note) if epoch == found[5] else ("", b"")
+            self._left = _left(found[4].decode(), found[5], found[6])
             wait_s = min(max(int(found[2]), 1) / 1_000 + 0.005, ASK_AGAIN_S)
             raise JournalHeld(_holder(found[1]), wait_s)
 
@@ -282,6 +281,8 @@ class RedisJournal:
         if meta is None:
             raise JournalFailed(f"{self.where}: there is no journal; check journal.url and journal.prefix")
         closed_at = meta["closed_at"]
+        epoch, note = self._link.call("HMGET", self._meta, "epoch", "note")
+        self._left = _left(self._identity, epoch or b"", note or b"")
         self._last_seq, self.torn = self._end(self._last_entries())
         return Opened(self._last_seq, closed_at is not None, self._notes(closed_at is not None))
 
@@ -635,6 +636,12 @@ def _epoch(entry: str) -> int:
 def _formats(text: bytes) -> list[tuple[int, int]]:
     pairs = (part.split(":") for part in text.decode().split(","))
     return [(int(seq), int(version)) for seq, version in pairs]
+
+
+def _left(identity: str, epoch: bytes, note: bytes) -> tuple[str, bytes]:
+    """The note that stands beside a log of that identity, if who leads it now has written it."""
+    by, _, said = note.partition(b" ")
+    return (identity, said) if by == epoch else ("", b"")
 
 
 def _named(owner: bytes) -> str:

@@ -1,8 +1,8 @@
-"""Settings that must be the same on all machines and stand in no journal: whether they are is seen before a takeover.
+"""Settings that must be the same on all machines and stand in no journal: whether they are is seen before it hurts.
 
-Who leads leaves a note beside the log, who stands by compares it with what its own would be, and `/readyz` says which
-options differ and nothing more of them. Redis, its files and its replicas are read by others than those who may know a
-secret (administrators, backups), so of a secret the note has sixteen bits of a digest:
+Who leads leaves a note beside the log; who stands by, and each edge, compares it with what its own would be, and
+`/readyz` says which options differ and nothing more of them. Redis, its files and its replicas are read by others than
+those who may know a secret (administrators, backups), so of a secret the note has sixteen bits of a digest:
 
 - HMAC-SHA256 under the secret, of the log's identity: random, kept beside the note, another one for each log. So no
   table that was worked out before helps, and equal notes of two houses say nothing.
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -42,6 +42,13 @@ def _sign(secret: str, identity: str) -> str:
     return hmac.digest(secret.encode(), PURPOSE + identity.encode(), hashlib.sha256)[:BYTES].hex()
 
 
+Notes = Callable[[str], bytes]  # `note` of this process, by the log's identity
+
+
+def no_note(identity: str) -> bytes:
+    return b""
+
+
 def differing(ours: bytes, theirs: bytes) -> list[str]:
     """The options that differ, of those that both notes have; none where nothing was left or can be read."""
     try:
@@ -50,3 +57,9 @@ def differing(ours: bytes, theirs: bytes) -> list[str]:
         return []
     found = ["journal.lease"] if here.lease_ms and there.lease_ms and here.lease_ms != there.lease_ms else []
     return found + [name for name in here.secrets if here.secrets[name] != there.secrets.get(name, here.secrets[name])]
+
+
+def told(ours: bytes, theirs: bytes) -> str:
+    """The sentence for the operator; "" where nothing differs."""
+    found = differing(ours, theirs)
+    return f"who leads has another {' and another '.join(found)}; it must be the same on all machines" if found else ""

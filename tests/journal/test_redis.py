@@ -137,11 +137,17 @@ def test_what_who_leads_has_left_is_heard_by_who_stands_by(valkey: RedisServer, 
     first.open()
     look(second)
     assert second.left == (first.identity, f"of the first, for {first.identity}".encode())
+    reader = RedisJournal(settings, read_only=True)
+    reader.open()
+    assert reader.left == second.left, "an edge only reads"
     # An older version takes the lease and leaves nothing: what is there is not its own.
     valkey.command("HINCRBY", f"{settings.prefix}:meta", "epoch", 1)
     look(second)
     assert second.left == ("", b"")
-    for each in (first, second):
+    reader.close()
+    reader.open()
+    assert reader.left == ("", b"")
+    for each in (first, second, reader):
         each.close()
 
 

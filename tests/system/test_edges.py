@@ -45,10 +45,10 @@ class Estate:
             }.items()
         }
         self._folder = folder
-        self.engine = self._daemon("engine", LINK__LISTEN="127.0.0.1:0")
-        self.east, self.west = self._daemon("edge", "east"), self._daemon("edge", "west")
+        self.engine = self.another("engine", LINK__LISTEN="127.0.0.1:0")
+        self.east, self.west = self.another("edge", "east"), self.another("edge", "west")
 
-    def _daemon(self, role: str, name: str = "", **more: str) -> Daemon:
+    def another(self, role: str, name: str = "", **more: str) -> Daemon:
         http, sockets, smtp, lmtp = free_ports(4)
         ports = {"HTTP__PORT": http, "SOCKETS__PORT": sockets, "EMAIL__SMTP__PORT": smtp, "EMAIL__LMTP__PORT": lmtp}
         env = self._env | {f"SWITCHBOARD__{key}": str(value) for key, value in (ports | more).items()}
@@ -265,6 +265,22 @@ async def test_who_writes_and_who_has_read_is_seen_at_the_other_edge(estate: Est
             await visitor.until(lambda: visitor.agent_types)
         finally:
             await visitor.cut()
+
+
+@pytest.mark.promise("DU-5", "OB-1")
+async def test_an_edge_whose_visitors_could_not_come_back_at_the_others_says_so(estate: Estate) -> None:
+    other = "another-one-for-these-tests-9876543210-9876543210"
+    south = estate.another("edge", "south", CHAT__TOKEN_SECRET=other)
+    south.launch()
+    try:
+        found = (await south.ready())["parts"]["writer"]["detail"]
+        assert found.endswith(". who leads has another chat.token_secret; it must be the same on all machines")
+        assert other not in found
+    finally:
+        south.kill()
+        await south.close()
+    for edge in (estate.east, estate.west):
+        assert "another" not in (await edge.ready())["parts"]["writer"]["detail"]
 
 
 @pytest.mark.promise("DU-6")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from router.engine.config import Config
 from router.journal.settings import JournalSettings
+from router.service.alike import Notes, no_note
 from router.service.clock import Clock
 from router.service.domains.copies import Copies, Copy
 from router.service.domains.desk import Domain, DomainsDesk
@@ -38,6 +39,7 @@ class Plans(NamedTuple):
     mailbox: MailboxSettings
     clock: Clock
     data: Path
+    note: Notes = no_note
     config_path: str = ""
 
     def journal_of(self, name: str) -> JournalSettings:
@@ -68,6 +70,7 @@ def _lead(plans: Plans, name: str) -> Lead:
     settings, number = plans.journal_of(name), plans.domains[name].number
     seen = plans.data / f"{settings.prefix.replace(':', '.')}.seen"
     journal = RedisJournal(settings, owner=plans.link.name, can_be_given=True, seen=seen)
+    journal.leaves(plans.note)
     lead = Lead(
         name,
         number,
@@ -89,7 +92,7 @@ def copies(plans: Plans) -> tuple[Copies, DomainsDesk, Moving]:
     made = []
     for name, domain in plans.domains.items():
         if name in plans.mine:
-            writer = RemoteWriter(plans.log(name), plans.clock, plans.link, plans.mailbox)
+            writer = RemoteWriter(plans.log(name), plans.clock, plans.link, plans.mailbox, plans.note)
             made.append(Copy(Domain(name, domain.number, writer, plans.parts[name]), writer))
     all_of_them = Copies(made, plans.clock)
     desk = DomainsDesk(all_of_them.domains, plans.domains, plans.clock, plans.others())

@@ -32,6 +32,7 @@ from router.engine.views import Inform, Outbound, Tell
 from router.errors import BadMessage, Draining, JournalCorrupt, JournalFailed, Overloaded, RouterError, Unavailable
 from router.journal import codec
 from router.observe import counter, get_logger
+from router.service import alike
 from router.service.clock import Clock
 from router.service.lease import SharedJournal
 from router.service.mailbox import MailboxSettings
@@ -66,6 +67,9 @@ class SharedLog(SharedJournal, Protocol):
 
     @property
     def identity(self) -> str: ...
+
+    @property
+    def left(self) -> tuple[str, bytes]: ...
 
     def address(self) -> str: ...
 
@@ -143,7 +147,12 @@ class RemoteWriter:
     """
 
     def __init__(
-        self, log_: SharedLog, clock: Clock, settings: LinkSettings, mailbox: MailboxSettings | None = None
+        self,
+        log_: SharedLog,
+        clock: Clock,
+        settings: LinkSettings,
+        mailbox: MailboxSettings | None = None,
+        note: alike.Notes = alike.no_note,
     ) -> None:
         self.clock = clock
         self.failed = "not started"
@@ -162,6 +171,8 @@ class RemoteWriter:
         self._copy = Copy(log_)
         self._settings = settings
         self._most = mailbox or MailboxSettings()
+        self._note = note
+        self._differs = ""  # what is set otherwise here than where it is led
         self._name = secrets.token_hex(8)
         self._line: _Line | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -211,7 +222,8 @@ class RemoteWriter:
         if self._keeping is None or self._keeping.done():
             return Health(False, "nobody looks for an engine", figures)
         assert self._line is not None, "it has not failed"
-        return Health(True, "draining" if self.draining else f"linked to {self._line.address}", figures)
+        detail = "draining" if self.draining else f"linked to {self._line.address}"
+        return Health(True, f"{detail}. {self._differs}" if self._differs else detail, figures)
 
     async def _keep(self) -> None:
         """One link after another."""
@@ -242,6 +254,8 @@ class RemoteWriter:
             # It was stopped for a while and does not know yet: its picture of the world is an old one.
             raise Away(f"another engine leads than that at {address}")
         engine, records, mark = await self._in_thread(lambda: self._copy.catch_up(welcome.seq))
+        identity, theirs = self._log.left
+        self._differs = alike.told(self._note(identity), theirs)
         self.renewed = engine is not None
         if engine is not None:
             self._copy.take(engine, mark)
