@@ -34,7 +34,7 @@ from router.http.callbacks import Telephone
 from router.http.house import House, interaction_of
 from router.http.interactions import InteractionId
 from router.service.roles import Identity, Permission, Role
-from router.service.routes import describe, json_response, read_json
+from router.service.routes import describe, json_response, read_json, told_response
 
 Presence = Literal["ready", "not_ready", "signed-out"]
 
@@ -277,7 +277,7 @@ class QuestionRoutes:
         who, view = self._card_of(request, "words", asked=True)
         if not _concerns(who, view):
             await self._house.looked(request, who, view.id)
-        return json_response(self._shown(who, view))
+        return told_response(request, self._shown(who, view))
 
     @describe(
         "Write on the card of the customer of an interaction",
@@ -298,7 +298,7 @@ class QuestionRoutes:
         command = DescribeCustomer(identity=view.customer, fields=body.fields, version=body.version, by=by)
         await self._desk.ask(command)
         await self._house.note(request, who, "customer", view.id, ", ".join(body.fields))
-        return json_response(self._shown(who, view))
+        return told_response(request, self._shown(who, view))
 
     def _card_of(
         self, request: web.Request, permission: Permission, *, asked: bool = False

@@ -156,7 +156,7 @@ def view(s: State, identity: str) -> CustomerView:
         identities=tuple(identities(s, customer)),
         interactions=tuple(map(interaction_id, reversed(contacts[-SHOWN:]))),
         last_agent=s.last_agents.get(customer, ""),
-        history=tuple({**act, "what": str(act["what"])} for act in story(s, customer)),
+        history=tuple(story(s, customer)),
         card=_card(cards.of(s, customer)),
     )
 

@@ -21,6 +21,7 @@ from router.engine.lookups import written
 from router.engine.matching import ITEM_MASK, Profile
 from router.engine.model import State
 from router.engine.precedence import precedence
+from router.engine.sayings import Saying, say
 from router.engine.transitions import OFFERED
 from router.engine.views import interaction_id, offer_id
 
@@ -28,11 +29,7 @@ from router.engine.views import interaction_id, offer_id
 AGENTS_SHOWN = 50
 RIVALS_SHOWN = 5
 
-CAUSES = {
-    "pick": "{agent} took it by hand",
-    "assign": "{by} gave it to {agent}",
-    "assign-override": "{by} gave it to {agent} in spite of requirement and capacity",
-}
+CAUSES = {"pick": "took-by-hand", "assign": "gave", "assign-override": "gave-in-spite"}
 
 
 class Scored:
@@ -61,11 +58,8 @@ def decision(s: State, item: Interaction, offer: int, agent: Agent, cause: str, 
         **asked(s, item, now_ms),
     }
     if cause != "routed":
-        by = by.removeprefix("operator:") or "an operator"
-        return {
-            **told,
-            "why": CAUSES.get(cause, "{agent} was given it ({cause})").format(agent=agent.id, by=by, cause=cause),
-        }
+        who = by.removeprefix("operator:") or say("an-operator")
+        return {**told, "why": say(CAUSES.get(cause, "was-given"), agent=agent.id, who=who, cause=cause)}
     candidates = _candidates(s, item, now_ms)
     chosen = next((x for x in candidates if x.agent is agent), None)
     passed = _passed_over(s, item, candidates, chosen, agent, now_ms)
@@ -74,7 +68,7 @@ def decision(s: State, item: Interaction, offer: int, agent: Agent, cause: str, 
         counts[line["code"]] = counts.get(line["code"], 0) + 1
     return {
         **told,
-        "why": _why(s, item, agent, candidates) + _borrowed(s, item, agent),
+        "why": _borrowed(s, item, agent, _why(s, item, agent, candidates)),
         "candidates": [x.told(i) for i, x in enumerate(candidates[:AGENTS_SHOWN], 1)],
         "passed_over": passed[:AGENTS_SHOWN],
         "passed_over_by_reason": counts,
@@ -190,39 +184,32 @@ def _parts(rule: str, place: choice.Place, profile: Profile) -> dict[str, Any]:
 
 # --- in words ---------------------------------------------------------------------------------------------------------
 
-BEST = {
-    "longest-idle": "had been idle longest",
-    "best-level": "has the best level",
-    "least-occupied": "was busy least of late",
-    "least-flexible": "fits the fewest queues, so that rarer skills stay free",
-    "fastest": "is expected to be fastest",
-    "slowest": "is expected to be slowest",
-    "random": "was drawn",
-    "blend": "has the most points",
-}
 
-
-def _why(s: State, item: Interaction, agent: Agent, candidates: list[Scored]) -> str:
+def _why(s: State, item: Interaction, agent: Agent, candidates: list[Scored]) -> Saying:
     if item.number in s.preferred:
-        return f"it {preferred.in_words(s, item)}, and {agent.id} was the first of them who could take it"
+        return say("chosen-named", held=preferred.in_words(s, item), agent=agent.id)
     if len(candidates) == 1:
-        return f"{agent.id} was the only agent who could take it"
+        return say("chosen-only", agent=agent.id)
     rule = s.queue_config(item.queue).choice
     inside = [x for x in candidates if x.circle == candidates[0].circle]
     if len(inside) == 1 and _interrupts(s, item, candidates[1]) and not _interrupts(s, item, candidates[0]):
-        return f"of {len(candidates)} who could take it, only {agent.id} need put nothing else aside for it"
+        return say("chosen-undisturbed", n=len(candidates), agent=agent.id)
     if len(inside) == 1:
-        return f"of {len(candidates)} who could take it, only {agent.id} meets what was asked for at first"
-    why = f"of {len(inside)} who could take it, {agent.id} {BEST[rule]}"
+        return say("chosen-at-first", n=len(candidates), agent=agent.id)
+    why = say("chosen-best", n=len(inside), agent=agent.id, best=_best(rule))
     equal = [x for x in inside if x.score == candidates[0].score]
     if rule not in ("longest-idle", "random") and len(equal) > 1:
-        why += f", and of {len(equal)} equals had been idle longest"
+        return say("chosen-of-equals", why=why, n=len(equal))
     return why
 
 
-def _borrowed(s: State, item: Interaction, agent: Agent) -> str:
+def _best(rule: str) -> Saying:
+    return say(f"best-{rule}")
+
+
+def _borrowed(s: State, item: Interaction, agent: Agent, why: Saying) -> Saying:
     lender = lending.lender_of(s, item, agent)
-    return f"; borrowed from {lender}, which lends agents to {item.queue}" if lender else ""
+    return say("chosen-borrowed", why=why, lender=lender, queue=item.queue) if lender else why
 
 
 def _passed_over(
@@ -241,19 +228,28 @@ def _passed_over(
 
 
 def _lost(s: State, item: Interaction, x: Scored, chosen: Scored | None) -> dict[str, Any]:
-    code, why = "lost-tie", "was as good, but had been idle for a shorter time"
-    rule = s.queue_config(item.queue).choice
+    code, agent = _behind(s, item, x, chosen), x.agent.id
+    if code == "lower-score" and chosen is not None:
+        best = _best(s.queue_config(item.queue).choice)
+        return {
+            "agent": agent,
+            "code": code,
+            "reason": say(f"behind-{code}", agent=agent, other=chosen.agent.id, best=best),
+        }
+    return {"agent": agent, "code": code, "reason": say(f"behind-{code}", agent=agent)}
+
+
+def _behind(s: State, item: Interaction, x: Scored, chosen: Scored | None) -> str:
+    """Why somebody who could have had it came after who got it."""
     if item.number in s.preferred:
-        code, why = "named-later", "could take it, but somebody was named before"
-    elif chosen is not None and _interrupts(s, item, x) and not _interrupts(s, item, chosen):
-        code, why = "would-interrupt", "could take it by putting other work aside, and somebody need not"
-    elif chosen is not None and x.circle > chosen.circle:
-        code, why = "outer", "meets only what is asked for by now; somebody met what was asked for before"
-    elif rule == "random":
-        code, why = "not-drawn", "could take it, but another was drawn"
-    elif chosen is not None and x.score > chosen.score:
-        code, why = "lower-score", f"could take it, but {chosen.agent.id} {BEST[rule]}"
-    return {"agent": x.agent.id, "code": code, "reason": f"{x.agent.id} {why}"}
+        return "named-later"
+    if chosen is not None and _interrupts(s, item, x) and not _interrupts(s, item, chosen):
+        return "would-interrupt"
+    if chosen is not None and x.circle > chosen.circle:
+        return "outer"
+    if s.queue_config(item.queue).choice == "random":
+        return "not-drawn"
+    return "lower-score" if chosen is not None and x.score > chosen.score else "lost-tie"
 
 
 def _interrupts(s: State, item: Interaction, x: Scored) -> bool:

@@ -16,7 +16,7 @@ from router.engine.views import CustomerView
 from router.errors import BadMessage, Forbidden
 from router.http.house import House
 from router.http.interactions import ACTING, LOOKING, Why
-from router.service.routes import describe, json_response, read_json, read_query
+from router.service.routes import describe, read_json, read_query, told_response
 
 Who = Annotated[str, Meta(min_length=1, max_length=320, description="tel:+15550100, mailto:kim@example.org, ref:...")]
 
@@ -59,7 +59,7 @@ class CustomerRoutes:
         who = self._house.access.allowed(request)
         found = self._house.desk.customer(read_query(request, CustomerQuery).identity)
         await self._house.looked(request, who, found.customer)
-        return json_response(found)
+        return told_response(request, found)
 
     @describe(
         "Two customers are one person",
@@ -74,7 +74,7 @@ class CustomerRoutes:
         by, body = self._house.by(request), await read_json(request, MergeBody)
         command = MergeCustomers(customer=body.customer, other=body.other, by=by, why=body.why)
         await self._house.act(request, "merge", command)
-        return json_response(self._house.desk.customer(body.customer))
+        return told_response(request, self._house.desk.customer(body.customer))
 
     @describe(
         "An identity is not this customer's",
@@ -88,4 +88,4 @@ class CustomerRoutes:
     async def split(self, request: web.Request) -> web.Response:
         by, body = self._house.by(request), await read_json(request, SplitBody)
         await self._house.act(request, "split", SplitCustomer(identity=body.identity, by=by, why=body.why))
-        return json_response(self._house.desk.customer(body.identity))
+        return told_response(request, self._house.desk.customer(body.identity))

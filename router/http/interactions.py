@@ -33,8 +33,7 @@ from router.errors import (
 )
 from router.http.house import House, interaction_of
 from router.service.roles import Identity, Permission
-from router.service.routes import H, describe, json_response, read_json, read_query, shaped
-from router.service.wording import preferred, worded
+from router.service.routes import H, describe, json_response, language_of, read_json, read_query, shaped, told_response
 
 Why = Annotated[str, Meta(max_length=1_000, description="The operator's reason; kept in the journal")]
 Known = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -258,14 +257,14 @@ class InteractionRoutes:
             told["agents"] = [one for one in told["agents"] if self._house.scope.agent(teams, one["agent"])]
         if query.decisions == "yes" and told.get("has_past"):
             try:
-                told |= await self._house.decisions(interaction_id(number), _language(request))
+                told |= await self._house.decisions(interaction_id(number), language_of(request))
             except RouterError as error:
                 told |= {"way": [], "decisions": [], "decisions_missing_because": str(error)}
-        return _in_words(request, told)
+        return told_response(request, told)
 
     @_route("Why this agent has not got it", needs="contacts", answer=dict[str, Any], refuses=(*LOOKING, Forbidden))
     async def why_not(self, request: web.Request) -> web.Response:
-        return _in_words(request, self._desk.why_not(self._seen(request), request.match_info["agent"]))
+        return told_response(request, self._desk.why_not(self._seen(request), request.match_info["agent"]))
 
     def _seen(self, request: web.Request) -> int:
         """The number of the path, of an interaction that whoever asks may see. Raises Forbidden."""
@@ -341,16 +340,3 @@ class InteractionRoutes:
     async def _act(self, request: web.Request, command: c.AnyCommand) -> web.Response:
         reply = await self._house.act(request, type(command).__name__.lower(), command)
         return json_response(Done(interaction_id(reply.interaction or interaction_of(request))))
-
-
-def _language(request: web.Request) -> str:
-    return preferred(request.headers.get("Accept-Language", ""))
-
-
-def _in_words(request: web.Request, told: dict[str, Any]) -> web.Response:
-    """An explanation in the reader's language, as far as it is one of ours; codes are the same in each."""
-    language = _language(request)
-    answer = json_response(worded(told, language))
-    answer.headers["Content-Language"] = language
-    answer.headers["Vary"] = "Accept-Language"
-    return answer

@@ -111,7 +111,7 @@ class Hindsight:
         self._one = asyncio.Lock()
 
     async def decisions(self, interaction: str, language: str = "en") -> dict[str, Any]:
-        """The parts `way` and `decisions` of an explanation; the way in that language.
+        """The parts `way` and `decisions` of an explanation, in that language.
 
         Raises Unavailable when one is being asked already, or when it takes too long.
         """

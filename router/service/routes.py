@@ -22,6 +22,7 @@ from router.errors import BadMessage, ClientError, RouterError, TooLarge
 from router.service.halves import made_whole
 from router.service.problems import JSON_TYPE
 from router.service.roles import Permission
+from router.service.wording import preferred, worded
 
 Who = Literal["anybody", "operator", "agent", "gateway"]
 H = TypeVar("H", bound=Callable[..., Any])
@@ -89,6 +90,19 @@ _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
 
 def json_response(value: object, status: int = 200) -> web.Response:
     return web.Response(status=status, body=_encode(value), content_type=JSON_TYPE)
+
+
+def told_response(request: web.Request, told: Any) -> web.Response:
+    """An explanation in the reader's language, as far as it is one of ours; codes are the same in each."""
+    language = language_of(request)
+    answer = json_response(worded(told, language))
+    answer.headers["Content-Language"] = language
+    answer.headers["Vary"] = "Accept-Language"
+    return answer
+
+
+def language_of(request: web.Request) -> str:
+    return preferred(request.headers.get("Accept-Language", ""))
 
 
 def decode_json(raw: bytes, kind: type[T]) -> T:

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from router.engine.sayings import ENGLISH, JOINTS, Saying
 
 HEADER_MAX = 200  # characters of Accept-Language that are read: a person's list is shorter
@@ -94,6 +97,34 @@ SPANISH = {
     ),
     "why-nobody": "espera porque nadie de quienes están conectados puede atenderla",
     "part": "{n} {kept}",
+    "took-by-hand": "{agent} la tomó por su cuenta",
+    "gave": "{who} se la dio a {agent}",
+    "gave-in-spite": "{who} se la dio a {agent} pese al requisito y a la capacidad",
+    "was-given": "{agent} la recibió ({cause})",
+    "an-operator": "un operador",
+    "chosen-named": "{held}, y {agent} fue entre ellos la primera persona que podía atenderla",
+    "chosen-only": "{agent} era la única persona que podía atenderla",
+    "chosen-undisturbed": (
+        "de {n} personas que podían atenderla, solo {agent} no tiene que dejar nada a un lado por ella"
+    ),
+    "chosen-at-first": "de {n} personas que podían atenderla, solo {agent} cumple lo que se pedía al principio",
+    "chosen-best": "de {n} personas que podían atenderla, {agent} {best}",
+    "chosen-of-equals": "{why}, y de {n} iguales llevaba más tiempo libre",
+    "chosen-borrowed": "{why}; viene de {lender}, que presta agentes a {queue}",
+    "best-longest-idle": "llevaba más tiempo libre",
+    "best-best-level": "tiene el mejor nivel",
+    "best-least-occupied": "fue quien menos ocupación tuvo últimamente",
+    "best-least-flexible": "encaja en menos colas, y así las destrezas más escasas quedan libres",
+    "best-fastest": "es de quien se espera que tarde menos",
+    "best-slowest": "es de quien se espera que tarde más",
+    "best-random": "salió por sorteo",
+    "best-blend": "tiene más puntos",
+    "behind-lost-tie": "{agent} igualaba, pero llevaba menos tiempo libre",
+    "behind-named-later": "{agent} podía atenderla, pero se nombró antes a otra persona",
+    "behind-would-interrupt": "{agent} podía atenderla dejando otro trabajo a un lado, y otra persona no lo necesita",
+    "behind-outer": "{agent} solo cumple lo que se pide ya; otra persona cumplía lo que se pedía antes",
+    "behind-not-drawn": "{agent} podía atenderla, pero en el sorteo salió otra persona",
+    "behind-lower-score": "{agent} podía atenderla, pero {other} {best}",
     "could-one": "podría recibirla ahora",
     "could-some": "podrían recibirla ahora",
     "room-one": "no tiene sitio",
@@ -287,7 +318,9 @@ def worded(told: Any, language: str) -> Any:
     if isinstance(told, dict):
         return {name: worded(value, language) for name, value in told.items()}
     if isinstance(told, (list, tuple)):
-        return [worded(value, language) for value in told]
+        return type(told)(worded(value, language) for value in told)
+    if isinstance(told, Struct):
+        return replace(told, **{name: worded(getattr(told, name), language) for name in told.__struct_fields__})
     return told
 
 

@@ -40,10 +40,12 @@ def test_it_is_told_as_of_the_last_record(journal: str) -> None:
     assert json.loads(told.output)["as_of"] in first
 
 
-def test_its_way_is_told_in_the_language_that_is_asked_for(journal: str) -> None:
+def test_its_way_and_its_offers_are_told_in_the_language_that_is_asked_for(journal: str) -> None:
     """As a daemon asks for it, for a reader of that language."""
     asked = ["explain", "i-1", "--journal", journal, "--json", "--language"]
     english, spanish = (json.loads(CliRunner().invoke(cli, [*asked, language]).output) for language in ("en", "es"))
     assert [line["what"] for line in english["way"]] == ["it came to queue support", "it was offered to ana"]
     assert [line["what"] for line in spanish["way"]] == ["llegó a la cola support", "se ofreció a ana"]
     assert [line["event"] for line in spanish["way"]] == [line["event"] for line in english["way"]]
+    assert [offer["why"] for offer in english["decisions"]] == ["ana was the only agent who could take it"]
+    assert [offer["why"] for offer in spanish["decisions"]] == ["ana era la única persona que podía atenderla"]

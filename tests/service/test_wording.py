@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from router.engine.sayings import ENGLISH, JOINTS, Saying, joined, listed, say
+from router.engine.views import CustomerView
 from router.service.wording import HEADER_MAX, LANGUAGES, SPANISH, preferred, worded
 
 ENGINE = Path(__file__).parents[2] / "router" / "engine"
@@ -71,7 +73,7 @@ def test_every_code_that_the_engine_says_is_in_the_catalogue_and_none_stands_the
     quoted = set(re.findall(r"\"([\w-]+)\"", text))
     made = {f"{what}-{end}" for what in ("share", "wait", "level", "own-level", "own-wait") for end in ("is", "must")}
     made |= {f"{what}-seen" for what in ("why-one", "why-all", "why-some")} | {"owned-aside", "documented-aside"}
-    made |= {f"reason-{code}" for code in quoted} | {"operator", "supervisor"}
+    made |= {f"{what}-{code}" for what in ("reason", "best", "behind") for code in quoted} | {"operator", "supervisor"}
     made |= {"state-ready", "state-not_ready", "policy-relax", "policy-callback"}
     assert set(ENGLISH) - JOINTS - made <= quoted
 
@@ -108,6 +110,18 @@ def test_only_sayings_of_an_answer_are_worded() -> None:
         "expected_wait": None,
         "position": 3,
     }
+
+
+def test_what_is_told_in_a_shape_of_its_own_keeps_it() -> None:
+    view = CustomerView(
+        customer="tel:+15550100",
+        identities=("tel:+15550100",),
+        interactions=("i-1",),
+        history=({"at_ms": 1, "what": say("kin-merged", other="mailto:ana@x", customer="tel:+15550100")},),
+    )
+    told = worded(view, "es")
+    act = {"at_ms": 1, "what": "mailto:ana@x se unió a tel:+15550100"}
+    assert told == replace(view, history=(act,))
 
 
 def test_lists_are_joined_as_the_language_does() -> None:
