@@ -38,7 +38,8 @@ class Kind:
     as in `engine.config.Channel`), `lasting` whose contacts are never ended by a rule, because nobody would be told.
     `endpoint` says what an agent's endpoint should look like, "" where it is well; `reaches` to what addresses its
     gateways can connect contacts; `listens` where it listens itself: option -> (host, port); `brings` to what address
-    its contacts come: option -> (channel, address). `exposed` refuses what must not be used where others can reach us.
+    its contacts come: option -> (channel, address); `letters` what it writes to us by mail: option -> address, and
+    `takes` whether mail for that address is taken. `exposed` refuses what must not be used where others can reach us.
     """
 
     settings: type[Struct]
@@ -55,6 +56,8 @@ class Kind:
     reaches: Callable[[Any], dict[str, tuple[Reach, ...]]] = lambda settings: {}
     listens: Callable[[Any], dict[str, tuple[str, int]]] = lambda settings: {}
     brings: Callable[[Any], dict[str, tuple[str, str]]] = lambda settings: {}
+    letters: Callable[[Any], dict[str, str]] = lambda settings: {}
+    takes: Callable[[Any, str], bool] = lambda settings, address: False
     exposed: Callable[[Any], None] = lambda settings: None
 
 
@@ -197,6 +200,7 @@ KINDS: dict[str, Kind] = {
             if one.enabled
         },
         brings=lambda settings: {f"email.addresses.{one}": ("email", one) for one in settings.addresses},
+        takes=lambda settings, address: bool(settings.own_addresses().find(address)[0]),
     ),
     "chat": Kind(
         Chat,
@@ -205,6 +209,7 @@ KINDS: dict[str, Kind] = {
         brings=lambda settings: (
             {"chat.default_topic": ("chat", settings.default_topic)} if settings.default_topic else {}
         ),
+        letters=lambda settings: {"chat.offline.mail_to": settings.offline.mail_to} if settings.offline else {},
     ),
     "scan": Kind(
         Scan, _scan, check=check_scan, feeds=_scan_feeds, lasting=lambda settings: set(_scan_feeds(settings).values())

@@ -231,6 +231,14 @@ def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Conf
     return replace(config, channels=channels)
 
 
+def _check_letters(adapters: Mapping[str, Any]) -> None:
+    """What one channel would write to us by mail must be taken by another, or whoever wrote is turned away."""
+    for kind, section in adapters.items():
+        for path, address in KINDS[kind].letters(section).items():
+            if not any(KINDS[other].takes(theirs, address) for other, theirs in adapters.items()):
+                raise ConfigError(path, "one of email.addresses, which mail is taken for", repr(address))
+
+
 def _check_together(settings: Settings, config: engine.Config) -> None:
     """What one section says of another."""
     for agent in settings.agent_link.tokens.values():
@@ -248,6 +256,7 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
             if expected := KINDS[kind].endpoint(section, person.endpoint):
                 raise ConfigError(f"agents.{name}.endpoint", expected, repr(person.endpoint))
     _check_addresses(settings)
+    _check_letters(settings.adapters)
     check_masking(settings.masking)
     settings.journal.check()
     settings.link.check()

@@ -34,7 +34,7 @@ from channels.email.gate import Gate
 from channels.email.hiding import NotHidden, masked_mail, masked_words
 from channels.email.listener import Hooks, LmtpSession, Recipient, Session
 from channels.email.parse import Letter, arrive, read_letter, token_of, unreadable, with_findings
-from channels.email.poller import Poller
+from channels.email.poller import SOMEBODY, Poller
 from channels.email.render import Attachment, ReplyMail, render, reply_id
 from channels.email.settings import Listener, Settings, check
 from channels.email.wording import worded
@@ -98,7 +98,7 @@ class EmailAdapter:
         self._sessions: set[Session] = set()
         self._servers: dict[str, asyncio.Server] = {}
         self._reading = asyncio.Semaphore(READERS)
-        self._ours = {address.lower(): address for address in settings.addresses}
+        self._ours = settings.own_addresses()
         self._pollers = [
             Poller(
                 name,
@@ -226,12 +226,7 @@ class EmailAdapter:
 
     def _find(self, address: str) -> Recipient | None:
         """The address of ours that this one means, if the routing plan takes it at present."""
-        folded = address.lower()
-        ours, detail = self._ours.get(folded, ""), ""
-        if not ours and self._settings.plus_addressing and "+" in folded:
-            local, _, domain = address.rpartition("@")
-            base, _, detail = local.partition("+")
-            ours = self._ours.get(f"{base}@{domain}".lower(), "")
+        ours, detail = self._ours.find(address)
         if not ours or not self._context.desk.routes("email", ours):
             return None
         return Recipient(ours, detail)
@@ -274,7 +269,7 @@ class EmailAdapter:
         recipient = self._find(address)
         if recipient is None:
             raise NoRoute(f"no mail is taken for {address}")
-        status = (await self._take(raw, "", [recipient]))[0]
+        status = (await self._take(raw, SOMEBODY, [recipient]))[0]
         if status is not RECORDED:
             raise Unavailable("the letter could not be recorded now", retry_after_s=10)
 
@@ -538,7 +533,7 @@ class EmailAdapter:
         address = self._settings.reply_from or outbound.recipient
         if not canonical_address(address):
             raise DeliveryFailed("no address to reply from: set email.reply_from", final=True)
-        entry = self._settings.addresses.get(self._ours.get(address.lower(), ""))
+        entry = self._settings.addresses.get(self._ours.written(address))
         return Mailbox(entry.name if entry else "", address)
 
     def _recipients(self, letter: Letter | None, outbound: Outbound) -> tuple[Mailbox, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,6 +24,30 @@ MAILBOXES_MAX = 200  # of one header
 class Mailbox(NamedTuple):
     name: str
     address: str  # domain in lower case, local part as written
+
+
+class OwnAddresses:
+    """Those that we take mail for, and which of them an address means, whatever its case.
+
+    With `plus_addressing`, support+order17@ is mail for support@, and the rest is its detail.
+    """
+
+    def __init__(self, addresses: Iterable[str], plus_addressing: bool) -> None:
+        self._written = {address.lower(): address for address in addresses}
+        self._plus = plus_addressing
+
+    def written(self, address: str) -> str:
+        """As the configuration has it; "" for none of ours."""
+        return self._written.get(address.lower(), "")
+
+    def find(self, address: str) -> tuple[str, str]:
+        """(as the configuration has it, detail); "" for none of ours."""
+        ours = self.written(address)
+        if ours or not self._plus or "+" not in address:
+            return ours, ""
+        local, _, domain = address.rpartition("@")
+        base, _, detail = local.partition("+")
+        return self.written(f"{base}@{domain}"), detail
 
 
 # The two forms that nearly all mail has; everything else takes the long way.

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from channels.email.addresses import OwnAddresses
 from channels.email.wording import Wording, check_wordings
 from router.engine.config import Interval, Timeout
 from router.errors import ConfigError
@@ -149,6 +150,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reply_from: str = ""  # left out: replies come from the address that the customer wrote to
     message_id_domain: str = ""  # right-hand side of our Message-IDs; left out: the domain that the reply comes from
     max_reply_bytes: Annotated[int, Meta(ge=1_024)] = 25 * MIB  # text and attachments; most hosts refuse more
+
+    def own_addresses(self) -> OwnAddresses:
+        return OwnAddresses(self.addresses, self.plus_addressing)
 
 
 def check(settings: Settings) -> None:

@@ -125,7 +125,7 @@ def test_what_a_channel_will_refuse_beyond_this_machine_is_noted() -> None:
     phone, kiosk = said(plan(beyond, gateway.format("dev-secret", "")))
     assert phone.startswith("phone.gateways.own.secrets: expected secrets of your own")
     assert kiosk.startswith("kiosk.token: expected a token of your own")
-    assert said(plan(beyond, gateway.format("own-secret", "own-token"))) == []
+    assert said(plan(beyond, gateway.format("own-secret", "own-token-of-kiosks"))) == []
     assert said(plan(gateway.format("dev-secret", ""))) == []
 
 

@@ -215,6 +215,7 @@ async def test_at_a_closed_door_a_letter_becomes_mail(shop: Daemon, new_page: Ne
     (mail,) = [one for one in await shop.interactions() if one["channel"] == "email"]
     assert (mail["sender"], mail["recipient"]) == ("eva@example.com", "support@localhost")
     assert mail["subject"] == "Message from the website: night"
+    assert mail["state"] in ("queued", "offered"), "a person wrote it, and an agent is to read it"
     content = (await shop.get(f"/v1/interactions/{mail['id']}/content"))[1]
     assert content["messages"][0]["text"].split("\n")[:2] == ["Where is my parcel?", "Eva"]
 

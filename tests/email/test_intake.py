@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from channels.chat.letter import letter
 from channels.email import adapter as module
 from channels.email.settings import Listener, Tls
 from router.errors import ConfigError, NoRoute, Overloaded, TooLarge, Unavailable
@@ -225,6 +226,26 @@ async def test_a_mail_to_two_desks_is_two_interactions(world: World) -> None:
     assert codes(refused) == {"nobody@shop.example": 550}
     assert [command.recipient for command in world.arrived] == [SUPPORT, SALES]
     assert world.interactions == 2
+
+
+@pytest.mark.promise("IN-2")
+async def test_a_letter_of_another_channel_is_mail_that_a_person_wrote(world: World) -> None:
+    raw = letter(
+        visitor="v1",
+        ident="l1",
+        to=SUPPORT,
+        subject="Message from the website: sales",
+        email=ANN,
+        name="Ann",
+        language="en",
+        text="Where is my order?",
+    )
+    await world.letters.post(raw, "Support+web@shop.example")
+    (got,) = world.arrived
+    assert (got.recipient, got.sender, got.automatic) == (SUPPORT, ANN, "")
+    assert "auto" not in got.attributes
+    with pytest.raises(NoRoute):
+        await world.letters.post(raw, "nobody@shop.example")
 
 
 @pytest.mark.promise("IN-2", "IN-3")

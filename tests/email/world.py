@@ -80,6 +80,7 @@ class World:
             loopback_only=True,
             masking=masking or Masking(),
         )
+        self.letters = context.letters  # of other channels
         self.adapter = EmailAdapter(Settings(**(defaults | options)), context)
 
     @property

@@ -106,6 +106,12 @@ MISTAKES = [
     ('data = "var"', f"data = {'9' * 5_000}", "file", "TOML"),
     ('target = "60s"', 'target = "4000d"', "channels.chat.target", "at most ten years"),
     ('target = "60s"', f'target = "{"9" * 5_000}d"', "channels.chat.target", "a duration such as"),
+    (
+        'mail_to = "support@localhost"',
+        'mail_to = "suport@localhost"',
+        "chat.offline.mail_to",
+        "one of email.addresses, which mail is taken for, found 'suport@localhost'",
+    ),
     ('kind = "generic"', 'kind = "generc"', "phone.gateways.dev.kind", "one of 'generic', "),
     ('agent_lost = "stay"', 'agent_lost = "go"', "channels.phone.agent_lost", "one of 'return', 'stay', found 'go'"),
     ('wrap_up = { mode = "optional" }', 'wrap_up = { mode = "" }', "queues.support.wrap_up.mode", "one of 'forced'"),
