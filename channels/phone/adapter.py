@@ -56,7 +56,7 @@ from channels.phone.memory import CallMemory
 from channels.phone.positions import Positions
 from channels.phone.request import Answer, Control, Raw, Site
 from channels.phone.settings import Gateway, Settings, check, check_exposed
-from router.engine.commands import AnyCommand, FailConnection, FailConsult, Leave, Renew, Reply
+from router.engine.commands import AnyCommand, FailCall, FailConnection, FailConsult, Leave, Renew, Reply
 from router.engine.views import Estimate, Inform, InteractionView, MessageView, Outbound, interaction_id
 from router.errors import (
     BadMessage,
@@ -270,6 +270,8 @@ class PhoneAdapter:
         reply = await _settled(self._desk, command)
         if isinstance(reply, Reply):
             return await self._took(line, event, thread, reply.interaction, now_ms)
+        if isinstance(reply, BadMessage) and event.type == "callback":  # nobody could be called
+            raise reply
         if isinstance(reply, ClientError):  # over, unknown, or moved on: the event came too late
             return self._asked_again(thread) if event.type == "callback" else self._late(thread)
         raise reply
@@ -412,6 +414,8 @@ class PhoneAdapter:
         if outbound.action in ("assigned", "called", "consulted") and (failure.final or late):
             if outbound.action == "consulted":
                 await self._ask_nobody(outbound)
+            elif outbound.action == "called" and failure.final and not of_agent:
+                await self._not_reached(outbound)
             else:
                 await self._wait_again(outbound, of_agent)
             raise DeliveryFailed(str(failure), final=True) from failure
@@ -484,6 +488,11 @@ class PhoneAdapter:
         reason = "no-telephone" if of_agent else "gateway-refused"
         await self._given_up(outbound, FailConnection(key=key, thread=thread, reason=reason, of_agent=of_agent))
 
+    async def _not_reached(self, outbound: Outbound) -> None:
+        """The gateway will not call them, whoever accepts: an attempt that failed, and the next one has its pause."""
+        key, thread = _names_of(outbound)
+        await self._given_up(outbound, FailCall(key=key, thread=thread, reason="failed"))
+
     async def _is_over(self, outbound: Outbound) -> None:
         """There is no such call: it would be offered to one agent after the other until its end was told."""
         key, thread = _names_of(outbound)
@@ -494,7 +503,7 @@ class PhoneAdapter:
         key, thread = _names_of(outbound)
         await self._given_up(outbound, FailConsult(key=key, thread=thread, reason="gateway-refused"))
 
-    async def _given_up(self, outbound: Outbound, command: FailConnection | FailConsult | Leave) -> None:
+    async def _given_up(self, outbound: Outbound, command: FailCall | FailConnection | FailConsult | Leave) -> None:
         """Record what becomes of an order that cannot be carried out. Raises DeliveryFailed."""
         if is_outdated(outbound, self._view(outbound.interaction)):
             return  # while we tried, it went to somebody else, whose order this is not

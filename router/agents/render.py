@@ -207,6 +207,7 @@ NOT_TOLD: frozenset[type[e.Event]] = frozenset(
         e.CallbackKept,
         e.CallbackDue,
         e.CallbackPostponed,
+        e.CallbackRests,
         e.CallbackEnded,
         e.BandRaised,
         e.RequirementRelaxed,

@@ -2,7 +2,8 @@
 
     requested --caller hangs up--> waiting --accepted--> calling --answered--> over (reached)
                                       ^                     |
-    scheduled --due-------------------|<---due--- pausing <-|  busy, no answer, failed
+    scheduled --due-------------------|<---due--- pausing <-|  busy, no answer, failed, silence
+          (each of them) --comes by themselves--> resting --an agent has them--> over (merged)
 
 A caller who asks for it and hangs up keeps their place: the same interaction waits on, in the same class and with the
 time at which it was enqueued, so nothing in the order knows that nobody is on the line. It only gets another name,
@@ -12,9 +13,11 @@ Nobody is called before an agent has accepted: a customer who answers must find 
 the two telephones rings first. With `agent` the agent hears it ring; with `customer` their telephone rings when the
 customer has answered, and a busy line costs them nothing.
 
-A customer who comes back by any channel is served there: to the same queue the new contact takes over the place (the
-callback is merged), to another one the callback is cancelled. A customer is known by their identities, and has at most
-one callback. What must never be: a callback without a way to its next attempt or its end.
+A customer who comes back by any channel is served there, to the same queue with the place that they had. Until an agent
+has that contact the callback rests: nobody calls, and nothing that was promised is forgotten. It is over when an agent
+has them; when they are turned away, or leave before anybody came, it goes on at once, with its place. A customer is
+known by their identities, and has at most one callback. What must never be: a callback without a way to its next
+attempt or its end; an agent who has an attempt that no event can end.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ from router.engine.work import ended, withdrawals
 from router.errors import BadMessage, IllegalMove, NotFound, NotSupported, UnknownName
 
 # After these the customer was not reached, and is called again.
-NOT_REACHED = frozenset({"busy", "no-answer", "failed", "customer-left", "abandoned", "unconfirmed"})
+UNHEARD, CALLED_OFF = "unheard", "called-off"
+NOT_REACHED = frozenset({"busy", "no-answer", "failed", "customer-left", "abandoned", "unconfirmed", UNHEARD})
 FAILURES = ("busy", "no-answer", "failed")
 WAITING = (QUEUED, OFFERED)
 
@@ -62,13 +66,24 @@ def request(s: State, ask: c.RequestCallback, now_ms: int) -> list[Event]:
     number = s.last_callback + 1
     if item is not None:
         to = ask.to or item.born.sender
-        if not to:
+        if not any(map(str.isdigit, to)):  # "anonymous", and whatever else stands there for a number withheld
             raise BadMessage("to: this caller has no number; say which one to call")
-        _must_be_the_only_one(s, item.born.customer)
-        return [e.CallbackRequested(item.number, number, line, to, first, None, 0, until, ask.by)]
+        return [
+            *_corrected(s, item, to),
+            e.CallbackRequested(item.number, number, line, to, first, None, 0, until, ask.by),
+        ]
     arrival = _arrival(s, ask, now_ms)
     _must_be_the_only_one(s, arrival.customer)
     return [e.CallbackRequested(0, number, line, ask.to, first, arrival, begin, until, ask.by)]
+
+
+def _corrected(s: State, item: Interaction, to: str) -> list[Event]:
+    """Who asks once more while they are on the line, for another number, means that one."""
+    known = s.callbacks.get(s.calls.get(item.number, 0))
+    if known is not None and not known.kept and known.to != to:
+        return [e.CallbackEnded(known.number, "cancelled")]
+    _must_be_the_only_one(s, item.born.customer)
+    return []
 
 
 def _instead(
@@ -163,16 +178,22 @@ def cancel(s: State, ask: c.CancelCallback, now_ms: int) -> list[Event]:
     callback = s.callbacks.get(ask.callback)
     if callback is None:
         raise NotFound(f"there is no callback c-{ask.callback}")
+    item = s.interactions.get(callback.interaction)
+    if item is not None and callback.kept and item.state == ACTIVE:  # its gateway is told to hang up
+        return [ended(s, item, CALLED_OFF, now_ms, by=ask.by, why=ask.why)]
     return _over(s, callback, "cancelled", ask.by, ask.why)
 
 
 def fail(s: State, ask: c.FailCall, now_ms: int) -> list[Event]:
-    """The gateway could not reach the customer; their agent documents that as any other contact."""
+    """The gateway could not reach the customer; their agent documents that as any other contact.
+
+    So even where nobody wants to call them any more, since the customer is with somebody else by now.
+    """
     number = s.threads.get(ask.thread)
     if number is None or not s.interactions[number].open:
         raise NotFound(f"no open interaction {ask.thread[:100]!r}")
     item = s.interactions[number]
-    if number not in s.calls or item.state != ACTIVE:
+    if item.born.direction != "callback" or item.state != ACTIVE or item.connected:
         return []  # said twice, or overtaken
     return [ended(s, item, ask.reason if ask.reason in FAILURES else "failed", now_ms)]
 
@@ -203,15 +224,23 @@ def met(s: State, arrival: e.InteractionArrived) -> list[Event]:
         return [arrival]
     callback = s.callbacks[number]
     item = s.interactions.get(callback.interaction)
-    if item is not None and not callback.kept:
-        return [arrival]  # still on the line, in another contact
+    if callback.instead or (item is not None and not callback.kept):
+        return [arrival]  # they are there already, in another contact
+    rests = e.CallbackRests(number, arrival.interaction)
     if item is not None and item.state not in WAITING:
-        return [arrival, e.CallbackEnded(callback.number, "merged")]  # it is being called; not once more
-    queue = item.queue if item is not None else callback.arrival.queue
-    if queue != arrival.queue:
-        return [arrival, *_over(s, callback, "cancelled")]
-    place = min(arrival.enqueued_at_ms, callback.place_ms or arrival.enqueued_at_ms)
-    return [replace(arrival, enqueued_at_ms=place), *_over(s, callback, "merged")]
+        return [arrival, rests]  # it is being called; not once more
+    if _queue_of(s, callback) == arrival.queue:
+        place = min(arrival.enqueued_at_ms, callback.place_ms or arrival.enqueued_at_ms)
+        arrival = replace(arrival, enqueued_at_ms=place)
+    if item is None:
+        return [arrival, rests]
+    return [arrival, rests, *withdrawals(s, item, "merged"), e.InteractionEnded(item.number, "merged")]
+
+
+def _queue_of(s: State, callback: Callback) -> str:
+    """Where they were last: the attempt may have been given to another queue."""
+    item = s.interactions.get(callback.interaction)
+    return item.queue if item is not None else callback.arrival.queue
 
 
 def _over(s: State, callback: Callback, reason: str, by: str = "", why: str = "") -> list[Event]:
@@ -223,24 +252,51 @@ def _over(s: State, callback: Callback, reason: str, by: str = "", why: str = ""
     return [*withdrawals(s, item, reason, by, why), e.InteractionEnded(item.number, reason, by=by, why=why)]
 
 
-def after_accept(s: State, number: int) -> Iterator[Event]:
-    """The caller is still on the line: they need not be called."""
+def after_accept(s: State, number: int, now_ms: int) -> Iterator[Event]:
+    """The caller is still on the line, or came by themselves: they need not be called. Otherwise nobody is on the line,
+    so nobody renews a lease; until it is heard how the call went, it has one of its own."""
     if number in s.calls and not s.callbacks[s.calls[number]].kept:
         yield e.CallbackEnded(s.calls[number], "answered")
+    elif number in s.calls and s.config.callbacks.silence:
+        yield e.LeaseRenewed(number, now_ms + s.config.callbacks.silence)
+    if number in s.came:
+        yield e.CallbackEnded(s.came[number], "merged")
 
 
 def after_connection(s: State, number: int) -> list[Event]:
-    return [e.CallbackEnded(s.calls[number], "reached")] if number in s.calls else []
+    if number not in s.calls:
+        return []
+    return [*without_lease(s, number), e.CallbackEnded(s.calls[number], "reached")]
+
+
+def without_lease(s: State, number: int) -> list[Event]:
+    """Its call is not being made any more, of which something would have to be heard."""
+    is_made = number in s.calls and s.interactions[number].lease_until_ms
+    return [e.LeaseRenewed(number, 0)] if is_made else []
+
+
+def silent(s: State, item: Interaction) -> str:
+    """Why it is over, when it was not spoken of for too long. Of a call that we make the gateway is told to end it."""
+    return UNHEARD if item.owner and item.number in s.calls else "unconfirmed"
 
 
 def after_end(s: State, event: e.InteractionEnded, now_ms: int) -> Iterator[Event]:
     if event.interaction in s.calls:
         yield _next(s, s.callbacks[s.calls[event.interaction]], event.reason, now_ms)
+    if event.interaction in s.came:
+        yield from _goes_on(s, s.callbacks[s.came[event.interaction]], event.reason, now_ms)
+
+
+def _goes_on(s: State, callback: Callback, reason: str, now_ms: int) -> Iterator[Event]:
+    """What they came with by themselves is over, and nobody had it."""
+    if not callback.interaction:
+        yield e.CallbackPostponed(callback.number, max(callback.due_ms, now_ms), reason)
+    yield e.CallbackRests(callback.number, 0)
 
 
 def _next(s: State, callback: Callback, reason: str, now_ms: int) -> Event:
     if reason not in NOT_REACHED:
-        return e.CallbackEnded(callback.number, reason)
+        return e.CallbackEnded(callback.number, "cancelled" if reason == CALLED_OFF else reason)
     if not callback.kept:
         return e.CallbackPostponed(callback.number, now_ms, reason)  # their call broke off; nobody has tried yet
     rules = s.config.callbacks
@@ -258,6 +314,9 @@ def mended(s: State, now_ms: int) -> Iterator[Event]:
         item = s.interactions.get(callback.interaction)
         if callback.interaction and (item is None or item.state not in (*WAITING, ACTIVE)):
             yield _next(s, callback, item.reason if item is not None else "failed", now_ms)
+        came = s.interactions.get(callback.instead)
+        if callback.instead and (came is None or came.state not in WAITING):
+            yield from _goes_on(s, callback, came.reason if came is not None else "failed", now_ms)
 
 
 def due_ms(s: State, t: Timer) -> int:
@@ -266,7 +325,7 @@ def due_ms(s: State, t: Timer) -> int:
     if callback is None:
         return 0
     if callback.due_ms:
-        return callback.due_ms
+        return 0 if callback.instead else callback.due_ms
     item = s.interactions.get(callback.interaction)
     return callback.until_ms if callback.kept and item is not None and item.state in WAITING else 0
 
@@ -287,7 +346,7 @@ def story(s: State, item: Interaction) -> dict[str, object]:
     """What a planner wants to know of a callback: empty if nobody is to be called after or in this interaction."""
     number = s.calls.get(item.number)
     if number is None:
-        return _after(s, item)
+        return _instead_of(s, item) or _after(s, item)
     callback, most = s.callbacks[number], s.config.callbacks.attempts
     if not callback.kept:
         words = say("call-kept", to=callback.to)
@@ -296,6 +355,15 @@ def story(s: State, item: Interaction) -> dict[str, object]:
     else:
         words = say("call-waits", to=callback.to, n=callback.attempts, most=most)
     return {"callback": {"callback": f"c-{number}", "summary": words, "until_ms": callback.until_ms or None}}
+
+
+def _instead_of(s: State, item: Interaction) -> dict[str, object]:
+    """Of what a customer came with who is to be called."""
+    callback = s.callbacks.get(s.came.get(item.number, 0))
+    if callback is None:
+        return {}
+    words = say("call-rests", to=callback.to)
+    return {"callback": {"callback": f"c-{callback.number}", "summary": words, "until_ms": callback.until_ms or None}}
 
 
 def _after(s: State, item: Interaction) -> dict[str, object]:

@@ -500,6 +500,9 @@ class Callbacks(Struct, frozen=True, forbid_unknown_fields=True):
     delay: Duration = Duration(900_000)  # between the end of one and the next
     within: Duration = Duration(86_400_000)  # where the customer names no end: so long; 0s: until the last attempt
     first: Literal["agent", "customer"] = "agent"  # whose telephone rings first, once an agent has accepted
+    # A call that is being made and of which the gateway says nothing for so long has reached nobody. Longer than
+    # telephones ring; 0s: its agent waits until somebody ends it.
+    silence: Duration = Duration(120_000)
 
 
 class Balance(Struct, frozen=True, forbid_unknown_fields=True):

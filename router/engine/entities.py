@@ -150,7 +150,8 @@ class Consult(Struct, array_like=True, gc=False, eq=False):
 
 
 class Callback(Struct, array_like=True, gc=False, eq=False):
-    """A customer who is to be called. An attempt is under way or waits as `interaction`, or begins at `due_ms`."""
+    """A customer who is to be called. An attempt is under way or waits as `interaction`, or begins at `due_ms`; or it
+    rests while they are there by themselves."""
 
     number: int
     line: str
@@ -163,6 +164,7 @@ class Callback(Struct, array_like=True, gc=False, eq=False):
     interaction: int = 0
     kept: bool = False  # nobody is on the line
     attempts: int = 0
+    instead: int = 0  # as what they came by themselves, while nobody has that and it is not over
 
 
 class Suspension(Struct, array_like=True, gc=False, eq=False):

@@ -133,6 +133,8 @@ class NoteAdded(Event, frozen=True, tag="note"):
 
 
 class LeaseRenewed(Event, frozen=True, tag="lease-renewed"):
+    """Unless it is spoken of by then, it is over; 0: whatever is heard of it."""
+
     interaction: int
     until_ms: int
 
@@ -324,6 +326,14 @@ class CallbackKept(Event, frozen=True, tag="callback-kept"):
     thread: str
 
 
+class CallbackRests(Event, frozen=True, tag="callback-rests"):
+    """The customer came by themselves, as the interaction of this number: while nobody has that and it is not over,
+    nobody calls. 0: that is past."""
+
+    callback: int
+    came_as: int
+
+
 class CallbackDue(Event, frozen=True, tag="callback-due"):
     """One more attempt waits for an agent, as `interaction`, with the time at which the customer was first enqueued."""
 
@@ -333,7 +343,8 @@ class CallbackDue(Event, frozen=True, tag="callback-due"):
 
 
 class CallbackPostponed(Event, frozen=True, tag="callback-postponed"):
-    """The customer was not reached, for this reason; the next attempt begins at `due_ms`."""
+    """The customer was not reached, or came by themselves and was not served, for this reason; the next attempt begins
+    at `due_ms`."""
 
     callback: int
     due_ms: int
@@ -342,7 +353,7 @@ class CallbackPostponed(Event, frozen=True, tag="callback-postponed"):
 
 class CallbackEnded(Event, frozen=True, tag="callback-ended"):
     """No more attempts: reached, answered (before they hung up), completed, closed, transferred, exhausted, expired,
-    cancelled, merged (the customer came by themselves), no-queue."""
+    cancelled, merged (the customer came by themselves and an agent has them), no-queue."""
 
     callback: int
     reason: str
@@ -749,6 +760,7 @@ AnyEvent = (
     | CallbackKept
     | CallbackDue
     | CallbackPostponed
+    | CallbackRests
     | CallbackEnded
     | CopyAsked
     | CopyDue

@@ -116,6 +116,7 @@ EVOLVE: dict[type[Event], Callable[[State, Any, int], None]] = {
     e.CallbackKept: callbacks.kept,
     e.CallbackDue: callbacks.due,
     e.CallbackPostponed: callbacks.postponed,
+    e.CallbackRests: callbacks.rests,
     e.CallbackEnded: callbacks.ended,
     e.PriorityChanged: contacts.priority,
     e.InteractionEnded: endings.ended,

@@ -273,16 +273,17 @@ def callback_of(s: State, customer: str) -> CallbackView | None:
 
 
 def _callback_view(s: State, callback: Callback) -> CallbackView:
-    item = s.interactions.get(callback.interaction)
+    item = s.interactions.get(callback.interaction or callback.instead)
     calling = item is not None and item.state == ACTIVE
     waiting = "calling" if calling else "waiting" if callback.kept else "on-line"
+    waiting = waiting if callback.interaction else "resting"
     return CallbackView(
         callback=callback_id(callback.number),
         state=waiting if item is not None else "scheduled",
         to=callback.to,
         first=callback.first,
         customer=callback.arrival.customer,
-        queue=item.queue if item is not None else callback.arrival.queue,
+        queue=item.queue if item is not None and callback.interaction else callback.arrival.queue,
         interaction=interaction_id(item.number) if item is not None else "",
         enqueued_at_ms=callback.place_ms,
         due_at_ms=callback.due_ms,

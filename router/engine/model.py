@@ -93,6 +93,7 @@ class State:
         "callbacks",
         "callers",
         "calls",
+        "came",
         "capacities",
         "cards",
         "channel_index",
@@ -261,6 +262,7 @@ class State:
         self.legs: dict[int, int] = {}  # consult -> the interaction that it is about
         self.callers: dict[str, int] = {}  # customer -> their callback
         self.calls: dict[int, int] = {}  # interaction after which, or in which, the customer is called -> callback
+        self.came: dict[int, int] = {}  # interaction as which they came by themselves -> the callback that rests
 
     # --- configuration ---------------------------------------------------------------------------------------------
 
@@ -359,6 +361,7 @@ class State:
         self.capacities = {}
         self.callers = {callback.arrival.customer: n for n, callback in self.callbacks.items()}
         self.calls = {callback.interaction: n for n, callback in self.callbacks.items() if callback.interaction}
+        self.came = {callback.instead: n for n, callback in self.callbacks.items() if callback.instead}
         self.legs = {consult.leg: number for number, consult in self.consults.items() if consult.leg}
         self.interrupts = bool(self.soft or self.suspensions)
         for agent in self.agents.values():

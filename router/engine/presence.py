@@ -73,7 +73,7 @@ def _after_accept(s: State, event: e.OfferAccepted, now_ms: int) -> Iterable[Eve
             *_taken(s, event, others),
             *showing.after_accept(s, event, now_ms),
             *consult.after_accept(s, event.interaction, event.agent),
-            *callbacks.after_accept(s, event.interaction),
+            *callbacks.after_accept(s, event.interaction, now_ms),
         ]
     return _taken(s, event, others) if others else ()
 
@@ -174,6 +174,8 @@ def _after_leaving(s: State, number: int, agent: str) -> Iterator[Event]:
     """It left the agent who had it. What time has made of it meanwhile, timers say: they are set when it is back."""
     if s.consults:
         yield from consult.after_leaving(s, number)
+    if s.calls:
+        yield from callbacks.without_lease(s, number)
     yield from _after_work(s, agent)
 
 

@@ -145,7 +145,8 @@ def _offer_expired(s: State, number: int, agent: str) -> list[Event]:
 def _lease_over(s: State, number: int, agent: str) -> list[Event]:
     """The gateway has not spoken of the call for too long: it is over, and its agent is free (MV-3)."""
     item = s.interactions[number]
-    return [*withdrawals(s, item, "unconfirmed"), ended(s, item, "unconfirmed", s.now_ms)]
+    reason = callbacks.silent(s, item)
+    return [*withdrawals(s, item, reason), ended(s, item, reason, s.now_ms)]
 
 
 def _step_taken(s: State, number: int, agent: str) -> list[Event]:

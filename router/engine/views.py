@@ -157,7 +157,8 @@ class CustomerView(Struct, frozen=True, kw_only=True):
 
 
 class CallbackView(Struct, frozen=True, kw_only=True):
-    """A customer who is to be called. `state` is on-line (they have not hung up yet), scheduled, waiting or calling."""
+    """A customer who is to be called. `state` is on-line (they have not hung up yet), scheduled, waiting, calling, or
+    resting (they came by themselves, as `interaction`, and wait there)."""
 
     callback: str
     state: str

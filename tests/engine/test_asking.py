@@ -287,7 +287,9 @@ def test_a_visitor_who_comes_back_before_takes_the_place_along() -> None:
     again = visitor(office)
     assert office.item(again).enqueued_at_ms == came
     assert office.item(number + 1).reason == "merged"
-    assert callback_of(office.state, "visitor:v") is None
+    found = callback_of(office.state, "visitor:v")
+    assert found is not None
+    assert (found.state, found.interaction) == ("resting", f"i-{again}")
 
 
 def test_a_customer_with_a_number_need_not_say_it() -> None:

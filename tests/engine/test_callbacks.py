@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine import invariants
-from router.engine.config import Callbacks, Channel
+from router.engine.config import Calendar, Callbacks, Channel, Resort, Rule
 from router.engine.explain import explain
 from router.engine.lookups import callback_of, callback_views, interaction_view
 from router.engine.model import State
@@ -290,6 +290,11 @@ def test_only_who_waits_can_ask_for_it() -> None:
 # --- the customer comes by themselves ---------------------------------------------------------------------------------
 
 
+def state_of_callback(office: Office) -> tuple[str, str]:
+    (view,) = callback_views(office.state, 0, 10)
+    return view.state, view.interaction
+
+
 def test_who_comes_back_to_the_same_queue_takes_their_place_along() -> None:
     office, number = kept()
     since = office.item(number).enqueued_at_ms
@@ -298,6 +303,13 @@ def test_who_comes_back_to_the_same_queue_takes_their_place_along() -> None:
     again = call(office, KIM)
     assert office.item(again).enqueued_at_ms == since
     assert (office.state_of(number), office.item(number).reason) == ("closed", "merged")
+    assert state_of_callback(office) == ("resting", f"i-{again}")
+    assert explain(office.state, again, office.now_ms)["callback"]["summary"] == (
+        f"{KIM} was to be called: that rests while they wait here, and goes on if they are not served"
+    )
+    office.ready("ana")
+    out = office.do(c.Accept(agent="ana", offer=office.offers_of(again)[0].number))
+    assert happened(out, e.CallbackEnded) == [e.CallbackEnded(1, "merged")]
     assert not office.state.callbacks
 
 
@@ -309,23 +321,137 @@ def test_by_any_channel_if_an_identity_matches() -> None:
     assert (office.item(again).enqueued_at_ms, office.item(number).reason) == (since, "merged")
 
 
-def test_who_comes_to_another_queue_is_not_called_any_more() -> None:
+@pytest.mark.parametrize("channel", ["phone", "chat"])
+def test_who_comes_back_and_leaves_before_anybody_came_is_called_with_the_place_that_they_had(channel: str) -> None:
+    office, number = kept()
+    since = office.item(number).enqueued_at_ms
+    office.pass_s(100)
+    again = office.arrive(channel, sender=KIM, identities=(f"tel:{KIM}",))
+    hang_up(office, again)
+    assert office.item(again).reason == "abandoned"
+    office.pass_s(0)
+    owed = again + 1
+    assert state_of_callback(office) == ("waiting", f"i-{owed}")
+    assert (office.item(owed).enqueued_at_ms, office.thread(owed)) == (since, f"{LINE}cb-1-2")
+    office.ready("ana")
+    office.accept(owed)
+    assert letters(office) == [("called", KIM, "agent")]
+
+
+def test_who_is_turned_away_where_they_come_by_themselves_is_still_called() -> None:
+    """A promise is not taken back because the customer rings at a closed door."""
+    closed = replace(CALLING.queues["sales"], calendar="never", when_closed=Resort("end"))
+    night = {"never": Calendar(week={"mon-sun": ()})}
+    to_sales = (Rule("sales", "sales", to=("sales",)),)
+    office, _ = kept(queues={**CALLING.queues, "sales": closed}, calendars=night, rules=to_sales)
+    turned_away = call(office, recipient="sales")
+    assert office.item(turned_away).reason == "out-of-hours"
+    office.pass_s(0)
+    assert state_of_callback(office)[0] == "waiting"
+    office.ready("ana")
+    assert len(office.state.offers) == 1
+
+
+def test_a_callback_for_another_day_keeps_its_time_when_they_come_in_vain_before() -> None:
     office = Office(CALLING)
+    at = office.now_ms + 600_000
+    later(office, not_before_ms=at)
+    hang_up(office, call(office))
+    assert state_of_callback(office) == ("scheduled", "")
+    assert office.state.callbacks[1].due_ms == at
+
+
+def test_nobody_is_called_while_they_wait_by_themselves() -> None:
+    office = Office(CALLING)
+    later(office, not_before_ms=office.now_ms + 60_000)
+    number = call(office)
+    office.do(c.Renew(thread=office.thread(number), lease_ms=600_000))
+    office.sleep_s(120)
+    assert state_of_callback(office) == ("resting", f"i-{number}")
+    hang_up(office, number)
+    office.pass_s(0)
+    assert state_of_callback(office) == ("waiting", f"i-{number + 1}"), "its time has come meanwhile"
+
+
+def test_who_comes_to_another_queue_and_is_served_there_is_not_called_any_more() -> None:
+    office = Office(CALLING, ready=("ana",))
     later(office, queue="sales", not_before_ms=office.now_ms + 60_000)
-    out = office.do(c.Arrive(channel="email", threads=("m",), identities=(f"tel:{KIM}",)))
-    assert happened(out, e.CallbackEnded) == [e.CallbackEnded(1, "cancelled")]
-    assert office.item(1).enqueued_at_ms == office.now_ms
+    number = office.arrive("email", identities=(f"tel:{KIM}",))
+    assert office.item(number).enqueued_at_ms == office.now_ms
+    assert state_of_callback(office) == ("resting", f"i-{number}")
+    office.accept(number)
+    assert not office.state.callbacks
 
 
 def test_who_calls_while_they_are_called_is_not_called_once_more() -> None:
+    """Our call hears that the line is busy: they are the ones who keep it so."""
     office, number = called()
-    out = office.do(
-        c.Arrive(channel="phone", threads=("phone:x",), identities=(f"tel:{KIM}",), sender=KIM, lease_ms=60_000)
-    )
-    assert happened(out, e.CallbackEnded) == [e.CallbackEnded(1, "merged")]
-    assert office.state_of(number) == "active"
-    hang_up(office, number)
+    again = call(office)
+    assert state_of_callback(office) == ("calling", f"i-{number}")
+    office.do(c.FailCall(thread=office.thread(number), reason="busy"))
+    assert state_of_callback(office) == ("resting", f"i-{again}")
+    assert office.offered_to(again) == ["ana"], "who was calling them has room again"
+    office.accept(again)
+    assert not office.state.callbacks
+
+
+def test_an_attempt_that_nobody_wants_any_more_ends_as_any_other() -> None:
+    office, number = called()
+    again = call(office)
+    office.ready("ben")
+    office.accept(again)
+    assert not office.state.callbacks, "ben has them"
+    office.do(c.FailCall(thread=office.thread(number), reason="busy"))
     assert office.state_of(number) == "closed"
+    assert office.state.agents["ana"].load == 0
+
+
+def test_an_operator_who_takes_it_back_while_they_are_called_has_the_gateway_hang_up() -> None:
+    office, number = called()
+    office.do(c.CancelCallback(callback=1, by="operator:sam", why="spam"))
+    assert (office.state_of(number), office.item(number).reason) == ("closed", "called-off")
+    assert office.state.agents["ana"].load == 0
+    assert [letter[0] for letter in letters(office)] == ["called", "ended"]
+    assert not office.state.callbacks
+
+
+def test_a_call_of_which_nothing_is_heard_has_reached_nobody() -> None:
+    office, number = called()
+    office.sleep_s(119.999)
+    assert office.state_of(number) == "active"
+    office.sleep_s(0.001)
+    assert (office.state_of(number), office.item(number).reason) == ("closed", "unheard")
+    assert [letter[0] for letter in letters(office)] == ["called", "ended"], "it may be ringing still"
+    assert office.state.callbacks[1].due_ms == office.now_ms + 60_000
+
+
+def test_a_call_that_was_answered_or_came_back_has_no_such_end() -> None:
+    office, number = called()
+    office.do(c.FailConnection(thread=office.thread(number)))
+    assert office.item(number).lease_until_ms == 0, "it waits, and nobody is on the line"
+    office.accept(number)
+    office.do(c.ConfirmConnection(thread=office.thread(number)))
+    office.sleep_s(3_000)
+    assert office.state_of(number) == "active"
+
+
+def test_who_asks_once_more_with_another_number_means_that_one() -> None:
+    office = Office(CALLING)
+    number = call(office)
+    ask(office, number)
+    ask(office, number, to=LEE)
+    assert [view.to for view in callback_views(office.state, 0, 10)] == [LEE]
+    with pytest.raises(IllegalMove):
+        ask(office, number, to=LEE)
+
+
+def test_a_caller_without_a_number_must_say_one() -> None:
+    office = Office(CALLING)
+    hidden = office.arrive("phone", sender="anonymous", lease_ms=60_000)
+    with pytest.raises(BadMessage, match="no number"):
+        ask(office, hidden)
+    ask(office, hidden, to=LEE)
+    assert [view.to for view in callback_views(office.state, 0, 10)] == [LEE]
 
 
 def test_an_operator_takes_it_back() -> None:

@@ -14,7 +14,7 @@ from channels.phone.calls import Ask, is_outdated, order_of
 from router.engine import commands as c
 from router.engine.events import Message
 from router.engine.views import CallbackOffer, CallbackView
-from router.errors import IllegalMove
+from router.errors import BadMessage, IllegalMove
 from router.settings import from_data
 from tests.phone.support import Phone, phone_channel, told
 from tests.phone.test_orders import outbound, view
@@ -124,6 +124,13 @@ async def test_a_number_that_cannot_be_called_is_refused(phone: Phone) -> None:
     """Otherwise the customer would be called at another one than they said."""
     await phone.answer(told("incoming"))
     status, _ = await phone.tell(told("callback", attributes={"number": "nonsense"}))
+    assert status == 422
+
+
+async def test_a_caller_whose_number_is_withheld_is_not_promised_a_call(phone: Phone) -> None:
+    await phone.answer(told("incoming", **{"from": "anonymous"}))
+    phone.desk.refuse = lambda command: BadMessage("to: this caller has no number; say which one to call")
+    status, _ = await phone.tell(told("callback"))
     assert status == 422
 
 

@@ -280,7 +280,7 @@ def test_no_bytes_make_the_parser_fail(path: str, query: str, body: bytes) -> No
 @pytest.mark.promise("OB-4")
 @pytest.mark.parametrize(
     ("options", "path"),
-    [({"account": ""}, "account"), ({"public_url": ""}, "public_url"), ({"ring": 0}, "ring")],
+    [({"account": ""}, "account"), ({"public_url": ""}, "public_url")],
 )
 def test_a_gateway_that_could_not_work_is_refused(options: Json, path: str) -> None:
     complete: Json = {"control_url": "https://api.example.org", "account": "acc-1"}

@@ -378,6 +378,23 @@ async def test_while_secrets_change_an_order_is_signed_with_each(switch: Switch,
 
 
 @pytest.mark.promise("MV-5")
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [(400, c.FailCall(key="phone.dev:sb-17", thread="phone.dev:cb-1-2", reason="failed")), (503, None)],
+)
+async def test_a_call_that_the_gateway_will_not_make_is_an_attempt_that_failed(
+    switch: Switch, tmp_path: Path, status: int, command: c.FailCall | None
+) -> None:
+    """Offered again at once it would be refused again, for as long as anybody accepts."""
+    async with driven(switch, tmp_path) as phone:
+        phone.desk.views[1] = view()
+        switch.statuses = [status]
+        failed = await failure(phone, replace(outbound(phone, "called", "agent"), threads=("phone.dev:cb-1-2",)))
+        assert failed.final is (command is not None)
+        assert phone.desk.commands == ([command] if command is not None else [])
+
+
+@pytest.mark.promise("MV-5")
 async def test_a_call_to_a_customer_says_whom_from_where_and_who_first(switch: Switch, tmp_path: Path) -> None:
     async with driven(switch, tmp_path) as phone:
         order = replace(outbound(phone, "called", "customer"), threads=("phone.dev:cb-1-2",))

@@ -321,7 +321,6 @@ def test_a_form_that_is_no_form_is_not_understood() -> None:
     [
         ({"public_url": ""}, "phone.gateways.dev.public_url"),
         ({"control_url": "https://api.example.org"}, "phone.gateways.dev.account"),
-        ({"ring": 0}, "phone.gateways.dev.ring"),
     ],
 )
 def test_a_gateway_that_could_not_work_is_refused(options: dict[str, Any], path: str) -> None:

@@ -1,4 +1,4 @@
-"""A customer who is called back: asked for, kept, due, tried again, over."""
+"""A customer who is called back: asked for, kept, resting, due, tried again, over."""
 
 from __future__ import annotations
 
@@ -64,19 +64,39 @@ def due(s: State, ev: e.CallbackDue, at_ms: int) -> None:
     _attempt(s, callback, ev.interaction)
 
 
+def rests(s: State, ev: e.CallbackRests, at_ms: int) -> None:
+    """An attempt that only waits is none any more; one that is under way goes on."""
+    callback = s.callbacks[ev.callback]
+    item = s.interactions.get(callback.interaction)
+    if ev.came_as and item is not None and not item.owner:
+        _without_attempt(s, callback)
+    s.came.pop(callback.instead, None)
+    callback.instead = ev.came_as
+    if ev.came_as:
+        s.came[ev.came_as] = callback.number
+    else:
+        time_callback(s, callback)
+
+
 def postponed(s: State, ev: e.CallbackPostponed, at_ms: int) -> None:
     callback = s.callbacks[ev.callback]
+    _without_attempt(s, callback)
+    callback.due_ms = ev.due_ms
+    time_callback(s, callback)
+
+
+def _without_attempt(s: State, callback: Callback) -> None:
     item = s.interactions.get(callback.interaction)
     if item is not None:  # it may have been given to another queue meanwhile
         callback.arrival = replace(callback.arrival, queue=item.queue)
     s.calls.pop(callback.interaction, None)
-    callback.interaction, callback.kept, callback.due_ms = 0, False, ev.due_ms
-    time_callback(s, callback)
+    callback.interaction, callback.kept = 0, False
 
 
 def ended(s: State, ev: e.CallbackEnded, at_ms: int) -> None:
     callback = s.callbacks.pop(ev.callback)
     s.calls.pop(callback.interaction, None)
+    s.came.pop(callback.instead, None)
     del s.callers[callback.arrival.customer]
     item = s.interactions.get(callback.interaction)
     if item is not None and item.waits and s.queues[item.queue].guarded:

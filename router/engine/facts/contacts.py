@@ -139,7 +139,7 @@ def note(s: State, ev: e.NoteAdded, at_ms: int) -> None:
 def lease(s: State, ev: e.LeaseRenewed, at_ms: int) -> None:
     item = s.interactions[ev.interaction]
     # A later deadline is found when the entry of the earlier one surfaces; a sooner one needs an entry of its own.
-    if not item.lease_until_ms or ev.until_ms < item.lease_until_ms:
+    if ev.until_ms and (not item.lease_until_ms or ev.until_ms < item.lease_until_ms):
         heappush(s.timers, (ev.until_ms, LEASE_DUE, item.number, ""))
     item.lease_until_ms = ev.until_ms
 

@@ -112,7 +112,8 @@ def _of_what_is_asked(s: State) -> Iterator[Timer]:
     for callback in s.callbacks.values():
         made = s.interactions.get(callback.interaction)
         waits = callback.kept and made is not None and made.state in (QUEUED, OFFERED)
-        due = callback.due_ms or (callback.until_ms if waits else 0)
+        begins = 0 if callback.instead else callback.due_ms
+        due = begins or (callback.until_ms if waits else 0)
         if due:
             yield due, CALLBACK_DUE, callback.number, ""
     for consult in s.consults.values():

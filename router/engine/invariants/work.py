@@ -93,15 +93,19 @@ def callbacks(s: State) -> Iterator[str]:
         yield f"customers who are to be called are {s.callers}"
     if s.calls != {callback.interaction: n for n, callback in s.callbacks.items() if callback.interaction}:
         yield f"calls of the house are {s.calls}"
+    if s.came != {callback.instead: n for n, callback in s.callbacks.items() if callback.instead}:
+        yield f"who came instead of being called are {s.came}"
     if len(s.callers) != len(s.callbacks):
         yield "a customer has two callbacks"
     for number, callback in s.callbacks.items():
         if number != callback.number or number > s.last_callback:
             yield f"callback {number} calls itself {callback.number}; the last one is {s.last_callback}"
-        if bool(callback.due_ms) == bool(callback.interaction):
+        if (bool(callback.due_ms) == bool(callback.interaction)) and not callback.instead:
             yield f"callback {number} has attempt {callback.interaction} and is due at {callback.due_ms}"
         elif callback.interaction and callback.interaction not in s.interactions:
             yield f"callback {number} is about {callback.interaction}, which is not there"
+        if callback.instead and callback.instead not in s.interactions:
+            yield f"callback {number} rests for {callback.instead}, which is not there"
 
 
 def calls(s: State, item: Interaction) -> bool:
