@@ -332,9 +332,10 @@ def test_who_comes_back_and_leaves_before_anybody_came_is_called_with_the_place_
     office.pass_s(0)
     owed = again + 1
     assert state_of_callback(office) == ("waiting", f"i-{owed}")
-    assert (office.item(owed).enqueued_at_ms, office.thread(owed)) == (since, f"{LINE}cb-1-2")
+    assert (office.item(owed).enqueued_at_ms, office.thread(owed)) == (since, f"{LINE}cb-1-1")
     office.ready("ana")
     office.accept(owed)
+    assert office.state.callbacks[1].attempts == 1, "it is the first call"
     assert letters(office) == [("called", KIM, "agent")]
 
 

@@ -69,6 +69,7 @@ def rests(s: State, ev: e.CallbackRests, at_ms: int) -> None:
     callback = s.callbacks[ev.callback]
     item = s.interactions.get(callback.interaction)
     if ev.came_as and item is not None and not item.owner:
+        callback.attempts -= 1  # nobody was called, so its number is free for the next
         _without_attempt(s, callback)
     s.came.pop(callback.instead, None)
     callback.instead = ev.came_as
