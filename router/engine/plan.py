@@ -14,6 +14,7 @@ cel-expr-python is young, so nothing but this module knows it.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -78,20 +79,66 @@ class Condition:
         return result.type() == self._cel.Type.BOOL and bool(result.value())
 
 
+# What expressions see, and what they can do with it; for suggestions, so that not all of CEL has to be here.
+TEXTS = ("channel", "to", "from", "subject", "language", "auto")
+_VERBS = ("startsWith", "endsWith", "contains", "matches", "size", "exists", "all", "has", "int", "double", "string")
+
+
 def _compile(source: str, path: str) -> tuple[Any, Any]:
     # Imported here: half of all installations have no expression, and the library is 50 MB.
     from cel_expr_python import cel
 
     text = cel.Type.STRING
-    variables = dict.fromkeys(("channel", "to", "from", "subject", "language", "auto"), text)
-    env = cel.NewEnv(variables={**variables, "attributes": cel.Type.Map(text, text)})
+    env = cel.NewEnv(variables={**dict.fromkeys(TEXTS, text), "attributes": cel.Type.Map(text, text)})
     try:
         expression = env.compile(source)
     except Exception as error:  # the library raises its own and built-in types
-        raise ConfigError(path, "a CEL expression", f"{source!r}: {' '.join(str(error).split())}") from error
+        found = f"{source!r}: {_misread(str(error), source)}"
+        raise ConfigError(path, "a CEL expression", found) from error
     if expression.return_type() != cel.Type.BOOL:
         raise ConfigError(path, "a CEL expression that is true or false", repr(source))
     return expression, cel
+
+
+# The library reports several complaints, each with a drawing. The first is the cause; others mostly follow from it.
+_COMPLAINT = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<what>.*)")
+_VERBOSE = re.compile(r"^Syntax error: | \(in container ''\)$| expecting \{.*| \[INVALID_ARGUMENT\]$")
+# What it says -> what that means for who wrote the expression. The parts in brackets are put into the sentence.
+_MEANINGS = tuple(
+    (re.compile(said), meant)
+    for said, meant in (
+        (r"undeclared reference to '(.*)'", "there is nothing named '{0}'"),
+        (r"token recognition error at: '[\"'].*'", "a text begins that does not end well; look at its quotes and backslashes"),
+        (r"token recognition error at: '(.*?)\s*'", "'{0}' means nothing"),
+        (r"(?:mismatched|extraneous) input '<EOF>'.*", "it ends where more has to follow"),
+        (r"(?:mismatched|extraneous) input '(.*?)'.*", "'{0}' cannot stand there"),
+        (r"missing '(.*)' at .*", "'{0}' is missing"),
+        (r"found no matching overload for '_?(.*?)_?' applied to '\((.*)\)'", "'{0}' does not go with ({1})"),
+    )
+)
+_OTHERWISE = {"=": "to compare, write ==", "and": "write &&", "or": "write ||"}
+
+
+def _misread(report: str, source: str) -> str:
+    """The library's first complaint of an expression in a sentence: where, what, and what it says itself in short."""
+    found = _COMPLAINT.search(report)
+    if found is None:
+        return " ".join(report.split())
+    column = f"column {found['column']}"
+    where = f"line {found['line']}, {column}" if "\n" in source.strip() else column
+    said = _VERBOSE.sub("", _VERBOSE.sub("", found["what"]))
+    for pattern, meant in _MEANINGS:
+        if matched := pattern.fullmatch(said):
+            return f"at {where} {meant.format(*matched.groups())}{_advice(matched)} ({said})"
+    return f"at {where}: {said}"
+
+
+def _advice(complaint: re.Match[str]) -> str:
+    word = complaint[1] if complaint.re.groups else ""
+    if word in _OTHERWISE:
+        return f"; {_OTHERWISE[word]}"
+    near = difflib.get_close_matches(word, (*TEXTS, "attributes", *_VERBS), 1)
+    return f"; did you mean '{near[0]}'?" if near and "undeclared" in complaint[0] else ""
 
 
 # Roads are remembered by channel and address; addresses come from outside, so there are bounds.

@@ -102,6 +102,34 @@ def test_the_engine_does_not_ask_by_which_channel_something_came() -> None:
         assert office.item(office.arrive(name)).queue == "support"
 
 
+@pytest.mark.promise("RT-11", "OB-4")
+@pytest.mark.parametrize(
+    ("when", "says"),
+    [
+        ('language = "es"', "at column 10 '=' means nothing; to compare, write == (token recognition error at: '= ')"),
+        ('language == "es', "at column 13 a text begins that does not end well; look at its quotes and backslashes"),
+        (
+            'langage == "es"',
+            "at column 1 there is nothing named 'langage'; did you mean 'language'? (undeclared reference to 'langage')",
+        ),
+        ('to.startswith("+1")', "at column 14 there is nothing named 'startswith'; did you mean 'startsWith'?"),
+        ('zzz == "es"', "at column 1 there is nothing named 'zzz' (undeclared"),
+        ("language == 3", "at column 10 '==' does not go with (string, int) (found no matching overload"),
+        ('(language == "es"', "at column 18 ')' is missing"),
+        ("language ==", "at column 12 it ends where more has to follow (mismatched input '<EOF>')"),
+        ('to == "a" and to == "b"', "at column 11 'and' cannot stand there; write && (mismatched input 'and'"),
+        ('to == "a" &&\n  frm == "b"', "at line 2, column 3 there is nothing named 'frm'; did you mean 'from'?"),
+        ("1" * 30 + " == 1", "at column 1: invalid int literal"),
+    ],
+)
+def test_an_expression_that_is_not_understood_is_told_with_its_place_and_a_way_out(when: str, says: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check_config(with_rules(Rule("a", "sales", when=when)))
+    assert refused.value.path == "rules[0].when"
+    assert refused.value.found.startswith(f"{when!r}: {says}")
+    assert not {"INVALID_ARGUMENT", "...^", "NUM_FLOAT"} & set(refused.value.found.split())
+
+
 # --- refusing a configuration -----------------------------------------------------------------------------------------
 
 
