@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class Kind:
     """One kind of channel.
 
-    `actions` says which of the engine's channels must be told what, durably; `feeds` which option names one of
+    `channels` names the engine's channels by which its contacts come; `actions` says which of them must be told what,
+    durably; `feeds` which option names one of
     them; `consults` into which of its contacts a third party can be brought, `calls` by which customers can be
     called, `asks` whose customers can be asked whether to be, `unheld` which of its contacts cannot be put on hold (all
     as in `engine.config.Channel`), `lasting` whose contacts are never ended by a rule, because nobody would be told.
@@ -44,6 +45,7 @@ class Kind:
 
     settings: type[Struct]
     build: Callable[[Any, Context], Adapter]
+    channels: Callable[[Any], frozenset[str]]
     actions: Callable[[Any], dict[str, tuple[str, ...]]] = lambda settings: {}
     check: Callable[[Any], None] = lambda settings: None
     feeds: Callable[[Any], dict[str, str]] = lambda settings: {}
@@ -177,6 +179,7 @@ KINDS: dict[str, Kind] = {
     "phone": Kind(
         Phone,
         _phone,
+        lambda settings: frozenset(("phone",)),
         _phone_actions,
         check_phone,
         consults=_phone_consults,
@@ -190,6 +193,7 @@ KINDS: dict[str, Kind] = {
     "email": Kind(
         Email,
         _email,
+        lambda settings: frozenset(("email",)),
         lambda settings: {"email": ("copy", "message", "transferred")},
         check_email,
         reaches=_mail_reaches,
@@ -205,6 +209,7 @@ KINDS: dict[str, Kind] = {
     "chat": Kind(
         Chat,
         _chat,
+        lambda settings: frozenset(("chat",)),
         asks=lambda settings: {"chat": ("chat:",)},
         brings=lambda settings: (
             {"chat.default_topic": ("chat", settings.default_topic)} if settings.default_topic else {}
@@ -212,12 +217,25 @@ KINDS: dict[str, Kind] = {
         letters=lambda settings: {"chat.offline.mail_to": settings.offline.mail_to} if settings.offline else {},
     ),
     "scan": Kind(
-        Scan, _scan, check=check_scan, feeds=_scan_feeds, lasting=lambda settings: set(_scan_feeds(settings).values())
+        Scan,
+        _scan,
+        lambda settings: frozenset(_scan_feeds(settings).values()),
+        check=check_scan,
+        feeds=_scan_feeds,
+        lasting=lambda settings: set(_scan_feeds(settings).values()),
     ),
     "kiosk": Kind(
         Kiosk,
         _kiosk,
+        lambda settings: frozenset(("walkin",)),
         brings=lambda settings: {f"kiosk.topics.{t}": ("walkin", t) for t in settings.topics},
         exposed=check_exposed_kiosk,
     ),
 }
+
+
+def known_channels(sections: Mapping[str, Struct]) -> frozenset[str]:
+    """The channels by which contacts can come: by these sections, and by those that are left out as they would be."""
+    return frozenset(
+        name for kind, entry in KINDS.items() for name in entry.channels(sections.get(kind) or entry.settings())
+    )

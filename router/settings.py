@@ -25,14 +25,14 @@ import msgspec.inspect
 from msgspec import Meta, Struct, field
 from msgspec.structs import fields, replace
 
-from channels.registry import KINDS
+from channels.registry import KINDS, known_channels
 from router.agents.settings import Settings as AgentLink
 from router.almanac import with_almanacs
 from router.desk.settings import Settings as Desk
 from router.desk.settings import check as check_desk
 from router.engine import config as engine
 from router.engine.config import NAME, Duration
-from router.engine.plan import check_config
+from router.engine.plan import channels_named, check_config
 from router.errors import ConfigError
 from router.http.access import check_exposure, check_tokens
 from router.http.settings import HttpSettings
@@ -193,9 +193,25 @@ def from_data(raw: dict[str, Any]) -> Loaded:
         KINDS[kind].check(section)
     settings = replace(edges, adapters=adapters)
     config = with_almanacs(with_actions(config, adapters), datetime.now(UTC).year)
+    _check_spelling(config, adapters)
     check_config(config)
     _check_together(settings, config)
     return Loaded(settings, config)
+
+
+def _check_spelling(config: engine.Config, adapters: dict[str, Any]) -> None:
+    """Where a channel is asked for that contacts come by, and what is defined is nearly that, its table is misspelt."""
+    known = known_channels(adapters)
+    strange = [name for name in config.channels if name not in known]
+    for path, name in (*channels_named(config), *_channels_fed(adapters)):
+        if name in known and name not in config.channels and (near := difflib.get_close_matches(name, strange, 1)):
+            raise ConfigError(f"channels.{near[0]}", f"{name!r}, as {path} calls it", repr(near[0]))
+
+
+def _channels_fed(adapters: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every option of a channel's section that names one of the engine's channels, with the name."""
+    for kind, section in adapters.items():
+        yield from KINDS[kind].feeds(section).items()
 
 
 def with_actions(config: engine.Config, adapters: dict[str, Any]) -> engine.Config:
@@ -248,10 +264,10 @@ def _check_together(settings: Settings, config: engine.Config) -> None:
         raise ConfigError("log_level", "debug, info, warning or error", repr(settings.log_level))
     if "\0" in settings.data:
         raise ConfigError("data", "the path of a folder", repr(settings.data))
+    for path, channel in _channels_fed(settings.adapters):
+        if channel not in config.channels:
+            raise ConfigError(path, _instead(channel, config.channels, "channel"), repr(channel))
     for kind, section in settings.adapters.items():
-        for path, channel in KINDS[kind].feeds(section).items():
-            if channel not in config.channels:
-                raise ConfigError(path, _instead(channel, config.channels, "channel"), repr(channel))
         for name, person in config.agents.items():
             if expected := KINDS[kind].endpoint(section, person.endpoint):
                 raise ConfigError(f"agents.{name}.endpoint", expected, repr(person.endpoint))

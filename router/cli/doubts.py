@@ -6,9 +6,13 @@ nothing here is a mistake for certain. Notes are gathered where one cause would 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from msgspec import Struct
+
+from channels.registry import KINDS, known_channels
 from router.engine.admission import RESORTS
 from router.engine.config import Agent, Config, Queue, Resort, Rule
 from router.engine.matching import Profile
@@ -28,6 +32,22 @@ nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa
 so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu
 """
 TWO_LETTERS = frozenset(_CODES.split())
+
+
+# --- where contacts come from ---------------------------------------------------------------------------------------
+
+
+def channels(config: Config, sections: Mapping[str, Struct]) -> Iterator[str]:
+    """`sections`: what the file says of how contacts come in; none: it is about what the engine decides by alone."""
+    known = sorted(known_channels(sections))
+    for name in config.channels:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            yield f"channels.{name}: nothing brings contacts in by a channel of this name; {meant}"
+        elif sections and not any(name in KINDS[kind].channels(section) for kind, section in sections.items()):
+            left_out = next(kind for kind, entry in KINDS.items() if name in entry.channels(entry.settings()))
+            yield f"channels.{name}: nothing brings contacts in by it, since there is no section [{left_out}]"
 
 
 # --- where contacts go ------------------------------------------------------------------------------------------------

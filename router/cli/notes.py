@@ -35,6 +35,7 @@ def notes(loaded: Loaded) -> Iterator[str]:
         yield from _files(kind, section)
     yield from _machines(loaded.settings)
     yield from _exposed(loaded.settings)
+    yield from doubts.channels(loaded.config, loaded.settings.adapters)
     if not loaded.config.queues:
         yield "queues: there are none, so nothing can be routed"
         return

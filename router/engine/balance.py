@@ -59,7 +59,7 @@ def check_helping(config: Config, one_of: OneOf, asks: Asks) -> None:
         _other_queues(config, name, [rule.lender for rule in queue.borrow], f"{path}.borrow", "from", one_of)
         for i, loan in enumerate(queue.borrow):
             asks(loan.requirement, f"{path}.borrow[{i}].requirement")
-            _check_borrow(config, loan, f"{path}.borrow[{i}]", one_of)
+            _check_borrow(loan, f"{path}.borrow[{i}]")
         _other_queues(config, name, [rule.to for rule in queue.overflow], f"{path}.overflow", "to", one_of)
         for i, rule in enumerate(queue.overflow):
             if not rule.below:
@@ -77,10 +77,7 @@ def _other_queues(config: Config, name: str, named: list[str], path: str, field:
             raise ConfigError(f"{path}[{i}].{field}", expected, repr(other))
 
 
-def _check_borrow(config: Config, loan: Borrow, path: str, one_of: OneOf) -> None:
-    for channels, part in ((loan.when.channels, "when"), (loan.spare.channels, "spare")):
-        for channel in channels:
-            one_of(channel, config.channels, f"{path}.{part}.channels", "channel")
+def _check_borrow(loan: Borrow, path: str) -> None:
     _check_need(loan.when, f"{path}.when")
     _check_spare(loan.spare, f"{path}.spare")
 

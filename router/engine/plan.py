@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -108,7 +108,10 @@ _MEANINGS = tuple(
     (re.compile(said), meant)
     for said, meant in (
         (r"undeclared reference to '(.*)'", "there is nothing named '{0}'"),
-        (r"token recognition error at: '[\"'].*'", "a text begins that does not end well; look at its quotes and backslashes"),
+        (
+            r"token recognition error at: '[\"'].*'",
+            "a text begins that does not end well; look at its quotes and backslashes",
+        ),
         (r"token recognition error at: '(.*?)\s*'", "'{0}' means nothing"),
         (r"(?:mismatched|extraneous) input '<EOF>'.*", "it ends where more has to follow"),
         (r"(?:mismatched|extraneous) input '(.*?)'.*", "'{0}' cannot stand there"),
@@ -216,11 +219,13 @@ def check_config(config: Config) -> Plan:
     names = names_of(config)
     _check_bands(config)
     _check_channels(config)
+    for path, channel in channels_named(config):
+        _one_of(channel, config.channels, path, "channel")
+    for name in config.channels:
+        _check_interrupts(config, name, (name,))
     for name, queue in config.queues.items():
         _requirement(queue.requirement, names, f"queues.{name}.requirement")
         _one_of(queue.band, config_bands(config), f"queues.{name}.band", "band")
-        for channel in queue.targets:
-            _one_of(channel, config.channels, f"queues.{name}.targets.{channel}", "channel")
         for path, value in ((f"targets.{c}", t) for c, t in queue.targets.items()):
             _positive(value, f"queues.{name}.{path}")
         _positive(queue.offer_timeout, f"queues.{name}.offer_timeout")
@@ -252,13 +257,30 @@ def check_config(config: Config) -> Plan:
             _one_of(skill, config.skills, f"agents.{name}.skills.{skill}", "skill")
         for attribute in agent.attributes:
             _one_of(attribute, config.attributes, f"agents.{name}.attributes.{attribute}", "attribute")
-        for channel in agent.caps:
-            _one_of(channel, config.channels, f"agents.{name}.caps.{channel}", "channel")
         for queue_name, time in agent.handle_times.items():
             _one_of(queue_name, config.queues, f"agents.{name}.handle_times.{queue_name}", "queue")
             _positive(time, f"agents.{name}.handle_times.{queue_name}")
         _one_of(agent.team or None, config.teams, f"agents.{name}.team", "team")
     return Plan(config)
+
+
+def channels_named(config: Config) -> Iterator[tuple[str, str]]:
+    """Every place that names a channel, with the name; but for the tables of channels themselves."""
+    for name, channel in config.channels.items():
+        for i, prey in enumerate(channel.interrupts):
+            yield f"channels.{name}.interrupts[{i}]", prey
+    for name, queue in config.queues.items():
+        for channel_name in queue.targets:
+            yield f"queues.{name}.targets.{channel_name}", channel_name
+        for i, loan in enumerate(queue.borrow):
+            yield from ((f"queues.{name}.borrow[{i}].when.channels", one) for one in loan.when.channels)
+            yield from ((f"queues.{name}.borrow[{i}].spare.channels", one) for one in loan.spare.channels)
+    for i, rule in enumerate(config.rules):
+        for channel_name in rule.channel:
+            yield f"rules[{i}].channel", channel_name
+    for name, agent in config.agents.items():
+        for channel_name in agent.caps:
+            yield f"agents.{name}.caps.{channel_name}", channel_name
 
 
 def config_bands(config: Config) -> list[str]:
@@ -280,10 +302,6 @@ def _check_channels(config: Config) -> None:
         raise ConfigError("channels", "at most 16 channels", str(len(config.channels)))
     for name, channel in config.channels.items():
         _positive(channel.target, f"channels.{name}.target")
-        for i, prey in enumerate(channel.interrupts):
-            _one_of(prey, config.channels, f"channels.{name}.interrupts[{i}]", "channel")
-    for name in config.channels:
-        _check_interrupts(config, name, (name,))
 
 
 def _check_no_shows(config: Config) -> None:
@@ -324,8 +342,6 @@ def _check_rules(config: Config, names: Names) -> None:
         seen.add(rule.name)
         _one_of(rule.queue, config.queues, f"{path}.queue", "queue")
         _one_of(rule.band, config_bands(config), f"{path}.band", "band")
-        for channel in rule.channel:
-            _one_of(channel, config.channels, f"{path}.channel", "channel")
         if rule.target is not None:
             _positive(rule.target, f"{path}.target")
         if rule.requirement is not None:

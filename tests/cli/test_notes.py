@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from channels.chat.adapter import ChatAdapter
+from channels.email.adapter import EmailAdapter
+from channels.kiosk.adapter import KioskAdapter
+from channels.phone.adapter import PhoneAdapter
+from channels.registry import KINDS
 from router.__main__ import cli
 from router.cli.doubts import TWO_LETTERS
 from router.cli.notes import notes
@@ -95,6 +100,7 @@ def test_of_a_small_house_that_works_there_is_nothing_to_say() -> None:
 REDIS = """
 [journal]
 kind = "redis"
+[phone]
 [chat]
 token_secret = "a secret that all machines share, long"
 """
@@ -121,12 +127,54 @@ def test_what_engines_and_edges_of_routing_domains_lack_is_noted_by_its_option()
 @pytest.mark.promise("OB-4", "OB-6")
 def test_what_a_channel_will_refuse_beyond_this_machine_is_noted() -> None:
     beyond = '[http]\nhost = "0.0.0.0"\nbehind_proxy = true\n[operators.tokens]\n"sixteen-letters!" = "olga"\n'
-    gateway = '[phone.gateways.own]\nkind = "generic"\nsecrets = ["{}"]\n[kiosk]\ntoken = "{}"\n'
+    gateway = '[phone.gateways.own]\nkind = "generic"\nsecrets = ["{}"]\n[kiosk]\ntoken = "{}"\n[chat]\n'
     phone, kiosk = said(plan(beyond, gateway.format("dev-secret", "")))
     assert phone.startswith("phone.gateways.own.secrets: expected secrets of your own")
     assert kiosk.startswith("kiosk.token: expected a token of your own")
     assert said(plan(beyond, gateway.format("own-secret", "own-token-of-kiosks"))) == []
     assert said(plan(gateway.format("dev-secret", ""))) == []
+
+
+# --- where contacts come from -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("OB-4")
+def test_a_channel_by_which_nothing_comes_is_noted_with_the_one_that_may_be_meant() -> None:
+    note = "nothing brings contacts in by a channel of this name"
+    assert said(SMALL.replace("[channels.chat]", "[channels.chatt]")) == [
+        f"channels.chatt: {note}; did you mean 'chat'?"
+    ]
+    assert said(plan("[channels.pigeon]")) == [
+        f"channels.pigeon: {note}; there are chat, email, fax, mail, phone, walkin"
+    ]
+
+
+@pytest.mark.promise("OB-4")
+def test_a_channel_of_a_house_that_scan_folders_name_is_known_and_others_are_not() -> None:
+    scan = '[phone]\n[chat]\n[scan.folders.pigeons]\nchannel = "pigeon"\n'
+    assert said(plan(scan, "[channels.pigeon]")) == []
+    (note,) = said(plan(scan, "[channels.pigeon]\n[channels.fax]"))
+    assert note.startswith("channels.fax: nothing brings contacts in by a channel of this name")
+
+
+@pytest.mark.promise("OB-4")
+def test_a_channel_whose_section_is_left_out_is_noted() -> None:
+    assert said(plan("[chat]")) == [
+        "channels.phone: nothing brings contacts in by it, since there is no section [phone]"
+    ]
+    (note,) = said(plan("[phone]\n[chat]\n[channels.fax]"))
+    assert note.endswith("since there is no section [scan]")
+
+
+def test_the_registry_names_the_channels_of_the_adapters_that_it_builds() -> None:
+    adapters = {
+        "phone": PhoneAdapter.channels,
+        "email": EmailAdapter.channels,
+        "chat": ChatAdapter.channels,
+        "kiosk": KioskAdapter.channels,
+    }
+    for kind, channels in adapters.items():
+        assert KINDS[kind].channels(KINDS[kind].settings()) == set(channels)
 
 
 # --- where contacts go ------------------------------------------------------------------------------------------------

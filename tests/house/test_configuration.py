@@ -100,6 +100,8 @@ MISTAKES = [
         "agents.ana.skills.support",
         "a whole number of at most 10",
     ),
+    ("[channels.chat]", "[channels.chatt]", "channels.chatt", "'chat', as rules[0].channel calls it, found 'chatt'"),
+    ("[channels.fax]", "[channels.faxx]", "channels.faxx", "'fax', as rules[3].channel calls it, found 'faxx'"),
     ('data = "var"', "data = ", "file", "TOML"),
     ('data = "var"', 'data = "v\\u0000"', "data", "the path of a folder"),
     ('data = "var"', f"data = {'[' * 5_000}", "file", "far too many"),
@@ -140,6 +142,14 @@ def test_a_mistake_is_named_with_its_path_and_what_would_be_right(
     assert caught.value.path == path
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.promise("OB-4")
+def test_a_channel_table_that_is_like_another_and_fed_is_not_taken_for_misspelt() -> None:
+    folder = '[scan.folders.letters]\nchannel = "mails"\n[channels.mails]\n'
+    with pytest.raises(ConfigError) as refused:
+        parse((DEV.replace("[channels.mail]", "[channels.post]") + folder).encode())
+    assert refused.value.path == "rules[3].channel"
 
 
 @pytest.mark.promise("OB-4")
