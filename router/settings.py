@@ -174,10 +174,47 @@ def _json(content: bytes) -> dict[str, Any]:
 
 
 def _toml(content: bytes) -> dict[str, Any]:
+    text = _text(content)
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except ValueError as error:  # syntax, encoding, a number of too many digits
-        raise ConfigError("file", "TOML in UTF-8", str(error)) from error
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _not_toml(str(error), text) from error
+    except ValueError as error:  # a number of too many digits
+        raise ConfigError("file", "TOML", str(error)) from error
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        rest = error.object  # without a mark at its beginning
+        found = f"the byte 0x{rest[error.start]:02x}; save the file as UTF-8"
+        raise ConfigError(_end_of(rest[: error.start].decode()), "text in UTF-8", found) from error
+
+
+_TOML_AT = re.compile(
+    r"(?P<what>.*) \((?:at line (?P<line>\d+), column (?P<column>\d+)|at end of document)\)", re.DOTALL
+)
+
+
+def _not_toml(said: str, text: str) -> ConfigError:
+    """What the reader of TOML says, with the place before it."""
+    found = _TOML_AT.fullmatch(said)
+    if found is None:
+        return ConfigError("file", "TOML", said)
+    place = f"line {found['line']}, column {found['column']}" if found["line"] else _end_of(text)
+    what = found["what"][:1].lower() + found["what"][1:]
+    if twice := re.fullmatch(r"cannot declare \((.*?),?\) twice", what):
+        table = ".".join(re.findall(r"'([^']*)'", twice[1]))
+        return ConfigError(place, "each table once", f"{table} a second time")
+    if what.startswith("expected "):
+        return ConfigError(place, what.removeprefix("expected "))
+    return ConfigError(place, "TOML", what)
+
+
+def _end_of(text: str) -> str:
+    """The place that follows this text."""
+    return f"line {text.count(chr(10)) + 1}, column {len(text) - text.rfind(chr(10))}"
 
 
 def from_data(raw: dict[str, Any]) -> Loaded:

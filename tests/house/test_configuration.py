@@ -102,7 +102,8 @@ MISTAKES = [
     ),
     ("[channels.chat]", "[channels.chatt]", "channels.chatt", "'chat', as rules[0].channel calls it, found 'chatt'"),
     ("[channels.fax]", "[channels.faxx]", "channels.faxx", "'fax', as rules[3].channel calls it, found 'faxx'"),
-    ('data = "var"', "data = ", "file", "TOML"),
+    ('data = "var"', "data = ", "line 4, column 8", "expected TOML, found invalid value"),
+    ('data = "var"', "[data", "line 4, column 6", "expected ']' at the end of a table declaration"),
     ('data = "var"', 'data = "v\\u0000"', "data", "the path of a folder"),
     ('data = "var"', f"data = {'[' * 5_000}", "file", "far too many"),
     ('data = "var"', f"data = {'9' * 5_000}", "file", "TOML"),
@@ -142,6 +143,33 @@ def test_a_mistake_is_named_with_its_path_and_what_would_be_right(
     assert caught.value.path == path
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.promise("OB-4")
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a = [1,\n", "line 2, column 1: expected TOML, found invalid value"),
+        (b"[chat]\n[stop]\n[chat]\n", "line 3, column 6: expected each table once, found chat a second time"),
+        (b"\xef\xbb\xbfdata = [", "line 1, column 9: expected TOML, found invalid value"),
+        (
+            'log_level = "info"\ndata = "Señal"'.encode("latin-1"),
+            "line 2, column 11: expected text in UTF-8, found the byte 0xf1; save the file as UTF-8",
+        ),
+        (
+            "data".encode("utf-16"),
+            "line 1, column 1: expected text in UTF-8, found the byte 0xff; save the file as UTF-8",
+        ),
+        (
+            b'\xef\xbb\xbfdata = "\xbf"',
+            "line 1, column 9: expected text in UTF-8, found the byte 0xbf; save the file as UTF-8",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_with_line_and_column_first(content: bytes, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(content)
+    assert str(refused.value) == said
 
 
 @pytest.mark.promise("OB-4")
