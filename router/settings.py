@@ -396,6 +396,7 @@ _KINDS = {
     "null": "nothing",
 }
 _LIMITS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+OPTIONS_TOLD = 12  # of a table with more of them none is told but the nearest: all stand in the reference
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
 
 
@@ -414,7 +415,8 @@ def explained(error: msgspec.ValidationError, raw: Any, kind: Any, path: str = "
     dotted = _dotted([*([path] if path else []), *_without_secrets(steps)])
     unknown = re.search(r"unknown field `([^`]*)`", what)
     if unknown:
-        return ConfigError(_dotted([dotted, unknown[1]]) if dotted else unknown[1], "a known option", "an unknown one")
+        within = _dotted([dotted, unknown[1]]) if dotted else unknown[1]
+        return ConfigError(within, _option_meant(unknown[1], _options(kind, steps)), repr(unknown[1]))
     missing = re.search(r"missing required field `([^`]*)`", what)
     if missing:
         return ConfigError(_dotted([dotted, missing[1]]) if dotted else missing[1], "a value", "nothing")
@@ -456,10 +458,29 @@ def _name_wanted(found: Any) -> str:
 
 def _choices(kind: Any, steps: list[str | int]) -> list[str]:
     """The values that the type of an option lists."""
+    types = _types_at(kind, steps)
+    return [repr(value) for one in types if isinstance(one, msgspec.inspect.LiteralType) for value in one.values]
+
+
+def _options(kind: Any, steps: list[str | int]) -> list[str]:
+    """The options that a table has."""
+    types = _types_at(kind, steps)
+    return [option.encode_name for one in types if isinstance(one, msgspec.inspect.StructType) for option in one.fields]
+
+
+def _option_meant(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    if near:
+        return f"the option {near[0]!r}"
+    return "a known option" + (f" ({', '.join(known)})" if len(known) <= OPTIONS_TOLD else "")
+
+
+def _types_at(kind: Any, steps: list[str | int]) -> list[msgspec.inspect.Type]:
+    """What may stand at the end of this way."""
     types = list(_plain(msgspec.inspect.type_info(kind)))
     for step in steps:
         types = [inner for outer in types for part in _inside(outer, step) for inner in _plain(part)]
-    return [repr(value) for one in types if isinstance(one, msgspec.inspect.LiteralType) for value in one.values]
+    return types
 
 
 def _plain(kind: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
