@@ -41,12 +41,13 @@ from router.desk.guest import desk_routes
 from router.engine import commands as c
 from router.engine.config import to_bytes
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
-from router.errors import JournalHeld, RouterError
+from router.errors import ConfigError, JournalHeld, RouterError
 from router.http.access import is_loopback
 from router.http.house import Decisions, no_decisions
 from router.http.server import HttpServer
 from router.http.session import Entrance
 from router.journal import choice
+from router.journal.files import make_folder
 from router.journal.port import Journal, Opened
 from router.journal.sqlite import SqliteJournal
 from router.observe import get_logger, mask_also, report_stray
@@ -90,6 +91,22 @@ ROLES = frozenset((ENGINE, EDGE))
 NOT_HERE = "standing by: this process cannot lead just now, and does not know who does; come back in a moment"
 
 
+def _data_folder(named: str) -> Path:
+    """Made where it is missing. Raises ConfigError where nothing can be kept, before a part of us fails at it."""
+    folder = Path(named).absolute()
+    try:
+        make_folder(folder, private=False)
+        problem = "" if os.access(folder, os.W_OK | os.X_OK) else "this user cannot write in it"
+    except FileExistsError as error:
+        problem = f"{error.filename} is no folder"
+    except OSError as error:
+        problem = error.strerror or str(error)
+    if problem:
+        expected = "a folder that can be made and written in"
+        raise ConfigError("data", expected, f"{folder}: {problem}; name another one, here or with --data")
+    return folder
+
+
 class App:
     """One process with everything in it, or with one of its roles."""
 
@@ -113,7 +130,7 @@ class App:
         self.is_engine, self.is_edge = ENGINE in roles, EDGE in roles
         settings = loaded.settings
         self.loaded, self.settings = loaded, settings
-        self.data = Path(settings.data).absolute()
+        self.data = _data_folder(settings.data)
         self.masking = Masking(settings.masking)
         self.clock = SystemClock()
         self.journal: Journal = journal or choice.make(settings.journal, self.data, read_only=not self.is_engine)
@@ -429,7 +446,6 @@ class App:
 
     async def start(self) -> None:
         """Returns when everything listens. Raises RouterError with what to do; then `stop` cleans up."""
-        self.data.mkdir(parents=True, exist_ok=True)
         if self.leads is not None:
             await self._lead_domains(self.leads)
             return

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
+from router.app import App
 from router.engine import commands as c
 from router.engine.engine import Engine
+from router.errors import ConfigError
 from router.journal import codec
 from router.journal.sqlite import SqliteJournal
 from router.settings import load
@@ -165,6 +168,19 @@ async def test_a_second_daemon_on_the_same_data_is_refused(daemon: Daemon) -> No
     assert "switchboard: cannot start:" in second.log_tail()
     assert second.troubles() == []
     await daemon.ready()
+
+
+@pytest.mark.promise("OB-4")
+def test_a_data_folder_that_cannot_be_made_is_refused_with_the_option_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    loaded = load(CONFIG, env={})
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ConfigError) as refused:
+            App(replace(loaded, settings=replace(loaded.settings, data=str(folder))))
+        assert str(refused.value) == (
+            "data: expected a folder that can be made and written in, "
+            f"found {folder}: {tmp_path}/file is no folder; name another one, here or with --data"
+        )
 
 
 @pytest.mark.promise("DU-4")
