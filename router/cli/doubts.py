@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from channels.kiosk.settings import Settings as Kiosk
 from channels.registry import KINDS, known_channels
 from router.engine.admission import RESORTS
 from router.engine.config import Agent, Config, Queue, Resort, Rule
@@ -48,6 +49,15 @@ def channels(config: Config, sections: Mapping[str, Struct]) -> Iterator[str]:
         elif sections and not any(name in KINDS[kind].channels(section) for kind, section in sections.items()):
             left_out = next(kind for kind, entry in KINDS.items() if name in entry.channels(entry.settings()))
             yield f"channels.{name}: nothing brings contacts in by it, since there is no section [{left_out}]"
+
+
+def page_language(kiosk: Kiosk) -> Iterator[str]:
+    """In which the page begins, with a button for each of the others; without buttons it may be any."""
+    own, offered = kiosk.page_language, ", ".join(kiosk.languages)
+    if not _is_language(own):
+        yield f"kiosk.page_language: {_no_language(own)}"
+    elif offered and own.partition("-")[0] not in {code.partition("-")[0] for code in kiosk.languages}:
+        yield f"kiosk.page_language: no button leads back to {own!r}, as it is not one of kiosk.languages ({offered})"
 
 
 # --- where contacts go ------------------------------------------------------------------------------------------------
@@ -140,7 +150,11 @@ def _languages(agents: dict[str, Agent]) -> Iterator[str]:
                 found.setdefault(tag, []).append(name)
     for tag, names in found.items():
         others = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-        yield f'agents.{names[0]}.languages{others}: {tag!r} is no language; write a code such as "en" or "pt-BR"'
+        yield f"agents.{names[0]}.languages{others}: {_no_language(tag)}"
+
+
+def _no_language(tag: str) -> str:
+    return f'{tag!r} is no language; write a code such as "en" or "pt-BR"'
 
 
 def _is_language(tag: str) -> bool:

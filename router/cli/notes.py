@@ -7,6 +7,7 @@ stand there already.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from channels.kiosk.settings import Settings as Kiosk
 from channels.registry import KINDS
 from router.cli import doubts
 from router.desk.settings import PUT_IN
@@ -33,9 +35,13 @@ def notes(loaded: Loaded) -> Iterator[str]:
     yield from _files("", replace(loaded.settings, adapters={}))
     for kind, section in loaded.settings.adapters.items():
         yield from _files(kind, section)
+    yield from _data(Path(loaded.settings.data).absolute())
     yield from _machines(loaded.settings)
     yield from _exposed(loaded.settings)
     yield from doubts.channels(loaded.config, loaded.settings.adapters)
+    kiosk = loaded.settings.adapters.get("kiosk")
+    if isinstance(kiosk, Kiosk):
+        yield from doubts.page_language(kiosk)
     if not loaded.config.queues:
         yield "queues: there are none, so nothing can be routed"
         return
@@ -43,6 +49,20 @@ def notes(loaded: Loaded) -> Iterator[str]:
     domains = loaded.settings.domains
     yield from doubts.people(loaded.config, split(loaded.config, domains) if domains else {"": loaded.config})
     yield from _templates(loaded.settings.desk)
+
+
+def _data(folder: Path) -> Iterator[str]:
+    """Whether it could be made and written in; nothing is tried, since a check leaves no traces."""
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        why = f"{there} is no folder"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        why = f"{there} cannot be written by this user"
+    elif not os.statvfs(there).f_blocks:
+        why = f"{there} is of a file system that keeps no files"
+    else:
+        return
+    yield f"data: on this machine {why}, so `serve` does not start; name another folder, or give it with --data"
 
 
 def _machines(settings: Settings) -> Iterator[str]:

@@ -49,6 +49,24 @@ def test_a_file_that_is_not_there_is_noted_and_not_repeated(tmp_path: Path) -> N
     assert said(DEV + section) == ["http.private_key: there is no such file on this machine"]
 
 
+@pytest.mark.promise("OB-4")
+def test_a_data_folder_that_cannot_be_one_is_noted_and_nothing_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        (note,) = said(f'data = "{folder}"\n' + plan())
+        assert note.startswith(
+            f"data: on this machine {tmp_path}/file is no folder, so `serve` does not start; name another"
+        )
+    assert said(f'data = "{tmp_path}/new/below"\n' + plan()) == []
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that keeps no files")
+def test_a_data_folder_where_no_file_can_be_kept_is_noted() -> None:
+    (note,) = said('data = "/proc/nowhere"\n' + plan())
+    assert note.startswith("data: on this machine /proc ")
+
+
 def test_a_file_of_a_channel_is_named_by_its_whole_path() -> None:
     tls = '[email.tls]\ncertificate = "gone.pem"\nkey = "gone.key"\n'
     assert said(DEV + tls) == [
@@ -155,6 +173,19 @@ def test_a_channel_of_a_house_that_scan_folders_name_is_known_and_others_are_not
     assert said(plan(scan, "[channels.pigeon]")) == []
     (note,) = said(plan(scan, "[channels.pigeon]\n[channels.fax]"))
     assert note.startswith("channels.fax: nothing brings contacts in by a channel of this name")
+
+
+@pytest.mark.promise("OB-4")
+def test_a_page_that_begins_in_a_language_that_nobody_can_choose_is_noted() -> None:
+    kiosk = '[phone]\n[chat]\n[kiosk]\npage_language = "{}"\n'
+    offered = 'languages = { es = "Español", ca = "Català" }\n'
+    assert said(plan(kiosk.format("de") + offered)) == [
+        "kiosk.page_language: no button leads back to 'de', as it is not one of kiosk.languages (es, ca)"
+    ]
+    (note,) = said(plan(kiosk.format("xx")))
+    assert note.startswith("kiosk.page_language: 'xx' is no language; write a code")
+    assert said(plan(kiosk.format("es-MX") + offered)) == []
+    assert said(plan(kiosk.format("de"))) == []
 
 
 @pytest.mark.promise("OB-4")
