@@ -19,6 +19,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from router.agents.link import Link, now_ms
@@ -26,8 +27,9 @@ from router.agents.mirror import Json
 from router.agents.reading import HTTP, content
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
     from rich.panel import Panel
+    from rich.segment import Segment
     from rich.text import Text
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 10.0
@@ -43,8 +45,17 @@ HELP = """commands, one on a line:
   complete [DISPOSITION]           finish | extend SECONDS
   transfer queue|agent|address TO  pick INTERACTION
   consult queue|agent|address TO   join | hand_over | end_consult
-  use INTERACTION                  wait TYPE         quit"""
+  recall | arrived                 use INTERACTION
+  wait TYPE                        quit"""
 
+
+# To whom a text can be written, as at the desk; of all others it is said what can be done instead.
+WRITTEN = frozenset(("chat", "email"))
+UNWRITTEN = {
+    "phone": "a caller does not see what is typed: speak on your telephone; o writes a note, h holds, c completes",
+    "walkin": "a visitor does not see what is typed: speak to them; o writes a note, c completes",
+}
+NOBODY_READS = "nobody would read what is typed here; o writes a note for colleagues, c completes"
 
 CONSULT = {"join": "join_consult", "hand_over": "complete_consult", "end_consult": "end_consult"}
 
@@ -183,7 +194,7 @@ class Script(Face):
                 await self.link.ask("decline", offer=offer, reason=" ".join(words[1:] if named else words))
             case "say" | "note":
                 await self.link.ask(verb, interaction=await self._in_hand(), text=rest)
-            case "hold" | "resume":
+            case "hold" | "resume" | "recall" | "arrived":
                 await self.link.ask(verb, interaction=await self._in_hand())
             case "complete":
                 await self.link.ask("complete", interaction=await self._in_hand(), disposition=rest)
@@ -286,12 +297,60 @@ def paragraph(text: str, lines: int = 20) -> str:
     return "\n".join([*found[:lines], *(["..."] if len(found) > lines else [])])
 
 
+def who(interaction: Json) -> str:
+    """Whom it is with, as the desk says it: ids that only machines read are no names. "" where nobody knows."""
+    record = interaction["customer"].removeprefix("tel:").removeprefix("mailto:")
+    known = (interaction["name"], interaction["sender"], record)
+    name = next((one for one in known if one and not one.startswith(("chat:", "visitor:", "ref:"))), "")
+    return plain(" · ".join(filter(None, (interaction["attributes"].get("ticket"), name))), 60)
+
+
+def _subject(interaction: Json) -> str:
+    """A visitor's topic is often the name of the queue, which is said already."""
+    return "" if interaction["subject"] == interaction["queue"] else str(interaction["subject"])
+
+
+def is_called(interaction: Json) -> bool:
+    """A customer who has to come, and has not come yet."""
+    return interaction["state"] == "active" and interaction.get("calls", 0) > 0 and not interaction["connected"]
+
+
+@dataclass
+class Draft:
+    """What is being typed, and to which interaction: another may come to hand meanwhile."""
+
+    kind: str  # say, note
+    interaction: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The screen from top to bottom. Where a terminal is too low, what is in the middle is cut, and then old news."""
+
+    head: RenderableType
+    middle: RenderableType
+    foot: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        from rich.segment import Segment
+
+        free = options.update(height=None)
+        head, middle, foot = (console.render_lines(part, free) for part in (self.head, self.middle, self.foot))
+        if options.height is not None:
+            foot = foot[-max(1, options.height // 2) :]
+            middle = middle[: max(0, options.height - len(head) - len(foot))]
+        for line in (*head, *middle, *foot):
+            yield from line
+            yield Segment.line()
+
+
 class Screen(Face):
     """Keys in, a drawing out."""
 
     def __init__(self, token: str, url: str, auto: bool, http: str = HTTP) -> None:
         super().__init__(token, url, auto, http)
-        self.typed: str | None = None  # the reply being typed
+        self.draft: Draft | None = None
         self.lines: list[str] = []  # what happened last
         self.done = False
 
@@ -315,24 +374,32 @@ class Screen(Face):
 
     def pressed(self, keys: str) -> None:
         for key in keys.split("\x1b[", 1)[0]:  # arrows and the like mean nothing here
-            if self.typed is not None:
-                self._typing(key)
+            if self.draft is not None:
+                self._typing(self.draft, key)
             else:
                 self._command(key)
         self.changed.set()
 
-    def _typing(self, key: str) -> None:
-        assert self.typed is not None
+    def _typing(self, draft: Draft, key: str) -> None:
         if key in "\r\n":
-            text, self.typed = self.typed, None
-            if text.strip() and self.current:
-                self.link.do("say", interaction=self.current, text=text)
+            self.draft = None
+            if draft.text.strip():
+                self.link.do(draft.kind, interaction=draft.interaction, text=draft.text)
         elif key == "\x1b":
-            self.typed = None
+            self.draft = None
         elif key in "\x7f\b":
-            self.typed = self.typed[:-1]
+            draft.text = draft.text[:-1]
         elif key.isprintable():
-            self.typed += key
+            draft.text += key
+
+    def _write(self) -> None:
+        """Begin a text to the customer, where there is somebody to read it."""
+        work = self.mirror.interactions[self.current]
+        if work["channel"] in WRITTEN or work["direction"] == "consult":
+            self.draft = Draft("say", self.current)
+            return
+        called = "; g calls them again, v says that they are here" if is_called(work) else ""
+        self.noted(UNWRITTEN.get(work["channel"], NOBODY_READS) + called)
 
     def _command(self, key: str) -> None:
         offer = next(iter(self.mirror.offers), "")
@@ -346,7 +413,13 @@ class Screen(Face):
             case "d" if offer:
                 self.link.do("decline", offer=offer)
             case "t" if self.current:
-                self.typed = ""
+                self._write()
+            case "o" if self.current:
+                self.draft = Draft("note", self.current)
+            case "g" if self.current:
+                self.link.do("recall", interaction=self.current)
+            case "v" if self.current:
+                self.link.do("arrived", interaction=self.current)
             case "c" if self.current:
                 self.link.do("complete", interaction=self.current)
             case "w" if self.current:
@@ -365,8 +438,8 @@ class Screen(Face):
     def draw(self) -> RenderableType:
         from rich.console import Group
 
-        parts = [self._head(), self._offers(), self._work(), self._foot()]
-        return Group(*(part for part in parts if part is not None))
+        middle = [part for part in (self._offers(), self._work()) if part is not None]
+        return Page(self._head(), Group(*middle), self._foot())
 
     def _head(self) -> Panel:
         from rich.panel import Panel
@@ -386,41 +459,50 @@ class Screen(Face):
         return Panel(line, title="Switchboard")
 
     def _offers(self) -> RenderableType | None:
-        from rich.table import Table
+        """In lines and no table, so that forty columns show all of it."""
+        from rich.panel import Panel
         from rich.text import Text
 
         if not self.mirror.offers:
             return None
-        table = Table("offer", "channel", "queue", "from", "about", "seconds left", expand=True, title="Offers")
-        now = now_ms() + self.mirror.ahead_ms
+        text, now = Text(), now_ms() + self.mirror.ahead_ms
         for offer in self.mirror.offers.values():
             what = offer["interaction"]
             left = max(0, -(-(offer["expires_at_ms"] - now) // 1000))
-            who = plain(" ".join(filter(None, [what["attributes"].get("ticket"), what["name"] or what["sender"]])), 40)
-            about = plain(what["subject"], 60)
-            countdown = Text(f"{left:3d} " + "▮" * min(left, 20), style="red" if left <= 5 else "green")
-            table.add_row(offer["offer"], what["channel"], what["queue"], Text(who), Text(about), countdown)
-        return table
+            text.append(f"{offer['offer']}  {who(what)}\n", style="bold")
+            text.append(f"  {what['channel']} / {what['queue']}  ")
+            text.append(f"{left} s {'▮' * min(left, 10)}\n", style="red" if left <= 5 else "green")
+            if subject := _subject(what):
+                text.append(f"  {plain(subject, 60)}\n")
+        text.rstrip()
+        return Panel(text, title="Offers")
 
     def _work(self) -> RenderableType | None:
         from rich.console import Group
         from rich.panel import Panel
+        from rich.text import Text
 
         if not self.mirror.interactions:
             return None
         panels = []
         for ident, work in self.mirror.interactions.items():
-            state = "on hold" if work["on_hold"] else work["state"]
-            state = "suspended" if work.get("suspended") else state
-            title = f"{ident} {work['channel']} / {work['queue']} / {state}"
             style = "bold cyan" if ident == self.current else "dim"
+            title = Text(f"{ident}  {who(work)}".rstrip())
             panels.append(Panel(self._conversation(work), title=title, border_style=style))
         return Group(*panels)
+
+    def _standing(self, work: Json) -> str:
+        state = "on hold" if work["on_hold"] else work["state"]
+        state = "suspended" if work.get("suspended") else state
+        called = f", called {work['calls']}x" if is_called(work) else ""
+        return f"{work['channel']} / {work['queue']} / {state}{called}"
 
     def _conversation(self, work: Json) -> Text:
         from rich.text import Text
 
-        text = Text(plain(work["subject"], 100), style="italic")
+        text = Text(self._standing(work), style="dim")
+        if subject := _subject(work):
+            text.append(f"\n{plain(subject, 100)}", style="italic")
         colours = {"customer": "white", "agent": "green", "system": "dim"}
         readable = self.readable.get(work["id"], [])
         for number, said in list(enumerate(work["messages"]))[-8:]:
@@ -434,16 +516,25 @@ class Screen(Face):
             text.append(f"\nnote by {plain(note['by'], 40)}: {plain(note['text'])}", style="yellow")
         return text
 
-    def _foot(self) -> Text:
+    def _foot(self) -> RenderableType:
+        from rich.columns import Columns
+        from rich.console import Group
         from rich.text import Text
 
-        text = Text("\n".join(self.lines), style="dim")
-        if self.typed is not None:
-            text.append(f"\nsay to {self.current} (Enter sends, Esc cancels): ", style="bold")
-            text.append(self.typed + "▏")
-            return text
-        text.append("\nr ready  n not ready  a accept  d decline  t type  h hold  c complete  w finish wrap-up", "bold")
-        return text.append("  Tab next  q quit", "bold")
+        news = Text("\n".join(self.lines), style="dim")
+        draft = self.draft
+        if draft is not None:
+            about = "say to" if draft.kind == "say" else "note on"
+            prompt = Text(f"{about} {draft.interaction} (Enter sends, Esc cancels): ", style="bold")
+            return Group(news, prompt.append(draft.text + "▏", style="not bold"))
+        return Group(news, Columns([Text(key, style="bold") for key in self._help()], padding=(0, 2)))
+
+    def _help(self) -> list[str]:
+        keys = ["r ready", "n not ready", "a accept", "d decline", "t type", "o note", "h hold"]
+        work = self.mirror.interactions.get(self.current)
+        if work is not None and is_called(work):
+            keys += ["g call again", "v visitor is here"]
+        return [*keys, "c complete", "w finish wrap-up", "Tab next", "q quit"]
 
 
 @contextlib.contextmanager

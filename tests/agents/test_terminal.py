@@ -276,9 +276,9 @@ def test_the_command_reads_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 # --- the screen -------------------------------------------------------------------------------------------------------
 
 
-def drawn(screen: Screen) -> str:
-    console = Console(width=100, file=io.StringIO(), force_terminal=False)
-    console.print(screen.draw())
+def drawn(screen: Screen, width: int = 100, height: int | None = None) -> str:
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    console.print(screen.draw(), height=height)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 
@@ -299,9 +299,9 @@ async def test_keys_do_what_the_footer_says_and_the_screen_shows_it() -> None:
         screen.pressed("r")
         await shows(" ready ")
         house.desk.arrive("chat", "my parcel [red]4711[/red]", (Blob("ab" * 32, 3, "image/png", "a\x1b[2J.png"),))
-        assert "▮" in await shows("o-1", "support", "seconds left")
+        assert "▮" in await shows("o-1", "chat / support")
         screen.pressed("a")
-        await shows("i-1 chat / support / active", "customer: my parcel [red]4711[/red] [a [2J.png]")
+        await shows(" i-1 ", "chat / support / active", "customer: my parcel [red]4711[/red] [a [2J.png]")
         screen.pressed("tgood mornink\x7fg")
         await shows("say to i-1", "good morning▏")
         screen.pressed("\r")
@@ -311,6 +311,10 @@ async def test_keys_do_what_the_footer_says_and_the_screen_shows_it() -> None:
         await shows("on hold")
         screen.pressed("h")
         await shows("/ active")
+        screen.pressed("ocall back")
+        await shows("note on i-1", "call back▏")
+        screen.pressed("\r")
+        await shows("note by ana: call back")
         house.desk.do(c.Note(interaction=1, text="regular", by="operator:sam"))
         house.desk.do(c.Append(thread="chat:1", message=Message("thanks")))
         await shows("note by operator:sam: regular", "customer: thanks")
@@ -332,24 +336,141 @@ async def test_keys_do_what_the_footer_says_and_the_screen_shows_it() -> None:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_the_ticket_that_a_visitor_holds_stands_before_their_name() -> None:
-    async with live() as house:
-        screen = Screen("dev-ana", house.url, False)
-        task = asyncio.create_task(screen.link.run())
-        screen.pressed("r")
-        channels = {**CONFIG.channels, "walkin": config.Channel(cap=1)}
-        house.desk.do(c.Configure(document=config.to_bytes(replace(CONFIG, channels=channels))))
-        held = {"ticket": "A017\x1b[2J"}
-        house.desk.do(c.Arrive(channel="walkin", threads=("visitor:1",), name="Eva", attributes=held))
+@contextlib.asynccontextmanager
+async def at_screen(house: LiveHouse, **channels: config.Channel) -> AsyncIterator[Screen]:
+    """Ana, ready, in a house that has these channels, too."""
+    house.desk.do(c.Configure(document=config.to_bytes(replace(CONFIG, channels={**CONFIG.channels, **channels}))))
+    screen = Screen("dev-ana", house.url, False)
+    task = asyncio.create_task(screen.link.run())
+    screen.pressed("r")
+    try:
         async with asyncio.timeout(10):
-            while not screen.mirror.offers:
-                screen.changed.clear()
-                await screen.changed.wait()
-        titles, row = (line for line in drawn(screen).splitlines() if " from " in line or " o-1 " in line)
-        where = titles.index(" from ")
-        assert row[where : titles.index(" about ")].strip("│ ").split() == ["A017", "[2J", "Eva"]
+            yield screen
+    finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def shown(screen: Screen, *words: str, width: int = 100, height: int | None = None) -> list[str]:
+    """The lines of the screen as soon as all of this stands there."""
+    while not all(word in (text := drawn(screen, width, height)) for word in words):
+        screen.changed.clear()
+        await screen.changed.wait()
+    return text.splitlines()
+
+
+def visitor(**attributes: str) -> c.Arrive:
+    held = {"ticket": "A-022", **attributes}
+    return c.Arrive(channel="walkin", threads=("visitor:1",), name="Eva", attributes=held)
+
+
+WALKIN = config.Channel(cap=1, show_within=config.Duration(0))
+
+
+async def test_the_ticket_that_a_visitor_holds_stands_before_their_name_in_offer_and_work() -> None:
+    async with live() as house, at_screen(house, walkin=WALKIN) as screen:
+        house.desk.do(visitor(ticket="A017\x1b[2J"))
+        (line,) = [line for line in await shown(screen, "walkin / support") if "o-1" in line]
+        assert line.strip("│ ").endswith("A017 [2J · Eva")
+        screen.pressed("a")
+        lines = await shown(screen, "walkin / support / active, called 1x")
+        assert [line for line in lines if "i-1  A017 [2J · Eva" in line]
+
+
+async def test_a_visitor_is_called_again_and_is_there_by_key() -> None:
+    async with live() as house, at_screen(house, walkin=WALKIN) as screen:
+        assert "g call again" not in drawn(screen)
+        house.desk.do(visitor())
+        await shown(screen, "o-1")
+        screen.pressed("a")
+        await shown(screen, "called 1x", "g call again", "v visitor is here")
+        screen.pressed("g")
+        await shown(screen, "called 2x")
+        screen.pressed("v")
+        while screen.mirror.interactions["i-1"]["connected"] is False:
+            screen.changed.clear()
+            await screen.changed.wait()
+        assert "called" not in drawn(screen)
+        assert "g call again" not in drawn(screen)
+
+
+async def test_a_script_calls_a_visitor_again_and_says_that_they_are_there() -> None:
+    async with live() as house:
+        channels = {**CONFIG.channels, "walkin": WALKIN}
+        house.desk.do(c.Configure(document=config.to_bytes(replace(CONFIG, channels=channels))))
+        house.desk.do(visitor())
+        code, messages, errors = await play(house, "ready\naccept\nrecall\narrived\nquit\n")
+        assert (code, errors) == (0, "")
+        updates = [message["cause"] for message in messages if message["type"] == "interaction_updated"]
+        assert updates == ["called", "called", "connected"]
+
+
+@pytest.mark.parametrize(
+    ("channel", "says"),
+    [
+        ("phone", "a caller does not see what is typed: speak on your telephone; o writes a note"),
+        (
+            "walkin",
+            "a visitor does not see what is typed: speak to them; o writes a note, c completes; g calls them again",
+        ),
+        ("fax", "nobody would read what is typed here; o writes a note for colleagues"),
+    ],
+)
+async def test_typing_to_who_does_not_read_is_refused_with_what_can_be_done(channel: str, says: str) -> None:
+    async with live() as house, at_screen(house, **{channel: WALKIN}) as screen:
+        house.desk.do(replace(visitor(), channel=channel))
+        await shown(screen, "o-1")
+        screen.pressed("a")
+        await shown(screen, "/ active")
+        screen.pressed("thello\r")
+        assert says in " ".join(drawn(screen).split())
+        assert screen.draft is None
+        assert not [command for command in house.desk.commands if isinstance(command, c.Say)]
+
+
+async def test_what_is_typed_goes_to_whom_it_was_begun_for() -> None:
+    async with live() as house, at_screen(house) as screen:
+        house.desk.arrive()
+        await shown(screen, "o-1")
+        screen.pressed("a")
+        await shown(screen, "/ active")
+        screen.pressed("tfor the first")
+        house.desk.arrive()
+        while not screen.mirror.offers:
+            screen.changed.clear()
+            await screen.changed.wait()
+        screen.link.do("accept", offer=next(iter(screen.mirror.offers)))
+        await shown(screen, " i-2 ")
+        assert screen.current == "i-2"
+        screen.pressed("\r")
+        await shown(screen, "agent: for the first")
+        assert [said.interaction for said in house.desk.commands if isinstance(said, c.Say)] == [1]
+
+
+async def test_forty_columns_show_offers_and_keys_whole() -> None:
+    async with live() as house, at_screen(house, walkin=WALKIN) as screen:
+        house.desk.do(replace(visitor(), name="Maximiliana", subject="support"))
+        lines = await shown(screen, "o-1", width=40, height=20)
+        assert len(lines) <= 20
+        assert all(len(line) <= 40 for line in lines)
+        text = "\n".join(lines)
+        for word in ("A-022 · Maximiliana", "walkin / support", "r ready", "a accept", "d decline", "q quit"):
+            assert word in text
+        assert "…" not in text
+        assert text.count("support") == 1, "a topic that is the queue's name is said once"
+
+
+async def test_a_long_conversation_leaves_the_keys_in_sight() -> None:
+    async with live() as house, at_screen(house) as screen:
+        house.desk.arrive(text="line\n" * 60)
+        await shown(screen, "o-1")
+        screen.pressed("a")
+        lines = await shown(screen, "/ active", "q quit", height=16)
+        assert len(lines) <= 16
+        for n in range(9):
+            screen.noted(f"news {n} " + "of many words " * 9)
+        text = "\n".join(await shown(screen, "q quit", "news 8", width=40, height=16))
+        assert "news 5" not in text
 
 
 def test_nothing_that_customers_write_moves_the_cursor() -> None:
