@@ -56,6 +56,7 @@ UNWRITTEN = {
     "walkin": "a visitor does not see what is typed: speak to them; o writes a note, c completes",
 }
 NOBODY_READS = "nobody would read what is typed here; o writes a note for colleagues, c completes"
+DECLINED_BEFORE = "declined before; nobody else is free"
 
 CONSULT = {"join": "join_consult", "hand_over": "complete_consult", "end_consult": "end_consult"}
 
@@ -351,6 +352,7 @@ class Screen(Face):
     def __init__(self, token: str, url: str, auto: bool, http: str = HTTP) -> None:
         super().__init__(token, url, auto, http)
         self.draft: Draft | None = None
+        self.declined: set[str] = set()  # interactions that this agent declined and did not get since
         self.lines: list[str] = []  # what happened last
         self.done = False
 
@@ -363,6 +365,10 @@ class Screen(Face):
                 self.noted(sentence)
         elif message["type"] == "offer_withdrawn":
             self.noted(f"offer {message['offer']} {message['reason']}")
+            if message["reason"] == "declined":
+                self.declined.add(message["interaction"])
+        elif message["type"] == "assigned":
+            self.declined.discard(message["interaction"]["id"])
         elif message["type"] == "interaction_ended":
             self.noted(f"{message['interaction']} {message['reason']}")
 
@@ -474,6 +480,8 @@ class Screen(Face):
             text.append(f"{left} s {'▮' * min(left, 10)}\n", style="red" if left <= 5 else "green")
             if subject := _subject(what):
                 text.append(f"  {plain(subject, 60)}\n")
+            if what["id"] in self.declined:
+                text.append(f"{DECLINED_BEFORE}\n", style="yellow")
         text.rstrip()
         return Panel(text, title="Offers")
 

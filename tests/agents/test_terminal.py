@@ -447,6 +447,18 @@ async def test_what_is_typed_goes_to_whom_it_was_begun_for() -> None:
         assert [said.interaction for said in house.desk.commands if isinstance(said, c.Say)] == [1]
 
 
+async def test_an_offer_that_was_declined_and_comes_back_says_so() -> None:
+    async with live() as house, at_screen(house) as screen:
+        house.desk.arrive()
+        await shown(screen, "o-1")
+        assert terminal.DECLINED_BEFORE not in drawn(screen)
+        screen.pressed("d")
+        await shown(screen, "o-2", terminal.DECLINED_BEFORE)
+        screen.pressed("a")
+        await shown(screen, "/ active")
+        assert not screen.declined, "it is theirs: what comes of it later is another matter"
+
+
 async def test_forty_columns_show_offers_and_keys_whole() -> None:
     async with live() as house, at_screen(house, walkin=WALKIN) as screen:
         house.desk.do(replace(visitor(), name="Maximiliana", subject="support"))
