@@ -322,6 +322,7 @@ class App:
         """Of what must be the same on all machines, for a log of that identity."""
         sections = self.settings.adapters.items()
         found = {f"{kind}.token_secret": getattr(section, "token_secret", "") for kind, section in sections}
+        found["link.secret"] = self.settings.link.secret
         secrets = {name: secret for name, secret in found.items() if secret}
         return alike.note(identity, int(self.settings.journal.lease), secrets)
 
@@ -604,7 +605,8 @@ class App:
             return {**leads, "clock": self._clock_health(), "http": self.http.health()}
         domains = self.copies.parts() if self.copies is not None else {}
         if not self.has_led:
-            doors = Health(False, "they open when this process leads")
+            opens = "when this process leads" if self.is_engine else "when this edge is linked to an engine"
+            doors = Health(False, f"they open {opens}")
             return {"writer": self.writer.health(), **domains, "doors": doors, **shared, "http": self.http.health()}
         parts = {
             "writer": self.writer.health(),

@@ -7,10 +7,15 @@ those who may know a secret (administrators, backups), so of a secret the note h
 - HMAC-SHA256 under the secret, of the log's identity: random, kept beside the note, another one for each log. So no
   table that was worked out before helps, and equal notes of two houses say nothing.
 - Whoever reads the note can try guesses on it. So can any visitor on the token that they are given, which is signed
-  with the very secret and has all bits of its digest; the purpose of its own keeps the one from passing for the other.
-  What protects the secret from both is its length (`chat.token_secret`: 32 characters).
+  with the very secret and has all bits of its digest, and whoever answers an edge in an engine's place on its proof of
+  `link.secret`; the purpose of its own keeps the one from passing for the other. What protects a secret from all of
+  them is its length (32 characters, 16 of the link's).
 - Sixteen bits notice a difference, but for one pair in 65,536, and cannot tell which guess is right: of a million of
   them fifteen are left. They are the same at each start, since the log's identity is: collecting notes adds nothing.
+
+Who differs takes over all the same. The note is of whoever led before, and a secret is changed on one machine after the
+other: if each refused to follow the one before it, nobody would lead in the end. So it is said beforehand, and where
+edges are refused for it afterwards the leader's own health says that (`remote.host`).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from router.engine.config import Agent, Channel, Config, Duration, Queue, Rule
 from router.errors import ConfigError, Unavailable
 from router.journal.settings import JournalSettings
+from router.service import alike
 from router.service.clock import SystemClock
 from router.service.domains import build
 from router.service.domains.leads import Lead, Leads
@@ -57,8 +58,10 @@ class Place:
         return build.Plans(domains, parts, set(domains), self.journal, link, MailboxSettings(), SystemClock(), folder)
 
     @asynccontextmanager
-    async def engine(self, domains: Domains, name: str = "one", config: Config = CONFIG) -> AsyncIterator[Leads]:
-        leads = build.leads(self.plans(domains, name, config))
+    async def engine(
+        self, domains: Domains, name: str = "one", config: Config = CONFIG, note: alike.Notes = alike.no_note
+    ) -> AsyncIterator[Leads]:
+        leads = build.leads(self.plans(domains, name, config)._replace(note=note))
         try:
             await leads.start()
             yield leads
@@ -132,6 +135,20 @@ async def test_a_log_that_has_nothing_of_a_domain_is_left_alone_with_a_sentence(
             await until(lambda: "this engine will not take over" in north.health().detail)
             assert north.health().ok, "somebody leads it"
             assert "this log is not that of routing domain north" in north.health().detail
+
+
+@pytest.mark.promise("DU-5", "OB-1")
+async def test_who_stands_by_for_a_domain_with_another_secret_of_the_link_says_so(place: Place) -> None:
+    def note(secret: str) -> alike.Notes:
+        return lambda identity: alike.note(identity, 2_000, {"link.secret": secret})
+
+    async with place.engine(BOTH, note=note("of-this-house-and-no-other")) as leads:
+        await led(leads, "north")
+        async with place.engine(BOTH, "two", note=note("of-another-house")) as standbys:
+            (north,) = (lead for lead in standbys.leads if lead.name == "north")
+            said = ". who leads has another link.secret; it must be the same on all machines"
+            await until(lambda: north.health().detail.endswith(said))
+            assert north.health().ok, "somebody leads it"
 
 
 # --- what an engine is called -----------------------------------------------------------------------------------------

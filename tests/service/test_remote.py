@@ -23,7 +23,7 @@ from router.service.ports import Outcome
 from router.service.remote import edge as module
 from router.service.remote import messages as m
 from router.service.remote.edge import RemoteWriter
-from router.service.remote.host import Links
+from router.service.remote.host import REFUSED_MS, Links
 from router.service.remote.settings import LinkSettings
 from router.service.signals import Marks, Passed, Writing
 from router.service.writer import Writer
@@ -469,9 +469,61 @@ async def test_an_edge_with_another_secret_is_refused_and_says_so(valkey: RedisS
     async with estate(valkey, edges=0) as e:
         stranger = Edge(e.settings, LinkSettings(secret="another-secret-altogether"))
         e.edges.append(stranger)
-        await until(lambda: "does not know the secret" in stranger.writer.health().detail)
+        await until(lambda: "sends this edge away" in stranger.writer.health().detail)
+        assert stranger.writer.health().detail.endswith(m.NOT_PROVED)
+        assert "link.secret" in m.NOT_PROVED
         assert not e.engines[0].edges
         assert stranger.writer.engine.state.seq == 0
+
+
+@pytest.mark.promise("OB-1", "DU-5")
+async def test_an_engine_whose_edges_have_all_another_secret_is_not_well_until_one_is_linked(
+    valkey: RedisServer,
+) -> None:
+    async with estate(valkey, edges=0) as e:
+        [engine] = e.engines
+        assert engine.links.health().ok, "edges may still be on their way"
+        stranger = Edge(e.settings, LinkSettings(secret="another-secret-altogether"))
+        e.edges.append(stranger)
+        await until(lambda: not engine.links.health().ok)
+        assert engine.links.health().detail == f"edges are refused, the last one from 127.0.0.1: {m.NOT_PROVED}"
+        await e.edge()
+        found = engine.links.health()
+        assert (found.ok, "edges are refused" in found.detail) == (True, True), "one bad edge takes no house down"
+        await stranger.writer.stop()
+        clock = engine.writer.clock
+        assert isinstance(clock, ManualClock)
+        clock.advance(REFUSED_MS + 1)
+        assert engine.links.health().detail == f"edges come to {engine.links.address}"
+
+
+@pytest.mark.promise("OB-1")
+async def test_an_engine_with_channels_of_its_own_stays_well_whoever_is_refused(valkey: RedisServer) -> None:
+    async with estate(valkey, edges=0) as e:
+        [engine] = e.engines
+        engine.links._delivers_here = True
+        e.edges.append(Edge(e.settings, LinkSettings(secret="another-secret-altogether")))
+        await until(lambda: "edges are refused" in engine.links.health().detail)
+        assert engine.links.health().ok
+
+
+@pytest.mark.promise("OB-1")
+async def test_an_edge_that_is_never_linked_says_why_in_its_log_once(
+    valkey: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with estate(valkey, edges=0) as e:
+        stranger = Edge(e.settings, LinkSettings(secret="another-secret-altogether"))
+        e.edges.append(stranger)
+        said = ""
+
+        def refused() -> int:
+            nonlocal said
+            said += capsys.readouterr().err
+            return said.count('"action":"link_refused"')
+
+        await until(lambda: refused() > 2)
+        assert said.count('"action":"not_linked"') == 1
+        assert m.NOT_PROVED in next(line for line in said.splitlines() if '"action":"not_linked"' in line)
 
 
 @pytest.mark.promise("OB-6")
@@ -493,7 +545,7 @@ async def test_an_edge_tells_a_stranger_at_the_engines_address_nothing(valkey: R
             valkey.command("SET", f"{e.settings.prefix}:lease", f"host:1 at 127.0.0.1:{port} x")
             edge = Edge(e.settings)
             e.edges.append(edge)
-            await until(lambda: "does not know the secret" in edge.writer.failed)
+            await until(lambda: m.NOT_PROVED in edge.writer.failed)
             await until(lambda: got)
             assert all(kind == m.HELLO for kind, _ in m.Splitter(m.FIRST_MOST).feed(bytes(got)))
             assert not engine.edges

@@ -283,6 +283,24 @@ async def test_an_edge_whose_visitors_could_not_come_back_at_the_others_says_so(
         assert "another" not in (await edge.ready())["parts"]["writer"]["detail"]
 
 
+@pytest.mark.promise("DU-5", "OB-1")
+async def test_an_edge_that_is_not_let_in_says_why_and_so_does_the_engine(estate: Estate) -> None:
+    other = "another-one-for-these-tests-9876543210"
+    north = estate.another("edge", "north", LINK__SECRET=other)
+    north.launch()
+    try:
+        found = await north.until(lambda status, body: "link.secret" in str(body))
+        assert found["parts"]["doors"]["detail"] == "they open when this edge is linked to an engine"
+        assert "link.secret" in found["parts"]["writer"]["detail"]
+        links = (await estate.engine.ready())["parts"]["links"]
+        assert links["detail"].startswith("edges are refused, the last one from 127.0.0.1: "), "and the others go on"
+        assert '"action":"not_linked"' in north.log.read_text()
+        assert other not in str(found) + str(links) + north.log.read_text()
+    finally:
+        north.kill()
+        await north.close()
+
+
 @pytest.mark.promise("DU-6")
 async def test_each_role_drains_and_stops_by_itself(estate: Estate) -> None:
     accepted = (await call(estate.east, 4))["interaction"]

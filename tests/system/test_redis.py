@@ -38,6 +38,7 @@ def shared(redis: RedisServer, tmp_path: Path, **more: str) -> dict[str, str]:
         "JOURNAL__TIMEOUT": "800ms",
         "BLOBS__FOLDER": str(tmp_path / "blobs"),
         "CHAT__TOKEN_SECRET": "only-for-these-tests-0123456789-0123456789",
+        "LINK__SECRET": "only-for-these-tests-too",
         **more,
     }
     return QUICK | {f"SWITCHBOARD__{name}": value for name, value in settings.items()}
@@ -235,12 +236,17 @@ async def test_a_standby_says_which_setting_it_does_not_share_with_who_leads(
         first = at_fixed_ports(tmp_path / "first", shared(redis, tmp_path))
         second = at_fixed_ports(tmp_path / "second", shared(redis, tmp_path, CHAT__TOKEN_SECRET=other))
         third = at_fixed_ports(tmp_path / "third", shared(redis, tmp_path, JOURNAL__LEASE="1500ms"))
-        for daemon in (first, second, third):
+        fourth = at_fixed_ports(tmp_path / "fourth", shared(redis, tmp_path, LINK__SECRET=other))
+        for daemon in (first, second, third, fourth):
             stack.callback(daemon.kill)
             stack.push_async_callback(daemon.close)
         first.launch()
         await first.ready()
-        for daemon, option in ((second, "chat.token_secret"), (third, "journal.lease")):
+        for daemon, option in (
+            (second, "chat.token_secret"),
+            (third, "journal.lease"),
+            (fourth, "link.secret"),
+        ):
             daemon.launch()
             found = await daemon.until(lambda _, body: "who leads has" in str(body))
             said = f"who leads has another {option}; it must be the same on all machines"

@@ -80,6 +80,7 @@ def _lead(plans: Plans, name: str) -> Lead:
         plans.clock,
         ported(plans.link, number),
         plans.mailbox,
+        note=plans.note,
     )
     if plans.config_path:
         where = ("--config", plans.config_path, "--domain", name)

@@ -23,6 +23,7 @@ from router.engine.config import Config, to_bytes
 from router.engine.events import Event
 from router.errors import JournalFailed, Refusal, RouterError
 from router.observe import gauge, get_logger
+from router.service import alike
 from router.service.clock import Clock
 from router.service.desk import EngineDesk
 from router.service.domains.copies import unowned
@@ -61,12 +62,14 @@ class Lead:
         link: LinkSettings,
         mailbox: MailboxSettings,
         snapshots: Snapshots | None = None,
+        note: alike.Notes = alike.no_note,
     ) -> None:
         self.name, self.number, self.document = name, number, to_bytes(part)
         self.journal = journal
         self.writer = Writer(journal, clock, mailbox)
         self.desk = EngineDesk(self.writer)
         self.snapshots = snapshots
+        self._note = note
         self.cannot = ""  # why it was let go
         foreign = (f"not that of routing domain {name}", f"give {name} the number that it always had (domains.{name})")
         self._follower = Follower(journal, look, frozenset(part.queues), foreign)
@@ -174,13 +177,19 @@ class Lead:
         if self.writer.failed:
             led = "standby: " in self.writer.failed and self.writer.failed.endswith(" leads")
             detail = self.writer.failed if led else f"{unowned(self.name)} ({self.writer.failed})"
-            if led and (foreign := self._follower.foreign):
-                detail += f"; this engine will not take over: {foreign}"
-            return Health(led, detail, figures)
+            return Health(led, f"{detail}{self._unfit()}" if led else detail, figures)
         for part in (self.writer.health(), self.lease.health(), self.links.health(), self._matching()):
             if not part.ok:
                 return Health(False, part.detail, figures)
         return Health(True, f"leads; edges come to {self.links.address}", figures)
+
+    def _unfit(self) -> str:
+        """What whoever has the next takeover in mind is to know of this engine."""
+        if foreign := self._follower.foreign:
+            return f"; this engine will not take over: {foreign}"
+        identity, theirs = self._follower.left
+        differs = alike.told(self._note(identity), theirs)
+        return f". {differs}" if differs else ""
 
     def _matching(self) -> Health:
         return matching_health(self.writer.engine)

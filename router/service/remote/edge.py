@@ -303,17 +303,19 @@ class RemoteWriter:
 
     def _lose(self, why: str) -> None:
         """Whoever waits for an answer comes back with it, under the same key."""
-        was_linked, self.failed = not self.failed, why
+        before, self.failed = self.failed, why
         self._release()
         waiting, self._waiting = self._waiting, {}
         for done in waiting.values():
             safely(done, Unavailable(NO_ENGINE, COME_BACK_S))
         self._idle.set()
         self.delivers = False
-        if was_linked:
+        if not before:
             log.warning("Link lost", action="link_lost", problem=why)
             for call in self.on_failure:
                 safely(call, why)
+        elif why != before:  # once for each reason, not with each try
+            log.warning("Not linked", action="not_linked", problem=why)
 
     # --- commands ---------------------------------------------------------------------------------------------------
 
@@ -529,7 +531,7 @@ class _Line(asyncio.Protocol):
 
     def _came(self, kind: int, body: bytes) -> None:
         if kind == m.GOODBYE:
-            self._is_over(f"standby: {m.read_goodbye(body)}")
+            self._is_over(f"standby: the engine at {self.address} sends this edge away: {m.read_goodbye(body)}")
         elif not self._welcome.done():
             self._greet(kind, body)
         elif kind == m.BEAT:
@@ -548,7 +550,7 @@ class _Line(asyncio.Protocol):
         elif kind == m.WELCOME and self._engines:
             found = m.read_welcome(body)
             if not m.proves(found.proof, self._secret, "engine", self._engines, self._nonce):
-                raise m.Malformed("it does not know the secret (link.secret)")
+                raise m.Malformed(m.NOT_PROVED)
             self._welcome.set_result(found)
         else:
             raise m.Malformed(f"a frame of kind {kind} before the welcome")

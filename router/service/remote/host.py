@@ -40,6 +40,8 @@ BEATS = 3  # in `silence`
 # What may wait for one edge: seconds of everything that a busy house decides. It also bounds our memory.
 BEHIND_MOST = 64 * 1_048_576
 LINKS_MOST = 1_000
+# How long health remembers an edge that had another secret: it comes again several times in a second.
+REFUSED_MS = 10_000
 
 _edges = gauge("edges_linked", "Edges that are linked to this engine.")
 _refused = counter("edges_refused_total", "Connections to the link that did not prove themselves.")
@@ -64,6 +66,7 @@ class Links:
         self._server: asyncio.Server | None = None
         self._beating: asyncio.Task[None] | None = None
         self._leads = False
+        self._stranger: tuple[int, str] | None = None  # when the last one without our secret came, and from where
         self._soon: list[_Link] = []  # have something to write in this turn of the loop
         self.on_signal: Callable[[Passed], None] = lambda passed: None  # for the channels of this process
         writer.publish = self._publish
@@ -117,9 +120,25 @@ class Links:
             return Health(False, "it does not listen for edges", figures)
         if self._beating is None or self._beating.done():
             return Health(False, "nobody looks after the links", figures)
+        if refused := self._refused():
+            # With an edge, or channels of its own, the house works: then one bad edge must not take it down.
+            return Health(bool(self._links) or self._delivers_here, refused, figures)
         return Health(True, f"edges come to {self.address}", figures)
 
+    def _refused(self) -> str:
+        """What the operator is to know of edges that are sent away for their secret; "" while none is."""
+        if self._stranger is None or not self._leads:
+            return ""
+        at_ms, source = self._stranger
+        if self.writer.clock.now_ms() - at_ms > REFUSED_MS:
+            return ""
+        return f"edges are refused, the last one from {source}: {m.NOT_PROVED}"
+
     # --- coming and going -------------------------------------------------------------------------------------------
+
+    def _refuse(self, source: str) -> None:
+        _refused.inc()
+        self._stranger = (self.writer.clock.now_ms(), source)
 
     def _admit(self, link: _Link, edge: str, greeting: Callable[[int, int], bytes]) -> None:
         before = self._links.pop(edge, None)
@@ -238,7 +257,8 @@ class _Link(asyncio.Protocol):
                     return
                 self._take(kind, body)
         except m.Malformed as problem:
-            log.warning("Link refused", action="link_refused", edge=self.edge, problem=str(problem)[:200])
+            who = {"edge": self.edge, "source": self._source()}
+            log.warning("Link refused", action="link_refused", problem=str(problem)[:200], **who)
             if self.edge:
                 self.cut("malformed")
             else:
@@ -260,12 +280,17 @@ class _Link(asyncio.Protocol):
             raise m.Malformed("no hello")
         hello, secret = m.read_hello(body), self._links.settings.secret
         if not hello.edge or not m.proves(hello.proof, secret, "edge", self._nonce, hello.nonce):
-            _refused.inc()
-            raise m.Malformed("it does not know the secret (link.secret)")
+            self._links._refuse(self._source())
+            raise m.Malformed(m.NOT_PROVED)
         self.edge, self._takes_signals = hello.edge, hello.signals
         self._splitter.most = m.FRAME_MOST
         own = m.proof(secret, "engine", self._nonce, hello.nonce)
         self._links._admit(self, hello.edge, lambda epoch, seq: m.welcome(own, epoch, seq))
+
+    def _source(self) -> str:
+        """The address that it came from."""
+        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return str(peer[0]) if peer else "an address that is not known any more"
 
     def cut(self, why: str) -> None:
         """At once."""

@@ -263,6 +263,7 @@ def proves(found: bytes, secret: str, who: str, engines: bytes, edges: bytes) ->
 
 
 NONCE = 32  # bytes
+NOT_PROVED = "this edge and this engine have different secrets (link.secret); it must be the same on all machines"
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
