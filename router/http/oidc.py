@@ -5,10 +5,15 @@
                verified (3.1.3.7), and the browser goes on to the desk with a code of ours that is good once
 
 What binds the way back to the browser that went: a cookie that no script reads holds a secret, and its digest is the
-`state` (RFC 9700 section 4.7.1), so nobody can be signed in as somebody else by a link. The session's token never
-stands in an address: the desk trades the code for it. Keys come from the provider's discovery document and are asked
+`state` (RFC 9700 section 4.7.1). Our own code is good with that cookie alone, too, so by no link to any of the steps
+can somebody be signed in as somebody else. The session's token never stands in an address: the desk trades the code for
+it. Keys come from the provider's discovery document and are asked
 for anew when a token names one that is not known. `none` and symmetric algorithms are not taken, whatever a document
 says.
+
+Whoever comes here looks at a page: what went wrong is told at the desk's sign-in by a word (`Refused.word`), never in
+JSON. Of what goes wrong, that counts for the address which somebody who guesses or has stolen a code could try, and
+nothing else: an office of people without a role, or a provider that is down, must not lock out everybody there.
 """
 
 from __future__ import annotations
@@ -19,6 +24,8 @@ import hashlib
 import json
 import re
 import secrets
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -29,7 +36,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from msgspec import Struct
 
-from router.errors import Forbidden, NotFound, RouterError, Unavailable
+from router.errors import Forbidden, NotFound, RouterError
 from router.http.house import House
 from router.http.settings import HttpSettings
 from router.observe import get_logger
@@ -39,6 +46,7 @@ from router.service.roles import ROLES
 log = get_logger("http")
 
 COOKIE = "switchboard-sign-in"
+COOKIE_PATH = "/v1/session"  # leaving, coming back, and trading the code for a session
 CALLBACK = "/v1/session/oidc/callback"
 # RFC 7518 section 3.1: what a provider signs with a private key.
 ALGORITHMS = ("RS256", "ES256", "PS256", "RS384", "ES384", "PS384", "RS512", "ES512", "PS512", "EdDSA")
@@ -47,6 +55,7 @@ UNDER_WAY_MS = 600_000  # from leaving to coming back: a password, a second fact
 CODE_MS = 60_000  # from coming back to the desk's asking for its session
 UNDER_WAY_MAX = 10_000
 ANSWER_MAX = 262_144  # bytes that a provider may answer
+SUBJECT_MAX = 100  # characters of a name that the audit takes from a provider
 LEEWAY_S = 60  # of the provider's clock
 KEYS_MS = 3_600_000  # how long its document and keys are believed
 
@@ -67,32 +76,100 @@ class Provider(Struct, frozen=True):
     since_ms: int
 
 
+# What the browser is told.
+AWAY = "provider-unreachable"
+DECLINED = "provider-declined"  # at the provider, by it or by the person
+OLD = "provider-expired"  # used already, too old, or begun in another browser
+UNFIT = "provider-refused"  # what the provider says is not to be believed
+NO_ROLE = "no-role"
+LOCKED = "locked"
+OWN_PASSWORD = "own-password"  # noqa: S105 - a word for people
+
+WORDS = (AWAY, DECLINED, OLD, UNFIT, NO_ROLE, LOCKED, OWN_PASSWORD)
+
+# By the provider's `error` (RFC 6749 section 4.1.2.1): it may be another time; its operator must mend it. The rest is
+# DECLINED.
+ERRORS = {
+    "server_error": AWAY,
+    "temporarily_unavailable": AWAY,
+    **dict.fromkeys(
+        ("invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope", "invalid_client"),
+        UNFIT,
+    ),
+}
+
+
 class Refused(RouterError):
-    """The provider, or what it said, is not to be believed. The browser is told a word, the log has the rest."""
+    """The browser is told `word`, the log has the rest. `name`: whom the provider says it is; `was_tried`: as somebody
+    does who guesses."""
 
     code = "provider"
 
+    def __init__(self, word: str, problem: str, name: str = "", was_tried: bool = False) -> None:
+        super().__init__(problem)
+        self.word, self.name, self.was_tried = word, name, was_tried
+
+    @property
+    def is_refusal(self) -> bool:
+        """It says something of whoever came."""
+        return self.word not in (AWAY, OLD) or self.was_tried
+
+
+class Code(Struct, frozen=True):
+    """Of ours, for who has come back."""
+
+    account: str
+    state: str  # of the browser
+    ends_ms: int
+
+
+# (address, name, why): into audit, log and figures.
+TellRefused = Callable[[str, str, str], Awaitable[None]]
+
 
 class Oidc:
-    def __init__(self, settings: OidcSettings, house: House, accounts: Accounts, http: HttpSettings) -> None:
+    def __init__(
+        self,
+        settings: OidcSettings,
+        house: House,
+        accounts: Accounts,
+        http: HttpSettings,
+        refused: TellRefused,
+    ) -> None:
         self._settings = settings
+        self._refused = refused
         self._house = house
         self._accounts = accounts
         self._tls = bool(http.certificate) or http.behind_proxy
         self._attempts: dict[str, Attempt] = {}  # by state
-        self._codes: dict[bytes, tuple[str, int]] = {}  # digest of a code of ours -> account, until when
+        self._codes: dict[bytes, Code] = {}  # by digest
         self._provider: Provider | None = None
-
-    # --- leaving ---------------------------------------------------------------------------------------------------
 
     async def start(self, request: web.Request) -> web.Response:
         """To the provider."""
-        self._house.access.demand_patience(self._house.access.address(request))
+        return await self._at_a_page(request, self._leave)
+
+    async def callback(self, request: web.Request) -> web.Response:
+        """From the provider, and on to the desk."""
+        return await self._at_a_page(request, self._come_back)
+
+    async def _at_a_page(
+        self, request: web.Request, do: Callable[[web.Request], Awaitable[web.Response]]
+    ) -> web.Response:
+        """Who comes is sent on, whatever happens: where it went wrong to the sign-in, with a word."""
         try:
-            async with aiohttp.ClientSession(timeout=PATIENCE) as session:
-                provider = await self._known(session)
-        except (Refused, aiohttp.ClientError, TimeoutError) as problem:
-            return self._failed("provider-unreachable", problem)
+            self._house.access.demand_patience(self._house.access.address(request))
+            return await do(request)
+        except RouterError as problem:
+            word = problem.word if isinstance(problem, Refused) else problem.code
+            log.warning("Sign-in by the provider failed", action="oidc_failed", why=word, problem=str(problem)[:500])
+            return _away(f"/desk#sign-in-failed={word}")
+
+    # --- leaving ---------------------------------------------------------------------------------------------------
+
+    async def _leave(self, request: web.Request) -> web.Response:
+        async with aiohttp.ClientSession(timeout=PATIENCE) as session:
+            provider = await self._known(session)
         secret = secrets.token_urlsafe(32)
         attempt = Attempt(
             nonce=secrets.token_urlsafe(24),
@@ -115,7 +192,7 @@ class Oidc:
         joint = "&" if urlsplit(provider.authorization).query else "?"
         response = web.Response(status=303, headers={"Location": provider.authorization + joint + urlencode(asked)})
         response.set_cookie(
-            COOKIE, secret, max_age=UNDER_WAY_MS // 1_000, path="/v1/session/oidc", httponly=True, samesite="Lax",
+            COOKIE, secret, max_age=UNDER_WAY_MS // 1_000, path=COOKIE_PATH, httponly=True, samesite="Lax",
             secure=self._tls,
         )  # fmt: skip
         return _unkept(response)
@@ -138,36 +215,42 @@ class Oidc:
 
     # --- coming back -----------------------------------------------------------------------------------------------
 
-    async def callback(self, request: web.Request) -> web.Response:
-        """From the provider, and on to the desk."""
-        address = self._house.access.address(request)
-        self._house.access.demand_patience(address)
+    async def _come_back(self, request: web.Request) -> web.Response:
         state = request.query.get("state", "")
         attempt = self._attempts.pop(state, None)
-        ours = secrets.compare_digest(_challenge(request.cookies.get(COOKIE, "")), state)
-        if attempt is None or not ours or attempt.ends_ms <= self._now_ms():
-            return self._failed("expired", Refused("nobody has left for the provider from this browser"))
+        if attempt is None or not _is_of(request, state) or attempt.ends_ms <= self._now_ms():
+            raise Refused(OLD, "nobody has left for the provider from this browser")
         if "error" in request.query:
-            return self._failed("declined", Refused(f"the provider says {request.query['error'][:200]}"))
+            error = request.query["error"][:200]
+            raise Refused(ERRORS.get(error, DECLINED), f"the provider says {error}")
         try:
             claims = await self._claims(request.query.get("code", ""), attempt)
             account = await asyncio.to_thread(self._account, claims)
-        except (Refused, aiohttp.ClientError, TimeoutError) as problem:
-            self._house.access.failures.add(address, self._now_ms())
-            return self._failed("declined", problem)
-        except Unavailable as problem:
-            return self._failed("unavailable", problem)
+        except Refused as problem:
+            await self._note(request, problem)
+            raise
         code = secrets.token_urlsafe(32)
-        self._codes = {key: kept for key, kept in self._codes.items() if kept[1] > self._now_ms()}
-        self._codes[digest(code)] = (account.name, self._now_ms() + CODE_MS)
-        return _away(f"/desk#signed-in={code}")
+        self._codes = {key: kept for key, kept in self._codes.items() if kept.ends_ms > self._now_ms()}
+        self._codes[digest(code)] = Code(account.name, state, self._now_ms() + CODE_MS)
+        return _unkept(_to(f"/desk#signed-in={code}"))
 
-    def redeem(self, code: str) -> Account | None:
-        """Who has come back with this; good once."""
-        name, ends_ms = self._codes.pop(digest(code), ("", 0))
-        if not name or ends_ms <= self._now_ms():
+    async def _note(self, request: web.Request, problem: Refused) -> None:
+        """What the provider itself said to us; what a browser claims, anybody could write into the audit for ever.
+
+        Raises Unavailable.
+        """
+        address = self._house.access.address(request)
+        if problem.was_tried:
+            self._house.access.failures.add(address, self._now_ms())
+        if problem.is_refusal:
+            await self._refused(address, problem.name[:SUBJECT_MAX], problem.word)
+
+    def redeem(self, request: web.Request, code: str) -> Account | None:
+        """Who has come back with this, to the browser that asks; good once."""
+        found = self._codes.pop(digest(code), None)
+        if found is None or found.ends_ms <= self._now_ms() or not _is_of(request, found.state):
             return None
-        account = self._accounts.get(name)
+        account = self._accounts.get(found.account)
         return account if not account.disabled else None
 
     async def _claims(self, code: str, attempt: Attempt) -> dict[str, Any]:
@@ -182,11 +265,16 @@ class Oidc:
             given["client_secret"] = self._settings.client_secret
         async with aiohttp.ClientSession(timeout=PATIENCE) as session:
             provider = await self._known(session)
-            async with session.post(provider.token, data=given, allow_redirects=False) as answer:
-                said = await _json(answer)
+            with _asking(provider.token):
+                async with session.post(provider.token, data=given, allow_redirects=False) as answer:
+                    said = await _json(answer)
             token = said.get("id_token")
             if not isinstance(token, str):
-                raise Refused(f"no identity token: {str(said.get('error', answer.status))[:200]}")
+                error = str(said.get("error", answer.status))[:200]
+                # RFC 6749 section 5.2: a code that is wrong, old, used, or another's.
+                is_code = error == "invalid_grant"
+                word = OLD if is_code else ERRORS.get(error, UNFIT)
+                raise Refused(word, f"{provider.token} gives no identity token: {error}", was_tried=is_code)
             return await self._verified(session, provider, token, attempt.nonce)
 
     async def _verified(
@@ -200,7 +288,7 @@ class Oidc:
             try:
                 read = jwt.decode(token, provider.keys, algorithms=list(ALGORITHMS))
             except (JoseError, ValueError) as error:
-                raise Refused(f"the identity token is not signed by the provider: {error}") from error
+                raise Refused(UNFIT, f"the identity token is not signed by the provider: {error}") from error
         check = jwt.JWTClaimsRegistry(
             now=self._now_ms() // 1_000,
             leeway=LEEWAY_S,
@@ -209,24 +297,31 @@ class Oidc:
             exp={"essential": True},
             iat={"essential": True},
             sub={"essential": True},
-            nonce={"essential": True, "value": nonce},
+            nonce={"essential": True},
         )
         try:
             check.validate(read.claims)
         except JoseError as error:
-            raise Refused(f"the identity token is not for us: {error}") from error
+            raise Refused(UNFIT, f"the identity token is not for us: {error}", self._name(read.claims)) from error
         claims: dict[str, Any] = read.claims
+        if claims["nonce"] != nonce:  # a code of another try: it was stolen, or somebody is to be signed in by it
+            raise Refused(UNFIT, "the identity token is of another try (nonce)", self._name(claims), was_tried=True)
         several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
         if (several or "azp" in claims) and claims.get("azp") != self._settings.client_id:
-            raise Refused("the identity token was made for another client (azp)")
+            raise Refused(UNFIT, "the identity token was made for another client (azp)", self._name(claims))
         return claims
 
     # --- who that is here ------------------------------------------------------------------------------------------
 
+    def _name(self, claims: dict[str, Any]) -> str:
+        """Of the account, as the provider has it. `claims` may be another's, or nonsense."""
+        found = claims.get(self._settings.account_claim) or claims.get("sub") or ""
+        return str(found).strip().lower()
+
     def _account(self, claims: dict[str, Any]) -> Account:
         """Raises Refused for whoever has no role here."""
         s = self._settings
-        name = str(claims.get(s.account_claim) or claims["sub"]).strip().lower()
+        name = self._name(claims)
         found = claims.get(s.groups_claim)
         groups = [str(group) for group in found] if isinstance(found, list) else [str(found)] if found else []
         roles = {s.roles[group] for group in groups if group in s.roles}
@@ -235,13 +330,16 @@ class Oidc:
         except NotFound:
             known = None
         if known is not None and not known.provider:
-            if known.disabled or known.password:
-                raise Refused(f"{name} is disabled here, or has a password of its own")
+            if known.password:
+                raise Refused(OWN_PASSWORD, f"{name} has a password of its own here", name)
+            if known.disabled:
+                raise Refused(LOCKED, f"{name} is disabled here", name)
             return known
         if not roles:
-            raise Refused(f"{name} is in no group that has a role here, and has no account")
+            more = " any more" if known is not None else ", and has no account"
+            raise Refused(NO_ROLE, f"{name} is in no group that has a role here{more}", name)
         if known is not None and known.disabled:
-            raise Refused(f"{name} is disabled here")
+            raise Refused(LOCKED, f"{name} is disabled here", name)
         teams = tuple(dict.fromkeys(s.teams[group] for group in groups if group in s.teams))
         made = Account(
             name=name,
@@ -255,7 +353,7 @@ class Oidc:
         try:
             return self._accounts.put(made)
         except RouterError as problem:
-            raise Refused(f"{name} cannot have an account: {problem}") from problem
+            raise Refused(UNFIT, f"{name} cannot have an account: {problem}", name) from problem
 
     # --- the provider ----------------------------------------------------------------------------------------------
 
@@ -264,22 +362,21 @@ class Oidc:
         if known is not None and not anew and self._now_ms() - known.since_ms < KEYS_MS:
             return known
         issuer = self._settings.issuer
-        async with session.get(issuer.rstrip("/") + "/.well-known/openid-configuration") as answer:
-            told = await _json(answer)
+        at = issuer.rstrip("/") + "/.well-known/openid-configuration"
+        with _asking(at):
+            async with session.get(at) as answer:
+                told = await _json(answer)
         if str(told.get("issuer", "")).rstrip("/") != issuer.rstrip("/"):
-            raise Refused(f"{issuer} says that it is {str(told.get('issuer'))[:200]}")
+            raise Refused(UNFIT, f"{issuer} says that it is {str(told.get('issuer'))[:200]}")
         try:
-            async with session.get(told["jwks_uri"]) as answer:
-                keys = KeySet.import_key_set(await _json(answer))  # type: ignore[arg-type]
+            with _asking(str(told["jwks_uri"])):
+                async with session.get(told["jwks_uri"]) as answer:
+                    keys = KeySet.import_key_set(await _json(answer))  # type: ignore[arg-type]
             found = Provider(told["authorization_endpoint"], told["token_endpoint"], keys, self._now_ms())
         except (KeyError, ValueError, TypeError, JoseError) as error:
-            raise Refused(f"the discovery document of {issuer} is not usable: {error!r}") from error
+            raise Refused(UNFIT, f"the discovery document of {issuer} is not usable: {error!r}") from error
         self._provider = found
         return found
-
-    def _failed(self, word: str, problem: BaseException) -> web.Response:
-        log.warning("Sign-in by the provider failed", action="oidc_failed", why=word, problem=str(problem)[:500])
-        return _away(f"/desk#sign-in-failed={word}")
 
     def _now_ms(self) -> int:
         return self._house.desk.now_ms()
@@ -290,22 +387,50 @@ def _challenge(secret: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()).rstrip(b"=").decode()
 
 
+def _is_of(request: web.Request, state: str) -> bool:
+    """Whether this is the browser that left with that."""
+    return secrets.compare_digest(_challenge(request.cookies.get(COOKIE, "")), state)
+
+
+@contextmanager
+def _asking(where: str) -> Iterator[None]:
+    """The provider, at one of its addresses. Raises Refused where nobody is there."""
+    try:
+        yield
+    except TimeoutError as error:  # before the other: aiohttp's own are both
+        seconds = PATIENCE.total or 0
+        raise Refused(AWAY, f"{where} gave no answer within {seconds:.0f} s") from error
+    except aiohttp.ClientError as error:
+        raise Refused(AWAY, f"{where} cannot be asked: {error or type(error).__name__}") from error
+
+
 async def _json(answer: aiohttp.ClientResponse) -> dict[str, Any]:
     """Raises Refused."""
     raw = await answer.content.read(ANSWER_MAX)
+    if answer.status >= 500 or answer.status == 429:
+        raise Refused(AWAY, f"{answer.url} answered {answer.status}")
     try:
         said = json.loads(raw)
     except ValueError as error:
-        raise Refused(f"{answer.url.origin()} answered {answer.status} with no JSON") from error
+        raise Refused(UNFIT, f"{answer.url} answered {answer.status} with no JSON") from error
     if not isinstance(said, dict):
-        raise Refused(f"{answer.url.origin()} answered {answer.status} with no object")
+        raise Refused(UNFIT, f"{answer.url} answered {answer.status} with no object")
     return said
 
 
+def _to(path: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": path})
+
+
 def _away(path: str) -> web.Response:
-    response = web.Response(status=303, headers={"Location": path})
-    response.del_cookie(COOKIE, path="/v1/session/oidc")
+    response = _to(path)
+    forget(response)
     return _unkept(response)
+
+
+def forget(response: web.Response) -> None:
+    """The browser's secret: it is over, one way or the other."""
+    response.del_cookie(COOKIE, path=COOKIE_PATH)
 
 
 def _unkept(response: web.Response) -> web.Response:

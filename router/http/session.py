@@ -30,7 +30,7 @@ from router.errors import (
     Unavailable,
 )
 from router.http.house import House
-from router.http.oidc import Oidc
+from router.http.oidc import Oidc, forget
 from router.http.settings import HttpSettings
 from router.observe import counter, get_logger
 from router.service.accounts import Account, AccountSettings, digest, hashed
@@ -49,7 +49,9 @@ class SignInBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(max_length=64)] = ""
     password: Text = ""
-    code: Annotated[Text, Meta(description="What a provider's sign-in left in the page's address")] = ""
+    code: Annotated[Text, Meta(description="What a provider's sign-in left in the page's address; with its cookie")] = (
+        ""
+    )
 
 
 class SignedIn(Struct, frozen=True):
@@ -99,7 +101,9 @@ class SessionRoutes:
         self._accounts, self._tickets = entrance.door.accounts, entrance.door.tickets
         self._settings = entrance.settings
         provider = entrance.settings.oidc
-        self._oidc = Oidc(provider, house, self._accounts, entrance.http) if provider is not None else None
+        self._oidc = (
+            Oidc(provider, house, self._accounts, entrance.http, self._note_refused) if provider is not None else None
+        )
 
     def routes(self) -> list[web.RouteDef]:
         at = "/v1/session"
@@ -139,15 +143,19 @@ class SessionRoutes:
             if held is not None:
                 answer, who = SignedIn(body.password, 0), held
             else:
-                answer, who = await self._begin(body, address)
+                answer, who = await self._begin(request, body, address)
         except Unauthenticated:
-            await self._refused(request, body, address)
+            self._house.access.failures.add(address, self._house.desk.now_ms())
+            await self._note_refused(address, body.name, "")
             raise
         for right in (proof, digest(answer.token)):
             self._house.access.failures.succeeded(address, right)
         _signed_in.labels("good").inc()
         await self._house.note(request, who, "sign-in", who.name, "token" if not answer.expires_at_ms else "")
-        return json_response(answer)
+        response = json_response(answer)
+        if body.code:
+            forget(response)
+        return response
 
     def _held(self, body: SignInBody) -> Identity | None:
         """Who comes with a token of the configuration. The name must be theirs, as people write it."""
@@ -164,12 +172,14 @@ class SessionRoutes:
             raise Unauthenticated("this name and token do not belong together")
         return found
 
-    async def _begin(self, body: SignInBody, address: str) -> tuple[SignedIn, Identity]:
+    async def _begin(self, request: web.Request, body: SignInBody, address: str) -> tuple[SignedIn, Identity]:
         now_ms = self._house.desk.now_ms()
         if body.code:
-            account = self._oidc.redeem(body.code) if self._oidc is not None else None
+            account = self._oidc.redeem(request, body.code) if self._oidc is not None else None
             if account is None:
-                raise Unauthenticated("this sign-in was used already or took too long; sign in again")
+                raise Unauthenticated(
+                    "this sign-in was used already, took too long or began in another browser; sign in again"
+                )
         else:
             account = await self._accounts.proved(body.name.strip().lower(), body.password, now_ms)
         return await asyncio.to_thread(self._session, account, now_ms, address)
@@ -178,13 +188,12 @@ class SessionRoutes:
         token, session = self._accounts.begin(account, now_ms, int(self._settings.session), address)
         return SignedIn(token, session.ends_ms), account.identity(digest(token))
 
-    async def _refused(self, request: web.Request, body: SignInBody, address: str) -> None:
-        now_ms = self._house.desk.now_ms()
-        self._house.access.failures.add(address, now_ms)
+    async def _note_refused(self, address: str, name: str, why: str) -> None:
+        """Whatever door it came to. `why`: a word, where the provider's sign-in knows one. Raises Unavailable."""
         _signed_in.labels("refused").inc()
-        log.info("Sign-in refused", action="sign_in_refused", address=address)
+        log.info("Sign-in refused", action="sign_in_refused", address=address, why=why)
         if self._house.audit is not None:
-            row = (now_ms, "", "sign-in-refused", body.name, "", address)
+            row = (self._house.desk.now_ms(), "", "sign-in-refused", name, why, address)
             await asyncio.to_thread(self._house.audit.write, *row)
 
     @describe("Who I am and what I may", group="session", who="agent", answer=Who, refuses=(Unauthenticated,))

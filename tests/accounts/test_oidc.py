@@ -22,9 +22,11 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from router.errors import ConfigError
-from router.http.oidc import COOKIE, _challenge
+from router.http import oidc
+from router.http.oidc import AWAY, COOKIE, DECLINED, LOCKED, NO_ROLE, OLD, OWN_PASSWORD, UNFIT, _challenge
+from router.observe import REGISTRY
 from router.service.accounts import AccountSettings, OidcSettings, check
-from tests.accounts.conftest import House
+from tests.accounts.conftest import FAILURES, House
 from tests.support.ports import free_port
 
 CLIENT = "switchboard"
@@ -61,7 +63,7 @@ def provider() -> Iterator[str]:
 
 @pytest.fixture
 def settings(provider: str) -> AccountSettings:
-    oidc = OidcSettings(
+    company = OidcSettings(
         issuer=provider,
         client_id=CLIENT,
         client_secret="company secret",
@@ -69,7 +71,7 @@ def settings(provider: str) -> AccountSettings:
         roles={"agents": "agent", "leads": "supervisor"},
         teams={"front-office": "front"},
     )
-    return AccountSettings(oidc=oidc)
+    return AccountSettings(oidc=company)
 
 
 async def up(issuer: str) -> None:
@@ -108,6 +110,16 @@ class Browser:
     async def sign_in(self, person: str) -> str:
         return await self.come_back(await self.prove(await self.leave(), person))
 
+    async def trade(self, at: str) -> tuple[int, dict[str, Any]]:
+        """What the desk does with the code in its address."""
+        body = {"code": at.partition("signed-in=")[2]}
+        async with self.session.post(self.house.server.url + "/v1/session", json=body) as answer:
+            return answer.status, await answer.json()
+
+
+def failed(word: str) -> str:
+    return f"/desk#sign-in-failed={word}"
+
 
 @pytest.fixture
 async def browser(house: House, provider: str) -> AsyncIterator[Browser]:
@@ -122,32 +134,43 @@ async def test_whoever_is_in_a_group_with_a_role_comes_in_with_it(house: House, 
     assert (await house.ask("GET", "/v1/session/ways"))[1]["provider"] == "Company"
     at = await browser.sign_in("u1")
     assert at.startswith("/desk#signed-in=")
-    code = at.partition("=")[2]
-    status, given = await house.post("/v1/session", {"code": code})
+    status, given = await browser.trade(at)
     assert status == 200
     _, me = await house.ask("GET", "/v1/session", given["token"])
     assert (me["name"], me["roles"], me["teams"], me["agent"]) == ("ana", ["agent"], ["front"], "ana")
-    assert (await house.post("/v1/session", {"code": code}))[0] == 401  # good once
+    assert (await browser.trade(at))[0] == 401  # good once
     # Locked here, whatever the provider says.
     house.door.accounts.change("ana", house.desk.now, disabled=True)
-    assert await browser.sign_in("u1") == "/desk#sign-in-failed=declined"
+    assert await browser.sign_in("u1") == failed(LOCKED)
 
 
 async def test_whoever_has_an_account_without_a_password_comes_in_with_its_roles(
     house: House, browser: Browser
 ) -> None:
     house.add("sue", "supervisor", teams=("back",), password="")
-    code = (await browser.sign_in("u2")).partition("signed-in=")[2]
-    _, given = await house.post("/v1/session", {"code": code})
+    _, given = await browser.trade(await browser.sign_in("u2"))
     _, me = await house.ask("GET", "/v1/session", given["token"])
     assert (me["name"], me["roles"], me["teams"]) == ("sue", ["supervisor"], ["back"])
 
 
-async def test_whoever_has_neither_stays_outside(house: House, browser: Browser) -> None:
-    assert await browser.sign_in("u3") == "/desk#sign-in-failed=declined"
+@pytest.mark.promise("OB-5")
+async def test_whoever_has_neither_stays_outside_and_the_audit_says_why(house: House, browser: Browser) -> None:
+    assert await browser.sign_in("u3") == failed(NO_ROLE)
     assert house.door.accounts.all() == []
+    assert house.last_act() == ("sign-in-refused", "mallory", NO_ROLE)
     house.add("mallory", "operator")  # with a password of its own: no provider's user becomes it by taking its name
-    assert await browser.sign_in("u3") == "/desk#sign-in-failed=declined"
+    assert await browser.sign_in("u3") == failed(OWN_PASSWORD)
+    assert house.last_act() == ("sign-in-refused", "mallory", OWN_PASSWORD)
+
+
+async def test_whoever_is_in_no_group_any_more_is_not_said_to_have_no_account(
+    house: House, browser: Browser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.add("mallory", "agent", password="", provider=True)
+    assert await browser.sign_in("u3") == failed(NO_ROLE)
+    said = capsys.readouterr().err
+    assert "mallory is in no group that has a role here any more" in said
+    assert "has no account" not in said
 
 
 async def test_what_is_asked_of_the_provider_binds_the_answer_to_this_browser_and_this_try(
@@ -169,9 +192,9 @@ async def test_a_link_with_somebody_elses_sign_in_signs_nobody_in(house: House, 
     attackers = await browser.prove(await browser.leave(), "u1")
     victim = Browser(house)
     try:
-        assert await victim.come_back(attackers) == "/desk#sign-in-failed=expired"
+        assert await victim.come_back(attackers) == failed(OLD)
         await victim.leave()
-        assert await victim.come_back(attackers) == "/desk#sign-in-failed=expired"
+        assert await victim.come_back(attackers) == failed(OLD)
     finally:
         await victim.session.close()
 
@@ -179,23 +202,30 @@ async def test_a_link_with_somebody_elses_sign_in_signs_nobody_in(house: House, 
 async def test_an_answer_is_taken_once_and_not_for_ever(house: House, browser: Browser) -> None:
     back = await browser.prove(await browser.leave(), "u1")
     house.desk.now += 600_000
-    assert await browser.come_back(back) == "/desk#sign-in-failed=expired"
+    assert await browser.come_back(back) == failed(OLD)
     house.desk.now -= 600_000
     back = await browser.prove(await browser.leave(), "u1")
     assert "signed-in" in await browser.come_back(back)
-    assert await browser.come_back(back) == "/desk#sign-in-failed=expired"
+    assert await browser.come_back(back) == failed(OLD)
 
 
 @pytest.mark.parametrize("query", ["", "?error=access_denied", "?state=x&code=y", "?state=&code=", "?code=y"])
 async def test_an_answer_to_no_question_is_none(house: House, browser: Browser, query: str) -> None:
     at = house.server.url + "/v1/session/oidc/callback" + query
-    assert await browser.come_back(at) == "/desk#sign-in-failed=expired"
+    assert await browser.come_back(at) == failed(OLD)
 
 
-async def test_whoever_says_no_at_the_provider_is_told_so(house: House, browser: Browser) -> None:
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [("access_denied", DECLINED), ("server_error", AWAY), ("invalid_scope", UNFIT), ("never-heard-of", DECLINED)],
+)
+async def test_whoever_says_no_at_the_provider_is_told_so(
+    house: House, browser: Browser, error: str, word: str
+) -> None:
     asked = parse_qs(urlsplit(await browser.leave()).query)
-    at = f"{asked['redirect_uri'][0]}?error=access_denied&state={asked['state'][0]}"
-    assert await browser.come_back(at) == "/desk#sign-in-failed=declined"
+    at = f"{asked['redirect_uri'][0]}?error={error}&state={asked['state'][0]}"
+    assert await browser.come_back(at) == failed(word)
+    assert house.acts() == [], "or anybody could fill the audit"
 
 
 def test_the_challenge_is_that_of_the_standard() -> None:
@@ -219,6 +249,9 @@ class Liar:
         self.verifier = self.challenge = ""
         self.token = self.nonce = ""
         self.asked = 0
+        self.answers: tuple[int, str] | None = None  # instead of a token
+        self.silent = asyncio.Event()  # set: it answers
+        self.silent.set()
 
     async def document(self, request: web.Request) -> web.Response:
         at = self.issuer
@@ -236,6 +269,10 @@ class Liar:
         return web.json_response({"keys": [self.published.as_dict(private=False)]})
 
     async def give(self, request: web.Request) -> web.Response:
+        await self.silent.wait()
+        if self.answers is not None:
+            status, text = self.answers
+            return web.Response(status=status, text=text)
         form = await request.post()
         self.verifier = str(form["code_verifier"])
         now_s = 1_700_000_000
@@ -276,9 +313,13 @@ async def liar() -> AsyncIterator[Liar]:
 def believe(house: House, liar: Liar) -> None:
     """From now on this is the house's provider."""
     start = next(route for route in house.server.app.router.routes() if route.handler.__qualname__ == "Oidc.start")
-    oidc = start.handler.__self__  # type: ignore[attr-defined]
-    oidc._settings = OidcSettings(issuer=liar.issuer, client_id=CLIENT, roles={"agents": "agent"})
-    oidc._provider = None
+    door = start.handler.__self__  # type: ignore[attr-defined]
+    door._settings = OidcSettings(issuer=liar.issuer, client_id=CLIENT, roles={"agents": "agent"})
+    door._provider = None
+
+
+def refusals() -> float:
+    return REGISTRY.get_sample_value("switchboard_sign_ins_total", {"outcome": "refused"}) or 0.0
 
 
 async def outcome(house: House, liar: Liar) -> str:
@@ -296,39 +337,44 @@ async def test_an_honest_token_is_taken_and_the_code_was_bound_by_pkce(house: Ho
     assert len(liar.verifier) >= 43  # RFC 7636 section 4.1
 
 
-@pytest.mark.promise("OB-6")
+@pytest.mark.promise("OB-5", "OB-6")
 @pytest.mark.parametrize(
-    "claims",
+    ("claims", "word"),
     [
-        {"iss": "https://elsewhere.example"},
-        {"aud": "another-client"},
-        {"aud": [CLIENT, "another-client"]},
-        {"aud": [CLIENT, "another-client"], "azp": "another-client"},
-        {"azp": "another-client"},
-        {"exp": 1_700_000_000 - 61},
-        {"nonce": "of another try"},
-        {"nonce": None},
-        {"groups": "gardeners"},
-        {"groups": {"agents": True}},
-        {"preferred_username": "../../etc"},
+        ({"iss": "https://elsewhere.example"}, UNFIT),
+        ({"aud": "another-client"}, UNFIT),
+        ({"aud": [CLIENT, "another-client"]}, UNFIT),
+        ({"aud": [CLIENT, "another-client"], "azp": "another-client"}, UNFIT),
+        ({"azp": "another-client"}, UNFIT),
+        ({"exp": 1_700_000_000 - 61}, UNFIT),
+        ({"nonce": "of another try"}, UNFIT),
+        ({"nonce": None}, UNFIT),
+        ({"groups": "gardeners"}, NO_ROLE),
+        ({"groups": {"agents": True}}, NO_ROLE),
+        ({"preferred_username": "../../etc"}, UNFIT),
     ],
     ids=str,
 )
-async def test_a_token_that_is_not_for_us_signs_nobody_in(house: House, liar: Liar, claims: dict[str, Any]) -> None:
+async def test_a_token_that_is_not_for_us_signs_nobody_in(
+    house: House, liar: Liar, claims: dict[str, Any], word: str
+) -> None:
     liar.claims = claims
-    assert await outcome(house, liar) == "/desk#sign-in-failed=declined"
+    before = refusals()
+    assert await outcome(house, liar) == failed(word)
     assert house.door.accounts.all() == []
+    assert house.last_act() == ("sign-in-refused", claims.get("preferred_username", "ana"), word)
+    assert refusals() == before + 1
 
 
 @pytest.mark.parametrize("name", ["iss", "aud", "sub", "exp", "iat", "nonce"])
 async def test_a_token_that_leaves_something_out_signs_nobody_in(house: House, liar: Liar, name: str) -> None:
     liar.without = (name,)
-    assert await outcome(house, liar) == "/desk#sign-in-failed=declined"
+    assert await outcome(house, liar) == failed(UNFIT)
 
 
 async def test_a_token_signed_by_somebody_else_signs_nobody_in(house: House, liar: Liar) -> None:
     liar.published = ECKey.generate_key("P-256", {"kid": "one"}, private=True, auto_kid=False)
-    assert await outcome(house, liar) == "/desk#sign-in-failed=declined"
+    assert await outcome(house, liar) == failed(UNFIT)
     assert liar.asked == 2  # the keys were asked for anew before it was refused
 
 
@@ -344,7 +390,92 @@ async def test_a_token_that_anybody_could_sign_signs_nobody_in(house: House, lia
     secret = json.dumps(liar.key.as_dict(private=False)).encode()
     mark = hmac.new(secret, head.encode(), hashlib.sha256).digest() if algorithm == "HS256" else b""
     liar.token = f"{head}.{base64.urlsafe_b64encode(mark).rstrip(b'=').decode()}"
-    assert await outcome(house, liar) == "/desk#sign-in-failed=declined"
+    assert await outcome(house, liar) == failed(UNFIT)
+
+
+# --- what counts, and what is told ------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("OB-6")
+@pytest.mark.parametrize("answers", [(500, "{}"), (503, "<p>away"), (429, "{}"), (200, "{}"), (400, "<p>what?")])
+async def test_an_office_is_not_locked_out_by_what_its_provider_does(
+    house: House, liar: Liar, answers: tuple[int, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    liar.answers = answers
+    for _ in range(FAILURES + 1):
+        assert await outcome(house, liar) == failed(UNFIT if answers[0] in (200, 400) else AWAY)
+    assert f"{liar.issuer}/token" in capsys.readouterr().err, "which of its addresses it was"
+    liar.answers = None
+    assert (await outcome(house, liar)).startswith("/desk#signed-in=")
+
+
+async def test_a_provider_that_is_silent_or_gone_is_said_to_be_so(
+    house: House, liar: Liar, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(oidc, "PATIENCE", aiohttp.ClientTimeout(total=0.2))
+    liar.silent.clear()
+    assert await outcome(house, liar) == failed(AWAY)
+    assert f"{liar.issuer}/token gave no answer within" in capsys.readouterr().err
+    liar.silent.set()
+    liar.issuer = f"http://127.0.0.1:{free_port()}"
+    browser = Browser(house)
+    believe(house, liar)
+    try:
+        assert await browser.leave() == failed(AWAY)
+    finally:
+        await browser.session.close()
+    assert "cannot be asked" in capsys.readouterr().err
+    assert house.acts() == [], "nobody was refused"
+
+
+async def test_people_without_a_role_do_not_lock_out_their_office(house: House, liar: Liar) -> None:
+    liar.claims = {"groups": "gardeners"}
+    for _ in range(FAILURES + 1):
+        assert await outcome(house, liar) == failed(NO_ROLE)
+    liar.claims = {}
+    assert (await outcome(house, liar)).startswith("/desk#signed-in=")
+
+
+@pytest.mark.promise("OB-6")
+@pytest.mark.parametrize(
+    ("answers", "claims", "word"),
+    [((400, '{"error":"invalid_grant"}'), {}, OLD), (None, {"nonce": "of another try"}, UNFIT)],
+)
+async def test_whoever_tries_codes_is_not_listened_to_for_long_and_is_told_so_on_a_page(
+    house: House, liar: Liar, answers: tuple[int, str] | None, claims: dict[str, Any], word: str
+) -> None:
+    liar.answers, liar.claims = answers, claims
+    for _ in range(FAILURES):
+        assert await outcome(house, liar) == failed(word)
+    assert {act for _, act, _ in house.acts()} == {"sign-in-refused"}
+    browser = Browser(house)
+    try:
+        assert await browser.leave() == failed("too-many-attempts")
+    finally:
+        await browser.session.close()
+
+
+@pytest.mark.promise("OB-6")
+async def test_a_code_of_ours_is_good_in_the_browser_that_began_alone(house: House, browser: Browser) -> None:
+    """An attacker sends a victim the address at which they came back: the victim must not work as the attacker."""
+    at = await browser.sign_in("u1")
+    victim = Browser(house)
+    try:
+        assert (await victim.trade(at))[0] == 401
+        at = await browser.sign_in("u1")
+        await victim.leave()
+        assert (await victim.trade(at))[0] == 401
+    finally:
+        await victim.session.close()
+    at = await browser.sign_in("u1")
+    assert (await browser.trade(at))[0] == 200
+    assert not [cookie for cookie in browser.session.cookie_jar if cookie.key == COOKIE], "it is over"
+
+
+async def test_a_host_that_is_none_is_told_at_the_sign_in(house: House, browser: Browser) -> None:
+    start = house.server.url + "/v1/session/oidc/start"
+    async with browser.session.get(start, allow_redirects=False, headers={"Host": "a b"}) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, failed("forbidden"))
 
 
 async def test_a_provider_that_says_it_is_another_is_not_left_for(house: House, liar: Liar) -> None:
@@ -352,7 +483,7 @@ async def test_a_provider_that_says_it_is_another_is_not_left_for(house: House, 
     browser = Browser(house)
     believe(house, liar)
     try:
-        assert await browser.leave() == "/desk#sign-in-failed=provider-unreachable"
+        assert await browser.leave() == failed(UNFIT)
     finally:
         await browser.session.close()
 

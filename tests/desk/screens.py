@@ -31,6 +31,7 @@ from aiosmtpd.smtp import SMTP
 from PIL import Image, ImageDraw, ImageFont
 from playwright.async_api import Browser, Page, ViewportSize, WebSocketRoute, async_playwright, expect
 
+from router.http import oidc
 from tests.desk.conftest import ARGUMENTS, PROGRAMS, QUICK, unhurried
 from tests.desk.people import Desk
 from tests.desk.test_operator import Relay
@@ -261,7 +262,7 @@ async def doors(album: Album) -> None:
     await page.get_by_label("Token").press("Enter")
     await expect(page.get_by_role("alert")).to_contain_text("does not answer")
     await album.take(page, "signin-unreachable")
-    for problem in ("expired", "not-found", "too-many", "signed-out", "provider", "teapot"):
+    for problem in ("expired", "not-found", "too-many", "signed-out", *oidc.WORDS, "teapot"):
         await page.evaluate(SHOW, {"problem": problem, "phase": "out"})
         await album.take(page, f"signin-{problem}")
     await page.unroute("**/v1/session**")

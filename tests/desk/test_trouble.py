@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
+from router.http import oidc
 from tests.desk.conftest import NewPage, SignIn
 from tests.desk.people import Desk
 from tests.system.clients import Visitor, check_in
@@ -55,6 +56,25 @@ async def chat(house: Daemon, text: str = "hello", **hello: Any) -> Visitor:
     await visitor.until(lambda: visitor.token)
     await visitor.say("m1", text)
     return visitor
+
+
+@pytest.mark.parametrize(("locale", "no_role"), [("en-US", "you have no role here"), ("es-ES", "ninguna función aquí")])
+async def test_whoever_is_not_let_in_by_their_company_reads_why(
+    house: Daemon, new_page: NewPage, locale: str, no_role: str
+) -> None:
+    page = await new_page(locale=locale)
+    said = {}
+    for word in (*oidc.WORDS, "constructor"):
+        await page.goto("about:blank")
+        await page.goto(f"{house.http}/desk#sign-in-failed={word}")
+        await expect(page.get_by_role("alert")).not_to_be_empty()
+        said[word] = await page.get_by_role("alert").inner_text()
+        assert "#" not in page.url
+    assert len(set(said.values())) == len(said)
+    assert [word for word in said if f"({word})" in said[word]] == ["constructor"], (
+        "only what is not known shows its code"
+    )
+    assert no_role in said[oidc.NO_ROLE]
 
 
 async def test_a_reload_keeps_sign_in_work_and_every_word_that_was_typed(house: Daemon, sign_in: SignIn) -> None:

@@ -92,7 +92,7 @@ export class Desk {
     if (!word) return;
     history.replaceState(null, "", location.pathname);
     if (word === "signed-in") this._signIn({ code: value });
-    else this.store.set({ problem: "provider" });
+    else this.store.set({ problem: value });
   }
 
   async _signIn(proof) {
@@ -102,7 +102,7 @@ export class Desk {
       ({ token } = await new Api("").post("/v1/session", proof));
       me = await new Api(token).get("/v1/desk/me");
     } catch (problem) {
-      const wrong = proof.code ? "provider" : "wrong";
+      const wrong = proof.code ? "provider-expired" : "wrong";
       this.store.set({ phase: "out", problem: problem.code === "unauthenticated" ? wrong : problem.code });
       return;
     }

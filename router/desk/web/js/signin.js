@@ -14,7 +14,14 @@ const SAID = {
   "too-many-attempts": "signin.many",
   "too-many-sessions": "signin.many",
   "signed-out": "signin.out",
-  provider: "signin.provider.failed",
+  // Words of router/http/oidc.py.
+  "provider-unreachable": "signin.provider.away",
+  "provider-declined": "signin.provider.declined",
+  "provider-expired": "signin.provider.old",
+  "provider-refused": "signin.provider.unfit",
+  "no-role": "signin.no-role",
+  locked: "signin.locked",
+  "own-password": "signin.own-password",
 };
 
 export function SignIn({ desk, state }) {
@@ -31,7 +38,8 @@ export function SignIn({ desk, state }) {
     event.preventDefault();
     if (!waiting) desk.signIn(name, token);
   };
-  const key = state.problem && (SAID[state.problem] || "signin.failed");
+  // The address may name anything as a problem.
+  const key = state.problem && (Object.hasOwn(SAID, state.problem) ? SAID[state.problem] : "signin.failed");
   return html`<main class="signin">
     <form class="card" onSubmit=${submit} aria-labelledby="signin-title">
       <div class="brand"><${Icon} name="move" size=${22} /><span>${t("app")}</span></div>
