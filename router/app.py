@@ -252,6 +252,7 @@ class App:
             pictures=self.pictures,
             entrance=Entrance(self.door, s.accounts, s.http),
             domains=self.moving,
+            trying=self.outbox.trying,
         )
         for adapter in self.adapters:
             server.add_routes(adapter.routes())

@@ -37,15 +37,15 @@ from channels.email.parse import Letter, arrive, read_letter, token_of, unreadab
 from channels.email.poller import SOMEBODY, Poller
 from channels.email.render import Attachment, ReplyMail, render, reply_id
 from channels.email.settings import Listener, Settings, check
+from channels.email.text import clean
 from channels.email.wording import worded
 from router.engine.commands import Append, Arrive, Remark, Reply
-from router.engine.copies import COPY
 from router.engine.events import Blob, Message
+from router.engine.views import COPY, Inform, InteractionView, MessageView, Outbound
 from router.engine.views import Attachment as File
-from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ClientError, ConfigError, NoRoute, NotFound, Refusal, RouterError, TooLarge, Unavailable
 from router.journal.files import SHARED_FILE, make_folder, write_whole
-from router.observe import counter, gauge, get_logger
+from router.observe import counter, gauge, get_logger, scrub
 from router.service.certificates import server_context
 from router.service.language import Detector
 from router.service.masked import for_channel
@@ -62,6 +62,7 @@ LARGE = 262_144  # bytes from which a message is read and hashed in a thread: 0.
 READERS = 2  # bodies being made readable at once: they hold the interpreter
 CANDIDATES = 5  # of the customer's last messages, looked at to find the one that a reply answers
 RECIPIENTS_MAX = 10  # of one reply
+SAID_MAX = 200  # characters of what the smart host says
 FORWARD_TEXT = 1_048_576  # bytes that are kept free for the words of what is forwarded
 
 _messages = counter("email_messages_total", "Messages received whole, by what became of each delivery.", ("outcome",))
@@ -638,7 +639,11 @@ def why_not_sent(problem: Exception) -> str:
     """For the operator: code and text of the other side, without the customer's address where it can be helped."""
     match problem:
         case aiosmtplib.SMTPRecipientsRefused():
-            return "recipients refused: " + ", ".join(str(refused.code) for refused in problem.recipients)
+            return "recipients refused: " + "; ".join(_in_words(refused) for refused in problem.recipients)
         case aiosmtplib.SMTPResponseException():
-            return f"the smart host said {problem.code}"
+            return f"the smart host said {_in_words(problem)}"
     return f"the smart host was not reached or did not answer: {type(problem).__name__}"
+
+
+def _in_words(answer: aiosmtplib.SMTPResponseException) -> str:
+    return f"{answer.code} {clean(scrub(answer.message), SAID_MAX)}".rstrip()

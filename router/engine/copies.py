@@ -16,9 +16,8 @@ from router.engine import commands as c
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import State
+from router.engine.views import COPY
 from router.errors import IllegalMove, NotFound, NotSupported
-
-COPY = "copy"  # the outbound action
 
 
 def send(s: State, ask: c.SendCopy, now_ms: int) -> list[Event]:

@@ -305,6 +305,10 @@ class Inform(Struct, frozen=True, gc=False):
     at_ms: int = 0
 
 
+COPY = "copy"  # the outbound action of a transcript
+TO_CUSTOMER = frozenset(("message", COPY))  # actions that carry words
+
+
 class Outbound(Struct, frozen=True, kw_only=True):
     """Something that the outside must be told at least once, with `outbound` as its idempotency key.
 
@@ -329,3 +333,9 @@ class Outbound(Struct, frozen=True, kw_only=True):
     message: Message | None = None
     reason: str = ""
     error: str = ""  # set on a dead letter
+
+    @property
+    def whom(self) -> str:
+        """Whom it is to reach. Words go to the customer, whatever telephone the agent has who wrote them."""
+        to_customer = self.action in TO_CUSTOMER
+        return (self.sender if to_customer else self.endpoint or self.sender) or self.recipient

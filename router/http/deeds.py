@@ -12,7 +12,7 @@ import msgspec
 
 from router.engine import commands as c
 from router.engine.requirements import as_data
-from router.engine.views import callback_id
+from router.engine.views import Outbound, callback_id
 
 BETWEEN = " · "
 
@@ -28,6 +28,11 @@ def detail(command: c.AnyCommand) -> str:
     rule = DETAILS.get(type(command))
     asked = rule(command) if rule is not None else []
     return BETWEEN.join(part for part in (*asked, getattr(command, "why", "")) if part)
+
+
+def of_letter(letter: Outbound) -> str:
+    """What was to be delivered, and to whom: once it is retried or discarded it is no dead letter any more."""
+    return BETWEEN.join((str(letter.outbound), letter.channel, letter.action, f"→ {letter.whom}"))
 
 
 def _transfer(ask: c.Transfer) -> list[str]:

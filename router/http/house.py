@@ -54,6 +54,11 @@ def no_name(account: str) -> str:
     return ""
 
 
+def no_try(outbound: int) -> str:
+    """Why the last try of that letter failed; "" where none did, or another process delivers it."""
+    return ""
+
+
 async def no_configure(content: bytes, dry_run: bool, by: str) -> dict[str, Any]:
     raise Unavailable("this process takes no configuration over HTTP")
 
@@ -75,17 +80,23 @@ class House:
     pictures: Pictures = field(default_factory=NoPictures)
     audit: Audit | None = None
     shown: Callable[[str], str] = no_name
+    trying: Callable[[int], str] = no_try
     scope: Scope = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scope", Scope(self.desk))
 
-    async def act(self, request: web.Request, what: str, command: AnyCommand) -> Reply:
-        """A privileged act: the command says who, so the journal has it; audit and log have a line, too (OB-5)."""
+    async def act(
+        self, request: web.Request, what: str, command: AnyCommand, subject: str = "", detail: str = ""
+    ) -> Reply:
+        """A privileged act: the command says who, so the journal has it; audit and log have a line, too (OB-5).
+
+        `subject`, `detail`: what the audit says, where neither answer nor command does.
+        """
         who = self.access.allowed(request)
         reply = await self.desk.ask(command)
         about = interaction_id(reply.interaction) if reply.interaction else ""
-        subject = about or deeds.subject(command) or request.match_info.get("id", "")
+        subject = about or subject or deeds.subject(command) or request.match_info.get("id", "")
         log.info(
             "Operator acted",
             action="operator_acted",
@@ -95,7 +106,7 @@ class House:
             path=request.path,
             interaction=about,
         )
-        await self.note(request, who, what, subject, deeds.detail(command))
+        await self.note(request, who, what, subject, detail or deeds.detail(command))
         return reply
 
     async def note(self, request: web.Request, who: Identity, act: str, subject: str = "", detail: str = "") -> None:

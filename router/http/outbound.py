@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from router.engine.commands import AnyCommand, RetryOutbound, SettleOutbound
 from router.engine.views import Outbound, interaction_id
 from router.errors import BadMessage, NotFound, Unauthenticated
+from router.http import deeds
 from router.http.house import House
 from router.http.interactions import ACTING, Limit
 from router.service.routes import describe, json_response, read_query
@@ -32,7 +33,10 @@ class OutboundItem(Struct, frozen=True):
     channel: str
     interaction: str
     recipient: Annotated[str, Meta(description="Whom it is to reach: an agent's or outside address, or the customer")]
-    error: str
+    error: Annotated[
+        str,
+        Meta(description="Why it was given up, or why the last try failed; the latter where this process delivers it"),
+    ]
 
 
 class OutboundPage(Struct, frozen=True):
@@ -45,11 +49,6 @@ class Settled(Struct, frozen=True):
 
 
 _PATH = {"number": Annotated[int, Meta(ge=0, le=10**18)]}
-
-
-def _item(o: Outbound) -> OutboundItem:
-    whom = o.endpoint or o.sender or o.recipient
-    return OutboundItem(o.outbound, o.at_ms, o.action, o.channel, interaction_id(o.interaction), whom, o.error)
 
 
 class OutboundRoutes:
@@ -77,30 +76,36 @@ class OutboundRoutes:
         found = sorted(
             (o for o in self._house.desk.outbounds(query.dead) if o.outbound > query.after), key=lambda o: o.outbound
         )
-        page = [_item(o) for o in found[: query.limit]]
+        page = [self._item(o) for o in found[: query.limit]]
         return json_response(OutboundPage(page, page[-1].outbound if len(found) > len(page) else 0))
 
     @describe(
         "Try a dead letter again", group="outbound", who="operator", parameters=_PATH, answer=Settled, refuses=ACTING
     )
     async def retry(self, request: web.Request) -> web.Response:
-        by, number = self._house.by(request), self._dead(request)
-        return await self._act(request, "retry", number, RetryOutbound(outbound=number, by=by))
+        by, letter = self._house.by(request), self._dead(request)
+        return await self._act(request, "retry", letter, RetryOutbound(outbound=letter.outbound, by=by))
 
     @describe(
         "Give a dead letter up", group="outbound", who="operator", parameters=_PATH, answer=Settled, refuses=ACTING
     )
     async def discard(self, request: web.Request) -> web.Response:
-        by, number = self._house.by(request), self._dead(request)
-        return await self._act(request, "discard", number, SettleOutbound(outbound=number, by=by, discard=True))
+        by, letter = self._house.by(request), self._dead(request)
+        settle = SettleOutbound(outbound=letter.outbound, by=by, discard=True)
+        return await self._act(request, "discard", letter, settle)
 
-    def _dead(self, request: web.Request) -> int:
+    def _item(self, o: Outbound) -> OutboundItem:
+        error = o.error or self._house.trying(o.outbound)
+        return OutboundItem(o.outbound, o.at_ms, o.action, o.channel, interaction_id(o.interaction), o.whom, error)
+
+    def _dead(self, request: web.Request) -> Outbound:
         digits = request.match_info["number"]
         number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 19 else -1
-        if not any(o.outbound == number for o in self._house.desk.outbounds(dead=True)):
+        found = next((o for o in self._house.desk.outbounds(dead=True) if o.outbound == number), None)
+        if found is None:
             raise NotFound(f"there is no dead letter {digits[:40]!r}")
-        return number
+        return found
 
-    async def _act(self, request: web.Request, what: str, number: int, command: AnyCommand) -> web.Response:
-        await self._house.act(request, what, command)
-        return json_response(Settled(number))
+    async def _act(self, request: web.Request, what: str, letter: Outbound, command: AnyCommand) -> web.Response:
+        await self._house.act(request, what, command, interaction_id(letter.interaction), deeds.of_letter(letter))
+        return json_response(Settled(letter.outbound))

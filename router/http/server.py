@@ -44,6 +44,7 @@ from router.http.house import (
     no_configure,
     no_decisions,
     no_name,
+    no_try,
 )
 from router.http.interactions import InteractionRoutes
 from router.http.joining import JoiningRoutes
@@ -166,6 +167,7 @@ class HttpServer:
         links: Sequence[tuple[str, str]] = LINKS,
         pictures: Pictures | None = None,
         domains: DomainsOffice | None = None,
+        trying: Callable[[int], str] = no_try,
     ) -> None:
         self._settings = settings
         self._operators = dict(operators)
@@ -195,6 +197,7 @@ class HttpServer:
             pictures=pictures or NoPictures(),
             audit=entrance.door.audit if entrance is not None else None,
             shown=entrance.door.accounts.shown if entrance is not None else no_name,
+            trying=trying,
         )
         self.app = web.Application(client_max_size=settings.body_limit)
         self.app[UNHURRIED] = self._unhurried

@@ -17,8 +17,9 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from router.engine import commands as c
+from router.engine.automatic import NOTE_MAX
 from router.engine.config import Duration
-from router.engine.views import Outbound
+from router.engine.views import TO_CUSTOMER, Outbound
 from router.errors import NotFound, Refusal, RouterError
 from router.observe import counter, get_logger
 from router.service.clock import Clock
@@ -97,6 +98,10 @@ class Outbox:
             return Health(False, f"{orphans} letters have nobody who delivers them", figures)
         return Health(True, next(iter(self._failing.values()), ""), figures)
 
+    def trying(self, outbound: int) -> str:
+        """Why the last try of a letter failed that is tried again; "" where none did."""
+        return self._failing.get(outbound, "")
+
     async def _work_off(self, interaction: int, waiting: deque[Outbound]) -> None:
         try:
             while waiting:
@@ -150,6 +155,8 @@ class Outbox:
             log.warning("Given up", action="outbound_dead", outbound=letter.outbound, problem=error)
             if letter.action in ("assigned", "called"):
                 await self._wait_again(letter)
+            elif letter.action in TO_CUSTOMER and letter.threads:
+                await self._mark(letter, error)
             command: c.AnyCommand = c.FailOutbound(outbound=letter.outbound, error=error[:500])
         else:
             command = c.SettleOutbound(outbound=letter.outbound)
@@ -171,6 +178,14 @@ class Outbox:
         if view.state == "active" and view.agent == letter.agent and not view.connected:
             key = f"outbox:{letter.outbound}"
             await self._recorded(c.FailConnection(key=key, thread=letter.threads[0], reason="undeliverable"))
+
+    async def _mark(self, letter: Outbound, error: str) -> None:
+        """The contact says that it did not arrive, as after a bounce: whoever wrote it knows of no dead letters.
+
+        Once, however often it is tried again and given up.
+        """
+        text = f"Not delivered to {letter.whom} ({error})"[:NOTE_MAX]
+        await self._recorded(c.Remark(key=f"undelivered:{letter.outbound}", thread=letter.threads[0], text=text, by=""))
 
     async def _recorded(self, command: c.AnyCommand) -> Outcome:
         outcome = await self._answer(command)

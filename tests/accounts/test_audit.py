@@ -12,6 +12,7 @@ from router.cli import people
 from router.service.audit import Audit
 from router.service.finders import mask_cards
 from tests.accounts.conftest import PASSWORD, House
+from tests.http.views import outbound
 
 pytestmark = pytest.mark.promise("OB-5")
 
@@ -44,6 +45,14 @@ async def test_an_act_says_what_it_was_about_and_what_it_asked_for(
 ) -> None:
     await house.post(f"/v1/{path}", body, "op-token")
     assert house.last_act() == (act, subject, detail)
+
+
+@pytest.mark.parametrize("act", ["retry", "discard"])
+async def test_a_dead_letter_that_is_settled_is_named_with_its_contact(house: House, act: str) -> None:
+    more = {"interaction": 3, "sender": "ann@b.example", "recipient": "support@localhost", "endpoint": "sip:ana@pbx"}
+    house.desk.dead = [outbound(4, error="refused", **more)]
+    assert (await house.post(f"/v1/outbound/4/{act}", {}, "op-token"))[0] == 200
+    assert house.last_act() == (act, "i-3", "4 · email · message · → ann@b.example")
 
 
 async def test_whoever_reads_a_customer_or_what_was_set_aside_is_in_it_once(house: House) -> None:

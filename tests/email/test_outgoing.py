@@ -356,6 +356,7 @@ async def test_a_reply_leaves_through_the_smart_host(tmp_path: Path, host: tuple
     ("rcpt", "data", "final"),
     [
         ("550 5.1.1 unknown", "", True),
+        ("550 5.7.26 it is no <postmaster@a.example>", "", True),
         ("450 4.2.0 greylisted", "", False),
         ("", "554 5.7.1 spam", True),
         ("", "451 4.3.0 later", False),
@@ -370,6 +371,7 @@ async def test_what_the_smart_host_says_decides_whether_to_try_again(
         with pytest.raises(DeliveryFailed, match=(rcpt or data)[:3]) as failed:
             await world.adapter.deliver(outbound())
         assert failed.value.final == final
+        assert (rcpt or data).replace("ostmaster", "***") in str(failed.value), "in its own words"
         assert ANN not in str(failed.value)
 
 

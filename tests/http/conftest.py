@@ -34,6 +34,7 @@ class Scene:
         self.parts: dict[str, Health] = {"engine": Health(ok=True), "email": Health(ok=True, detail="listening")}
         self.blobs, self.quarantine = BlobStore(folder / "blobs"), Quarantine(folder / "quarantine")
         self.retried: list[tuple[bytes, Any]] = []
+        self.trying: dict[int, str] = {}
         self.configured: list[tuple[bytes, bool, str]] = []
 
     def set_aside(self, source: str, raw: bytes) -> str:
@@ -72,6 +73,7 @@ async def start(scene: Scene) -> AsyncIterator[Start]:
             adapters_routes=routes,
             requeue_hooks={"email": scene.requeue},
             configure=scene.configure,
+            trying=lambda number: scene.trying.get(number, ""),
         )
         started.append(server)
         await server.start()

@@ -422,6 +422,32 @@ async def test_dead_letters_are_retried_or_discarded(http: aiohttp.ClientSession
         assert (await http.post(f"/v1/outbound/{unknown}/retry", headers=OPERATOR)).status == 404
 
 
+@pytest.mark.parametrize(
+    ("action", "endpoint", "whom"),
+    [
+        ("message", "sip:ana@pbx", "ann@b.example"),  # she wrote a mail, and has a telephone as well
+        ("copy", "", "ann@b.example"),
+        ("transferred", "+15550142", "+15550142"),
+        ("assigned", "sip:ana@pbx", "sip:ana@pbx"),
+        ("ended", "", "ann@b.example"),
+    ],
+)
+async def test_a_dead_letter_names_whom_it_was_to_reach(
+    http: aiohttp.ClientSession, scene: Scene, action: str, endpoint: str, whom: str
+) -> None:
+    to = {"sender": "ann@b.example", "recipient": "support@localhost", "endpoint": endpoint}
+    scene.desk.dead = [outbound(4, action=action, error="refused", **to)]
+    page = await (await http.get("/v1/outbound?dead=1", headers=OPERATOR)).json()
+    assert page["outbound"][0]["recipient"] == whom
+
+
+async def test_what_is_tried_again_says_why_the_last_try_failed(http: aiohttp.ClientSession, scene: Scene) -> None:
+    scene.desk.letters = [outbound(4), outbound(5)]
+    scene.trying = {4: "the smart host said 451 4.3.0 later"}
+    page = await (await http.get("/v1/outbound", headers=OPERATOR)).json()
+    assert [o["error"] for o in page["outbound"]] == ["the smart host said 451 4.3.0 later", ""]
+
+
 @pytest.mark.promise("RT-12", "OB-4")
 async def test_a_configuration_is_handed_on_with_who_sent_it(http: aiohttp.ClientSession, scene: Scene) -> None:
     shown = await (await http.get("/v1/config", headers=OPERATOR)).json()

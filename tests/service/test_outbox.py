@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine.config import Channel, Duration
+from router.engine.events import NoteAdded
 from router.engine.views import Outbound
 from router.errors import Overloaded
 from router.journal.memory import MemoryJournal
@@ -132,6 +133,37 @@ async def test_a_letter_that_cannot_be_delivered_becomes_a_dead_letter_that_can_
         await office.settled()
         assert outside.told == [(dead.outbound, "hello")] * 2
         assert h.desk.outbounds(dead=True) == []
+
+
+@pytest.mark.promise("OB-1")
+async def test_while_it_is_tried_again_it_can_be_told_why() -> None:
+    slow = OutboxSettings(first_pause=Duration(60_000))
+    async with post(settings=slow) as (h, outside, office):
+        outside.fails = [DeliveryFailed("451 later")]
+        await served(h)
+        await h.desk.ask(say("ana", 1, "hello"))
+        await h.until(lambda: outside.told)
+        (letter,) = h.desk.outbounds()
+        await h.until(lambda: office.outbox.trying(letter.outbound))
+        assert office.outbox.trying(letter.outbound) == "451 later"
+        assert office.outbox.trying(letter.outbound + 1) == ""
+
+
+async def test_a_reply_that_is_given_up_is_noted_on_its_contact_once_and_its_agent_hears() -> None:
+    async with post() as (h, outside, _):
+        outside.fails = [DeliveryFailed("550 no such mailbox", final=True)]
+        heard: list[Any] = []
+        h.writer.tell = lambda news: heard.append(news.event)
+        await served(h)
+        await h.desk.ask(say("ana", 1, "hello"))
+        for _ in range(2):
+            await h.until(lambda: h.desk.outbounds(dead=True))
+            (dead,) = h.desk.outbounds(dead=True)
+            notes = [note.text for note in h.desk.interaction(1).notes]
+            assert notes == [f"Not delivered to {dead.whom} (550 no such mailbox)"]
+            outside.fails = [DeliveryFailed("550 no such mailbox", final=True)]
+            await h.desk.ask(c.RetryOutbound(outbound=dead.outbound, by="operator:x"))
+        assert [type(event) for event in heard].count(NoteAdded) == 1
 
 
 async def test_patience_ends_on_the_engines_clock() -> None:

@@ -39,6 +39,7 @@ class RecordingDesk:
         self.views: dict[int, InteractionView] = {}
         self.agent_views: dict[str, AgentView] = {}
         self.dead: list[Outbound] = []
+        self.letters: list[Outbound] = []
         self.known_recipients: set[tuple[str, str]] | None = None
         self.refusals: dict[int, Refused] = {}
         self.callback_offers: dict[int, CallbackOffer] = {}
@@ -164,7 +165,7 @@ class RecordingDesk:
         return self.known_recipients is None or (channel, to) in self.known_recipients
 
     def outbounds(self, dead: bool = False) -> list[Outbound]:
-        return self.dead if dead else []
+        return self.dead if dead else self.letters
 
     def configuration(self) -> tuple[int, bytes]:
         return 1, self.document

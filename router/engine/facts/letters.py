@@ -5,10 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from router.engine import events as e
-from router.engine.copies import COPY
 from router.engine.entities import Copy
 from router.engine.model import State
-from router.engine.views import Outbound
+from router.engine.views import COPY, Outbound
 
 
 def copy_asked(s: State, ev: e.CopyAsked, at_ms: int) -> None:
