@@ -75,14 +75,11 @@ from router.service.remote.edge import RemoteWriter
 from router.service.remote.host import Links
 from router.service.signals import Signals
 from router.service.sockets import SocketServer
-from router.service.supervision import Snapshots, matching_health
+from router.service.supervision import Snapshots, clock_health, matching_health
 from router.service.writer import AWAY, Writer
 from router.settings import Loaded, parse, with_actions
 
 log = get_logger("app")
-
-# A wall clock that was moved by more than this is shown; decisions do not follow it.
-DRIFT_MAX_MS = 60_000
 
 ENGINE, EDGE = "engine", "edge"
 ROLES = frozenset((ENGINE, EDGE))
@@ -649,10 +646,10 @@ class App:
         return replace(found, detail=". ".join(said)) if said else found
 
     def _clock_health(self) -> Health:
-        drift = self.clock.drift_ms()
-        moved = abs(drift) > DRIFT_MAX_MS
-        detail = f"the wall clock was moved by {drift / 1_000:.0f} s; restart to follow it" if moved else ""
-        return Health(True, detail, {"drift_ms": float(drift)})
+        writers = [self.own] if self.own is not None else []
+        if self.leads is not None:
+            writers = [lead.writer for lead in self.leads.leads]
+        return clock_health(self.clock.drift_ms(), [writer for writer in writers if not writer.failed])
 
     async def configure(self, content: bytes, dry_run: bool, by: str) -> dict[str, Any]:
         """Check a configuration and decide by it. Ports, secrets and limits of the edges need a restart; it says so."""

@@ -45,6 +45,10 @@ contacts = gauge(
 )
 lending = gauge("queue_lending", "Whether agents of another queue help out: 1 or 0.", ("queue", "lender"))
 agents = gauge("agents", "Agents by state: all that are configured, and those who are ready and signed in.", ("state",))
+ahead = gauge(
+    "engine_ahead_seconds",
+    "How far the time of decisions is ahead of this machine's clock while it leads; above 0 no deadline comes.",
+)
 places_held = gauge("places_held", "Places that agents keep free for something that needs more room.")
 
 
@@ -86,6 +90,7 @@ class Figures:
         states = [writer.engine.state for writer in self._writers if len(self._writers) == 1 or not writer.failed]
         for writer in self._writers:
             self._look_at(writer)
+        ahead.set(max((writer.ahead_ms for writer in self._writers if not writer.failed), default=0) / 1_000)
         places_held.set(sum(len(state.drains) for state in states))
         agents.labels("configured").set(sum(len(state.agents) for state in states))
         agents.labels("ready").set(sum(state.matcher.headcount() for state in states))

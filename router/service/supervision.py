@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from router.engine.engine import Engine
 from router.observe import get_logger
 from router.service.ports import Health
+from router.service.writer import Writer, shown_time
 
 log = get_logger("supervision")
 
 LOOK_S = 5.0  # how often the number of new records is compared with the limit
 TRY_AGAIN_S = 60.0  # after a failure: it costs as much as a success
+# A wall clock that was moved by more than this is shown; decisions do not follow it.
+DRIFT_MAX_MS = 60_000
 SNAPSHOT_LIMIT_S = 600.0  # a child that takes longer has lost its way
 
 
@@ -32,6 +35,22 @@ def matching_health(engine: Engine) -> Health:
     if stuck:
         return Health(False, f"waiting beside idle agents in {', '.join(sorted(set(stuck)))}")
     return Health(True, figures={"places_held": float(len(engine.state.drains))})
+
+
+def clock_health(drift_ms: int, writers: Sequence[Writer]) -> Health:
+    """Never bad: another process would decide by the same log. `writers`: those that lead here, if any does."""
+    said = []
+    if abs(drift_ms) > DRIFT_MAX_MS:
+        said.append(f"the wall clock was moved by {drift_ms / 1_000:.0f} s; restart to follow it")
+    worst = max(writers, key=lambda writer: writer.ahead_ms, default=None)
+    ahead_ms = worst.ahead_ms if worst is not None else 0
+    if worst is not None and ahead_ms:
+        now = shown_time(worst.engine.state.now_ms)
+        said.append(
+            f"decisions are taken at {now}, {ahead_ms / 1_000:.0f} s ahead of this machine's clock, and no deadline "
+            "comes until it has caught up: this clock is slow, or that of whoever led before was fast"
+        )
+    return Health(True, ". ".join(said), {"drift_ms": float(drift_ms), "ahead_ms": float(ahead_ms)})
 
 
 class Snapshots:

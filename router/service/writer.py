@@ -11,6 +11,10 @@ decided, and health says why. Then, every second, the journal is opened anew; wh
 a new engine is read from it and work goes on, without anybody's help (DU-2). What of the failed batch had reached the
 disk is in that engine; its callers repeat themselves and their keys make that harmless.
 
+Time. The engine's own never goes back, so after a leader with a fast clock it stands until this machine's has caught
+up: everything is decided at that one moment, and no deadline comes. Nothing can be done about that here, or a replay
+would see other times than those that were decided by; so it is said (`ahead_ms`), in the log as soon as this one leads.
+
 Standing by is the same state: the journal cannot be opened because another process leads (JournalHeld), and the writer
 tries again until that one is gone. Meanwhile `follow` may read along, so that `rebuild` has little left to do.
 """
@@ -21,6 +25,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from router.engine import commands as c
@@ -42,6 +47,8 @@ RETRY_S = 1.0  # between attempts to get a failed journal back: short beside the
 TICK_GAP_MS = 5  # between two Ticks, whatever the deadlines are
 # An engine pass that has not come back for this long makes readiness bad (OB-1).
 STUCK_MS = 5_000
+# Clocks of machines in one room differ by less, and nobody notices a deadline that is so late.
+AHEAD_MS = 2_000
 
 commits = counter("switchboard_commits", "Batches made durable")
 records = counter("switchboard_records", "Records made durable")
@@ -115,6 +122,9 @@ class Writer:
         self._thread.start()
 
     def _begin(self) -> None:
+        if ahead_ms := self.ahead_ms:
+            until = shown_time(self.engine.state.now_ms)
+            log.warning("Time stands still", action="time_ahead", ahead_ms=ahead_ms, until=until)
         self.durable_seq = self.engine.state.seq
         self._mailbox.open = Batch(self.engine.state.seq + 1)
         self.failed = ""
@@ -128,6 +138,12 @@ class Writer:
     @property
     def seq(self) -> int:
         return self.engine.state.seq
+
+    @property
+    def ahead_ms(self) -> int:
+        """By how much the time of decisions is ahead of this machine's clock; 0 where nobody would notice."""
+        found = self.engine.state.now_ms - self.clock.now_ms()
+        return found if found > AHEAD_MS else 0
 
     async def drain(self) -> None:
         """Refuse new contacts and wait until everything that was taken is durable and answered."""
@@ -417,6 +433,10 @@ class Writer:
             log.warning("Journal opened", action="journal_opened", found=note)
         self.journal.probe()
         return self.rebuild()
+
+
+def shown_time(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def safely(call: Callable[..., object], *args: object) -> None:

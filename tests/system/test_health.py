@@ -55,6 +55,16 @@ async def bad(app: App) -> set[str]:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.promise("OB-1")
+async def test_a_clock_that_the_log_is_ahead_of_is_told_and_takes_nobody_down(app: App) -> None:
+    assert (await parts(app))[1]["clock"]["detail"] == ""
+    assert app.own is not None
+    app.own.engine.state.now_ms += 3_600_000
+    status, found = await parts(app)
+    assert (status, found["clock"]["ok"]) == (200, True)
+    assert "s ahead of this machine's clock, and no deadline comes until it has caught up" in found["clock"]["detail"]
+
+
 def adapter(app: App, kind: type[Any]) -> Any:
     return next(one for one in app.adapters if isinstance(one, kind))
 
