@@ -81,6 +81,9 @@ from router.settings import Loaded, parse, with_actions
 
 log = get_logger("app")
 
+# A start that is told to stop may go on for so long.
+STARTING_LEFT_S = 2.0
+
 ENGINE, EDGE = "engine", "edge"
 ROLES = frozenset((ENGINE, EDGE))
 
@@ -747,7 +750,7 @@ async def _main(loaded: Loaded, ready: Callable[[App], None], roles: frozenset[s
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     try:
-        await app.start()
+        await _started(app, stopping)
     except (RouterError, OSError) as error:
         print(f"switchboard: cannot start: {error}", file=sys.stderr)
         await app.stop()
@@ -760,6 +763,23 @@ async def _main(loaded: Loaded, ready: Callable[[App], None], roles: frozenset[s
         loop.add_signal_handler(number, _leave_now)
     await app.stop()
     return 1 if app.fatal.is_set() else 0
+
+
+async def _started(app: App, stopping: asyncio.Event) -> None:
+    """Raises what `App.start` raises.
+
+    Told to stop meanwhile it has a moment to come to its end, and is left then: the thread that waits for a journal
+    cannot be called back. As after any kill, what was answered is durable, and a lease ends by itself.
+    """
+    starting, told = asyncio.ensure_future(app.start()), asyncio.ensure_future(stopping.wait())
+    await asyncio.wait((starting, told), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not starting.done():
+        await asyncio.wait((starting,), timeout=STARTING_LEFT_S)
+    if not starting.done():
+        log.warning("Stopped while it started", action="stopped_early")
+        os._exit(0)
+    await starting
 
 
 async def _first(*events: asyncio.Event) -> None:

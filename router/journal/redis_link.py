@@ -17,6 +17,7 @@ from redis import ConnectionPool, Sentinel
 from redis import exceptions as rx
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError
 
 from router.errors import ConfigError, JournalFailed, JournalUnfit
 from router.journal.redis_scripts import Script
@@ -28,12 +29,17 @@ SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 GONE = (rx.ConnectionError, rx.ReadOnlyError, rx.MasterDownError, OSError)
 
 
+class NoTls(rx.TimeoutError):
+    """No connection by TLS came about: whoever does not speak it waits for the rest of what it takes for a command."""
+
+
 class Link:
     """Not for several threads at once."""
 
     def __init__(self, settings: JournalSettings) -> None:
         self._timeout_ms = int(settings.timeout)
         self.where = shown(settings.url)
+        self._tls = self.where.startswith("rediss")
         self._pool = _pool(settings)
         self._connection: Any = None
 
@@ -83,7 +89,7 @@ class Link:
 
     def _once(self, words: tuple[Any, ...], replicas: int) -> Any:
         if self._connection is None:
-            self._connection = self._pool.get_connection()
+            self._connection = self._connected()
         connection = self._connection
         connection.send_command(*words)
         if not replicas:
@@ -97,9 +103,23 @@ class Link:
             raise JournalFailed(f"{self.where}: {have} of {replicas} replicas have it; bring the others back")
         return answer
 
+    def _connected(self) -> Any:
+        try:
+            return self._pool.get_connection()
+        except rx.TimeoutError as error:
+            if self._tls:
+                raise NoTls(str(error)) from error
+            raise
+
     def _explained(self, ask: Callable[[], Any]) -> Any:
         try:
             return ask()
+        except NoTls as error:
+            asked = "does it speak TLS there, as journal.url says (rediss)? Is it overloaded?"
+            raise JournalFailed(f"{self.where}: no answer within {self._timeout_ms} ms; {asked}") from error
+        except MasterNotFoundError as error:  # whose own text is the inside of a client
+            said = f"none of its Sentinels says who leads; check that they run{self._by_tls} and watch that name"
+            raise JournalFailed(f"{self.where}: {said}") from error
         except rx.TimeoutError as error:
             raise JournalFailed(f"{self.where}: no answer within {self._timeout_ms} ms; is it overloaded?") from error
         except (rx.AuthenticationError, rx.NoPermissionError) as error:
@@ -110,7 +130,15 @@ class Link:
             if "unknown command" in str(error).lower():
                 wanted = ".".join(map(str, OLDEST))
                 raise JournalUnfit(f"{self.where}: {error}; run Redis {wanted} or newer, or Valkey") from error
-            raise JournalFailed(f"{self.where}: {error}; check that it runs and takes writes") from error
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise JournalFailed(
+                    f"{self.where}: {error}; check journal.ca and the name in its certificate"
+                ) from error
+            raise JournalFailed(f"{self.where}: {error}; check that it runs{self._by_tls} and takes writes") from error
+
+    @property
+    def _by_tls(self) -> str:
+        return ", by TLS as journal.url says (rediss)," if self._tls else ""
 
     # --- what it is ---
 
@@ -239,6 +267,7 @@ def _pool(s: JournalSettings) -> Any:
         return ConnectionPool.from_url(s.url, **options)
     if parts.scheme == "rediss+sentinel":
         options["ssl"] = True
-    of_sentinels = {key: options[key] for key in options if key.startswith(("socket", "ssl"))}
+    # Left to themselves their clients try each ten times, and nobody is heard meanwhile.
+    of_sentinels = {key: options[key] for key in options if key.startswith(("socket", "ssl", "retry"))}
     watched: Any = Sentinel(_sentinels(parts.netloc), sentinel_kwargs=of_sentinels, **options)  # type: ignore[no-untyped-call]
     return watched.master_for(parts.path.strip("/")).connection_pool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -453,6 +454,42 @@ def test_a_server_that_does_not_answer_counts_as_away(own: RedisServer) -> None:
     own.signal(signal.SIGCONT)
     assert journal.open().last_seq in (0, 1)
     journal.close()
+
+
+@pytest.fixture
+def mute() -> Iterator[int]:
+    """A port that takes connections and says nothing, as a Redis without TLS does with the first words of TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+@pytest.mark.promise("OB-1")
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://127.0.0.1:{}/0", "no answer within 200 ms; is it overloaded?"),
+        (
+            "rediss://127.0.0.1:{}/0",
+            "no answer within 200 ms; does it speak TLS there, as journal.url says (rediss)? Is it overloaded?",
+        ),
+        (
+            "redis+sentinel://127.0.0.1:{}/house",
+            "none of its Sentinels says who leads; check that they run and watch that name",
+        ),
+        (
+            "rediss+sentinel://127.0.0.1:{}/house",
+            "none of its Sentinels says who leads; check that they run, by TLS as journal.url says (rediss), "
+            "and watch that name",
+        ),
+    ],
+)
+def test_whoever_does_not_answer_is_given_up_in_time_and_in_words(mute: int, url: str, said: str) -> None:
+    settings = JournalSettings(url=url.format(mute), timeout=Duration(200))
+    began = time.monotonic()
+    with pytest.raises(JournalFailed) as failed:
+        RedisJournal(settings).open()
+    assert str(failed.value) == f"{settings.url}: {said}"
+    assert time.monotonic() - began < 2, "asked once, where its client would ask ten times"
 
 
 @pytest.mark.promise("DU-5")

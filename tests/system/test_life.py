@@ -256,3 +256,30 @@ async def test_whoever_leaves_the_configuration_is_told_and_cut_off(daemon: Daem
     assert (status, answer["applied"]) == (200, True)
     await chen.until(lambda: not chen.connected)
     assert chen.goodbyes[0]["reason"] == "not-an-agent"
+
+
+@pytest.mark.promise("DU-6")
+async def test_a_start_that_waits_for_its_journal_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    """As one that stands before a Redis which says nothing: its thread cannot be called back."""
+    came = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as mute:
+        port = mute.sockets[0].getsockname()[1]
+        given = {"KIND": "redis", "URL": f"redis://127.0.0.1:{port}/0", "TIMEOUT": "40s", "LEASE": "60s"}
+        env = QUICK | {f"SWITCHBOARD__JOURNAL__{name}": value for name, value in given.items()}
+        env |= {"SWITCHBOARD__LOG_JSON": "true", "SWITCHBOARD__CHAT__TOKEN_SECRET": "for-this-test-alone-" * 2}
+        daemon = Daemon(tmp_path / "data", env)
+        daemon.launch()
+        try:
+            async with asyncio.timeout(30):
+                await came.wait()
+            assert await daemon.stop(within_s=15) == 0
+            assert '"action":"stopped_early"' in daemon.log.read_text()
+        finally:
+            daemon.kill()
+            await daemon.close()
