@@ -36,7 +36,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from msgspec import Struct
 
-from router.errors import Forbidden, NotFound, RouterError
+from router.errors import ClientError, Forbidden, NotFound, RouterError
 from router.http.house import House
 from router.http.settings import HttpSettings
 from router.observe import get_logger
@@ -352,7 +352,7 @@ class Oidc:
         )
         try:
             return self._accounts.put(made)
-        except RouterError as problem:
+        except ClientError as problem:
             raise Refused(UNFIT, f"{name} cannot have an account: {problem}", name) from problem
 
     # --- the provider ----------------------------------------------------------------------------------------------

@@ -21,11 +21,11 @@ from aiohttp import web
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from router.errors import ConfigError
+from router.errors import ConfigError, Unavailable
 from router.http import oidc
 from router.http.oidc import AWAY, COOKIE, DECLINED, LOCKED, NO_ROLE, OLD, OWN_PASSWORD, UNFIT, _challenge
 from router.observe import REGISTRY
-from router.service.accounts import AccountSettings, OidcSettings, check
+from router.service.accounts import Account, AccountSettings, OidcSettings, check
 from tests.accounts.conftest import FAILURES, House
 from tests.support.ports import free_port
 
@@ -470,6 +470,17 @@ async def test_a_code_of_ours_is_good_in_the_browser_that_began_alone(house: Hou
     at = await browser.sign_in("u1")
     assert (await browser.trade(at))[0] == 200
     assert not [cookie for cookie in browser.session.cookie_jar if cookie.key == COOKIE], "it is over"
+
+
+async def test_accounts_that_cannot_be_written_refuse_nobody(
+    house: House, liar: Liar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put(account: Account) -> Account:
+        raise Unavailable("the disk is full")
+
+    monkeypatch.setattr(house.door.accounts, "put", put)
+    assert await outcome(house, liar) == failed("unavailable")
+    assert house.acts() == []
 
 
 async def test_a_host_that_is_none_is_told_at_the_sign_in(house: House, browser: Browser) -> None:
