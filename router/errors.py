@@ -49,7 +49,13 @@ class ClientError(RouterError):
 
 
 class BadMessage(ClientError):
+    """`field` names the one that is wrong, where a form can show it."""
+
     code = "bad-message"
+
+    def __init__(self, message: str = "", field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class TooLarge(ClientError):

@@ -60,7 +60,7 @@ def parse(body: bytes, settings: Settings) -> CheckIn:
     if (check_in.site or settings.sites) and check_in.site not in settings.sites:
         raise BadMessage(f"site: one of {', '.join(settings.sites) or 'none: leave it out'}")
     if check_in.phone.strip() and not any(c.isdigit() for c in check_in.phone):
-        raise BadMessage("phone: a telephone number has digits; leave it out where there is none")
+        raise BadMessage("phone: a telephone number has digits; leave it out where there is none", field="phone")
     if len(check_in.name) > settings.max_name:
         raise BadMessage(f"the name has {len(check_in.name)} characters; at most {settings.max_name} are taken here")
     return check_in

@@ -33,6 +33,7 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     type: str = "about:blank"
     instance: str = ""  # of an unexpected error: the reference under which the log has it
+    field: str = ""  # of the body: the one that is wrong, where that is known and a form can show it
 
 
 # The first line whose class matches decides. Refusals are 503 and not 429, but for guessing: the trouble is ours, and
@@ -65,10 +66,10 @@ def status_of(error: BaseException) -> int:
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 
-def encode(status: int, code: str, detail: str, instance: str = "") -> bytes:
+def encode(status: int, code: str, detail: str, instance: str = "", field: str = "") -> bytes:
     title = HTTPStatus(status).phrase
     # `type` is a default that RFC 9457 lets us leave out; it is written because many clients show it.
-    problem = Problem(title=title, status=status, detail=detail, code=code, instance=instance)
+    problem = Problem(title=title, status=status, detail=detail, code=code, instance=instance, field=field)
     return b'{"type":"about:blank",' + msgspec.json.encode(problem)[1:]
 
 
@@ -83,7 +84,9 @@ def problem_response(error: BaseException) -> web.Response:
         headers["Retry-After"] = str(max(1, error.retry_after_s))
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="switchboard"'
-    return _response(status, encode(status, error.code, str(error) or HTTPStatus(status).description), headers)
+    field = error.field if isinstance(error, e.BadMessage) else ""
+    detail = str(error) or HTTPStatus(status).description
+    return _response(status, encode(status, error.code, detail, field=field), headers)
 
 
 def unexpected(error: BaseException) -> web.Response:

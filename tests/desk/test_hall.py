@@ -12,9 +12,10 @@ from playwright.async_api import Page, expect
 
 from channels.kiosk.settings import Translation
 from router.engine import commands as c
+from router.engine.views import Refused
 from tests.desk.conftest import NewPage, SignIn
 from tests.desk.test_access import check, fits
-from tests.kiosk.support import kiosk_channel
+from tests.kiosk.support import Kiosk, kiosk_channel
 from tests.kiosk.test_screen import accepted
 from tests.scan.pictures import fax
 from tests.system.daemon import Daemon
@@ -251,3 +252,124 @@ async def test_the_pages_of_a_fax_are_turned_at_the_desk(house: Daemon, sign_in:
         assert apart == pytest.approx([0] * 4, abs=2)
     await dora.button("Larger").click()
     await expect(dora.button("Smaller")).to_be_visible()
+
+
+# --- what visitors do wrong -------------------------------------------------------------------------------------------
+
+
+def visits(kiosk: Kiosk) -> list[c.Arrive]:
+    return [command for command in kiosk.desk.commands if isinstance(command, c.Arrive)]
+
+
+@pytest.mark.parametrize("by", ["topic", "code"])
+async def test_a_second_enter_takes_no_ticket_away_and_makes_no_second_one(
+    tmp_path: Path, new_page: NewPage, by: str
+) -> None:
+    """As of a scanner that ends a line with CR and LF, or of somebody impatient."""
+    (tmp_path / "appointments").mkdir()
+    now = datetime.now(UTC).isoformat()
+    (tmp_path / "appointments" / "K7M2.json").write_text(f'{{"at":"{now}","topic":"sales"}}')
+    async with kiosk_channel(tmp_path) as kiosk:
+        kiosk.desk.now = int(datetime.now(UTC).timestamp() * 1_000)
+        hall = await new_page()
+        await hall.goto(str(kiosk.client.make_url("/kiosk")))
+        if by == "code":
+            await hall.get_by_label(re.compile("my code")).fill("K7M2")
+        else:
+            await hall.get_by_role("button", name="Help with").focus()
+        await hall.keyboard.press("Enter")
+        await hall.keyboard.press("Enter")
+        await expect(hall.locator("#ticket")).to_have_text("A-001")
+        await expect(hall.get_by_role("heading", name="Your ticket")).to_be_focused()
+        for _ in range(3):
+            await hall.keyboard.press("Enter")
+        await expect(hall.locator("#ticket")).to_be_visible()
+        assert len({visit.key for visit in visits(kiosk)}) == 1
+        await hall.keyboard.press("Tab")
+        await hall.keyboard.press("Enter")
+        await expect(hall.get_by_role("heading", name="Welcome")).to_be_visible()
+
+
+async def test_a_topic_that_is_closed_now_is_called_so(tmp_path: Path, new_page: NewPage) -> None:
+    async with kiosk_channel(tmp_path, **HOUSE) as kiosk:
+        kiosk.desk.refusals[1] = Refused("out-of-hours", "We open at eight.")
+        hall = await new_page()
+        await hall.goto(str(kiosk.client.make_url("/kiosk")))
+        topic = hall.locator("[data-topic=support]")
+        await topic.click()
+        await expect(hall.get_by_role("alert").first).to_contain_text("We cannot take this topic now.")
+        await expect(topic).to_be_focused()
+        await hall.get_by_role("button", name="Español").click()
+        await expect(hall.get_by_role("alert").first).to_contain_text("Ahora no podemos atender este tema.")
+
+
+async def test_a_number_that_is_none_is_shown_where_it_stands(tmp_path: Path, new_page: NewPage) -> None:
+    async with kiosk_channel(tmp_path, languages=LANGUAGES) as kiosk:
+        hall = await new_page(bypass_csp=True)
+        await hall.goto(str(kiosk.client.make_url("/kiosk")))
+        phone = hall.locator("#phone")
+        await phone.fill("none of yours")
+        await hall.locator("[data-topic=support]").click()
+        await expect(hall.get_by_role("alert").first).to_contain_text("This cannot be a telephone number.")
+        await expect(phone).to_be_focused()
+        await expect(phone).to_have_attribute("aria-invalid", "true")
+        await expect(phone).to_have_accessible_description(re.compile("correct it, or leave it empty"))
+        await check(hall, "kiosk, wrong number")
+        await hall.get_by_role("button", name="Español").click()
+        await expect(hall.get_by_role("alert").first).to_contain_text("Esto no puede ser un número de teléfono.")
+        await phone.fill("")
+        await hall.locator("[data-topic=support]").click()
+        await expect(hall.locator("#ticket")).to_have_text("A-001")
+
+
+async def test_a_code_that_was_typed_is_not_passed_over(tmp_path: Path, new_page: NewPage) -> None:
+    async with kiosk_channel(tmp_path, languages=LANGUAGES) as kiosk:
+        hall = await new_page(bypass_csp=True)
+        await hall.goto(str(kiosk.client.make_url("/kiosk")))
+        code, without = hall.locator("#code"), hall.get_by_role("button", name="Go on without an appointment")
+        topic = hall.locator("[data-topic=sales]")
+        await expect(without).to_have_count(0)
+        await code.fill("K7M")
+        await topic.dblclick()
+        await expect(hall.get_by_role("alert").first).to_contain_text("You have typed a code.")
+        await check(hall, "kiosk, a code left")
+        await fits(hall, "kiosk, a code left")
+        assert visits(kiosk) == []
+        await hall.get_by_role("button", name="Español").click()
+        await expect(hall.get_by_role("button", name="Seguir sin cita")).to_be_visible()
+        await hall.get_by_role("button", name="English").click()
+        await without.click()
+        await expect(hall.locator("#ticket")).to_have_text("A-001")
+        [visit] = visits(kiosk)
+        assert visit.subject == "sales"
+        await hall.get_by_role("button", name="Next visitor").click()
+        await code.fill("none-1")
+        await code.press("Enter")
+        await expect(hall.get_by_role("alert").first).to_contain_text("We do not know this code.")
+        await expect(code).to_be_focused()
+        await topic.click()  # as the page says: choose a topic
+        await expect(hall.locator("#ticket")).to_have_text("A-002")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1080, 1920)])
+async def test_the_question_whether_somebody_is_there_covers_nothing_to_press(
+    tmp_path: Path, new_page: NewPage, width: int, height: int
+) -> None:
+    async with kiosk_channel(tmp_path, languages={"en": "English", "es": "Español"}) as kiosk:
+        hall = await new_page(viewport={"width": width, "height": height})
+        await hall.clock.install(time=0)
+        await hall.goto(str(kiosk.client.make_url("/kiosk")))
+        await hall.get_by_role("button", name="Español").click()
+        await hall.clock.fast_forward("01:00")
+        await expect(hall.locator("#idle")).to_contain_text("¿Sigue ahí?")
+        assert await hall.evaluate(COVERED) == []
+
+
+# What can be pressed or filled in and lies below the question.
+COVERED = """() => {
+  const bar = document.getElementById("idle").getBoundingClientRect();
+  return [...document.querySelectorAll("button, input")].filter((one) => {
+    const at = one.getBoundingClientRect();
+    return at.width && at.top < bar.bottom && at.bottom > bar.top;
+  }).map((one) => one.textContent || one.id);
+}"""

@@ -5,11 +5,13 @@ const at = (id) => document.getElementById(id);
 const say = document.body.dataset;
 const root = document.documentElement;
 const buttons = (name) => [...document.querySelectorAll(`button[data-${name}]`)];
-const REFUSALS = {"no-route": "closed", "not-found": "no_code", "illegal-move": "too_early"};
+const REFUSALS = {"no-route": "closed", "turned-away": "closed", "not-found": "no_code", "illegal-move": "too_early"};
 const WORDS = JSON.parse(say.words);
 const HOME = root.lang; // the page's own language, which has a word for everything
 const ASK_MS = 20000; // how long "are you still there" stands: what WCAG 2.2.1 asks for
 let key = "", sent = "", language = "", spoken = HOME, timer = 0, asking = false;
+let tried = ""; // the code that was checked in with last: one that is refused does not stand in a topic's way
+let wanted = ""; // the topic that is asked about
 
 // The token comes once, behind the "#", which browsers do not send; the kiosk remembers it.
 if (location.hash.startsWith("#token=")) {
@@ -48,15 +50,30 @@ function choose(code) {
 function start() {
   clearTimeout(timer);
   at("check-in").reset();
-  tell("problem", "");
+  complain("");
   tell("idle", "");
   choose("");
-  key = sent = "";
+  key = sent = tried = wanted = "";
   at("done").hidden = true;
   at("check-in").hidden = false;
   at("name").focus();
 }
 
+// What is wrong, and with which field; the visitor is there at once.
+function complain(text, field = "") {
+  tell("problem", text);
+  at("without").hidden = text !== "code_left";
+  for (const name of ["code", "phone"]) name === field ? at(name).setAttribute("aria-invalid", "true") : at(name).removeAttribute("aria-invalid");
+  if (field) at(field).focus();
+}
+
+function refused({code, field}) {
+  if (field === "phone") complain("no_phone", field);
+  else complain(REFUSALS[code] ?? "failed", code === "not-found" ? "code" : "");
+}
+
+// The focus is on the ticket, not on the button that takes it away: who presses Enter twice, and a scanner that ends
+// each line with two characters, keep it; a screen reader reads on from there.
 function show(answer) {
   clearTimeout(timer);
   at("ticket").textContent = answer.ticket;
@@ -65,36 +82,41 @@ function show(answer) {
   tell("wait", minutes ? "wait" : "", minutes);
   at("check-in").hidden = true;
   at("done").hidden = false;
-  at("again").focus();
+  at("your-ticket").focus();
   if (Number(say.showTicketMs)) timer = setTimeout(start, Number(say.showTicketMs));
 }
 
 async function checkIn(about) {
+  if (asking) return;
   const site = say.site ? {site: say.site} : {};
   const body = JSON.stringify({...about, ...site, language, name: at("name").value.trim(), phone: at("phone").value.trim()});
   if (body !== sent) key = newKey();
   sent = body;
+  const pressed = document.activeElement;
   busy(true);
-  tell("problem", "");
+  complain("");
   try {
     const headers = {"Content-Type": "application/json", "Idempotency-Key": key};
     const token = localStorage.getItem("kiosk-token");
     if (token) headers.Authorization = `Bearer ${token}`;
     const response = await fetch("/v1/kiosk/checkins", {method: "POST", headers, body, signal: AbortSignal.timeout(10000)});
     const answer = await response.json();
-    if (response.ok) show(answer);
-    else tell("problem", REFUSALS[answer.code] ?? "failed");
-  } catch {
-    tell("problem", "failed");
-  } finally {
     busy(false);
+    pressed.focus(); // what is disabled loses it
+    if (response.ok) show(answer);
+    else refused(answer);
+  } catch {
+    busy(false);
+    pressed.focus();
+    complain("failed");
+  } finally {
     touched();
   }
 }
 
 function busy(is) {
   asking = is;
-  for (const button of [...buttons("topic"), ...buttons("language"), at("by-code")]) button.disabled = is;
+  for (const button of [...buttons("topic"), ...buttons("language"), at("by-code"), at("without")]) button.disabled = is;
 }
 
 // Whoever leaves without a ticket leaves a page in their language, with their name on it: not for the next one to see.
@@ -111,10 +133,28 @@ function stillThere() {
   timer = setTimeout(start, ASK_MS);
 }
 
-for (const button of buttons("topic")) button.addEventListener("click", () => checkIn({topic: button.dataset.topic}));
+// A code that was typed and not checked in with is somebody's appointment: no topic passes it over in silence.
+function byTopic(topic) {
+  const code = at("code").value.trim();
+  wanted = topic;
+  if (code && code !== tried) complain("code_left");
+  else checkIn({topic});
+}
+
+function byCode() {
+  tried = at("code").value.trim();
+  if (tried) checkIn({code: tried});
+}
+
+function withoutCode() {
+  at("code").value = "";
+  checkIn({topic: wanted});
+}
+
+for (const button of buttons("topic")) button.addEventListener("click", () => byTopic(button.dataset.topic));
 for (const button of buttons("language")) button.addEventListener("click", () => choose(button.dataset.language));
-const byCode = () => at("code").value.trim() && checkIn({code: at("code").value.trim()});
 at("by-code").addEventListener("click", byCode);
+at("without").addEventListener("click", withoutCode);
 at("check-in").addEventListener("submit", (event) => event.preventDefault());
 at("code").addEventListener("keydown", (event) => event.key === "Enter" && byCode());
 at("again").addEventListener("click", start);
