@@ -10,6 +10,7 @@ import { askAs, plain, toldName } from "./names.js";
 import { NOTHING, reduce } from "./stream.js";
 import { now, setServerTime } from "./time.js";
 import { Twin } from "./twin.js";
+import { addressed, unsent } from "./unsent.js";
 import { UNSEEN, Watch } from "./watch.js";
 import { named, preferred, refusal, speak, t } from "./words.js";
 
@@ -41,6 +42,7 @@ const OUT = {
   busy: {}, // what was asked and not answered: "accept o-1"
   signals: {}, // interaction -> {typing, receivedMs, readMs}: what its customer does, in passing
   sending: {}, // interaction -> [{key, text, problem}]
+  uploading: {}, // interaction -> name of the file that is on its way up
   twin: false,
   dialog: null,
   floor: null, // queues and colleagues, when they were last asked for
@@ -183,7 +185,7 @@ export class Desk {
     if (message.type === "welcome") setServerTime(message.server_time_ms);
     this.store.set((state) => {
       const view = reduce(state.view, message);
-      let next = { ...state, view };
+      let next = { ...state, view, dialog: stillAsked(state.dialog, view) };
       if (message.type === "state" && turned(state.view.agent, message)) next.stateSince = now();
       if (message.type === "welcome" && !message.resumed) next = this._afresh(next);
       if (message.type === "assigned") next = this._assigned(next, message);
@@ -470,15 +472,27 @@ export class Desk {
     this.select(ids[(at + by + ids.length) % ids.length]);
   }
 
-  /** `ident` may be that of a consult: then only the colleague hears it. True when it may leave the composer. */
+  /** `ident` may be that of a consult: then only the colleague hears it. Null where it must stay in the composer;
+      otherwise a promise, true once it is recorded. */
   say(id, ident, text, attachments) {
     const fields = { interaction: ident, text, attachments };
     if (new TextEncoder().encode(JSON.stringify(fields)).length > FRAME_MAX) {
       this.tell(t("no.too-long", { n: FRAME_MAX }), "bad");
-      return false;
+      return null;
     }
-    this._deliver(id, { key: randomId(), fields, problem: "" });
-    return true;
+    return this._deliver(id, { key: randomId(), fields, problem: "" });
+  }
+
+  /** What stands in the composer, once its files are all there. Null and promise as of `say`. */
+  reply(one) {
+    const [text, files] = [drafts.get(one.id, "say") || "", drafts.get(one.id, "files") || []];
+    if ((!text.trim() && !files.length) || this.state.uploading[one.id]) return null;
+    const going = this.say(one.id, addressed(one), text, files);
+    if (!going) return null;
+    drafts.set(one.id, "say", "");
+    drafts.set(one.id, "files", "");
+    if (one.channel === "chat") this.writes(addressed(one), "");
+    return going;
   }
 
   async _deliver(id, letter) {
@@ -486,6 +500,59 @@ export class Desk {
     const answer = await this.link.ask("say", letter.fields);
     const failed = answer.type === "error" ? [{ ...letter, problem: refusal(answer) }] : [];
     this._letters(id, (list) => [...list.filter((one) => one.key !== letter.key), ...failed]);
+    return !failed.length;
+  }
+
+  /** Files for the reply. They go up one after the other and stay with their interaction, whatever is shown meanwhile. */
+  async attach(id, files) {
+    for (const file of files) {
+      this._uploading(id, file.name);
+      try {
+        const found = await this.api.upload(file);
+        drafts.set(id, "files", [...(drafts.get(id, "files") || []), found]);
+      } catch (problem) {
+        this.tell(t("attach.failed", { name: file.name, why: refusal(problem) }), "bad");
+      }
+    }
+    this._uploading(id, "");
+  }
+
+  _uploading(id, name) {
+    this.store.set((state) => {
+      const { [id]: _, ...others } = state.uploading;
+      return { ...state, uploading: name ? { ...others, [id]: name } : others };
+    });
+  }
+
+  // --- what was begun and not sent (unsent.js) ---------------------------------------------------------------------
+
+  /** `go()` gives the interaction out of hand. Where that would lose something, it is asked first. */
+  parting(one, act, go) {
+    if (unsent(this.state, one).length) this.dialog({ kind: "unsent", id: one.id, of: one.state, act, go });
+    else go();
+  }
+
+  /** Send it, and go only if all of it is recorded; what was refused stands in the conversation and says why. */
+  async sendAndGo(one, go) {
+    this.dialog(null);
+    if ((await this._sendAll(one)) && this.state.view.interactions[one.id]) go();
+  }
+
+  async _sendAll(one) {
+    const refused = (this.state.sending[one.id] || []).filter((letter) => letter.problem);
+    for (const letter of refused) if (!(await this._deliver(one.id, { ...letter, problem: "" }))) return false;
+    const kinds = unsent(this.state, one);
+    if (kinds.includes("reply") && !(await this.reply(one))) return false;
+    if (kinds.includes("note") && !(await this.addNote(one))) return false;
+    return true;
+  }
+
+  /** What was let go with open eyes is not asked for again at the end of wrap-up; a refusal keeps it. */
+  async letGo(one, go) {
+    this.dialog(null);
+    await go();
+    const over = this.state.view.interactions[one.id]?.state === "wrap-up";
+    if (over) for (const kind of ["say", "files", "note"]) drafts.set(one.id, kind, "");
   }
 
   /** What was refused goes back to be written anew. */
@@ -502,17 +569,21 @@ export class Desk {
     });
   }
 
-  async note(id, text) {
+  /** The note that was written; true when it is recorded. */
+  async addNote(one) {
+    const [id, text] = [addressed(one), drafts.get(one.id, "note") || ""];
+    if (!text.trim()) return false;
     const answer = await this.ask(`note ${id}`, "note", { interaction: id, text });
+    if (answer?.type === "ok") drafts.set(one.id, "note", "");
     return answer?.type === "ok";
   }
 
-  /** A call to a customer; true when it is recorded. */
   /** A refusal over HTTP, in words. */
   refused(problem) {
     this.tell(problem.code === "bad-message" ? problem.message : refusal(problem), "bad");
   }
 
+  /** A call to a customer; true when it is recorded. */
   async promise(body) {
     try {
       const { to } = await this.api.post("/v1/desk/callbacks", body);
@@ -624,6 +695,11 @@ export class Desk {
     document.documentElement.lang = this.taste.language;
     document.documentElement.dataset.look = this.taste.look;
   }
+}
+
+/** What is asked of an interaction, for as long as it is here and as it was: who has left cannot be transferred. */
+function stillAsked(dialog, view) {
+  return !dialog?.id || view.interactions[dialog.id]?.state === dialog.of ? dialog : null;
 }
 
 function read(state) {

@@ -1,8 +1,10 @@
-// What stands in the way until it is answered: giving work on, leaving with open work.
+// What stands in the way until it is answered: giving work on, leaving with open work, losing what was written.
 
-import { html, useEffect, useRef, useState } from "./html.js";
+import { html, useLayoutEffect, useRef, useState } from "./html.js";
 import { Button } from "./parts.js";
+import { who } from "./desk.js";
 import { cannot } from "./talk.js";
+import { unsent } from "./unsent.js";
 import { t } from "./words.js";
 
 const SHOWN = 40;
@@ -12,29 +14,56 @@ const ADDRESS = /^[^\s<>@,;:"()[\]\\]+@[^\s<>@,;:"()[\]\\]+$/;
 export function Dialogs({ desk, state }) {
   const { dialog } = state;
   if (dialog?.kind === "signout") return html`<${SignOut} desk=${desk} state=${state} />`;
-  const one = dialog?.kind === "transfer" && state.view.interactions[dialog.id];
-  return one ? html`<${Transfer} desk=${desk} state=${state} one=${one} />` : null;
+  const one = dialog && state.view.interactions[dialog.id];
+  if (!one) return null;
+  if (dialog.kind === "unsent") return html`<${Unsent} key="unsent" desk=${desk} state=${state} one=${one} act=${dialog.act} go=${dialog.go} />`;
+  return html`<${Transfer} key="transfer" desk=${desk} state=${state} one=${one} />`;
 }
 
-/** The browser's own dialog: it holds the focus, and Escape closes it. */
+/** The browser's own dialog: it holds the focus, and Escape closes it. The focus goes back to what opened it; where that
+    is gone with what it belonged to, to where the work is. */
 function Dialog({ title, onClose, children }) {
   const box = useRef(null);
-  useEffect(() => {
-    const dialog = box.current;
+  useLayoutEffect(() => {
+    const [dialog, opener] = [box.current, document.activeElement];
     dialog.showModal();
-    return () => dialog.close();
+    return () => {
+      dialog.close();
+      requestAnimationFrame(() => !document.querySelector("dialog[open]") && (there(opener) ? opener : document.getElementById("main"))?.focus());
+    };
   }, []);
   return html`<dialog ref=${box} aria-labelledby="dialog-title" onCancel=${onClose} onClick=${(e) => e.target === box.current && onClose()}>
     <div class="dialog"><h2 id="dialog-title">${title}</h2>${children}</div>
   </dialog>`;
 }
 
+function there(element) {
+  return element?.isConnected && element !== document.body;
+}
+
 function SignOut({ desk, state }) {
   const close = () => desk.dialog(null);
-  const n = Object.keys(state.view.interactions).length;
+  const mine = Object.values(state.view.interactions);
+  const begun = mine.filter((one) => unsent(state, one).length);
   return html`<${Dialog} title=${t("signout.title")} onClose=${close}>
-    <p>${t("signout.text", { n })}</p>
+    <p>${t("signout.text", { n: mine.length })}</p>
+    ${begun.length > 0 && html`<p class="problem">${t("signout.unsent", { who: begun.map(who).join(", ") })}</p>`}
     <div class="dialog-acts"><${Button} onClick=${close}>${t("cancel")}<//><${Button} kind="bad" onClick=${() => desk.signOut()}>${t("menu.signout")}<//></div>
+  <//>`;
+}
+
+/** First the way back: whoever pressed Enter once too often sends nothing that is half written. */
+function Unsent({ desk, state, one, act, go }) {
+  const kinds = unsent(state, one);
+  const uploading = state.uploading[one.id];
+  const sendable = kinds.includes("reply") ? "unsent.send" : kinds.includes("note") ? "unsent.add" : "";
+  const busy = state.phase !== "live";
+  return html`<${Dialog} title=${t("unsent.title")} onClose=${() => desk.dialog(null)}>
+    <ul class="unsent">${kinds.map((kind) => html`<li key=${kind}>${t(`unsent.${kind}`, { who: who(one) })}</li>`)}</ul>
+    ${uploading && html`<p class="quiet" role="status">${t("attach.uploading", { name: uploading })}</p>`}
+    <div class="dialog-acts"><${Button} onClick=${() => desk.dialog(null)}>${t("unsent.back")}<//>
+      <${Button} busy=${busy} onClick=${() => desk.letGo(one, go)}>${t(`unsent.without.${act}`)}<//>
+      ${sendable && html`<${Button} kind="primary" busy=${busy || Boolean(uploading)} onClick=${() => desk.sendAndGo(one, go)}>${t(`${sendable}.${act}`)}<//>`}</div>
   <//>`;
 }
 
@@ -61,7 +90,11 @@ function Transfer({ desk, state, one }) {
   };
   const send = (event) => {
     event.preventDefault();
-    if (to) desk.transfer(one.id, to, to.address ? "blind" : mode, reason);
+    if (!to) return;
+    const how = to.address ? "blind" : mode;
+    const go = () => desk.transfer(one.id, to, how, reason);
+    if (how === "blind") desk.parting(one, "transfer", go);
+    else go(); // it stays here meanwhile
   };
   const choice = (kind, name, shown, detail, tone) => html`<label class="option" key=${`${kind} ${name}`}>
     <input type="radio" name="to" checked=${to?.[kind] === name} onChange=${() => setTo({ [kind]: name })} />

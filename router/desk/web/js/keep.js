@@ -32,24 +32,44 @@ export const commands = {
   save: (list) => write(here, "commands", list.length ? list : null),
 };
 
-// `kind` is what is being written: say, note, between (in a consult), closing.
+// `kind` is what is being written: say, files, note, between (in a consult), closing, card. All of it stands here as well,
+// for browsers that keep nothing; whoever shows a draft follows `draft-changed`, because others write it, too.
+const begun = new Map(); // key -> value
+
+function names() {
+  try {
+    return Object.keys(here());
+  } catch {
+    return [];
+  }
+}
+
+function remove(unwanted) {
+  for (const key of new Set([...names(), ...begun.keys()])) {
+    const [word, id] = key.split(" ");
+    if (word !== "draft" || !unwanted(id)) continue;
+    begun.delete(key);
+    write(here, key, null);
+  }
+}
+
 export const drafts = {
-  get: (id, kind) => read(here, `draft ${id} ${kind}`, null),
-  set: (id, kind, value) => write(here, `draft ${id} ${kind}`, value),
+  get(id, kind) {
+    const key = `draft ${id} ${kind}`;
+    if (!begun.has(key)) begun.set(key, read(here, key, null));
+    return begun.get(key);
+  },
+  set(id, kind, value) {
+    const key = `draft ${id} ${kind}`;
+    begun.set(key, value);
+    write(here, key, value);
+    dispatchEvent(new CustomEvent("draft-changed", { detail: id }));
+  },
   /** Of interactions that are no longer this agent's. */
-  prune(known) {
-    for (const key of Object.keys(here())) {
-      const [word, id] = key.split(" ");
-      if (word === "draft" && !(id in known)) here().removeItem(key);
-    }
-  },
+  prune: (known) => remove((id) => !(id in known)),
   /** Of one that is over for good. */
-  drop(id) {
-    for (const key of Object.keys(here())) if (key.startsWith(`draft ${id} `)) here().removeItem(key);
-  },
-  clear() {
-    for (const key of Object.keys(here())) if (key.startsWith("draft ")) here().removeItem(key);
-  },
+  drop: (id) => remove((one) => one === id),
+  clear: () => remove(() => true),
 };
 
 export const taste = {

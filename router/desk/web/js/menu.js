@@ -40,14 +40,14 @@ function Notify() {
 export function Popover({ label, button, children }) {
   const [open, setOpen] = useState(false);
   const box = useRef(null);
+  const close = () => {
+    setOpen(false);
+    box.current?.querySelector("button")?.focus(); // what was chosen in it is gone with it
+  };
   useEffect(() => {
     if (!open) return undefined;
     const elsewhere = (event) => box.current && !box.current.contains(event.target) && setOpen(false);
-    const escape = (event) => {
-      if (event.key !== "Escape") return;
-      setOpen(false);
-      box.current?.querySelector("button")?.focus();
-    };
+    const escape = (event) => event.key === "Escape" && close();
     addEventListener("pointerdown", elsewhere);
     addEventListener("keydown", escape);
     return () => {
@@ -57,7 +57,7 @@ export function Popover({ label, button, children }) {
   }, [open]);
   return html`<div class="popover" ref=${box}>
     ${button({ "aria-expanded": String(open), "aria-haspopup": "dialog", onClick: () => setOpen(!open) })}
-    ${open && html`<div class="popover-panel" role="dialog" aria-label=${label}>${children(() => setOpen(false))}</div>`}
+    ${open && html`<div class="popover-panel" role="dialog" aria-label=${label}>${children(close)}</div>`}
   </div>`;
 }
 

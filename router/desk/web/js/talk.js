@@ -12,7 +12,8 @@ import { flagOf } from "./rail.js";
 import { Templates } from "./texts.js";
 import { now, useNow } from "./time.js";
 import { who } from "./desk.js";
-import { named, refusal, spoken, t } from "./words.js";
+import { addressed, unsent } from "./unsent.js";
+import { named, spoken, t } from "./words.js";
 
 // Where something written here reaches the customer.
 const WRITTEN = new Set(["chat", "email"]);
@@ -37,6 +38,9 @@ export function cannot(one, what) {
 }
 
 function Head({ desk, state, one }) {
+  useDrafts(one.id);
+  // One button stands out: what was begun is to be sent before anything ends.
+  const begun = unsent(state, one).length > 0;
   const since = state.since[one.id];
   const active = one.state === "active";
   const mine = !one.consult || one.consult.role === "owner";
@@ -60,9 +64,9 @@ function Head({ desk, state, one }) {
       html`<${Button} icon="again" busy=${!live || state.busy[`recall ${one.id}`]} onClick=${() => desk.recall(one.id)}>${t("visitor.again", { n: one.calls })}<//>
         <${Button} icon="walkin" busy=${!live || state.busy[`arrived ${one.id}`]} onClick=${() => desk.arrived(one.id)}>${t("visitor.here")}<//>`}
       ${active && !one.consult &&
-      html`<${Button} icon="move" busy=${!live} onClick=${() => desk.dialog({ kind: "transfer", id: one.id })}>${t("transfer")}<//>`}
+      html`<${Button} icon="move" busy=${!live} onClick=${() => desk.dialog({ kind: "transfer", id: one.id, of: one.state })}>${t("transfer")}<//>`}
       ${active && mine &&
-      html`<${Button} kind="primary" icon="check" busy=${!live || state.busy[`complete ${one.id}`]} onClick=${() => desk.complete(one.id)}>${t("complete")}<//>`}
+      html`<${Button} kind=${begun ? "plain" : "primary"} icon="check" busy=${!live || state.busy[`complete ${one.id}`]} onClick=${() => desk.parting(one, "complete", () => desk.complete(one.id))}>${t("complete")}<//>`}
     </div>
     ${active && mine && one.channel === "phone" && cannot(one, "hold") && html`<p class="talk-cannot quiet" id="cannot-hold">${t("cannot.hold")}</p>`}
   </header>`;
@@ -167,7 +171,6 @@ function Letter({ desk, one, letter }) {
   const back = () => {
     const old = drafts.get(one.id, "say") || "";
     drafts.set(one.id, "say", [old, desk.takeBack(one.id, letter)].filter(Boolean).join("\n"));
-    dispatchEvent(new CustomEvent("draft-changed", { detail: one.id }));
   };
   return html`<li class="said ours unsure">
     <p class="said-by"><span>${t("you")}</span><span class="quiet">${letter.problem ? "" : t("sending")}</span></p>
@@ -178,21 +181,20 @@ function Letter({ desk, one, letter }) {
 
 // --- what is written next --------------------------------------------------------------------------------------------
 
-/** A text that is kept while it is written. */
-function useDraft(id, kind) {
-  const [text, set] = useState(() => drafts.get(id, kind) || "");
-  useEffect(() => {
-    const changed = (event) => event.detail === id && set(drafts.get(id, kind) || "");
+/** Drawn again whenever a draft of this interaction is another. */
+function useDrafts(id) {
+  const [, again] = useState({});
+  useLayoutEffect(() => {
+    const changed = (event) => event.detail === id && again({});
     addEventListener("draft-changed", changed);
     return () => removeEventListener("draft-changed", changed);
-  }, [id, kind]);
-  return [
-    text,
-    (next) => {
-      drafts.set(id, kind, next);
-      set(next);
-    },
-  ];
+  }, [id]);
+}
+
+/** A text that is kept while it is written. */
+function useDraft(id, kind) {
+  useDrafts(id);
+  return [drafts.get(id, kind) || "", (next) => drafts.set(id, kind, next)];
 }
 
 function Composer({ desk, state, one, speaks }) {
@@ -219,38 +221,29 @@ function Reply({ desk, state, one }) {
   const [text, setText] = useDraft(one.id, "say");
   const [files, setFiles] = useDraft(one.id, "files");
   const mail = one.channel === "email";
-  const ident = one.consult?.role === "consulted" ? one.consult.of : one.id;
   const list = files || [];
-  const send = () => {
-    if (!text.trim() && !list.length) return;
-    if (desk.say(one.id, ident, text, list)) {
-      write("");
-      setFiles("");
-    }
-  };
+  const uploading = state.uploading[one.id] || "";
   const label = t(mail ? "reply.email" : "reply.chat", { who: who(one) });
   const write = (next) => {
     setText(next);
-    if (one.channel === "chat") desk.writes(ident, next);
+    if (one.channel === "chat") desk.writes(addressed(one), next);
   };
+  const send = () => desk.reply(one);
   return html`<${Writing} id="reply" label=${label} text=${text} setText=${write} onSend=${send} quick=${!mail} tall=${mail}>
-    <${Files} desk=${desk} list=${list} setList=${(next) => setFiles(next.length ? next : "")} />
+    <${Files} uploading=${uploading} add=${(some) => desk.attach(one.id, some)} list=${list} setList=${(next) => setFiles(next.length ? next : "")} />
     <${Templates} desk=${desk} state=${state} one=${one} add=${(more) => setText([text.trimEnd(), more].filter(Boolean).join("\n\n"))} />
     <span class="grow"></span>
-    <${Button} kind="primary" icon="send" keys=${mail ? "Ctrl ↵" : "↵"} onClick=${send}>${t("send")}<//>
+    <${Button} kind=${text.trim() || list.length ? "primary" : "plain"} icon="send" keys=${mail ? "Ctrl ↵" : "↵"} busy=${Boolean(uploading)} onClick=${send}>${t("send")}<//>
   <//>`;
 }
 
 function Note({ desk, state, one }) {
   const [text, setText] = useDraft(one.id, "note");
-  const ident = one.consult?.role === "consulted" ? one.consult.of : one.id;
-  const busy = state.busy[`note ${ident}`] || state.phase !== "live";
-  const send = async () => {
-    if (text.trim() && (await desk.note(ident, text))) setText("");
-  };
+  const busy = state.busy[`note ${addressed(one)}`] || state.phase !== "live";
+  const send = () => desk.addNote(one);
   return html`<${Writing} id="note" label=${t("note")} text=${text} setText=${setText} onSend=${send}>
     <span class="quiet hint grow"><${Icon} name="lock" size=${14} /> ${t("note.hint")}</span>
-    <${Button} keys="Ctrl ↵" busy=${busy} onClick=${send}>${t("note.add")}<//>
+    <${Button} kind=${text.trim() ? "primary" : "plain"} keys="Ctrl ↵" busy=${busy} onClick=${send}>${t("note.add")}<//>
   <//>`;
 }
 
@@ -271,26 +264,15 @@ function Writing({ id, label, text, setText, onSend, quick, tall, children }) {
   </div>`;
 }
 
-function Files({ desk, list, setList }) {
+function Files({ uploading, add, list, setList }) {
   const input = useRef(null);
-  const [uploading, setUploading] = useState("");
-  const add = async (event) => {
-    const found = [];
-    for (const file of event.target.files) {
-      setUploading(file.name);
-      try {
-        found.push(await desk.api.upload(file));
-      } catch (problem) {
-        desk.tell(t("attach.failed", { name: file.name, why: refusal(problem) }), "bad");
-      }
-    }
-    setUploading("");
+  const chosen = (event) => {
+    add([...event.target.files]);
     event.target.value = "";
-    setList([...list, ...found]);
   };
   const drop = (file) => setList(list.filter((one) => one !== file));
-  return html`<input type="file" multiple hidden ref=${input} onChange=${add} aria-label=${t("attach")} />
-    <${IconButton} icon="clip" label=${t("attach")} onClick=${() => input.current.click()} />
+  return html`<input type="file" multiple hidden ref=${input} onChange=${chosen} aria-label=${t("attach")} />
+    <${IconButton} icon="clip" label=${t("attach")} disabled=${Boolean(uploading)} onClick=${() => input.current.click()} />
     ${uploading && html`<span class="quiet" role="status">${t("attach.uploading", { name: uploading })}</span>`}
     ${list.map((file) => html`<span class="chip file-chip">${file.name}<button type="button" aria-label=${t("attach.remove", { name: file.name })} onClick=${() => drop(file)}><${Icon} name="close" size=${12} /></button></span>`)}`;
 }
@@ -304,7 +286,7 @@ function WrapUp({ desk, state, one }) {
     <${Outcome} desk=${desk} state=${state} one=${one} chosen=${one.disposition} />
     <div class="wrapup-acts">
       ${one.wrap_up_until_ms > 0 && html`<${Button} busy=${busy || state.busy[`extend ${one.id}`]} onClick=${() => desk.extend(one.id)}>${t("wrapup.more")}<//>`}
-      <${Button} kind="primary" icon="check" busy=${busy} onClick=${() => desk.finish(one.id)}>${t("wrapup.finish")}<//>
+      <${Button} kind="primary" icon="check" busy=${busy} onClick=${() => desk.parting(one, "finish", () => desk.finish(one.id))}>${t("wrapup.finish")}<//>
     </div>
   </div>`;
 }
@@ -322,13 +304,14 @@ function Consult({ desk, state, one }) {
   const names = useNames();
   const other = owner && !consult.agent ? consult.address : names(owner ? consult.agent : consult.owner);
   const busy = state.phase !== "live" || state.busy[`consult ${one.id}`];
+  const end = () => desk.consult(one.id, "end_consult"); // who was asked leaves by it, and takes nothing along
   const word = consult.state === "asking" ? "consult.asking" : consult.state === "conference" ? "consult.conference" : owner ? "consult.with" : "consult.by";
   return html`<section class="consult" aria-label=${t("consult.between")}>
     <div class="consult-head"><strong class="grow">${t(word, { who: other })}</strong>
       ${owner && consult.state !== "asking" && html`
         ${consult.state === "consulting" && html`<${Button} busy=${busy} onClick=${() => desk.consult(one.id, "join_consult")}>${t("consult.join")}<//>`}
-        <${Button} kind="primary" busy=${busy} onClick=${() => desk.consult(one.id, "complete_consult")}>${t("consult.complete")}<//>`}
-      <${Button} busy=${busy} onClick=${() => desk.consult(one.id, "end_consult")}>${t("consult.end")}<//>
+        <${Button} kind="primary" busy=${busy} onClick=${() => desk.parting(one, "handover", () => desk.consult(one.id, "complete_consult"))}>${t("consult.complete")}<//>`}
+      <${Button} busy=${busy} onClick=${() => (owner ? end() : desk.parting(one, "leave", end))}>${t("consult.end")}<//>
     </div>
     ${consult.state !== "asking" && consult.id && html`<${Between} desk=${desk} state=${state} one=${one} other=${other} />`}
   </section>`;
@@ -337,7 +320,7 @@ function Consult({ desk, state, one }) {
 function Between({ desk, state, one, other }) {
   const [text, setText] = useDraft(one.id, "between");
   const send = () => {
-    if (text.trim() && desk.say(one.consult.id, one.consult.id, text, [])) setText("");
+    if (text.trim() && desk.say(one.consult.id, one.consult.id, text, []) !== null) setText("");
   };
   const letters = state.sending[one.consult.id] || [];
   return html`<ol class="between">${(one.consult.messages || []).map((message, index) => html`<li key=${index}><strong>${author(state, one, message)}</strong> <span dir="auto">${message.text}</span></li>`)}
