@@ -32,6 +32,12 @@ CUT = """() => [...document.querySelectorAll("button")].filter((one) => {
   return at.width && !one.closest(".scroll") && (at.left < 0 || at.right > innerWidth);
 }).map((one) => one.textContent || one.getAttribute("aria-label"))"""
 
+# WCAG 2.5.8: 24 px each way, but for what stands in a sentence. axe forgives what has room around it.
+SMALL = """() => [...document.querySelectorAll("button")].filter((one) => {
+  const at = one.getBoundingClientRect();
+  return at.width && !one.closest("p") && (at.width < 24 || at.height < 24);
+}).map((one) => one.textContent || one.getAttribute("aria-label"))"""
+
 
 async def check(page: Page, screen: str) -> None:
     """All rules in the light, those of colour in the dark. The page's policy is lifted for axe alone, whose markup it
@@ -53,6 +59,8 @@ async def fits(page: Page, screen: str) -> None:
     assert wide <= NARROW["width"], f"{screen} is {wide} px wide"
     cut = await page.evaluate(CUT)
     assert cut == [], f"{screen}: out of sight at the side: {cut}"
+    small = await page.evaluate(SMALL)
+    assert small == [], f"{screen}: too small to be hit with a finger: {small}"
     await page.set_viewport_size(size)
 
 

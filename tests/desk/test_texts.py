@@ -46,7 +46,7 @@ async def test_what_a_customer_came_with_before_is_shown_with_its_notes(house: D
     await expect(ana.log()).to_contain_text("the new one is broken")
     before = ana.page.get_by_role("region", name="Before")
     await expect(before).to_contain_text("sent a new parcel")
-    await expect(before).to_contain_text("Solved")
+    await expect(before).to_contain_text("Ana · Solved")
     await again.cut()
 
 

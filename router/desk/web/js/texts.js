@@ -2,6 +2,7 @@
 
 import { moment } from "./format.js";
 import { html, useEffect, useState } from "./html.js";
+import { Person } from "./names.js";
 import { Words } from "./parts.js";
 import { now } from "./time.js";
 import { named, spoken, t } from "./words.js";
@@ -85,7 +86,7 @@ export function History({ desk, one }) {
     <ol class="notes">${past.map((before) => html`<li key=${before.id}>
       <p class="said-by"><span>${named("channel", before.channel)} · ${before.queue}</span><time class="quiet figures">${moment(before.enqueued_at_ms, spoken(), now())}</time></p>
       ${before.subject && html`<p dir="auto">${before.subject}</p>`}
-      <p class="quiet">${[before.agent, before.disposition && named("outcome", before.disposition)].filter(Boolean).join(" · ")}</p>
+      <p class="quiet">${before.agent && html`<${Person} id=${before.agent} />`}${before.agent && before.disposition && " · "}${before.disposition && named("outcome", before.disposition)}</p>
       ${before.notes.map((note) => html`<p class="note-text" dir="auto"><${Words} text=${note.text} /></p>`)}</li>`)}</ol></section>`;
 }
 
