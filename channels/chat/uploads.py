@@ -22,8 +22,18 @@ from channels.chat.conversation import FILES
 from channels.chat.limits import Buckets
 from channels.chat.settings import Settings
 from channels.chat.tokens import Ticket, seal_file, unseal, unseal_file
-from router.errors import BadMessage, Forbidden, NotFound, Overloaded, TooLarge, Unauthenticated, Unavailable
+from router.errors import (
+    BadMessage,
+    Forbidden,
+    NotFound,
+    Overloaded,
+    RouterError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
 from router.service.ports import Context
+from router.service.problems import problem_response
 from router.service.routes import describe, json_response, read_body, read_query
 
 # What a file of a kind begins with. Kinds that are not here are believed: nothing runs or shows them.
@@ -99,7 +109,16 @@ class FileRoutes:
         refuses=(Unauthenticated, Forbidden, TooLarge, BadMessage, Overloaded, Unavailable),
     )
     async def post(self, request: web.Request) -> web.Response:
+        """A refusal may be read by the page that asked, too: without the header its browser tells of a cut line."""
         headers = self._origin(request)
+        try:
+            answer = await self._take(request)
+        except RouterError as refusal:
+            answer = problem_response(refusal)
+        answer.headers.update(headers)
+        return answer
+
+    async def _take(self, request: web.Request) -> web.Response:
         query = read_query(request, UploadQuery)
         visitor = self._visitor(request)
         if wait_s := self._rates.wait_s(visitor, self._context.desk.now_ms()):
@@ -108,9 +127,7 @@ class FileRoutes:
         kind = kind_of(content, request.content_type, self._settings.file_types)
         kept = await self._context.blobs.put(content, kind, plain_name(query.name))
         ticket = Ticket(visitor, kept.digest, kept.size, kept.media_type, kept.name)
-        answer = json_response(Uploaded(seal_file(self._secret(), ticket), kept.name, kept.media_type, kept.size), 201)
-        answer.headers.update(headers)
-        return answer
+        return json_response(Uploaded(seal_file(self._secret(), ticket), kept.name, kept.media_type, kept.size), 201)
 
     @describe(
         "A file of a conversation, as a download; the ticket is in the message that came with it",

@@ -26,6 +26,7 @@ SECRET = b"a secret of thirty-two characters"
 PNG = b"\x89PNG\r\n\x1a\n and so on"
 TOKEN = seal(SECRET, Claim("v1", 7, NOW_MS))
 KINDS = Settings().file_types
+STATUS = {"unauthenticated": 401, "bad-message": 422, "too-large": 413}
 
 
 def bearer(token: str = TOKEN, kind: str = "image/png", **more: str) -> dict[str, str]:
@@ -97,15 +98,38 @@ async def test_what_may_not_come_is_refused(
     client: ClientSession, headers: dict[str, str], body: bytes, code: str
 ) -> None:
     async with client.post("/chat/files", data=body, headers=headers) as refused:
-        assert refused.headers["Code"] == code
+        assert (await refused.json(content_type=None))["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "code"),
+    [(bearer("x.y"), PNG, "unauthenticated"), (bearer(), b"MZ", "bad-message"), (bearer(), PNG * 90, "too-large")],
+)
+async def test_a_page_elsewhere_may_read_why_its_file_was_refused(
+    client: ClientSession, headers: dict[str, str], body: bytes, code: str
+) -> None:
+    """Without the header its browser tells it only that the line failed."""
+    shop = {"Origin": "https://shop.example"}
+    async with client.post("/chat/files", data=body, headers=headers | shop) as refused:
+        assert (refused.status, (await refused.json(content_type=None))["code"]) == (STATUS[code], code)
+        assert refused.headers["Access-Control-Allow-Origin"] == shop["Origin"]
+        assert refused.headers["Vary"] == "Origin"
+
+
+async def test_a_page_that_may_not_learns_nothing(client: ClientSession) -> None:
+    elsewhere = bearer(Origin="https://elsewhere.example")
+    async with client.post("/chat/files", data=PNG, headers=elsewhere) as refused:
+        assert "Access-Control-Allow-Origin" not in refused.headers
 
 
 async def test_a_visitor_uploads_so_many_in_a_minute(client: ClientSession) -> None:
     codes = []
     for _ in range(4):
         async with client.post("/chat/files", data=PNG, headers=bearer()) as answer:
-            codes.append(answer.headers.get("Code", ""))
+            codes.append((await answer.json(content_type=None)).get("code", ""))
+            retry = answer.headers.get("Retry-After")
     assert codes == ["", "", "", "overloaded"]
+    assert retry is not None
 
 
 async def test_a_page_that_may_is_let_in_and_others_are_told_so(client: ClientSession) -> None:
