@@ -204,6 +204,16 @@ def test_every_word_that_is_said_is_known(web: Path) -> None:
             assert key in known, f"{path.name}: {key}"
 
 
+def test_why_something_was_refused_is_a_sentence_of_its_own() -> None:
+    """It stands alone, or behind one that says what was not done: neither in brackets nor with two full stops."""
+    for name, words in dictionaries(WIDGET).items():
+        assert words["unsent"].endswith(". {why}"), name
+        for key, text in words.items():
+            if key.startswith("no."):
+                assert text.endswith((".", "…")), (name, key)
+                assert text[0].isupper(), (name, key)
+
+
 def test_what_we_ship_as_defaults_is_translated() -> None:
     known = dictionaries()["en"].keys()
     assert {f"reason.{word}" for word in Settings().reasons} <= known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.desk.conftest import QUICK, NewPage, unhurried
 from tests.desk.people import Desk
@@ -171,8 +172,12 @@ async def test_a_file_goes_each_way_and_what_may_not_come_is_said(shop: Daemon, 
     await chooser.set_input_files({"name": "run.html", "mimeType": "text/html", "buffer": b"<script>"})
     await expect(eva.page.get_by_text("run.html: this kind of file cannot be sent here.")).to_be_visible()
     await chooser.set_input_files({"name": "lie.png", "mimeType": "image/png", "buffer": b"MZ not a picture"})
-    await expect(eva.page.get_by_text("lie.png could not be uploaded.")).to_be_visible()
+    await expect(eva.page.get_by_text("lie.png: this kind of file cannot be sent here.")).to_be_visible()
+    await eva.button("Remove run.html").click()
+    await expect(eva.writing).to_be_focused()
+    await expect(eva.page.get_by_text("run.html")).to_have_count(0)
     await eva.say("my shoe")
+    await expect(eva.page.get_by_text("lie.png")).to_have_count(0)  # it was told, and stands for no later message
     link = eva.log.get_by_role("link", name="Download shoe.png")
     async with eva.page.expect_download() as download:
         await link.click()
@@ -191,6 +196,144 @@ async def test_a_file_goes_each_way_and_what_may_not_come_is_said(shop: Daemon, 
     async with eva.page.expect_download() as bill:
         await eva.log.get_by_role("link", name="Download bill.txt").click()
     assert Path(await (await bill.value).path()).read_bytes() == b"9.99"
+
+
+class SlowUploads:
+    """The way up for files, on which they stand until they are let through."""
+
+    def __init__(self) -> None:
+        self.free = asyncio.Event()
+        self.fails = False
+
+    async def lay(self, page: Page) -> None:
+        await page.route(re.compile("/chat/files"), self._went)
+
+    async def _went(self, route: Route) -> None:
+        await self.free.wait()
+        if self.fails:
+            await route.abort()
+        else:
+            await route.continue_()
+
+
+async def attach(eva: Visitor, *names: str) -> None:
+    files = [{"name": name, "mimeType": "image/png", "buffer": PNG} for name in names]
+    await eva.page.locator("input[type=file]").set_input_files(files)  # type: ignore[arg-type]
+
+
+WAITS = "Sent as soon as the files are up."
+
+
+async def test_words_wait_for_their_files(shop: Daemon, new_page: NewPage, ana: Desk) -> None:
+    eva, way = await comes(shop, new_page, bypass_csp=True), SlowUploads()
+    await way.lay(eva.page)
+    await eva.start("Eva")
+    await expect(eva.page.get_by_text("You are next.")).to_be_visible()
+    await attach(eva, "left.png", "right.png")
+    await eva.say("both shoes")
+    await expect(eva.page.get_by_role("status").get_by_text(WAITS)).to_be_visible()
+    await expect(eva.button("Send")).to_be_disabled()
+    await expect(eva.writing).to_have_value("both shoes")
+    await check(eva.page, "a message that waits for its files")
+    await eva.button("Remove right.png").click()  # taken back on its way: the message waits for the other one
+    await expect(eva.page.get_by_text(WAITS)).to_be_visible()
+    way.free.set()
+    await expect(eva.log.get_by_text("Delivered")).to_be_visible()
+    await expect(eva.writing).to_have_value("")
+    await expect(eva.log.get_by_role("listitem")).to_have_count(1)
+    await expect(eva.log.get_by_role("link")).to_have_text(["left.png"])
+    await ana.ready()
+    await ana.accept("Eva")
+    first = ana.log().get_by_role("listitem")
+    await expect(first).to_have_count(1)
+    await expect(first).to_contain_text("both shoes")
+    await expect(first).to_contain_text("left.png")
+
+
+async def test_a_file_that_does_not_come_holds_its_words_until_the_visitor_decides(
+    shop: Daemon, new_page: NewPage, ana: Desk
+) -> None:
+    eva, way = await comes(shop, new_page), SlowUploads()
+    await way.lay(eva.page)
+    await eva.start("Eva")
+    await expect(eva.page.get_by_text("You are next.")).to_be_visible()
+    await attach(eva, "shoe.png")
+    await eva.say("my shoe")
+    way.fails = True
+    way.free.set()
+    failed = eva.page.get_by_role("alert").get_by_text("shoe.png could not be uploaded.")
+    await expect(failed).to_be_visible()
+    await expect(eva.page.get_by_text(WAITS)).to_have_count(0)
+    await expect(eva.writing).to_have_value("my shoe")
+    await eva.button("Remove shoe.png").click()
+    await expect(failed).to_have_count(0)
+    await eva.button("Send").click()
+    await expect(eva.log.get_by_text("my shoe")).to_be_visible()
+
+
+async def test_who_writes_on_has_not_sent_yet(shop: Daemon, new_page: NewPage, ana: Desk) -> None:
+    eva, way = await comes(shop, new_page), SlowUploads()
+    await way.lay(eva.page)
+    await eva.start("Eva")
+    await expect(eva.page.get_by_text("You are next.")).to_be_visible()
+    await attach(eva, "shoe.png")
+    await eva.say("my shoe")
+    await eva.writing.press_sequentially(", the left")
+    await expect(eva.page.get_by_text(WAITS)).to_have_count(0)
+    way.free.set()
+    await expect(eva.button("Remove shoe.png")).to_be_visible()
+    await expect(eva.page.get_by_text("Uploading")).to_have_count(0)
+    await expect(eva.writing).to_have_value("my shoe, the left")
+    await eva.writing.press("Enter")
+    await expect(eva.log.get_by_text("my shoe, the left")).to_be_visible()
+    await expect(eva.log.get_by_role("link")).to_have_text(["shoe.png"])
+
+
+async def test_what_was_not_sent_when_the_chat_ends_is_named_and_kept(
+    shop: Daemon, new_page: NewPage, ana: Desk
+) -> None:
+    eva, way = await comes(shop, new_page, bypass_csp=True), SlowUploads()
+    await way.lay(eva.page)
+    await eva.start("Eva")
+    await ana.ready()
+    await ana.accept("Eva")
+    await expect(eva.page.get_by_text("You are talking to Ana.")).to_be_visible()
+    await attach(eva, "shoe.png")
+    await eva.say("my shoe")
+    await ana.button("Complete").click()
+    await expect(eva.page.get_by_role("alert")).to_contain_text("You had not sent this: “my shoe”, shoe.png.")
+    await check(eva.page, "over, with something unsent")
+    way.free.set()
+    await eva.button("Start a new chat").click()
+    await expect(eva.writing).to_have_value("my shoe")
+    await expect(eva.page.get_by_text("shoe.png", exact=True)).to_be_visible()
+    assert await eva.log.get_by_text("my shoe").count() == 0
+
+
+@asynccontextmanager
+async def elsewhere_chat(shop: Daemon, new_page: NewPage) -> AsyncIterator[Visitor]:
+    """Somebody on a page of another origin."""
+
+    async def page(request: web.Request) -> web.Response:
+        script = f'<script src="{shop.http}/chat/widget.js" data-topic="support" defer></script>'
+        text = f"<!doctype html><html lang=en><title>x</title><main><h1>Shop</h1></main>{script}</html>"
+        return web.Response(text=text, content_type="text/html")
+
+    app = web.Application()
+    app.add_routes([web.get("/", page)])
+    async with TestServer(app) as elsewhere:
+        eva = Visitor(await new_page())
+        await eva.page.goto(str(elsewhere.make_url("/")))
+        yield eva
+
+
+async def test_a_page_elsewhere_says_why_a_file_was_refused(shop: Daemon, new_page: NewPage, ana: Desk) -> None:
+    async with elsewhere_chat(shop, new_page) as eva:
+        await eva.start("Eva")
+        await expect(eva.page.get_by_text("You are next.")).to_be_visible()
+        lie = {"name": "lie.png", "mimeType": "image/png", "buffer": b"MZ not a picture"}
+        await eva.page.locator("input[type=file]").set_input_files(lie)  # type: ignore[arg-type]
+        await expect(eva.page.get_by_text("lie.png: this kind of file cannot be sent here.")).to_be_visible()
 
 
 async def test_at_a_closed_door_a_letter_becomes_mail(shop: Daemon, new_page: NewPage, ana: Desk) -> None:

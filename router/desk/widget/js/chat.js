@@ -3,7 +3,7 @@
 
 import { draft, sending, shown, token, whenTokenChanges } from "./keep.js";
 import { Link } from "./link.js";
-import { NOTHING, reduce } from "./model.js";
+import { NOTHING, isOpen, reduce } from "./model.js";
 import { spoken } from "./words.js";
 
 const TYPING_MS = 2500; // how often it is said again
@@ -17,6 +17,7 @@ export class Chat {
   constructor(house, base, options) {
     Object.assign(this, { house, base, options });
     this.listeners = new Set();
+    this.stops = new Map(); // key of an upload -> what takes it back
     this.link = null;
     this.marked = { received: 0, read: 0 };
     this.typedAt = 0;
@@ -26,7 +27,8 @@ export class Chat {
       problem: "",
       view: { ...NOTHING, sending: sending.load() },
       unread: 0,
-      uploads: [], // {key, name, problem}
+      uploads: [], // {key, name, problem}: on their way up, or refused
+      waits: false, // Send was pressed, and goes off when the files are up
       files: [], // {file, name, media_type, size}
       draft: draft.load(),
       fresh: false, // hello opens a conversation
@@ -93,7 +95,8 @@ export class Chat {
     const view = reduce(this.state.view, frame);
     sending.save(view.sending);
     const isNews = frame.type === "message" && frame.author !== "customer" && !this._looksAtIt();
-    this.set({ view, unread: this.state.unread + (isNews ? 1 : 0) });
+    const waits = this.state.waits && isOpen(view); // nobody is there any more to send to; it stands under what was not sent
+    this.set({ view, waits, unread: this.state.unread + (isNews ? 1 : 0) });
     if (frame.type === "typing") this._typed(frame.on);
     if (frame.type === "error" && frame.re && frame.retry_after_s) this._later(frame);
     if (frame.type === "message" || frame.type === "welcome") this._mark(frame.type === "welcome");
@@ -127,14 +130,24 @@ export class Chat {
 
   // --- what the visitor says ---------------------------------------------------------------------------------------
 
-  say(text) {
-    const files = this.state.files;
-    if (!text.trim() && !files.length) return false;
+  /** Words and files are one message: while a file is on its way up, both wait for it. Refused ones were told, and go. */
+  say() {
+    const { draft: text, files } = this.state;
+    const uploads = this.state.uploads.filter((one) => !one.problem);
+    this.set({ uploads, waits: uploads.length > 0 });
+    if (uploads.length || (!text.trim() && !files.length)) return;
     this._keep({ id: randomId(), kind: "message", text, files });
     this.set({ files: [], draft: "" });
     draft.save("");
     this.typedAt = 0;
-    return true;
+  }
+
+  /** An upload is up, refused, or taken back. A file that did not come is the visitor's to decide about. */
+  _settled() {
+    const { waits, uploads } = this.state;
+    if (!waits) return;
+    if (uploads.some((one) => one.problem)) this.set({ waits: false });
+    else if (!uploads.length) this.say();
   }
 
   letter({ email, name, text }) {
@@ -161,7 +174,9 @@ export class Chat {
   /** What was refused goes back to be written anew. */
   takeBack(one) {
     this._sending((list) => list.filter((other) => other !== one));
-    if (one.kind === "message") this.write([this.state.draft, one.text].filter(Boolean).join("\n"));
+    if (one.kind !== "message") return;
+    this.set({ files: [...one.files, ...this.state.files] });
+    this.write([this.state.draft, one.text].filter(Boolean).join("\n"));
   }
 
   _keep(one) {
@@ -189,21 +204,32 @@ export class Chat {
 
   async upload(file) {
     const key = randomId();
-    const note = (problem) => this.set({ uploads: [...this.state.uploads.filter((one) => one.key !== key), { key, name: file.name, problem }] });
+    const gone = () => !this.state.uploads.some((one) => one.key === key);
+    const note = (problem) => {
+      this.set({ uploads: [...this.state.uploads.filter((one) => one.key !== key), { key, name: file.name, problem }] });
+      this._settled();
+    };
     if (file.size > this.house.file_max) return note("too-large");
-    if (!this.house.file_types.includes(file.type)) return note("kind");
+    if (!this.house.file_types.includes(file.type)) return note("bad-message"); // as the server says it of the content
     note("");
+    const stop = new AbortController();
+    this.stops.set(key, stop);
     try {
       const answer = await fetch(`${new URL("/chat/files", this.base).href}?name=${encodeURIComponent(file.name.slice(0, 200))}`, {
         method: "POST",
         body: file,
+        signal: stop.signal,
         headers: { Authorization: `Bearer ${token.load()}`, "Content-Type": file.type },
       });
       const found = await answer.json();
+      if (gone()) return undefined;
       if (!answer.ok) return note(found.code || "failed");
       this.set({ uploads: this.state.uploads.filter((one) => one.key !== key), files: [...this.state.files, found] });
+      this._settled();
     } catch {
-      note("failed");
+      if (!gone()) note("failed");
+    } finally {
+      this.stops.delete(key);
     }
     return undefined;
   }
@@ -213,7 +239,9 @@ export class Chat {
   }
 
   dismiss(upload) {
-    this.set({ uploads: this.state.uploads.filter((one) => one !== upload) });
+    this.set({ uploads: this.state.uploads.filter((one) => one.key !== upload.key) });
+    this.stops.get(upload.key)?.abort();
+    this._settled();
   }
 
   /** Where a file that came with a message can be had; of our own we have the ticket. */
@@ -224,9 +252,10 @@ export class Chat {
 
   // --- in passing --------------------------------------------------------------------------------------------------
 
+  /** Who writes on has not done yet: nothing goes off by itself. */
   write(text) {
     draft.save(text);
-    this.set({ draft: text });
+    this.set({ draft: text, waits: false });
     const now = Date.now();
     if (!text && this.typedAt) {
       this.typedAt = 0;

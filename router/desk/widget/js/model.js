@@ -111,6 +111,11 @@ const STEPS = {
   },
 };
 
+/** Whether somebody is there, or will be, to whom something can be said. */
+export function isOpen(view) {
+  return view.state === "queued" || view.state === "active";
+}
+
 /** The view after one frame. */
 export function reduce(view, frame) {
   const step = STEPS[frame.type];

@@ -1,7 +1,7 @@
 // The picture of the chat. Nothing is decided here; texts of people stay texts.
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
-import { markOf } from "./model.js";
+import { isOpen, markOf } from "./model.js";
 import { coded, spoken, t } from "./words.js";
 
 const hour = (ms) => new Intl.DateTimeFormat(spoken(), { hour: "2-digit", minute: "2-digit" }).format(new Date(ms));
@@ -47,7 +47,7 @@ function Panel({ chat, state, onClose }) {
 
 function Head({ chat, view, onClose }) {
   const [sure, setSure] = useState(false);
-  const open = view.state === "queued" || view.state === "active";
+  const open = isOpen(view);
   const end = () => {
     setSure(false);
     chat.leave();
@@ -181,7 +181,7 @@ function Writing({ chat, state }) {
   const input = useRef(null);
   useEffect(() => box.current.focus({ preventScroll: true }), []);
   const send = () => {
-    chat.say(state.draft);
+    chat.say();
     box.current.focus();
   };
   const keys = (event) => {
@@ -193,6 +193,10 @@ function Writing({ chat, state }) {
     for (const file of event.target.files) chat.upload(file);
     event.target.value = "";
   };
+  const remove = (upload) => {
+    chat.dismiss(upload);
+    box.current.focus(); // its button is gone with it
+  };
   const limit = Math.floor(chat.house.file_max / 1e5) / 10;
   return html`<div class="writing">
     <label class="unseen" for="write">${t("write")}</label>
@@ -200,15 +204,15 @@ function Writing({ chat, state }) {
       onInput=${(e) => chat.write(e.target.value)} onKeyDown=${keys}></textarea>
     ${(state.files.length > 0 || state.uploads.length > 0) && html`<ul class="chips">
       ${state.files.map((file) => html`<li key=${file.file} class="chip"><span>${file.name}</span><button type="button" aria-label=${t("attach.remove", { name: file.name })} onClick=${() => chat.drop(file)}><${Icon} name="close" size=${12} /></button></li>`)}
-      ${state.uploads.map((one) => html`<li key=${one.key} class=${one.problem ? "chip bad" : "chip"} role=${one.problem ? "alert" : "status"}>
-        <span>${one.problem ? t(["too-large", "kind"].includes(one.problem) ? `attach.${one.problem}` : "attach.failed", { name: one.name, n: limit }) : t("attach.going", { name: one.name })}</span>
-        ${one.problem && html`<button type="button" aria-label=${t("attach.remove", { name: one.name })} onClick=${() => chat.dismiss(one)}><${Icon} name="close" size=${12} /></button>`}</li>`)}
+      ${state.uploads.map((one) => html`<li key=${one.key} class=${one.problem ? "chip bad" : "chip"}>
+        <span role=${one.problem ? "alert" : "status"}>${one.problem ? coded("attach", one.problem, { name: one.name, n: limit }) : t("attach.going", { name: one.name })}</span>
+        <button type="button" aria-label=${t("attach.remove", { name: one.name })} onClick=${() => remove(one)}><${Icon} name="close" size=${12} /></button></li>`)}
     </ul>`}
     <div class="writing-foot">
       ${chat.house.file_types.length > 0 && html`<input type="file" hidden multiple ref=${input} accept=${chat.house.file_types.join(",")} aria-label=${t("attach")} onChange=${add} />
         <button type="button" class="icon-button" aria-label=${t("attach")} onClick=${() => input.current.click()}><${Icon} name="clip" /></button>`}
-      <span class="grow"></span>
-      <button type="button" class="button primary" onClick=${send}>${t("send")}</button>
+      <span class="grow quiet waits" role="status">${state.waits ? t("attach.waits") : ""}</span>
+      <button type="button" class="button primary" aria-disabled=${state.waits ? "true" : undefined} onClick=${send}>${t("send")}</button>
     </div>
   </div>`;
 }
@@ -217,9 +221,16 @@ function Writing({ chat, state }) {
 
 function Over({ chat, state }) {
   const { view } = state;
-  return html`${view.letter && !view.left && html`<${Letter} chat=${chat} view=${view} />`}
+  return html`${view.state === "ended" && html`<${Unsent} state=${state} />`}${view.letter && !view.left && html`<${Letter} chat=${chat} view=${view} />`}
     ${view.left && html`<p class="good" role="status">${t("letter.done")}</p>`}
     ${state.phase !== "connecting" && html`<button type="button" class=${view.letter ? "button" : "button primary"} onClick=${() => chat.start({})}>${t("again.do")}</button>`}`;
+}
+
+/** What was written and chosen when it ended: it stays for the next chat, and is not gone without a word. */
+function Unsent({ state }) {
+  const names = [...state.files, ...state.uploads.filter((one) => !one.problem)].map((file) => file.name);
+  const what = [state.draft.trim() && t("quoted", { text: state.draft.trim() }), ...names].filter(Boolean);
+  return what.length > 0 && html`<p class="problem kept" role="alert" dir="auto">${t("unsent.kept", { what: what.join(", ") })}</p>`;
 }
 
 function Letter({ chat, view }) {

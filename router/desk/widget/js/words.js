@@ -34,13 +34,17 @@ const en = {
   "attach.going": "Uploading {name}…",
   "attach.remove": "Remove {name}",
   "attach.too-large": "{name} is too large. Files may have up to {n} MB.",
-  "attach.kind": "{name}: this kind of file cannot be sent here.",
-  "attach.failed": "{name} could not be uploaded. Try again.",
+  "attach.bad-message": "{name}: this kind of file cannot be sent here.",
+  "attach.overloaded": "{name}: too many files at once. Try again in a minute.",
+  "attach.other": "{name} could not be uploaded. Try again.",
+  "attach.waits": "Sent as soon as the files are up.",
   "file": "Download {name}",
   "mark.sending": "Sending…",
   "mark.delivered": "Delivered",
   "mark.read": "Read",
-  "unsent": "Not sent ({why}).",
+  "unsent": "Not sent. {why}",
+  "unsent.kept": "You had not sent this: {what}. It is kept for your next chat.",
+  "quoted": "“{text}”",
   "unsent.again": "Edit",
   "end": "End chat",
   "end.sure": "End this chat?",
@@ -74,12 +78,12 @@ const en = {
   "no.overloaded": "We are very busy. Trying again…",
   "no.unavailable": "We cannot be reached right now. Trying again…",
   "no.draining": "We are back in a moment…",
-  "no.too-large": "the message is too long",
-  "no.bad-message": "check what you have entered",
-  "no.illegal-move": "this is not possible any more",
-  "no.not-supported": "this is not possible here",
-  "no.not-found": "a file is no longer there",
-  "no.other": "something went wrong ({code})",
+  "no.too-large": "The message is too long.",
+  "no.bad-message": "Check what you have entered.",
+  "no.illegal-move": "This is not possible any more.",
+  "no.not-supported": "This is not possible here.",
+  "no.not-found": "A file is no longer there.",
+  "no.other": "Something went wrong ({code}).",
 };
 
 const es = {
@@ -117,13 +121,17 @@ const es = {
   "attach.going": "Subiendo {name}…",
   "attach.remove": "Quitar {name}",
   "attach.too-large": "{name} es demasiado grande. Los archivos pueden tener hasta {n} MB.",
-  "attach.kind": "{name}: este tipo de archivo no se puede enviar aquí.",
-  "attach.failed": "No se pudo subir {name}. Inténtelo de nuevo.",
+  "attach.bad-message": "{name}: este tipo de archivo no se puede enviar aquí.",
+  "attach.overloaded": "{name}: demasiados archivos a la vez. Inténtelo en un minuto.",
+  "attach.other": "{name} no se pudo subir. Inténtelo de nuevo.",
+  "attach.waits": "Se envía en cuanto suban los archivos.",
   "file": "Descargar {name}",
   "mark.sending": "Enviando…",
   "mark.delivered": "Entregado",
   "mark.read": "Leído",
-  "unsent": "No enviado ({why}).",
+  "unsent": "No enviado. {why}",
+  "unsent.kept": "Esto no se envió: {what}. Se guarda para su próximo chat.",
+  "quoted": "«{text}»",
   "unsent.again": "Editar",
   "end": "Terminar chat",
   "end.sure": "¿Terminar este chat?",
@@ -157,12 +165,12 @@ const es = {
   "no.overloaded": "Estamos muy ocupados. Intentándolo de nuevo…",
   "no.unavailable": "Ahora no se nos puede localizar. Intentándolo de nuevo…",
   "no.draining": "Volvemos en un momento…",
-  "no.too-large": "el mensaje es demasiado largo",
-  "no.bad-message": "revise lo que ha escrito",
-  "no.illegal-move": "ya no es posible",
-  "no.not-supported": "aquí no es posible",
-  "no.not-found": "un archivo ya no está",
-  "no.other": "algo ha fallado ({code})",
+  "no.too-large": "El mensaje es demasiado largo.",
+  "no.bad-message": "Revise lo que ha escrito.",
+  "no.illegal-move": "Ya no es posible.",
+  "no.not-supported": "Aquí no es posible.",
+  "no.not-found": "Un archivo ya no está.",
+  "no.other": "Algo ha fallado ({code}).",
 };
 
 export const LANGUAGES = { en, es };
@@ -190,7 +198,7 @@ export function t(key, values = {}) {
 }
 
 /** The words for a code, or those for any other. */
-export function coded(prefix, code) {
+export function coded(prefix, code, values = {}) {
   const key = `${prefix}.${code}`;
-  return key in en ? t(key) : t(`${prefix}.other`, { code });
+  return key in en ? t(key, values) : t(`${prefix}.other`, { ...values, code });
 }
