@@ -355,7 +355,8 @@ async def test_a_code_that_was_typed_is_not_passed_over(tmp_path: Path, new_page
 async def test_the_question_whether_somebody_is_there_covers_nothing_to_press(
     tmp_path: Path, new_page: NewPage, width: int, height: int
 ) -> None:
-    async with kiosk_channel(tmp_path, languages={"en": "English", "es": "Español"}) as kiosk:
+    topics = {f"topic-{number}": f"Topic {number}" for number in range(6)}
+    async with kiosk_channel(tmp_path, topics=topics, languages={"en": "English", "es": "Español"}) as kiosk:
         hall = await new_page(viewport={"width": width, "height": height})
         await hall.clock.install(time=0)
         await hall.goto(str(kiosk.client.make_url("/kiosk")))
