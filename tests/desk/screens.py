@@ -349,6 +349,10 @@ async def writing(album: Album) -> None:
 
     await ana.row("Mira").get_by_role("button").click()
     await details(album, ana)
+    await ana.button("Complete").click()  # the template was chosen, and not sent
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await album.take(page, "unsent")
+    await page.keyboard.press("Escape")
     await ana.button("Transfer").click()
     await expect(page.get_by_role("radio", name="Ben")).to_be_visible()
     await page.get_by_role("radio", name="Ben").check()

@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.async_api import Locator, Route, expect
 
-from tests.desk.conftest import SignIn
+from tests.desk.conftest import NewPage, SignIn
 from tests.desk.people import Desk
 from tests.desk.test_access import look
 from tests.desk.test_trouble import chat
@@ -140,6 +140,22 @@ async def test_one_button_stands_out_and_while_something_is_written_it_is_send(h
     await expect(complete).not_to_have_class(re.compile("primary"))
     await ana.writing().press("Enter")
     await expect(complete).to_have_class(re.compile("primary"))
+    await mira.cut()
+
+
+async def test_a_browser_that_keeps_nothing_is_asked_too(house: Daemon, new_page: NewPage, sign_in: SignIn) -> None:
+    page = await new_page()
+    await page.add_init_script("Storage.prototype.setItem = () => { throw new DOMException('full'); };")
+    ana = Desk(page, house, "ana")
+    await ana.sign_in()
+    await ana.ready()
+    mira = await chat(house, name="Mira")
+    await ana.accept("Mira")
+    await ana.writing().press_sequentially("half")
+    await expect(ana.writing()).to_have_value("half")
+    await ana.button("Complete").click()
+    await question(ana).get_by_role("button", name="Send and complete").click()
+    await mira.until(lambda: mira.heard == ["half"])
     await mira.cut()
 
 

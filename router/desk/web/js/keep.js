@@ -56,12 +56,12 @@ function remove(unwanted) {
 export const drafts = {
   get(id, kind) {
     const key = `draft ${id} ${kind}`;
-    if (!begun.has(key)) begun.set(key, read(here, key, null));
-    return begun.get(key);
+    return begun.get(key) ?? read(here, key, null);
   },
   set(id, kind, value) {
     const key = `draft ${id} ${kind}`;
-    begun.set(key, value);
+    if (value === null || value === "") begun.delete(key);
+    else begun.set(key, value);
     write(here, key, value);
     dispatchEvent(new CustomEvent("draft-changed", { detail: id }));
   },
