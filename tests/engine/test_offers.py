@@ -40,7 +40,7 @@ from tests.engine.support.office import (
     office_with,
     seconds,
 )
-from tests.engine.support.walk import Walk
+from tests.engine.support.walk import Walk, hall
 
 OFFERED_TO_ANA = (arrived(1), e.OfferMade(1, 1, "ana", 20_000))
 # A queue for ana alone, so that there is never somebody else.
@@ -77,6 +77,7 @@ def test_nothing_leads_out_of_closed_and_everything_else_leads_there() -> None:
 def test_walks_make_every_move_of_the_table_and_no_other() -> None:
     """That they make no other is checked at every event of every walk (`Checked`)."""
     walks = [Walk(seed, thrift=1_000).run(600) for seed in range(40, 80)]
+    walks += [hall(seed, 600) for seed in (40, 41, 48)]  # where customers are called, and more is learned of them
     made = {(state, event) for walk in walks for state, event, _ in walk.checked.moves}
     assert made == set(NEXT)
 
