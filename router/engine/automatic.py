@@ -6,15 +6,19 @@ Otherwise the queue's `automatic` decides. What it wants waits like any contact;
 the reason `automatic`, so it is in the journal, in lists and in the customer's history, and is never offered.
 
 `undelivered` says that something of ours did not arrive. It marks the contact that it belongs to, be it over or not, by
-a note, and unless the queue does without, somebody gets it as work that follows: the customer has no answer yet.
+a note, and unless the queue does without, somebody gets it as work that follows: the customer has no answer yet. Words
+that were given up are no different, whether a server says so at once or a bounce says it later (`unanswered`).
 """
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.events import Event
 from router.engine.model import State
+from router.engine.views import Outbound
 
 REASON = "automatic"
 UNDELIVERED = "undelivered"
@@ -44,6 +48,35 @@ def marked(s: State, arrival: e.InteractionArrived) -> list[Event]:
     if arrival.follows not in s.interactions:
         return []
     return [_mark(arrival.follows, arrival.message)]
+
+
+def unanswered(s: State, letter: Outbound, error: str, now_ms: int) -> list[Event]:
+    """Work that follows a contact which is over, because words of ours in it were given up.
+
+    The note on it is made where the letter was tried. Nothing where somebody has the customer before them again: by the
+    names of the contact, also that of an earlier failure of the same letter.
+    """
+    item, channel = s.interactions.get(letter.interaction), s.config.channels.get(letter.channel)
+    if letter.action != "message" or item is None or channel is None or not channel.lasting:
+        return []
+    names = [s.threads.get(thread, 0) for thread in letter.threads]
+    if item.live or item.queue not in s.queues or any(number and s.interactions[number].live for number in names):
+        return []
+    if UNDELIVERED not in s.queue_config(item.queue).automatic:
+        return []
+    born = replace(
+        item.born,
+        interaction=s.last_interaction + 1,
+        threads=letter.threads,
+        attributes={**item.born.attributes, "auto": UNDELIVERED},
+        queue=item.queue,
+        enqueued_at_ms=now_ms,
+        lease_ms=0,
+        message=e.Message(f"Not delivered to {letter.whom} ({error})"[:NOTE_MAX]),
+        follows=item.number,
+        direction="inbound",
+    )
+    return [born]
 
 
 def _mark(number: int, message: e.Message | None) -> e.NoteAdded:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from router.engine import (
+    automatic,
     callbacks,
     config,
     consult,
@@ -110,7 +111,10 @@ def settle_outbound(s: State, ask: c.SettleOutbound, now_ms: int) -> list[Event]
 
 def fail_outbound(s: State, ask: c.FailOutbound, now_ms: int) -> list[Event]:
     _letter(s, ask.outbound)
-    return [e.OutboundFailed(ask.outbound, ask.error)] if ask.outbound in s.outbound else []
+    letter = s.outbound.get(ask.outbound)
+    if letter is None:
+        return []
+    return [e.OutboundFailed(ask.outbound, ask.error), *automatic.unanswered(s, letter, ask.error, now_ms)]
 
 
 def retry_outbound(s: State, ask: c.RetryOutbound, now_ms: int) -> list[Event]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
+from router.engine.config import Channel, Config
 from router.engine.events import Message
-from tests.engine.support.office import Office, arrived, given, office_with, seconds
+from tests.engine.support.office import OFFICE, Office, arrived, given, office_with, seconds
 
 KINDS = ("bounce", "report", "auto-reply", "list", "loop")
 LOST = Message("Not delivered to kim@example.org (550 5.1.1 no such user)")
@@ -73,6 +75,65 @@ def test_a_queue_can_do_without_the_work_but_not_without_the_mark() -> None:
     second = office.do(mail("mail:9", "mail:1", automatic="undelivered", message=LOST)).reply.interaction
     assert office.state_of(second) == "closed"
     assert [remark.text for remark in office.item(first).remarks or ()] == [LOST.text]
+
+
+SENDS = replace(OFFICE, channels={**OFFICE.channels, "email": Channel(actions=("message",), lasting=True)})
+REFUSED = "550 5.1.1 no such user"
+
+
+def answered_in_vain(config: Config = SENDS) -> tuple[Office, int, int]:
+    """Ana has answered and is done with it; the answer is on its way. The office, the contact and the letter."""
+    office = Office(config, ready=("ana",))
+    first = office.do(c.Arrive(channel="email", threads=("mail:1",), sender="kim@example.org")).reply.interaction
+    office.accept(first)
+    office.do(c.Say(agent="ana", interaction=first, message=Message("It is on its way.")))
+    office.complete(first)
+    (letter,) = [one.outbound for one in office.state.outbound.values() if one.action == "message"]
+    return office, first, letter
+
+
+def given_up(office: Office, letter: int) -> list[int]:
+    """The contacts that came of it."""
+    out = office.do(c.FailOutbound(outbound=letter, error=REFUSED))
+    return [event.interaction for event in out.events if isinstance(event, e.InteractionArrived)]
+
+
+def test_an_answer_that_was_given_up_is_work_that_follows_the_contact_that_is_over() -> None:
+    office, first, letter = answered_in_vain()
+    (second,) = given_up(office, letter)
+    born = office.item(second).born
+    assert (born.follows, born.sender, born.queue) == (first, "kim@example.org", "support")
+    assert born.message == Message(f"Not delivered to kim@example.org ({REFUSED})")
+    assert office.state_of(second) == "offered"
+
+
+def test_while_somebody_has_that_work_another_failure_makes_no_more() -> None:
+    office, _, letter = answered_in_vain()
+    (second,) = given_up(office, letter)
+    office.do(c.RetryOutbound(outbound=letter, by="operator:sam"))
+    assert given_up(office, letter) == []
+    office.accept(second)
+    office.complete(second)
+    office.do(c.RetryOutbound(outbound=letter, by="operator:sam"))
+    assert len(given_up(office, letter)) == 1, "they tried again, and the customer has no answer still"
+
+
+def test_an_answer_that_was_given_up_before_the_contact_is_over_makes_no_second_one() -> None:
+    office = Office(SENDS, ready=("ana",))
+    number = office.arrive()
+    office.accept(number)
+    office.do(c.Say(agent="ana", interaction=number, message=Message("Where do you live?")))
+    (letter,) = office.state.outbound
+    assert given_up(office, letter) == []
+
+
+ENDED_BY_RULES = replace(SENDS, channels=OFFICE.channels | {"email": Channel(actions=("message",))})
+
+
+@pytest.mark.parametrize("config", [office_with(SENDS, automatic=()), ENDED_BY_RULES])
+def test_no_work_follows_where_the_queue_does_without_or_nobody_can_be_written_to(config: Config) -> None:
+    office, _, letter = answered_in_vain(config)
+    assert given_up(office, letter) == []
 
 
 @pytest.mark.promise("IN-3")
