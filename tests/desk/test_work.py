@@ -45,6 +45,20 @@ async def test_an_interaction_from_ready_to_the_end_with_the_keyboard_alone(hous
     await visitor.cut()
 
 
+async def test_a_declined_offer_that_comes_back_says_why(house: Daemon, sign_in: SignIn) -> None:
+    """Nobody else is there: without a word the key would look broken."""
+    ana = await sign_in("ana")
+    await ana.ready()
+    visitor = await chat(house, name="Mira")
+    again = ana.page.get_by_text("You declined it before; nobody else is free.")
+    await expect(ana.offer("Mira")).to_be_visible()
+    await expect(again).to_have_count(0)
+    await ana.page.keyboard.press("F9")
+    await expect(again).to_be_visible()
+    await ana.accept("Mira")
+    await visitor.cut()
+
+
 @pytest.mark.long
 async def test_a_declined_offer_goes_to_somebody_else(house: Daemon, sign_in: SignIn) -> None:
     ana = await sign_in("ana")

@@ -36,6 +36,7 @@ const OUT = {
   pane: "list", // on a narrow screen: list, talk, side
   seen: {}, // interaction -> messages that were looked at
   since: {}, // interaction -> when it came to this agent
+  declined: {}, // interaction -> whether this agent declined it, and did not get it since
   told: [],
   announced: [], // words of supervisors that were not put away yet
   mails: {}, // interaction -> {count, messages, problem}
@@ -277,10 +278,11 @@ export class Desk {
   }
 
   _assigned(state, { interaction }) {
+    const { [interaction.id]: _, ...declined } = state.declined;
     const since = { ...state.since, [interaction.id]: now() };
     const seen = { ...state.seen, [interaction.id]: interaction.messages.length };
     const free = !state.view.interactions[state.selected];
-    const next = { ...state, since, seen };
+    const next = { ...state, since, seen, declined };
     return free ? { ...next, selected: interaction.id, pane: "talk" } : next;
   }
 
@@ -318,11 +320,17 @@ export class Desk {
     this._keep();
   }
 
-  _withdrawn({ offer, reason }) {
+  _withdrawn({ offer, interaction, reason }) {
+    if (reason === "declined") this._declined(interaction);
     const name = this.names?.[offer];
     if (!name || reason === "declined" || this.state.busy[`decline ${offer}`]) return;
     const key = `told.withdrawn.${reason}`;
     this.tell(t(key) === key ? t("told.withdrawn.other", { who: name, reason }) : t(key, { who: name }));
+  }
+
+  /** It comes back at once where nobody else fits: then the offer says so, or declining would look broken. */
+  _declined(interaction) {
+    this.store.set((state) => ({ ...state, declined: { ...state.declined, [interaction]: true } }));
   }
 
   _ended({ interaction, reason, wrap_up }) {

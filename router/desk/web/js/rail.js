@@ -52,6 +52,7 @@ function Offer({ desk, state, offer, first }) {
       </div>
     </div>
     ${interaction.subject && interaction.subject !== interaction.queue && html`<p class="offer-subject" dir="auto">${interaction.subject}</p>`}
+    ${state.declined[interaction.id] && html`<p class="quiet">${t("offer.again")}</p>`}
     <p class="chips"><span class="unseen">${t("why")}: </span><${Matches} interaction=${interaction} /></p>
     <${Until} ms=${offer.expires_at_ms} whole=${whole.current} />
     <div class="offer-acts">
