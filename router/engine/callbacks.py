@@ -310,6 +310,9 @@ def _next(s: State, callback: Callback, reason: str, now_ms: int) -> Event:
 
 def mended(s: State, now_ms: int) -> Iterator[Event]:
     """After a restart: what a journal that broke off inside of a command still owes."""
+    for place in _given_up(s):
+        yield from withdrawals(s, place, "merged")
+        yield e.InteractionEnded(place.number, "merged")
     for callback in list(s.callbacks.values()):
         item = s.interactions.get(callback.interaction)
         if callback.interaction and (item is None or item.state not in (*WAITING, ACTIVE)):
@@ -317,6 +320,13 @@ def mended(s: State, now_ms: int) -> Iterator[Event]:
         came = s.interactions.get(callback.instead)
         if callback.instead and (came is None or came.state not in WAITING):
             yield from _goes_on(s, callback, came.reason if came is not None else "failed", now_ms)
+
+
+def _given_up(s: State) -> list[Interaction]:
+    """Places in line that are no attempt of their callback any more, since the customer came by themselves (`met`)."""
+    names = {name_of(callback).rpartition("-")[0] for callback in s.callbacks.values()}
+    waiting = (item for item in s.interactions.values() if item.state in WAITING and item.number not in s.calls)
+    return [item for item in waiting if any(thread.rpartition("-")[0] in names for thread in item.threads)]
 
 
 def due_ms(s: State, t: Timer) -> int:

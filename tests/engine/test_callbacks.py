@@ -13,6 +13,7 @@ from router.engine import commands as c
 from router.engine import events as e
 from router.engine import invariants
 from router.engine.config import Calendar, Callbacks, Channel, Resort, Rule
+from router.engine.engine import Engine
 from router.engine.explain import explain
 from router.engine.lookups import callback_of, callback_views, interaction_view
 from router.engine.model import State
@@ -527,6 +528,33 @@ def test_callbacks_survive_the_process_at_every_record() -> None:
     office.accept(number + 1)
     office.do(c.ConfirmConnection(thread=office.thread(number + 1)))
     dies_after_each_record(office.checked.payloads, office.now_ms)
+
+
+@pytest.mark.promise("DU-1")
+def test_a_callback_that_rests_survives_the_process_at_every_record() -> None:
+    office, _ = kept()
+    hang_up(office, call(office))
+    office.pass_s(0)
+    call(office)
+    dies_after_each_record(office.checked.payloads, office.now_ms)
+
+
+@pytest.mark.promise("DU-1")
+def test_a_place_that_was_given_up_when_the_process_died_is_nobodys_place() -> None:
+    """The journal ends where the callback rests, and the place is not closed yet."""
+    office, number = kept()
+    again = call(office)
+    records = [codec.decode(payload) for payload in office.checked.payloads]
+    cut = next(i for i, record in enumerate(records) if isinstance(record.event, e.CallbackRests)) + 1
+    engine = Engine()
+    for record in records[:cut]:
+        engine.apply(record)
+    assert engine.state.interactions[number].state != CLOSED
+    engine.resume()
+    engine.handle(c.Restart(), office.now_ms)
+    assert engine.state.interactions[number].reason == "merged"
+    assert engine.state.callbacks[1].instead == again
+    assert invariants.broken(engine.state) == []
 
 
 @pytest.mark.parametrize("seed", range(800, 804))
