@@ -8,6 +8,13 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.system.daemon import Daemon
 
+# What a library does after it has drawn waits for a frame, or for a moment without one.
+BUSY = """
+const later = window.setTimeout;
+window.requestAnimationFrame = (call) => later(call, 2000);
+window.setTimeout = (call, ms, ...more) => later(call, ms > 0 && ms <= 200 ? 2000 : ms, ...more);
+"""
+
 
 class Desk:
     def __init__(self, page: Page, house: Daemon, name: str) -> None:

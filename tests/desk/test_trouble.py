@@ -12,7 +12,7 @@ from playwright.async_api import Page, WebSocketRoute, expect
 
 from router.http import oidc
 from tests.desk.conftest import NewPage, SignIn
-from tests.desk.people import Desk
+from tests.desk.people import BUSY, Desk
 from tests.system.clients import Visitor, check_in
 from tests.system.daemon import Daemon
 
@@ -326,3 +326,15 @@ async def test_a_customer_who_leaves_during_an_offer_is_told_of(house: Daemon, s
     await visitor.leave()
     await expect(ana.offer("Mira")).to_have_count(0)
     await expect(ana.told("Mira left before you answered.")).to_be_visible()
+
+
+async def test_a_desk_comes_up_in_a_browser_that_is_busy(house: Daemon, sign_in: SignIn) -> None:
+    """What the daemon says comes before the page has done what follows a drawing."""
+    ana = await sign_in("ana")
+    await ana.ready()
+    await ana.page.add_init_script(BUSY)
+    await ana.page.reload()
+    await expect(ana.button("Not ready")).to_be_enabled()
+    visitor = await chat(house, name="Mira")
+    await expect(ana.offer("Mira")).to_be_visible()
+    await visitor.cut()

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.desk.conftest import QUICK, NewPage, unhurried
-from tests.desk.people import Desk
+from tests.desk.people import BUSY, Desk
 from tests.desk.test_access import check
 from tests.support.ports import free_port
 from tests.system.daemon import CONFIG, Daemon
@@ -160,6 +160,16 @@ async def test_nothing_is_lost_by_a_reload_a_cut_a_restart_or_a_second_window(
     for window in (eva, second):
         await expect(window.log.locator("li .words")).to_have_text(["one", "two", "three"])
     assert len([one for one in await shop.interactions("queued") if one["channel"] == "chat"]) == 1
+
+
+async def test_what_comes_before_a_busy_browser_has_drawn_is_shown(shop: Daemon, new_page: NewPage, ana: Desk) -> None:
+    eva = await comes(shop, new_page)
+    await eva.start("Eva")
+    await eva.say("one")
+    await expect(eva.log.get_by_text("Delivered")).to_be_visible()
+    await eva.page.add_init_script(BUSY)
+    await eva.page.reload()
+    await expect(eva.log.get_by_text("one")).to_be_visible()
 
 
 async def test_a_file_goes_each_way_and_what_may_not_come_is_said(shop: Daemon, new_page: NewPage, ana: Desk) -> None:

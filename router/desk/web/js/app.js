@@ -5,7 +5,7 @@ import { Bar } from "./bar.js";
 import { Dialogs } from "./dialogs.js";
 import { Floor } from "./floor.js";
 import { House } from "./house.js";
-import { html, useEffect, useState } from "./html.js";
+import { html, useEffect, useLayoutEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { Announcements } from "./lead.js";
 import { Button, IconButton } from "./parts.js";
@@ -18,7 +18,7 @@ import { t } from "./words.js";
 
 export function App({ desk }) {
   const [state, setState] = useState(desk.state);
-  useEffect(() => desk.store.follow(setState), [desk]);
+  useLayoutEffect(() => desk.store.follow(setState), [desk]); // at once: what comes before a busy browser has drawn is shown
   useEffect(() => {
     const pressed = (event) => keys(desk, event);
     addEventListener("keydown", pressed);

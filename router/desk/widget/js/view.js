@@ -8,7 +8,7 @@ const hour = (ms) => new Intl.DateTimeFormat(spoken(), { hour: "2-digit", minute
 
 export function View({ chat, look, direction }) {
   const [state, set] = useState(chat.state);
-  useEffect(() => chat.follow(set), []);
+  useLayoutEffect(() => chat.follow(set), []); // at once: what comes before a busy browser has drawn is shown
   const launcher = useRef(null);
   const close = () => {
     chat.show(false);
