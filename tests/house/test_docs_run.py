@@ -139,7 +139,8 @@ async def until_gone(path: Path) -> None:
 async def test_the_table_of_parts_is_what_readiness_says(daemon: Daemon) -> None:
     table = next(table for table in OPERATORS.tables if table.header[0] == "part")
     here = [row[0] for row in table.rows if not row[1].startswith("with a log in Redis only")]
-    assert {name.strip("`") for name in here} == set((await daemon.ready())["parts"])
+    parts = {name.split("`")[1] for name in here}  # what one says may have a row of its own
+    assert parts == set((await daemon.ready())["parts"])
 
 
 # --- the schemas against the wire -------------------------------------------------------------------------------------
