@@ -69,7 +69,11 @@ def unanswered(s: State, letter: Outbound, error: str, now_ms: int) -> list[Even
         interaction=s.last_interaction + 1,
         threads=letter.threads,
         attributes={**item.born.attributes, "auto": UNDELIVERED},
-        queue=item.queue,
+        queue=item.queue,  # and what was asked for there: it may have been given to another one
+        requirement=item.requirement,
+        band=item.band,
+        weight=item.weight,
+        target_ms=item.target_ms,
         enqueued_at_ms=now_ms,
         lease_ms=0,
         message=e.Message(f"Not delivered to {letter.whom} ({error})"[:NOTE_MAX]),

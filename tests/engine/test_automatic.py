@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
-from router.engine.config import Channel, Config
+from router.engine.config import Channel, Config, Rule
 from router.engine.events import Message
+from router.engine.requirements import Node
 from tests.engine.support.office import OFFICE, Office, arrived, given, office_with, seconds
 
 KINDS = ("bounce", "report", "auto-reply", "list", "loop")
@@ -105,6 +106,19 @@ def test_an_answer_that_was_given_up_is_work_that_follows_the_contact_that_is_ov
     assert (born.follows, born.sender, born.queue) == (first, "kim@example.org", "support")
     assert born.message == Message(f"Not delivered to kim@example.org ({REFUSED})")
     assert office.state_of(second) == "offered"
+
+
+def test_it_asks_for_what_was_asked_for_where_the_contact_was_last() -> None:
+    by_rule = Rule("strict", "sales", to=("sales",), requirement=Node(skill="sales", level=4))
+    office = Office(replace(SENDS, rules=(by_rule,)), ready=("ana",))
+    first = office.do(c.Arrive(channel="email", threads=("mail:1",), recipient="sales")).reply.interaction
+    office.do(c.Transfer(interaction=first, to=c.Target(queue="support"), by="operator:sam"))
+    office.accept(first)
+    office.do(c.Say(agent="ana", interaction=first, message=Message("It is on its way.")))
+    office.complete(first)
+    (letter,) = [one.outbound for one in office.state.outbound.values() if one.action == "message"]
+    (second,) = given_up(office, letter)
+    assert (office.item(second).born.queue, office.offered_to(second)) == ("support", ["ana"])
 
 
 def test_while_somebody_has_that_work_another_failure_makes_no_more() -> None:
