@@ -493,8 +493,8 @@ class Consulting(Struct, frozen=True, forbid_unknown_fields=True):
     wait: Duration = Duration(60_000)  # somebody must have answered by then; 0s: as long as the owner likes to wait
 
 
-class Callbacks(Struct, frozen=True, forbid_unknown_fields=True):
-    """How customers are called who asked for it."""
+class Callbacks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How customers are called who asked for it. What is left at its default is not written: see `to_bytes`."""
 
     attempts: Annotated[int, Meta(ge=1, le=100)] = 3  # so many calls before it is given up
     delay: Duration = Duration(900_000)  # between the end of one and the next
@@ -573,8 +573,8 @@ def to_bytes(config: Config) -> bytes:
 
     While two versions run side by side the older one reads what the newer one wrote, and refuses a field that it does
     not know, since that asks for what it cannot do. So a field that comes later must not be written where it asks for
-    nothing: its struct leaves defaults out (Rule), or its default is UNSET. A default that is a choice, and may become
-    another one, is written.
+    nothing: its struct leaves defaults out (Rule, Callbacks), or its default is UNSET. A default that is a choice, and
+    may become another one, is written.
     """
     return _encode(config)
 

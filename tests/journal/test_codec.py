@@ -5,7 +5,7 @@ from typing import Any, get_type_hints
 import msgspec
 import pytest
 
-from router.engine.config import Config, Queue, Rule, to_bytes
+from router.engine.config import Callbacks, Config, Duration, Queue, Rule, to_bytes
 from router.engine.events import (
     EVENT_TYPES,
     AnyEvent,
@@ -134,3 +134,11 @@ def test_a_rule_is_written_without_what_it_does_not_ask_for() -> None:
     config = Config(queues={"support": Queue()}, rules=(Rule(name="all", queue="support", to=("+1",)),))
     written = msgspec.json.decode(to_bytes(config))["rules"]
     assert written == [{"name": "all", "queue": "support", "to": ["+1"]}]
+
+
+@pytest.mark.promise("DU-3", "DU-5")
+def test_how_callbacks_are_made_is_written_only_where_it_is_no_default() -> None:
+    """`silence` came later: a version without it must be able to read a house that never asked for it."""
+    assert msgspec.json.decode(to_bytes(Config()))["callbacks"] == {}
+    patient = Config(callbacks=Callbacks(silence=Duration(60_000)))
+    assert msgspec.json.decode(to_bytes(patient))["callbacks"] == {"silence": "1m"}
