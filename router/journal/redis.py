@@ -222,6 +222,7 @@ class RedisJournal:
         with self._mutex:
             self._open, self._stopped = False, "it is not open"
             if self.read_only:
+                self._seen = (0, "")
                 opened = self._look()
                 self._stopped = "it was opened to read only"
             else:
@@ -529,7 +530,8 @@ class RedisJournal:
             raise JournalFailed(f"{self.where}: {self._stopped}; open it first")
         link = self._reading.pop() if self._reading else Link(self.settings)
         try:
-            for entry in self.entries(link, after_seq):
+            known = self._seen[1] if self.read_only and self._seen[0] == after_seq else ""
+            for entry in self.entries(link, after_seq, known):
                 yield from self._verified(entry, after_seq)
                 after_seq = max(after_seq, entry.last_seq)
                 self._seen = (entry.last_seq, entry.id)
@@ -546,14 +548,33 @@ class RedisJournal:
                 return
         link.close()
 
-    def entries(self, link: Link, after_seq: int = 0) -> Iterator[Entry]:
-        """From the one that holds the next record on, slice by slice."""
-        start = link.call("XREVRANGE", self._log, after_seq + 1, "-", "COUNT", 1)
-        cursor = start[0][0] if start else b"-"
-        while found := link.call("XRANGE", self._log, cursor, "+", "COUNT", SLICE):
+    def entries(self, link: Link, after_seq: int = 0, known: str = "") -> Iterator[Entry]:
+        """From the one that holds the next record on, slice by slice; `known` held the last that was read before.
+
+        A slice begins with the last entry of the one before, and the first one with `known`: after a failover it may be
+        another Redis that answers, which has lost that and something else in its place. Whoever read on there would
+        have an engine that no log has made. Raises JournalCorrupt where `known` is lost, JournalFailed later.
+        """
+        last = known.encode()
+        if not last:
+            start = link.call("XREVRANGE", self._log, after_seq + 1, "-", "COUNT", 1)
+            found = link.call("XRANGE", self._log, start[0][0] if start else b"-", "+", "COUNT", SLICE)
+        else:
+            found = self._after(link, last)
+            if found is None:
+                raise JournalCorrupt(after_seq, f"it is not in {self.where} any more as it was read: Redis has lost it")
+        while found:
             for raw in found:
                 yield _entry(raw)
-            cursor = b"(" + found[-1][0]
+            last = found[-1][0]
+            found = self._after(link, last)
+            if found is None:
+                raise JournalFailed(f"{self.where}: entry {last.decode()} was lost while the log was read")
+
+    def _after(self, link: Link, last: bytes) -> list[Any] | None:
+        """The entries that follow that one; None: it is not there."""
+        found = link.call("XRANGE", self._log, last, "+", "COUNT", SLICE)
+        return found[1:] if found and found[0][0] == last else None
 
     def _verified(self, entry: Entry, after_seq: int) -> Iterator[tuple[int, bytes]]:
         expected = max(after_seq + 1, entry.first_seq)

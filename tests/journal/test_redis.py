@@ -22,7 +22,7 @@ from router.engine.config import Duration
 from router.errors import ConfigError, JournalCorrupt, JournalFailed, JournalHeld, JournalUnfit, JournalVersion
 from router.journal import frames, redis_scripts
 from router.journal.port import Journal, Snapshot
-from router.journal.redis import IN_FULL, RedisJournal
+from router.journal.redis import IN_FULL, SLICE, RedisJournal
 from router.journal.redis_inspection import verify
 from router.journal.redis_link import Link, check_url, problems
 from router.journal.settings import JournalSettings
@@ -349,6 +349,44 @@ def test_who_stands_by_knows_how_far_the_log_is_and_reads_over_one_link(own: Red
     assert asked(own)["links"] == 0
     for each in (beside, standby, leader):
         each.close()
+
+
+@pytest.mark.promise("DU-5")
+@pytest.mark.parametrize("written", [[3], [2, 9]], ids=["as much", "more"])
+def test_who_follows_does_not_read_on_where_others_have_written_in_the_place_of_what_was_read(
+    valkey: RedisServer, journal: RedisJournal, written: list[int]
+) -> None:
+    """A failover without the last records: what was made of them goes on with nothing that came after."""
+    fill(journal, [3])
+    for key in journal.keys[:2]:
+        valkey.command("COPY", key, f"{key}-replica")
+    fill(journal, [3])
+    beside = RedisJournal(journal.settings, read_only=True)
+    beside.open()
+    assert list(beside.read()) == records(1, 6)
+    assert list(beside.read(6)) == []
+    for key in journal.keys[:2]:
+        valkey.command("COPY", f"{key}-replica", key, "REPLACE")
+    with pytest.raises(JournalCorrupt, match="as it was read"):
+        list(beside.read(6))
+    journal.open()
+    fill(journal, written)
+    with pytest.raises(JournalCorrupt, match="as it was read"):
+        list(beside.read(6))
+    beside.close()
+    beside.open()
+    assert list(beside.read()) == records(1, 3 + sum(written))
+    beside.close()
+
+
+def test_what_was_lost_while_it_is_read_ends_the_reading(valkey: RedisServer, journal: RedisJournal) -> None:
+    fill(journal, [1] * (SLICE + 2))
+    reading = journal.read()
+    for _ in range(SLICE):
+        next(reading)
+    valkey.command("XDEL", f"{journal.settings.prefix}:log", f"{SLICE}-1")
+    with pytest.raises(JournalFailed, match="lost while the log was read"):
+        next(reading)
 
 
 def test_what_was_acknowledged_is_looked_for_while_standing_by(valkey: RedisServer, journal: RedisJournal) -> None:
