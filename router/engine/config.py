@@ -494,7 +494,7 @@ class Consulting(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Callbacks(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How customers are called who asked for it. What is left at its default is not written: see `to_bytes`."""
+    """How customers are called who asked for it."""
 
     attempts: Annotated[int, Meta(ge=1, le=100)] = 3  # so many calls before it is given up
     delay: Duration = Duration(900_000)  # between the end of one and the next
