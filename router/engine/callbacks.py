@@ -227,13 +227,11 @@ def met(s: State, arrival: e.InteractionArrived) -> list[Event]:
     if callback.instead or (item is not None and not callback.kept):
         return [arrival]  # they are there already, in another contact
     rests = e.CallbackRests(number, arrival.interaction)
-    if item is not None and item.state not in WAITING:
-        return [arrival, rests]  # it is being called; not once more
     if _queue_of(s, callback) == arrival.queue:
         place = min(arrival.enqueued_at_ms, callback.place_ms or arrival.enqueued_at_ms)
         arrival = replace(arrival, enqueued_at_ms=place)
-    if item is None:
-        return [arrival, rests]
+    if item is None or item.state not in WAITING:
+        return [arrival, rests]  # nothing waits; a call that is under way goes on, and there is no second one
     return [arrival, rests, *withdrawals(s, item, "merged"), e.InteractionEnded(item.number, "merged")]
 
 
@@ -382,7 +380,9 @@ def _after(s: State, item: Interaction) -> dict[str, object]:
     callback = s.callbacks.get(number)
     if callback is None or not any(x.startswith(f"{callback.line}cb-{number}-") for x in item.threads):
         return {}
-    if callback.interaction:
+    if callback.instead:
+        words = say("call-rests-in", to=callback.to, other=interaction_id(callback.instead))
+    elif callback.interaction:
         words = say("call-goes-on", to=callback.to, other=interaction_id(callback.interaction))
     else:
         n, at = callback.attempts + 1, clock(callback.due_ms)

@@ -304,7 +304,7 @@ class Unservable(Struct, frozen=True, forbid_unknown_fields=True):
     wait      it waits on; operators are told
     relax     takes steps of the queue's plan until somebody who is signed in fits
     move      waits in `queue`, with the time that it has waited already
-    end       is over, with `reason`
+    end       is over, with `reason`; mail, scans and who is to be called back wait on
     callback  the customer is offered to be called back, and waits on
     """
 

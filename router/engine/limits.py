@@ -72,7 +72,8 @@ def unserved(s: State, item: Interaction) -> Iterator[Change]:
     due = unservable.due_ms(s, entry) if entry is not None else 0
     if due:
         rule = s.queue_config(item.queue).unservable
-        if rule.policy != "move" or s.may_move(item, rule.queue or ""):
+        idle = rule.policy == "end" and unservable.is_spared(s, item)
+        if not idle and (rule.policy != "move" or s.may_move(item, rule.queue or "")):
             yield due, "unservable", say("if-unservable", does=_policy(rule))
 
 

@@ -338,6 +338,7 @@ ENGLISH = {
     "call-now": "{agent} and {to} are being called, attempt {n} of {most}",
     "call-waits": "keeps the place; {to} is called when an agent accepts, attempt {n} of {most}",
     "call-rests": "{to} was to be called: that rests while they wait here, and goes on if they are not served",
+    "call-rests-in": "{to} came by themselves and waits in {other}: calling them rests meanwhile",
     "call-goes-on": "{to} is called again in {other}",
     "call-again": "{to} is called again from {at} UTC on, attempt {n} of {most}",
     "consult-joined": "{owner} and {asked} talk with the customer; {owner} owns it",

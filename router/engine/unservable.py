@@ -4,7 +4,8 @@ Said once when it begins, when it changes and when it is over, for all that asks
 interaction, and not with each command. What a plan has for that case comes at once; the queue's policy when it has
 lasted for as long as the policy says, so that a browser that reloads moves nobody.
 
-A contact that comes while it lasts is treated as those that were there, at once if the policy has run.
+A contact that comes while it lasts is treated as those that were there, at once if the policy has run. As by all rules
+of queues (`admission`), nothing is ended by it that came by a lasting channel or that the house owes a customer.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from router.engine import events as e
+from router.engine.admission import is_ours
 from router.engine.entities import Interaction, Preferred, Unserved, UnservedKey
 from router.engine.events import Event
 from router.engine.matching import ITEM_MASK, ClassKey
@@ -189,10 +191,15 @@ def _policy(s: State, item: Interaction, now_ms: int) -> list[Event]:
         may = s.may_move(item, rule.queue)
         return [e.Transferred(item.number, rule.queue, None, "", "", "unservable")] if may else []
     if rule.policy == "end":
-        return [ended(s, item, rule.reason, now_ms)]
+        return [] if is_spared(s, item) else [ended(s, item, rule.reason, now_ms)]
     if rule.policy == "callback" and not item.callback_offered and item.number not in s.calls:
         return [e.CallbackOffered(item.number, "unservable")]
     return _down_the_plan(s, item) if rule.policy == "relax" else []
+
+
+def is_spared(s: State, item: Interaction) -> bool:
+    """Whether the policy "end" lets it wait on: a letter loses nothing by waiting, and a call was promised."""
+    return s.config.channels[item.born.channel].lasting or is_ours(s, item)
 
 
 def _reached(s: State, node: Node, channel: int, held: Preferred | None) -> bool:

@@ -303,6 +303,7 @@ SPANISH = {
     "call-now": "se está llamando a {agent} y a {to}, intento {n} de {most}",
     "call-waits": "conserva el sitio; se llama a {to} cuando un agente acepte, intento {n} de {most}",
     "call-rests": "se iba a llamar a {to}: queda en pausa mientras espera aquí, y sigue si no se le atiende",
+    "call-rests-in": "{to} ha vuelto por su cuenta y espera en {other}: mientras tanto no se le llama",
     "call-goes-on": "se vuelve a llamar a {to} en {other}",
     "call-again": "se vuelve a llamar a {to} desde las {at} UTC, intento {n} de {most}",
     "consult-joined": "{owner} y {asked} hablan con el cliente; está a cargo de {owner}",

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine import invariants
-from router.engine.config import Calendar, Callbacks, Channel, Resort, Rule
+from router.engine.config import Calendar, Callbacks, Channel, Resort, Rule, Unservable
 from router.engine.engine import Engine
 from router.engine.explain import explain
 from router.engine.lookups import callback_of, callback_views, interaction_view
@@ -20,7 +20,7 @@ from router.engine.model import State
 from router.engine.transitions import CLOSED
 from router.errors import BadMessage, IllegalMove, NotFound, NotSupported, UnknownName
 from router.journal import codec
-from tests.engine.support.office import EVERY_ACTION, OFFICE, WRAPS, Office, happened, seconds
+from tests.engine.support.office import EVERY_ACTION, OFFICE, WRAPS, Office, happened, office_with, seconds
 from tests.engine.support.walk import Walk
 from tests.engine.test_consult import dies_after_each_record
 
@@ -85,6 +85,16 @@ def test_a_caller_who_hangs_up_keeps_the_place_with_the_time_of_arrival() -> Non
     assert interaction_view(office.state, office.item(first)).direction == "callback"
     office.ready("ana")
     assert office.offered_to(first) == ["ana"], "as if they had stayed on the line"
+
+
+@pytest.mark.promise("RT-9")
+def test_a_kept_place_outlives_a_night_in_which_nobody_is_there() -> None:
+    ends = office_with(CALLING, unservable=Unservable("end", seconds(30)))
+    office, number = kept(queues=ends.queues)
+    gone = call(office, LEE)
+    office.sleep_s(60)
+    assert [office.state_of(n) for n in (number, gone)] == ["queued", "closed"]
+    assert office.state.callbacks[1].interaction == number
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -308,6 +318,12 @@ def test_who_comes_back_to_the_same_queue_takes_their_place_along() -> None:
     assert explain(office.state, again, office.now_ms)["callback"]["summary"] == (
         f"{KIM} was to be called: that rests while they wait here, and goes on if they are not served"
     )
+    assert explain(office.state, number, office.now_ms)["callback"] == {
+        "callback": "c-1",
+        "summary": f"{KIM} came by themselves and waits in i-{again}: calling them rests meanwhile",
+        "until_ms": office.state.callbacks[1].until_ms,
+        "next_attempt_at_ms": None,
+    }
     office.ready("ana")
     out = office.do(c.Accept(agent="ana", offer=office.offers_of(again)[0].number))
     assert happened(out, e.CallbackEnded) == [e.CallbackEnded(1, "merged")]
@@ -388,7 +404,11 @@ def test_who_comes_to_another_queue_and_is_served_there_is_not_called_any_more()
 def test_who_calls_while_they_are_called_is_not_called_once_more() -> None:
     """Our call hears that the line is busy: they are the ones who keep it so."""
     office, number = called()
+    office.pass_s(20)
+    between = call(office, LEE)
+    office.pass_s(20)
     again = call(office)
+    assert office.item(again).enqueued_at_ms == office.item(number).enqueued_at_ms < office.item(between).enqueued_at_ms
     assert state_of_callback(office) == ("calling", f"i-{number}")
     office.do(c.FailCall(thread=office.thread(number), reason="busy"))
     assert state_of_callback(office) == ("resting", f"i-{again}")

@@ -11,6 +11,7 @@ from router.engine import commands as c
 from router.engine import events as e
 from router.engine.config import Agent, Config, Queue, Rule, Step, Unservable, to_bytes
 from router.engine.engine import Engine, Outcome
+from router.engine.explain import explain
 from router.engine.lines import Lines
 from router.engine.lookups import queue_views, servability
 from router.engine.plan import check_config
@@ -218,6 +219,18 @@ def test_a_policy_waits_until_it_has_been_so_for_a_while() -> None:
     assert office.state_of(number) == "queued"
     office.sleep_s(0.001)
     assert (office.state_of(number), office.item(number).reason) == ("closed", "unservable")
+
+
+def test_what_loses_nothing_by_waiting_is_not_ended_by_it() -> None:
+    config = policy("end", after=seconds(30))
+    lasting = replace(config.channels["email"], lasting=True)
+    office = Office(replace(config, channels={**config.channels, "email": lasting}), ready=("ana",))
+    letter, chat = office.arrive(recipient="es"), office.arrive("chat", recipient="es")
+    story = explain(office.state, letter, office.now_ms)
+    assert "unservable" not in [change["change"] for change in story["next_changes"]]
+    office.sleep_s(60)
+    assert [office.state_of(n) for n in (letter, chat)] == ["queued", "closed"]
+    assert office.state_of(office.arrive(recipient="es")) == "queued", "who comes after the policy has run as well"
 
 
 def test_a_browser_that_reloads_moves_nobody() -> None:
