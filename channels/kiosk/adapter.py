@@ -10,7 +10,6 @@ The pages hold nothing that needs guarding and are given to anybody; what they a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -26,9 +25,8 @@ from channels.kiosk.parse import CHANNEL, Booked, CheckIn, arrival, parse, parse
 from channels.kiosk.rates import Rates
 from channels.kiosk.render import Page, kiosk_page, screen_page
 from channels.kiosk.settings import Settings, check_exposed
-from channels.kiosk.ticket import ticket
 from router.engine import events as e
-from router.engine.commands import Enrich
+from router.engine.tickets import ticket
 from router.engine.views import Inform, InteractionView, MessageView, Outbound, interaction_id, number_of
 from router.errors import (
     BadMessage,
@@ -189,16 +187,13 @@ class KioskAdapter:
             visit, booked, reference = await self._by_code(visit, now_ms)
         if not self._desk.routes(CHANNEL, visit.topic):
             raise NoRoute(self._way_out())
-        reply = await self._desk.ask(arrival(visit, reference, self._settings.country, now_ms, booked))
+        reply = await self._desk.ask(arrival(visit, reference, self._settings, now_ms, booked))
         refused = self._desk.refusal(reply.interaction)
         if refused is not None:
             raise TurnedAway(refused.message or f"nobody can be seen now: {refused.reason}")
-        called = self._ticket(reply.interaction, visit.site)
-        with contextlib.suppress(ClientError):  # it is over already
-            await self._desk.ask(Enrich(thread=f"kiosk:{reference}", attributes={"ticket": called}))
         place = self._desk.estimate(reply.interaction)
         return CheckedIn(
-            ticket=called,
+            ticket=self._ticket(reply.interaction, visit.site),
             interaction=interaction_id(reply.interaction),
             position=place.position if place else 0,
             expected_wait_s=place.expected_wait_s if place else 0,
@@ -224,8 +219,7 @@ class KioskAdapter:
         return made, Booked(found.agent, attributes), f"appointment:{code}:{found.at_ms}"
 
     def _ticket(self, number: int, site: str) -> str:
-        known = self._settings.sites.get(site)
-        return (known.prefix if known is not None else "") + ticket(number, self._settings.ticket_letters)
+        return self._settings.prefix_of(site) + ticket(number, self._settings.ticket_letters)
 
     def _authenticate(self, request: web.Request) -> None:
         """Raises Unauthenticated, and Forbidden for what a foreign web page makes a browser on this machine send."""

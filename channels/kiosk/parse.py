@@ -17,7 +17,7 @@ import phonenumbers
 from msgspec import Meta, Struct
 
 from channels.kiosk.settings import Settings
-from router.engine.commands import Arrive, Preference
+from router.engine.commands import Arrive, Preference, Ticket
 from router.errors import BadMessage
 
 CHANNEL = "walkin"
@@ -73,9 +73,9 @@ def parse_key(header: str) -> str:
     return header
 
 
-def arrival(check_in: CheckIn, reference: str, country: str, now_ms: int, booked: Booked | None = None) -> Arrive:
+def arrival(check_in: CheckIn, reference: str, settings: Settings, now_ms: int, booked: Booked | None = None) -> Arrive:
     """The visit called `reference`: the same reference is the same visit, however often it is sent."""
-    number = e164(check_in.phone, country)
+    number = e164(check_in.phone, settings.country)
     own = f"kiosk:{reference}"
     return Arrive(
         key=own,
@@ -94,6 +94,7 @@ def arrival(check_in: CheckIn, reference: str, country: str, now_ms: int, booked
         },
         prefer=Preference(agents=(booked.agent,)) if booked is not None and booked.agent else None,
         received_at_ms=now_ms,
+        ticket=Ticket(attribute="ticket", prefix=settings.prefix_of(check_in.site), letters=settings.ticket_letters),
     )
 
 

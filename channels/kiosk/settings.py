@@ -92,7 +92,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     rate: Annotated[int, Meta(ge=1, le=100_000)] = 120  # check-ins per minute, all of them at once if need be
     addresses: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000  # whose rate is watched; the longest silent go first
     called: Annotated[int, Meta(ge=1, le=100)] = 12  # tickets on the screen: what can be read from across a room
-    # One letter tells 24,000 interactions apart, two tell 576,000 (`ticket.py`): more than all channels have in a day.
+    # One letter tells 24,000 interactions apart, two tell 576,000 (`tickets.py`): more than all channels have in a day.
     ticket_letters: Annotated[int, Meta(ge=1, le=2)] = 1
     refresh: Timeout = Timeout(2_000)  # how often the screen asks who is called
     show_ticket: Duration = Duration(20_000)  # then the kiosk is ready for the next visitor; "0s": until they press
@@ -102,6 +102,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for code, translation in self.translations.items():
             _check(f"kiosk.translations.{code}", code, translation, self)
+
+    def prefix_of(self, site: str) -> str:
+        """What stands before the tickets of this site; "" of a place that has none."""
+        known = self.sites.get(site)
+        return known.prefix if known is not None else ""
 
 
 def check_exposed(settings: Settings) -> None:

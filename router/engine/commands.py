@@ -32,6 +32,14 @@ class Preference(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
     hold_ms: int | None = None  # left out: as `config.Prefer.hold`
 
 
+class Ticket(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A short name to call the customer by, made of the interaction's number (`tickets`)."""
+
+    attribute: str  # under which it is told
+    prefix: str = ""
+    letters: int = 1
+
+
 class Arrive(Command, frozen=True, kw_only=True):
     """A customer's contact. Where one of `threads` is an open interaction it joins that one, otherwise it is a new one.
 
@@ -55,6 +63,7 @@ class Arrive(Command, frozen=True, kw_only=True):
     prefer: Preference | None = None  # beats what the routing plan says
     # Of what kind it is if a program wrote it (`automatic`). Left out: a person did, as far as one can tell.
     automatic: str = ""
+    ticket: Ticket | None = None
 
 
 class Enrich(Command, frozen=True, kw_only=True):

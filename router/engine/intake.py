@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from router.engine import automatic, callbacks, customers, preferred
 from router.engine import commands as c
 from router.engine import events as e
@@ -10,6 +12,7 @@ from router.engine.entities import Interaction
 from router.engine.events import Event
 from router.engine.model import State
 from router.engine.plan import Plan
+from router.engine.tickets import ticket
 from router.engine.transitions import ACTIVE, NEXT, QUEUED, WRAP_UP, demand
 from router.engine.work import ended, withdrawals
 from router.errors import BadMessage, IllegalMove, NotFound
@@ -26,6 +29,8 @@ def arrive(s: State, plan: Plan, ask: c.Arrive, now_ms: int) -> list[Event]:
             if s.interactions[known].live:
                 return automatic.joined(ask, known) if ask.automatic else _join(ask, known)
             follows = follows or known
+    if ask.ticket is not None:
+        ask = _with_ticket(s, ask, ask.ticket)
     arrival = _arrival(s, plan, ask, now_ms, follows)
     if ask.automatic and not automatic.is_wanted(s, arrival, ask.automatic):
         return automatic.filed(s, arrival, ask.automatic)
@@ -38,6 +43,12 @@ def arrive(s: State, plan: Plan, ask: c.Arrive, now_ms: int) -> list[Event]:
 def _join(ask: c.Arrive, number: int) -> list[Event]:
     message = ask.message if ask.message is not None else e.Message()
     return [e.MessageAdded(number, "customer", message, threads=ask.threads)]
+
+
+def _with_ticket(s: State, ask: c.Arrive, name: c.Ticket) -> c.Arrive:
+    """With the name that is made of the number it will have: whoever it is offered to at once knows whom to call."""
+    called = name.prefix + ticket(s.last_interaction + 1, name.letters)
+    return replace(ask, attributes={**ask.attributes, name.attribute: called})
 
 
 def _arrival(s: State, plan: Plan, ask: c.Arrive, now_ms: int, follows: int) -> e.InteractionArrived:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
+from msgspec.structs import replace
 
 from router.engine import commands as c
 from router.engine import events as e
 from router.engine.events import Message
+from router.engine.views import Tell
 from router.errors import BadMessage, NotFound
 from tests.engine.support.office import OFFICE, WRAPS, Office, arrived, given, happened
 
@@ -26,6 +28,19 @@ def test_every_channel_becomes_the_same_interaction(channel: str) -> None:
     assert office.accept(number) == "ana"
     office.complete(number)
     assert office.state_of(number) == "closed"
+
+
+@pytest.mark.promise("IN-1")
+def test_who_is_called_by_a_ticket_has_it_in_the_first_offer() -> None:
+    office = Office(ready=("ana",))
+    office.arrive()
+    office.accept(1)
+    called = c.Ticket(attribute="ticket", prefix="N", letters=2)
+    visit = c.Arrive(channel="chat", threads=("v",), attributes={"site": "north"}, ticket=called)
+    tells = [t for t in office.do(visit).effects if isinstance(t, Tell) and isinstance(t.event, e.OfferMade)]
+    assert [t.interaction and t.interaction.attributes for t in tells] == [{"site": "north", "ticket": "NAA-002"}]
+    office.do(replace(visit, key="", message=Message("again"), ticket=replace(called, prefix="S")))
+    assert office.item(2).born.attributes["ticket"] == "NAA-002", "one visit, one ticket"
 
 
 @pytest.mark.promise("IN-1")

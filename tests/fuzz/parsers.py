@@ -140,7 +140,7 @@ def text(data: bytes) -> str:
 
 
 def kiosk(data: bytes) -> object:
-    return arrival(check_in(data, Kiosk()), "k", "US", 1)
+    return arrival(check_in(data, Kiosk()), "k", Kiosk(country="US"), 1)
 
 
 EVERYTHING = Masking(MaskingSettings(kinds=get_args(Kind), patterns={"contract": r"C-[0-9]{4,}"})).of(cards=True) or str

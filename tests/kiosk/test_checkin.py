@@ -28,10 +28,10 @@ async def test_a_visitor_gets_a_ticket_and_a_place(kiosk: Kiosk) -> None:
     kiosk.desk.position = Estimate(3, 240)
     answer = await kiosk.check_in(name="Ana", language="es", phone="+15550100")
     assert answer == {"ticket": "A-001", "interaction": "i-1", "position": 3, "expected_wait_s": 240}
-    visit, told = kiosk.desk.commands
-    assert told == c.Enrich(thread=visit.threads[0], attributes={"ticket": "A-001"})  # type: ignore[union-attr]
+    (visit,) = kiosk.desk.commands
     assert isinstance(visit, c.Arrive)
     assert (visit.channel, visit.recipient, visit.name, visit.language) == ("walkin", "support", "Ana", "es")
+    assert visit.ticket == c.Ticket(attribute="ticket")
 
 
 async def test_a_visitor_who_is_called_at_once_has_no_place_in_the_line(kiosk: Kiosk) -> None:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from channels.kiosk.parse import CheckIn, arrival, e164, one_line, parse, parse_key
 from channels.kiosk.settings import Settings
-from router.engine.commands import Arrive
+from router.engine.commands import Arrive, Ticket
 from router.errors import BadMessage, ClientError
 
 
 def arrived(**fields: str) -> Arrive:
-    return arrival(parse(msgspec.json.encode({"topic": "support", **fields}), Settings()), "k", "", 5_000)
+    return arrival(parse(msgspec.json.encode({"topic": "support", **fields}), Settings()), "k", Settings(), 5_000)
 
 
 def test_a_check_in_arrives_with_all_that_is_known() -> None:
@@ -31,6 +31,7 @@ def test_a_check_in_arrives_with_all_that_is_known() -> None:
         subject="support",
         language="es",
         received_at_ms=5_000,
+        ticket=Ticket(attribute="ticket"),
     )
 
 
@@ -100,6 +101,6 @@ def test_any_bytes_are_a_check_in_or_are_refused(body: bytes) -> None:
     st.sampled_from(["", "DE", "US"]),
 )
 def test_any_check_in_is_a_visit(check_in: CheckIn, country: str) -> None:
-    visit = arrival(check_in, "k", country, 1)
+    visit = arrival(check_in, "k", Settings(country=country), 1)
     assert visit.identities[-1] == "ref:kiosk-k"
     assert all(identity.startswith("tel:+") for identity in visit.identities[:-1])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.kiosk.ticket import different_tickets, ticket
+from router.engine.tickets import different_tickets, ticket
 
 
 @pytest.mark.parametrize(

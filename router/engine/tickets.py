@@ -1,8 +1,8 @@
 """The short name under which a visitor waits: "A-017".
 
-It is computed from the interaction's number and stored nowhere, so that a restart, another machine and the screen all
-agree. The last three digits are those of the number; the letters count the thousands, without I and O, which look
-like digits.
+It is computed from the interaction's number, so that a restart, another machine and the screen all agree. A contact
+that arrives with `commands.Ticket` carries it as an attribute from its first fact on, for its agent to call. The last
+three digits are those of the number; the letters count the thousands, without I and O, which look like digits.
 
 Numbers are given to all channels' interactions in one sequence. So two tickets are alike only if 24,000 interactions
 (with two letters 576,000) of all channels came between them: below that number a day, no ticket stands for two
