@@ -19,6 +19,7 @@ from router.engine.commands import Reply
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ConfigError, RouterError
 from router.observe import counter, gauge, get_logger
+from router.service import background
 from router.service.masked import for_channel
 from router.service.ports import Context, DeliveryFailed, Health
 from router.service.signals import Signal
@@ -90,8 +91,7 @@ class ChatAdapter:
         context.sockets.mount(s.path, SUBPROTOCOL, self._opened)
         self._is_open = True
         self._swept_s = asyncio.get_running_loop().time()
-        self._sweeping = asyncio.create_task(self._sweep(), name="chat sweep")
-        self._sweeping.add_done_callback(_sweep_over)
+        self._sweeping = background.begin(self._sweep(), "chat sweep")
 
     def reset(self, reason: str) -> None:
         """The engine was read from its journal again: what is in memory may be ahead of it, or behind.
@@ -116,10 +116,7 @@ class ChatAdapter:
 
     async def stop(self) -> None:
         await self.stop_intake()
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            await asyncio.gather(self._sweeping, return_exceptions=True)
-            self._sweeping = None
+        await background.end(self._sweeping)
         await asyncio.gather(*self._posting, return_exceptions=True)
         if self._room is not None:
             self._room.close()
@@ -130,8 +127,9 @@ class ChatAdapter:
         figures = {} if self._room is None else self._figures(self._room)
         if not self._is_open:
             return Health(ok=False, detail="not taking visitors", figures=figures)
-        if self._sweeping is None or self._sweeping.done():
-            return Health(ok=False, detail="nobody looks after the visitors: the sweep has stopped", figures=figures)
+        missing = "nobody looks after the visitors: the sweep has stopped"
+        if gone := background.trouble(self._sweeping, missing):
+            return Health(ok=False, detail=gone, figures=figures)
         late_s = asyncio.get_running_loop().time() - self._swept_s
         if late_s > 3 * self._settings.sweep / 1_000:
             return Health(ok=False, detail=f"the last sweep was {late_s:.0f} s ago", figures=figures)
@@ -226,9 +224,3 @@ class ChatAdapter:
             self._swept_s = loop.time()
             _conversations.set(len(self.room.conversations))
             _waiting.set(self.room.waiting)
-
-
-def _sweep_over(task: asyncio.Task[None]) -> None:
-    """Health says that the sweep has stopped; this says why."""
-    if not task.cancelled() and (problem := task.exception()) is not None:
-        log.error("Chat sweep stopped", action="chat_sweep_stopped", exc_info=problem)

@@ -192,7 +192,7 @@ class EmailAdapter:
         }
         wanted = [n for n, at in (("smtp", self._settings.smtp), ("lmtp", self._settings.lmtp)) if at.enabled]
         silent = [name for name in wanted if not self._is_listening(name)]
-        silent += [f"mailbox {one.name}" for one in self._pollers if not one.is_polling]
+        silent += [one.gone for one in self._pollers if one.gone]
         if silent:
             return Health(False, f"not listening: {', '.join(silent)}", figures)
         failing = [f"{one.name} ({one.trouble})" for one in self._pollers if one.trouble]

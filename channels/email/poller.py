@@ -20,6 +20,7 @@ from channels.email.mailbox import Cursor, Found, Visit
 from channels.email.settings import ImapBox
 from router.journal.files import make_folder, write_whole
 from router.observe import counter, get_logger
+from router.service import background
 
 log = get_logger("email")
 
@@ -53,16 +54,15 @@ class Poller:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"mailbox {self.name}")
+        self._task = background.begin(self._run(), f"mailbox {self.name}")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await background.end(self._task)
 
     @property
-    def is_polling(self) -> bool:
-        return self._task is not None and not self._task.done()
+    def gone(self) -> str:
+        """Which mailbox nobody polls any more; "" while somebody does."""
+        return background.trouble(self._task, f"mailbox {self.name}")
 
     async def _run(self) -> None:
         from imap_tools.errors import ImapToolsError  # only where a mailbox is configured

@@ -143,8 +143,8 @@ class PhoneAdapter:
         if self._session is None:
             return Health(ok=False, detail="not started", figures=figures)
         for line in self._lines.values():
-            if line.positions is not None and not line.positions.is_well:
-                return Health(ok=False, detail=f"{line.name}: nobody tells callers their positions", figures=figures)
+            if line.positions is not None and line.positions.trouble:
+                return Health(ok=False, detail=f"{line.name}: {line.positions.trouble}", figures=figures)
         failing = [f"{line.name}: {line.trouble}" for line in self._lines.values() if line.trouble]
         return Health(ok=True, detail="; ".join(failing), figures=figures)
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from router.engine.commands import Renew
 from router.engine.views import Estimate
 from router.observe import get_logger
+from router.service import background
 from router.service.ports import DeliveryFailed, Desk, Outcome
 
 log = get_logger("phone")
@@ -34,17 +35,16 @@ class Positions:
         return len(self._callers)
 
     @property
-    def is_well(self) -> bool:
-        return self._task is None or not self._task.done()
+    def trouble(self) -> str:
+        """Why nobody is told; "" also where it was not started."""
+        return background.trouble(self._task, "nobody tells callers their positions") if self._task is not None else ""
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._task = background.begin(self._run(), "positions")
 
     async def stop(self) -> None:
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        await background.end(task)
 
     def heard_of(self, call_id: str, interaction: int) -> None:
         """The gateway has this call, which may be waiting."""

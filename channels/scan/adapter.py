@@ -32,6 +32,7 @@ from router.engine import events as e
 from router.engine.views import Inform, InteractionView, MessageView, Outbound
 from router.errors import ConfigError, Refusal, Unavailable
 from router.observe import counter, get_logger
+from router.service import background
 from router.service.masked import for_channel
 from router.service.ports import Context, DeliveryFailed, Health
 
@@ -112,8 +113,8 @@ class ScanAdapter:
                 raise ConfigError(f"scan.folders.{one.place.name}.path", expected, str(problem)) from problem
         await loop.run_in_executor(self._executor, self._lane.clear)
         self._beat_s = time.monotonic()
-        self._task = asyncio.create_task(self._run(), name="scan")
-        self._waker = asyncio.create_task(self._listen(), name="scan-events")
+        self._task = background.begin(self._run(), "scan")
+        self._waker = background.begin(self._listen(), "scan-events")
         if self._settings.reading.enabled:
             await self._lane.start()
 
@@ -121,14 +122,14 @@ class ScanAdapter:
         """No new pass; the files in hand are finished."""
         self._stopping = True
         self._wake.set()
-        await _end(self._waker)
+        await background.end(self._waker)
         if self._task is not None:
             await asyncio.wait([self._task])
 
     async def stop(self) -> None:
         self._stopping = True
-        await _end(self._waker)
-        await _end(self._task)
+        await background.end(self._waker)
+        await background.end(self._task)
         await self._lane.stop()
         self._drawer.close()
         await asyncio.to_thread(self._slow.shutdown, wait=True, cancel_futures=True)
@@ -323,15 +324,15 @@ class ScanAdapter:
 
     def _troubles(self) -> list[str]:
         found = []
-        if self._task is None or self._task.done():
-            found.append("not watching")
+        if gone := background.trouble(self._task, "not watching"):
+            found.append(gone)
         else:
             longest_s = self._settings.poll / 1_000 + self._settings.inspector.seconds + 10
             silent_s = time.monotonic() - self._beat_s
             if silent_s > longest_s:
                 found.append(f"no pass for {silent_s:.0f} s")
-        if self._settings.reading.enabled and not self._lane.alive:
-            found.append("what comes is taken, but nobody reads it")
+        if self._settings.reading.enabled and self._lane.trouble:
+            found.append(self._lane.trouble)
         if self._paused_for:
             found.append(f"files stay in their folders: {self._paused_for}")
         for one in self._folders:
@@ -369,9 +370,3 @@ def _make_ready(path: Path) -> None:
 
 def _came_ns(found: Item | Leftover) -> int:
     return found.file.ctime_ns if isinstance(found, Leftover) else found.documents[0].ctime_ns
-
-
-async def _end(task: asyncio.Task[None] | None) -> None:
-    if task is not None and not task.done():
-        task.cancel()
-        await asyncio.wait([task])

@@ -40,6 +40,7 @@ from router.engine.views import InteractionView, number_of
 from router.errors import ClientError, NotFound, Refusal
 from router.journal.files import make_folder
 from router.observe import counter, get_logger
+from router.service import background
 from router.service.ports import Context
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ class Lane:
         return len(self._due)
 
     @property
-    def alive(self) -> bool:
-        return self._task is not None and not self._task.done()
+    def trouble(self) -> str:
+        return background.trouble(self._task, "what comes is taken, but nobody reads it")
 
     @property
     def reads_pixels(self) -> bool:
@@ -107,13 +108,10 @@ class Lane:
 
             path = "scan.reading.detect"
             self._detector = await asyncio.to_thread(Detector, self._settings.detect, path)
-        self._task = asyncio.create_task(self._run(), name="scan-lane")
+        self._task = background.begin(self._run(), "scan-lane")
 
     async def stop(self) -> None:
-        task, self._task = self._task, None
-        if task is not None and not task.done():
-            task.cancel()
-            await asyncio.wait([task])
+        await background.end(self._task)
 
     def note(self, number: int) -> None:
         """Something of this item has come."""

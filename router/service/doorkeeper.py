@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from router.service import background
 from router.service.accounts import Accounts, AccountSettings
 from router.service.attempts import Failures
 from router.service.audit import Audit
@@ -58,19 +59,18 @@ class Doorkeeper:
     async def start(self) -> None:
         """Raises ConfigError."""
         await self.prepare()
-        self._task = asyncio.ensure_future(self._watch())
+        self._task = background.begin(self._watch(), "accounts")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        self._task, self._prepared = None, False
+        await background.end(self._task)
+        self._prepared = False
         self.accounts.close()
         self.audit.close()
 
     def health(self) -> Health:
-        alive = self._task is not None and not self._task.done()
-        return Health(alive, "" if alive else "nobody looks after accounts: the daemon starts, stops, or has a fault")
+        missing = "nobody looks after accounts: the daemon starts, stops, or has a fault"
+        trouble = background.trouble(self._task, missing)
+        return Health(not trouble, trouble)
 
     def look(self) -> None:
         """Tell everybody who keeps connections which sessions still stand."""

@@ -16,6 +16,7 @@ from router.engine.events import Event
 from router.engine.reach import NEARNESS
 from router.engine.views import DayView
 from router.observe import counter, gauge
+from router.service import background
 from router.service.ports import Health
 from router.service.writer import Writer
 
@@ -72,16 +73,14 @@ class Figures:
             counts[type(event)] += 1
 
     async def start(self) -> None:
-        self._task = asyncio.ensure_future(self._watch())
+        self._task = background.begin(self._watch(), "figures")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await background.end(self._task)
 
     def health(self) -> Health:
-        alive = self._task is not None and not self._task.done()
-        return Health(alive, "" if alive else "nobody takes the engine's figures over into metrics")
+        trouble = background.trouble(self._task, "nobody takes the engine's figures over into metrics")
+        return Health(not trouble, trouble)
 
     def look(self) -> None:
         counted, self._counts = self._counts, defaultdict(int)

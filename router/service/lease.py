@@ -19,6 +19,7 @@ from router.engine.engine import Engine
 from router.errors import JournalCorrupt, JournalFailed, JournalHeld, JournalUnfit
 from router.journal.port import History
 from router.observe import gauge, get_logger
+from router.service import background
 from router.service.clock import Clock
 from router.service.ports import Health
 from router.service.recovery import read_on, restore, start_of
@@ -80,18 +81,16 @@ class Lease:
 
     def start(self) -> None:
         self._renewed_ms = self._clock.now_ms()
-        self._task = asyncio.ensure_future(self._keep())
+        self._task = background.begin(self._keep(), "lease")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await background.end(self._task)
 
     def health(self) -> Health:
         figures = {"epoch": float(self._journal.epoch), "clock_skew_ms": float(self._skew_ms)}
         leading.set(1 if self._leads() else 0)
-        if self._task is None or self._task.done():
-            return Health(False, "nobody renews the lease", figures)
+        if gone := background.trouble(self._task, "nobody renews the lease"):
+            return Health(False, gone, figures)
         if self._leads() and self._trouble:
             return Health(False, self._trouble, figures)
         if abs(self._skew_ms) > SKEW_MAX_MS:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from router.engine.engine import Engine
 from router.observe import get_logger
+from router.service import background
 from router.service.ports import Health
 from router.service.writer import Writer, shown_time
 
@@ -68,17 +69,15 @@ class Snapshots:
         self._trouble = ""  # why the last snapshot failed: shown, but the log alone is enough to start from
 
     async def start(self) -> None:
-        self._task = asyncio.ensure_future(self._watch())
+        self._task = background.begin(self._watch(), "snapshots")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await background.end(self._task)
 
     def health(self) -> Health:
         """Bad when nobody watches any more: then the next start would take ever longer."""
-        watching = self._task is not None and not self._task.done()
-        return Health(watching, self._trouble if watching else "nobody makes snapshots", {"seq": float(self._done_seq)})
+        gone = background.trouble(self._task, "nobody makes snapshots")
+        return Health(not gone, gone or self._trouble, {"seq": float(self._done_seq)})
 
     async def _watch(self) -> None:
         while True:

@@ -1,5 +1,7 @@
 """What the engine does, as metrics."""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
@@ -37,6 +39,19 @@ async def test_queues_and_facts_are_shown_as_they_are() -> None:
         h.ask(c.Close(interaction=1, by="operator:x"))
         figures.look()
         assert figure(f'switchboard_queue_waiting{{queue="{queue}"}}') == 1
+
+
+@pytest.mark.promise("OB-1")
+async def test_health_says_of_what_the_figures_died(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house() as h:
+        figures = Figures(h.writer)
+        monkeypatch.setattr(figures, "_look_at", lambda writer: writer.no_such_thing)
+        await figures.start()
+        assert figures.health() == Health(True)
+        await asyncio.sleep(0)  # one look
+        missing = "nobody takes the engine's figures over into metrics"
+        assert figures.health() == Health(False, f"{missing} (AttributeError; see the log)")
+        await figures.stop()
 
 
 @pytest.mark.promise("OB-1")

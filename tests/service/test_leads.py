@@ -192,6 +192,17 @@ async def test_who_loses_its_name_leads_on_and_says_so(place: Place, redis: Redi
         await until(lambda: leads.health().ok)
 
 
+@pytest.mark.promise("OB-1")
+async def test_health_says_that_nobody_keeps_the_name(place: Place) -> None:
+    """Another engine could take it, and one of the two be given what the other is meant by."""
+    async with place.engine(BOTH) as leads:
+        assert leads.health().ok
+        assert leads._name._keeping is not None
+        leads._name._keeping.cancel()
+        await asyncio.wait([leads._name._keeping])
+        assert (leads.health().ok, leads.health().detail) == (False, "nobody keeps this engine's name")
+
+
 # --- giving a domain to another engine --------------------------------------------------------------------------------
 
 

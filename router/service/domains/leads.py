@@ -23,7 +23,7 @@ from router.engine.config import Config, to_bytes
 from router.engine.events import Event
 from router.errors import JournalFailed, Refusal, RouterError
 from router.observe import gauge, get_logger
-from router.service import alike
+from router.service import alike, background
 from router.service.clock import Clock
 from router.service.desk import EngineDesk
 from router.service.domains.copies import unowned
@@ -219,15 +219,13 @@ class Leads:
         for lead in self.leads:
             await lead.start()
         await self._figures.start()
-        self._looking = asyncio.ensure_future(self._look())
+        self._looking = background.begin(self._look(), "domains")
 
     async def drain(self) -> None:
         await asyncio.gather(*(lead.drain() for lead in self.leads))
 
     async def stop(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
+        await background.end(self._looking)
         await self._figures.stop()
         await asyncio.gather(*(lead.stop() for lead in self.leads))
         await self._name.stop()
@@ -239,11 +237,9 @@ class Leads:
         leading.set(1 if led else 0)
         if self._name.trouble:
             return Health(False, self._name.trouble, {"leads": float(len(led))})
-        alive = self._looking is not None and not self._looking.done()
+        gone = background.trouble(self._looking, "nobody looks who leads the other domains") or self._name.gone
         detail = f"leads {', '.join(led) or 'no routing domain just now'}"
-        return Health(
-            alive, detail if alive else "nobody looks who leads the other domains", {"leads": float(len(led))}
-        )
+        return Health(not gone, gone or detail, {"leads": float(len(led))})
 
     def parts(self) -> dict[str, Health]:
         found = {f"domain {lead.name}": lead.health() for lead in self.leads}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from router.errors import ConfigError, JournalFailed
 from router.journal.redis_scripts import FORGET_NAME, KEEP_NAME, Script
 from router.observe import get_logger
+from router.service import background
 
 if TYPE_CHECKING:
     from router.journal.redis_link import Link
@@ -52,17 +53,21 @@ class OwnName:
             log.error("Name is taken", action="name_taken", name=self.name, by=other)
             raise ConfigError("link.name", "a name of its own for each engine", f"{self.name!r}: {self._said(other)}")
         self.trouble = ""
-        self._keeping = asyncio.ensure_future(self._keep())
+        self._keeping = background.begin(self._keep(), "engine name")
 
     async def stop(self) -> None:
         if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
+            await background.end(self._keeping)
             try:
                 await asyncio.to_thread(self._run, FORGET_NAME, self._mark)
             except JournalFailed as error:
                 log.warning("Name not given back", action="name_not_given_back", name=self.name, problem=str(error))
         await asyncio.to_thread(self._link.close)
+
+    @property
+    def gone(self) -> str:
+        """Why the name is not kept any more, of an engine that has started; "" while it is."""
+        return background.trouble(self._keeping, "nobody keeps this engine's name")
 
     def _said(self, other: str) -> str:
         return f"process {other} is called so"

@@ -32,7 +32,7 @@ from router.engine.views import Inform, Outbound, Tell
 from router.errors import BadMessage, Draining, JournalCorrupt, JournalFailed, Overloaded, RouterError, Unavailable
 from router.journal import codec
 from router.observe import counter, get_logger
-from router.service import alike
+from router.service import alike, background
 from router.service.clock import Clock
 from router.service.lease import SharedJournal
 from router.service.mailbox import MailboxSettings
@@ -196,7 +196,7 @@ class RemoteWriter:
     def stand_by(self, why: str) -> None:
         """Begin to look for an engine; `on_recovery` tells when there is one."""
         self.failed = why
-        self._keeping = asyncio.ensure_future(self._keep())
+        self._keeping = background.begin(self._keep(), "link")
 
     async def drain(self) -> None:
         """Refuse new contacts and wait until everything that was taken is answered."""
@@ -208,9 +208,7 @@ class RemoteWriter:
         if not self.failed:
             await self._idle.wait()
         self.failed = self.failed or "stopped"  # before the link goes: an outbox may still have something to settle
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
+        await background.end(self._keeping)
         if self._reading is not None:
             await asyncio.wait([self._reading])  # it uses the log
         await asyncio.to_thread(self._log.close)
@@ -219,8 +217,8 @@ class RemoteWriter:
         figures = {"seq": float(self.engine.state.seq), "waiting": float(len(self._waiting))}
         if self.failed:
             return Health(False, self.failed, figures)
-        if self._keeping is None or self._keeping.done():
-            return Health(False, "nobody looks for an engine", figures)
+        if gone := background.trouble(self._keeping, "nobody looks for an engine"):
+            return Health(False, gone, figures)
         assert self._line is not None, "it has not failed"
         detail = "draining" if self.draining else f"linked to {self._line.address}"
         return Health(True, f"{detail}. {self._differs}" if self._differs else detail, figures)

@@ -27,6 +27,7 @@ from msgspec import Raw
 from router.engine import commands as c
 from router.errors import BadMessage, ConfigError
 from router.observe import counter, gauge, get_logger
+from router.service import background
 from router.service.mailbox import Batch
 from router.service.ports import Health, Outcome
 from router.service.remote import messages as m
@@ -88,14 +89,12 @@ class Links:
             found = f"{host}:{port} ({problem.strerror})"
             raise ConfigError("link.listen", "an address that can be listened on", found) from problem
         self.port = int(self._server.sockets[0].getsockname()[1])
-        self._beating = asyncio.ensure_future(self._beat())
+        self._beating = background.begin(self._beat(), "links")
 
     async def stop(self) -> None:
         """Tell the edges to look for who leads next. Their sessions are left to that one."""
         self.follow("this engine stops")
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.wait([self._beating])
+        await background.end(self._beating)
         if self._server is not None:
             self._server.close()
             for stranger in list(self._strangers):
@@ -118,8 +117,8 @@ class Links:
         figures = {"edges": float(len(self._links))}
         if self._server is None or not self._server.is_serving():
             return Health(False, "it does not listen for edges", figures)
-        if self._beating is None or self._beating.done():
-            return Health(False, "nobody looks after the links", figures)
+        if gone := background.trouble(self._beating, "nobody looks after the links"):
+            return Health(False, gone, figures)
         if refused := self._refused():
             # With an edge, or channels of its own, the house works: then one bad edge must not take it down.
             return Health(bool(self._links) or self._delivers_here, refused, figures)
