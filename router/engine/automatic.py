@@ -53,7 +53,8 @@ def marked(s: State, arrival: e.InteractionArrived) -> list[Event]:
 def unanswered(s: State, letter: Outbound, error: str, now_ms: int) -> list[Event]:
     """Work that follows a contact which is over, because words of ours in it were given up.
 
-    The note on it is made where the letter was tried. Nothing where somebody has the customer before them again: by the
+    The note on it is the outbox's: a remark under a key, so that there is one however often the letter is tried again
+    and given up, and one too where no work follows. Nothing where somebody has the customer before them again: by the
     names of the contact, also that of an earlier failure of the same letter.
     """
     item, channel = s.interactions.get(letter.interaction), s.config.channels.get(letter.channel)
@@ -76,11 +77,16 @@ def unanswered(s: State, letter: Outbound, error: str, now_ms: int) -> list[Even
         target_ms=item.target_ms,
         enqueued_at_ms=now_ms,
         lease_ms=0,
-        message=e.Message(f"Not delivered to {letter.whom} ({error})"[:NOTE_MAX]),
+        message=e.Message(not_delivered(letter, error)),
         follows=item.number,
         direction="inbound",
     )
     return [born]
+
+
+def not_delivered(letter: Outbound, error: str) -> str:
+    """What the contact and the work that follows it say of a letter that was given up."""
+    return f"Not delivered to {letter.whom} ({error})"[:NOTE_MAX]
 
 
 def _mark(number: int, message: e.Message | None) -> e.NoteAdded:

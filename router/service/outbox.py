@@ -17,7 +17,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from router.engine import commands as c
-from router.engine.automatic import NOTE_MAX
+from router.engine.automatic import not_delivered
 from router.engine.config import Duration
 from router.engine.views import TO_CUSTOMER, Outbound
 from router.errors import NotFound, Refusal, RouterError
@@ -182,10 +182,10 @@ class Outbox:
     async def _mark(self, letter: Outbound, error: str) -> None:
         """The contact says that it did not arrive, as after a bounce: whoever wrote it knows of no dead letters.
 
-        Once, however often it is tried again and given up.
+        Once, however often it is tried again and given up. What work follows is the engine's (`automatic.unanswered`).
         """
-        text = f"Not delivered to {letter.whom} ({error})"[:NOTE_MAX]
-        await self._recorded(c.Remark(key=f"undelivered:{letter.outbound}", thread=letter.threads[0], text=text, by=""))
+        key, text = f"undelivered:{letter.outbound}", not_delivered(letter, error)
+        await self._recorded(c.Remark(key=key, thread=letter.threads[0], text=text, by=""))
 
     async def _recorded(self, command: c.AnyCommand) -> Outcome:
         outcome = await self._answer(command)
