@@ -98,15 +98,15 @@ def serve(config: Path, data: Path | None, loop: str, roles: frozenset[str], dom
     """
     from msgspec.structs import replace
 
-    from router import app, observe
-    from router.cli import welcome
+    from router import observe
+    from router.cli import serving, welcome
     from router.settings import load
 
     loaded = load(config)
     if data is not None:
         loaded = replace(loaded, settings=replace(loaded.settings, data=str(data)))
     observe.setup(loaded.settings.log_level, loaded.settings.log_json)
-    sys.exit(app.run(loaded, lambda running: click.echo(welcome.text(running)), loop, roles, domains))
+    sys.exit(serving.run(loaded, lambda running: click.echo(welcome.text(running)), loop, roles, domains))
 
 
 @cli.command(epilog=example("switchboard check --config config/router.toml"))

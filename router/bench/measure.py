@@ -183,7 +183,7 @@ def run_loop(main: Any, loop: str) -> None:
     """As the daemon does it: uvloop, or the stock loop with its read size tuned; the collector set for a long life."""
     import asyncio
 
-    from router.app import _tune_stock_loop
+    from router.cli.serving import tune_stock_loop
 
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -192,5 +192,5 @@ def run_loop(main: Any, loop: str) -> None:
 
         uvloop.run(main)
         return
-    _tune_stock_loop()
+    tune_stock_loop()
     asyncio.run(main)
