@@ -26,15 +26,15 @@ import re
 from collections import deque
 from collections.abc import Callable, Container, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import UNSET, Struct
 
 from router.agents import messages as m
+from router.agents.asking import COMMANDS
 from router.agents.render import render, welcome
 from router.agents.settings import Settings
 from router.engine import commands as c
-from router.engine.events import Message
 from router.engine.views import AgentView, Tell, interaction_id, number_of
 from router.errors import BadMessage, ClientError, ConfigError, NotFound, NotOwner, Refusal, RouterError
 from router.observe import counter, get_logger
@@ -61,7 +61,6 @@ TOO_MANY = 4429
 
 CLOSE_RETRY_S = 1.0  # until an engine that was busy is asked again to close a session
 
-Make = Callable[[Any, str, str], c.AnyCommand]  # what is asked, the agent, the command's key
 Later = Callable[[float, Callable[[], None]], object]
 Redeem = Callable[[str], "Identity | None"]  # a ticket for a websocket -> whose it is; good once
 
@@ -79,95 +78,6 @@ class Wire(Protocol):
     def close(self, code: int, reason: str) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
-
-
-# --- what an agent may ask --------------------------------------------------------------------------------------------
-
-
-def _set_state(asked: m.SetState, agent: str, key: str) -> c.SetState:
-    return c.SetState(key=key, agent=agent, state=asked.state, reason=asked.reason)
-
-
-def _accept(asked: m.Accept, agent: str, key: str) -> c.Accept:
-    return c.Accept(key=key, agent=agent, offer=number_of(asked.offer, "o"))
-
-
-def _decline(asked: m.Decline, agent: str, key: str) -> c.Decline:
-    return c.Decline(key=key, agent=agent, offer=number_of(asked.offer, "o"), reason=asked.reason)
-
-
-def _say(asked: m.Say, agent: str, key: str) -> c.Say:
-    return c.Say(key=key, agent=agent, interaction=_number(asked.interaction), message=_said(asked))
-
-
-def _note(asked: m.Note, agent: str, key: str) -> c.Note:
-    return c.Note(key=key, interaction=_number(asked.interaction), text=asked.text, by=agent)
-
-
-def _complete(asked: m.Complete, agent: str, key: str) -> c.Complete:
-    number = _number(asked.interaction)
-    return c.Complete(key=key, agent=agent, interaction=number, disposition=asked.disposition, notes=asked.notes)
-
-
-def _finish_wrap_up(asked: m.FinishWrapUp, agent: str, key: str) -> c.FinishWrapUp:
-    number = _number(asked.interaction)
-    return c.FinishWrapUp(key=key, agent=agent, interaction=number, disposition=asked.disposition, notes=asked.notes)
-
-
-def _extend_wrap_up(asked: m.ExtendWrapUp, agent: str, key: str) -> c.ExtendWrapUp:
-    return c.ExtendWrapUp(key=key, agent=agent, interaction=_number(asked.interaction), by_ms=asked.by_ms)
-
-
-def _just(kind: type[Any]) -> Make:
-    """What names nothing but the interaction."""
-
-    def make(asked: Any, agent: str, key: str) -> c.AnyCommand:
-        command: c.AnyCommand = kind(key=key, agent=agent, interaction=_number(asked.interaction))
-        return command
-
-    return make
-
-
-def _number(text: str) -> int:
-    return number_of(text, "i")
-
-
-def _said(asked: m.Say) -> Message:
-    if not asked.text.strip() and not asked.attachments:
-        raise BadMessage("nothing to say: give a text or attachments")
-    return Message(asked.text, tuple(attached.blob() for attached in asked.attachments))
-
-
-def _transfer(asked: m.Transfer, agent: str, key: str) -> c.Transfer | c.Consult:
-    to = asked.to
-    if (to.queue != "") + (to.agent != "") + (to.requirement is not None) + (to.address != "") != 1:
-        raise BadMessage("`to` is exactly one of queue, agent, requirement and address")
-    number = _number(asked.interaction)
-    if asked.mode == "consult":
-        return c.Consult(key=key, agent=agent, interaction=number, to=to, why=asked.reason)
-    return c.Transfer(key=key, agent=agent, interaction=number, to=to, why=asked.reason)
-
-
-# The engine's command for a client's message. Each raises ClientError for what is none.
-COMMANDS: dict[type, Make] = {
-    m.SetState: _set_state,
-    m.Accept: _accept,
-    m.Decline: _decline,
-    m.Say: _say,
-    m.Note: _note,
-    m.Hold: _just(c.Hold),
-    m.Resume: _just(c.Resume),
-    m.Transfer: _transfer,
-    m.JoinConsult: _just(c.JoinConsult),
-    m.CompleteConsult: _just(c.CompleteConsult),
-    m.EndConsult: _just(c.EndConsult),
-    m.Complete: _complete,
-    m.FinishWrapUp: _finish_wrap_up,
-    m.ExtendWrapUp: _extend_wrap_up,
-    m.Recall: _just(c.Recall),
-    m.MeetCustomer: _just(c.MeetCustomer),
-    m.Pick: _just(c.Pick),
-}
 
 
 def answer_of(re: str | int, answer: c.Reply | RouterError) -> bytes:
@@ -550,7 +460,7 @@ class AgentHub:
 
     def pass_on(self, agent: str, message: m.Passing) -> None:
         """To the customer, from an agent who speaks with them. Raises ClientError."""
-        number = _number(message.interaction)
+        number = number_of(message.interaction, "i")
         view = self.desk.interaction(number)
         joined = view.consult if view.consult is not UNSET and view.consult.state == "conference" else None
         if view.agent != agent and (joined is None or joined.agent != agent):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from router.agents import messages as m
-from router.agents.protocol import COMMANDS, Kept, digests
+from router.agents.asking import COMMANDS
+from router.agents.protocol import Kept, digests
 from router.agents.settings import Settings
 from router.engine import commands as c
 from router.engine import config
