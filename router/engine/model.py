@@ -1,15 +1,14 @@
 """The state of the engine: everything that decisions depend on.
 
-Two kinds of fields live side by side. *Primary* ones follow from the events alone; a snapshot holds exactly them, and
-two engines that applied the same records have them byte for byte the same (DU-3). *Derived* ones (lines, cells, timers,
-counters) make decisions fast and are rebuilt from the primary ones, in `State.rebuild`.
+Two kinds of fields live side by side. *Primary* ones follow from the events alone, and are what a snapshot holds; they
+are declared in `primary`. *Derived* ones (lines, cells, timers, counters) make decisions fast and are rebuilt from the
+primary ones, in `State.rebuild`.
 
 Only `evolve` writes to anything here. What the state is made of stands in `entities`.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from fractions import Fraction
 from heapq import heappush
 from itertools import islice
@@ -21,40 +20,26 @@ from msgspec.structs import replace
 from router.engine import config as configuration
 from router.engine.calendars import Hours
 from router.engine.capacity import DRAINING, LOAD_BITS, RESUMING, SOFT, SUSPENDED, Capacity
-from router.engine.cards import Card
 from router.engine.entities import (
     Agent,
-    Callback,
-    Consult,
-    Copy,
     Drain,
     Interaction,
-    Kinship,
-    Offer,
     Preferred,
     QueueState,
-    Rest,
-    Round,
-    Summons,
-    Suspension,
-    Turn,
     Unserved,
     UnservedKey,
     queue_state,
     target_in,
 )
 from router.engine.keys import KeyMemory
-from router.engine.lending import Gate, Loans, Origin
-from router.engine.levels import Level
+from router.engine.lending import Loans, Origin
 from router.engine.lines import NONE
 from router.engine.matching import ITEM_MASK, ClassKey, Matcher
-from router.engine.order import NEVER_MS, TIERS, Memory, Promise, Standing, Tier, factor
+from router.engine.order import NEVER_MS, TIERS, Promise, Standing, Tier, factor
+from router.engine.primary import Primary
 from router.engine.relaxation import Ladder
 from router.engine.requirements import Node, both
-from router.engine.tally import Tally
 from router.engine.transitions import ACTIVE, CLOSED, OFFERED, QUEUED, WRAP_UP
-from router.engine.views import Outbound
-from router.engine.waits import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,151 +64,57 @@ BALANCE_DUE, ASK_DUE = 24, 25
 Timer = tuple[int, int, int, str]
 
 
-class State:
-    """See the module."""
+class State(Primary):
+    """See the module. Declared here is what is derived."""
 
-    __slots__ = (  # more than thirty attributes in a dictionary are slow to find
+    __slots__ = (
         "acted",
         "actions",
-        "agents",
         "aging",
         "balance_ms",
         "band_rank",
-        "brakes",
-        "callbacks",
         "callers",
         "calls",
         "came",
         "capacities",
-        "cards",
         "channel_index",
-        "channels",
-        "closed",
         "closed_max",
-        "command_keys",
         "config",
-        "consults",
-        "copies",
-        "dead",
-        "deserted",
-        "document",
-        "domain",
         "drainable",
-        "drains",
         "eases",
-        "empty",
         "entered",
-        "failing",
         "first_letter",
-        "first_queues",
-        "gates",
         "given",
         "hours",
-        "intake_keys",
-        "interactions",
         "interrupts",
         "joined",
-        "kinship",
         "ladders",
-        "last_agents",
-        "last_callback",
-        "last_interaction",
-        "last_offer",
-        "last_stamp",
         "learning",
-        "left",
         "legs",
         "lent",
         "levelled",
-        "levels",
         "limited",
-        "links",
         "loans",
         "matcher",
-        "memory",
         "noted",
-        "now_ms",
-        "offers",
-        "outbound",
-        "paces",
         "plans",
-        "preferred",
         "queues",
         "remembers",
-        "removals",
-        "rests",
         "returning",
-        "rounds",
         "scoring",
-        "seq",
         "soft",
         "summoning",
-        "summons",
-        "suspensions",
         "taking_turns",
         "tallied",
-        "tallies",
-        "threads",
         "timers",
-        "turns",
         "units",
-        "unserved",
-        "version",
         "watched",
     )
 
     def __init__(self) -> None:
-        # primary
-        self.seq = 0  # number of the last event
-        self.now_ms = 0  # the latest time seen
-        self.version = 0
-        self.document = b""
-        self.interactions: dict[int, Interaction] = {}
-        self.offers: dict[int, Offer] = {}
-        self.agents: dict[str, Agent] = {}
-        self.last_interaction = 0
-        self.last_offer = 0
-        self.last_stamp = 0
-        self.threads: dict[str, int] = {}
-        self.links: dict[str, str] = {}  # identity -> customer, where it isn't the customer's first one
-        self.closed: deque[int] = deque()
-        self.outbound: dict[int, Outbound] = {}
-        self.dead: dict[int, Outbound] = {}
-        self.removals: dict[str, list[int]] = {}  # queue -> when agents were taken off for missed offers
-        self.brakes: dict[str, int] = {}  # queue -> when the brake was last applied
-        self.memory = Memory()  # of the order's policy
-        self.consults: dict[int, Consult] = {}  # interaction whose owner asks somebody -> the consult
-        self.callbacks: dict[int, Callback] = {}
-        self.last_callback = 0
-        self.domain = 0  # whose log this is (`partition`)
-        self.paces: dict[str, dict[str, Pace]] = {}  # queue -> channel -> how fast its work went of late
-        self.unserved: dict[UnservedKey, Unserved] = {}
-        self.drains: dict[int, Drain] = {}  # interaction -> the place that is held for it
-        self.rests: dict[str, Rest] = {}  # agent -> of those who held one in vain
-        self.failing: dict[str, int] = {}  # agent -> so many of theirs in a row could not be connected
-        self.rounds: dict[int, Round] = {}  # interaction -> of those that all who could have refused
-        self.left: dict[int, tuple[str, ...]] = {}  # interaction -> queues that rules have moved it out of
-        self.copies: dict[int, Copy] = {}
-        self.suspensions: dict[int, Suspension] = {}  # interaction -> of those that ever were
-        self.turns: dict[str, Turn] = {}  # calendar -> how it stands
-        self.empty: dict[str, int] = {}  # queue that asks -> since when nobody who fits has been signed in
-        self.deserted: dict[str, int] = {}  # and when that had lasted for too long
-        self.gates: dict[tuple[str, str], Gate] = {}  # (queue, lender), of those that ever opened
-        self.levels: dict[str, dict[str, Level]] = {}  # queue -> channel -> how many targets were kept of late
-        self.tallies: dict[str, Tally] = {}  # queue -> its day in figures
-        self.preferred: dict[int, Preferred] = {}
-        self.last_agents: dict[str, str] = {}  # customer -> who last served them; who came longest ago is first
-        self.first_queues: dict[int, str] = {}  # interaction -> where it came to, of those that the plan put elsewhere
-        self.summons: dict[int, Summons] = {}  # interaction -> of those whose customers were called
-        self.cards: dict[str, Card] = {}  # customer -> what people wrote of them
-        self.kinship: list[Kinship] = []  # what operators said of who is who
-        # primary, with retention by configuration
-        self.intake_keys = KeyMemory(0)
-        self.command_keys = KeyMemory(0)
-        # derived
+        super().__init__()
         self.first_letter = 0  # what goes out has numbers behind this one
         self.config = configuration.Config()
-        self.channels: tuple[str, ...] = ()
         self.channel_index: dict[str, int] = {}
         self.units: dict[str, int] = {}
         self.soft: dict[str, int] = {}  # channels that others may interrupt -> what makes one of a load soft
