@@ -294,11 +294,11 @@ async def test_a_proxy_may_have_all_connections(start: Start) -> None:
 async def test_a_damaged_body_is_no_error_of_ours(start: Start, caplog: pytest.LogCaptureFixture, path: str) -> None:
     server = await start(adapter_routes())
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 8\r\n\r\n"
-    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(head.encode())
-    await asyncio.sleep(0.05)  # the handler is there before the body
+    await until(lambda: server._running or server.answers)  # the handler is there before the body
     writer.write(b"no gzip!")
-    await asyncio.sleep(0.05)
+    await reader.readuntil(b"\r\n\r\n")
     writer.close()
     await raw_exchange(server, head.encode() + b"no gzip!")
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -624,18 +624,29 @@ async def until(condition: object, seconds: float = 20) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_it_wakes_when_a_file_comes_and_not_only_when_it_polls(tmp_path: Path) -> None:
+async def test_it_wakes_when_a_file_comes_and_not_only_when_it_polls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening: list[tuple[Any, ...]] = []
+
+    def watcher(*where: Any) -> Any:
+        made = RustNotify(*where)
+        listening.append(where)
+        return made
+
+    monkeypatch.setattr(watchfiles.main, "RustNotify", watcher)
     settings = Settings(folders={"fax": Folder(settle=Duration(0))}, poll=Timeout(3_600_000))
     async with running(tmp_path, settings) as world:
         await world.adapter.start()
-        await asyncio.sleep(0.5)  # the watcher listens by now; the poll is an hour away
+        await until(lambda: listening)  # the poll is an hour away
         world.drop("fax1.tif", pictures.fax())
         await until(lambda: world.left() == [])
         await until(lambda: world.interactions == 1)
         assert world.adapter.health().ok
         await world.adapter.stop_intake()
         world.drop("fax2.tif", pictures.fax())
-        await asyncio.sleep(0.3)
+        assert world.adapter._task is not None
+        assert world.adapter._task.done(), "nobody is left who could take it"
         assert world.left() == ["fax2.tif"]
 
 

@@ -106,7 +106,7 @@ async def test_stopping_finishes_what_was_taken_and_says_goodbye(daemon: Daemon)
                     await asyncio.sleep(0.01)
 
     callers = [asyncio.create_task(caller(number)) for number in range(4)]
-    await asyncio.sleep(0.3)
+    await every(0.01, lambda: len(taken) >= 20)
     began = time.monotonic()
     code = await daemon.stop()
     assert code == 0
