@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from router.errors import Unavailable
 from router.service.ports import Adapter, Context, DeliveryFailed
 from router.service.sockets import SocketServer, SocketSettings
 from tests.chat.world import EngineDesk
+from tests.support.waiting import until
 
 
 class LiveDesk(EngineDesk):
@@ -83,13 +84,6 @@ async def running(data: Path, port: dict[str, Any] | None = None, **settings: An
     finally:
         await house.adapter.stop()
         await house.server.stop()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Let the loop turn, without a pause, until it holds."""
-    async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110 - there is no event for what a test wants to see
-            await asyncio.sleep(0)
 
 
 async def say(client: ClientConnection, **frame: Any) -> None:

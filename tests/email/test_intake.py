@@ -6,7 +6,6 @@ import re
 import smtplib
 import ssl
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,19 +18,13 @@ from router.service.blobs import BlobStore
 from router.service.quarantine import Quarantine
 from tests.email.corpora import corpus_files, corpus_params
 from tests.email.world import ANN, SALES, SUPPORT, World, open_world
+from tests.support.waiting import until
 
 MAIL = b"From: Ann <ann@customer.example>\r\nMessage-ID: <m1@customer.example>\r\nSubject: Hi\r\n\r\nHello\r\n"
 
 
 def figure(world: World, name: str) -> float:
     return world.adapter.health().figures[name]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Let the loop run until it is so."""
-    async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - what is waited for is the adapter's own, which offers no event
-            await asyncio.sleep(0)
 
 
 def codes(refused: dict[str, tuple[int, bytes]]) -> dict[str, int]:

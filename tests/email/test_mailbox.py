@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import imaplib
 import json
 import socketserver
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from router.errors import ConfigError, NoRoute, Overloaded
 from tests.email.servers import Dovecot, missing
 from tests.email.world import SALES, SUPPORT, World, open_world
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 ABSENT = missing("dovecot")
 real = [
@@ -58,12 +58,6 @@ def noted(folder: Path) -> int:
     """Up to which message the mailbox `main` is known to be read."""
     path = folder / "data" / "imap" / "main.json"
     return int(json.loads(path.read_bytes())["uid"]) if path.exists() else 0
-
-
-async def until(true: Callable[[], object], within_s: float = 20) -> None:
-    async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110 - it happens in another process
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from router.service.ports import Health
 from tests.http.conftest import AGENT, OPERATOR, Scene, Start
 from tests.http.test_operators import problem
 from tests.support.desk import RecordingDesk
+from tests.support.waiting import until
 
 SHORT = Duration(300)
 NONE: Any = None  # a part that is not touched

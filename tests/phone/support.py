@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -99,10 +98,3 @@ async def phone_channel(
     async with TestClient(TestServer(app)) as phone.client:
         yield phone
     await phone.adapter.stop()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """For what has no event of its own to wait for."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0)

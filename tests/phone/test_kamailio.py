@@ -25,8 +25,9 @@ from router.engine.config import Duration
 from router.engine.views import Estimate
 from router.errors import ClientError, NoRoute, Overloaded, TooLarge, Unauthenticated
 from router.service.ports import DeliveryFailed
-from tests.phone.support import Phone, phone_channel, until
+from tests.phone.support import Phone, phone_channel
 from tests.phone.test_orders import failure, outbound, view
+from tests.support.waiting import until
 
 TOKEN = "dev-kamailio"
 GATEWAY = Gateway(kind="kamailio", secrets=(TOKEN,))

@@ -21,7 +21,8 @@ from router.engine import commands as c
 from router.engine.views import ConsultView, InteractionView, Outbound
 from router.errors import IllegalMove, Unavailable
 from router.service.ports import DeliveryFailed
-from tests.phone.support import SECRET, Phone, phone_channel, told, until
+from tests.phone.support import SECRET, Phone, phone_channel, told
+from tests.support.waiting import until
 
 
 class Switch:

@@ -16,7 +16,8 @@ from channels.phone.signature import HEADER
 from router.engine import commands as c
 from router.engine.views import Refused
 from router.errors import ConfigError, Draining, NoRoute, Overloaded, RouterError, Unavailable
-from tests.phone.support import DEV, SECRET, Phone, phone_channel, told, until
+from tests.phone.support import DEV, SECRET, Phone, phone_channel, told
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ import fcntl
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from watchfiles._rust_notify import RustNotify
 
 from channels.scan import drop
 from channels.scan.adapter import ScanAdapter
@@ -23,6 +25,7 @@ from router.service.quarantine import QuarantineSettings
 from tests.scan import pictures
 from tests.scan.corpora import scans
 from tests.scan.support import SETTLE_MS, World, one_folder, running
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -617,13 +620,6 @@ async def test_a_flood_is_taken_in_portions_and_every_folder_gets_its_turn(tmp_p
 # --- running by itself ------------------------------------------------------------------------------------------------
 
 
-async def until(condition: object, seconds: float = 20) -> None:
-    assert callable(condition)
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is waited for is a file
-            await asyncio.sleep(0.01)
-
-
 async def test_it_wakes_when_a_file_comes_and_not_only_when_it_polls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -634,7 +630,7 @@ async def test_it_wakes_when_a_file_comes_and_not_only_when_it_polls(
         listening.append(where)
         return made
 
-    monkeypatch.setattr(watchfiles.main, "RustNotify", watcher)
+    monkeypatch.setattr("watchfiles.main.RustNotify", watcher)
     settings = Settings(folders={"fax": Folder(settle=Duration(0))}, poll=Timeout(3_600_000))
     async with running(tmp_path, settings) as world:
         await world.adapter.start()

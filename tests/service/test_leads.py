@@ -25,6 +25,7 @@ from router.service.remote.settings import LinkSettings
 from router.service.signals import Signals
 from tests.support.house import arrive
 from tests.support.redis import RedisServer, redis_server
+from tests.support.waiting import until
 
 CONFIG = Config(
     channels={"phone": Channel()},
@@ -73,13 +74,6 @@ class Place:
 @pytest.fixture
 def place(redis: RedisServer, tmp_path: Path) -> Place:
     return Place(redis, tmp_path)
-
-
-async def until(condition: Callable[[], object], within_s: float = 15) -> None:
-    """What Redis and threads do has no event on our loop."""
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 async def led(leads: Leads, name: str) -> Lead:

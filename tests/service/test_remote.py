@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ from router.service.signals import Marks, Passed, Writing
 from router.service.writer import Writer
 from tests.support.house import CONFIG, arrive
 from tests.support.redis import RedisServer, bundled, redis_server
+from tests.support.waiting import until
 
 SECRET = "known-to-both-ends-of-it"
 LINK = LinkSettings(listen="127.0.0.1:0", secret=SECRET)
@@ -132,13 +133,6 @@ class Edge:
         assert self.writer._line is not None
         assert self.writer._line._transport is not None
         self.writer._line._transport.abort()
-
-
-async def until(condition: Callable[[], Any], within_s: float = 20) -> None:
-    """What another end does has no event on our loop."""
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 class Estate:

@@ -14,9 +14,10 @@ from router.journal.redis import RedisJournal
 from router.service import lease
 from router.service.lease import Follower
 from router.service.remote import edge as module
-from tests.service.test_remote import estate, until
+from tests.service.test_remote import estate
 from tests.support.house import arrive
 from tests.support.redis import RedisServer, bundled, redis_server
+from tests.support.waiting import until
 
 UNKNOWN = msgspec.msgpack.encode([1_700_000_000_000, "", ["a-fact-of-next-year", 1, "x"]])
 

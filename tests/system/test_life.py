@@ -21,7 +21,7 @@ from router.errors import ConfigError
 from router.journal import codec
 from router.journal.sqlite import SqliteJournal
 from router.settings import load
-from tests.system.clients import Agent, Visitor, call_event, check_in, letter, phone, send_mail
+from tests.system.clients import Agent, Visitor, call_event, check_in, every, letter, phone, send_mail
 from tests.system.conftest import QUICK
 from tests.system.daemon import CONFIG, Daemon
 
