@@ -23,7 +23,7 @@ MASK = Masking().of(cards=True)
 NAMES = {
     "key", "channel", "sender", "recipient", "language", "direction", "automatic", "thread", "threads", "identities",
     "author", "by", "reason", "line", "to", "first", "queue", "address", "agent", "agents", "session", "state",
-    "disposition", "band", "customer", "other", "identity", "calendar", "error", "document", "prefer",
+    "disposition", "band", "customer", "other", "identity", "calendar", "error", "document", "prefer", "ticket",
 }  # fmt: skip
 
 
